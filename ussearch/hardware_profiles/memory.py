@@ -1,0 +1,43 @@
+"""Peak memory of a network's process: what is alive at once, the weights, and the runtime itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import prod
+
+from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel
+from ussearch.hardware_profiles.latency_model import MIB
+from ussearch.hardware_profiles.profile import Profile
+from ussearch.hardware_profiles.trace import INPUT
+
+
+def activation_peak_mib(kernels: Sequence[Kernel]) -> float:
+    """Return the largest sum of activations that are alive together, in MiB (FP32).
+
+    An activation lives from the kernel that makes it to the last kernel that reads it; the network's input
+    belongs to the caller and the last output is the result, so that both live to the end.
+    """
+    last_use = {index: index for index in range(len(kernels))}
+    image_bytes = 0
+    for index, kernel in enumerate(kernels):
+        for source, shape in zip(kernel.sources, kernel.input_shapes, strict=True):
+            if source == INPUT:
+                image_bytes = prod(shape) * BYTES_PER_ELEMENT
+            else:
+                last_use[source] = index
+    dying = defaultdict(list)
+    for source, index in last_use.items():
+        dying[index].append(kernels[source].output_bytes)
+    alive = peak = image_bytes
+    for index, kernel in enumerate(kernels):
+        alive += kernel.output_bytes
+        peak = max(peak, alive)
+        alive -= sum(dying[index])
+    return peak / MIB
+
+
+def peak_memory_mib(kernels: Sequence[Kernel], parameters: int, profile: Profile) -> float:
+    """Return the peak memory in MiB of a process on ``profile`` that runs ``kernels`` with FP32 weights."""
+    weights_mib = parameters * BYTES_PER_ELEMENT / MIB
+    return profile.runtime_memory_mib + weights_mib + activation_peak_mib(kernels)

@@ -1,0 +1,181 @@
+"""From a network to the kernels that a runtime would launch, without running or exporting it.
+
+The forward pass is executed on the meta device (shapes only) under a ``TorchDispatchMode`` that sees every
+ATen operator, functional and dynamic convolutions included, which counters hung on modules miss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ussearch.hardware_profiles import operators
+from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel, Shape
+
+INPUT = -1
+"""Index that stands for the network's input among the sources of a kernel."""
+
+
+def trace_kernels(network: nn.Module, input_shape: Sequence[int] = (1, 1, 256, 256)) -> tuple[Kernel, ...]:
+    """Return the kernels of ``network`` (deploy form) for one input of ``input_shape`` [B, C, H, W], in
+    order.
+
+    Batch norms disappear into the convolution before them, activations become the epilogue of their
+    producer, every other operator is a kernel. The network's parameters are neither read nor changed; it is
+    traced in evaluation mode.
+    """
+    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
+    constants = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
+    image = torch.empty(tuple(input_shape), device="meta")
+    recorder = _Recorder()
+    recorder.remember(image, INPUT)
+    with _evaluating(network), _module_paths(network, recorder.path), torch.no_grad(), recorder:
+        functional_call(network, constants, (image,))
+    return tuple(draft.kernel() for draft in recorder.drafts)
+
+
+@dataclass
+class _Draft:
+    """A kernel whose epilogue may still grow."""
+
+    name: str
+    operator: str
+    input_shapes: tuple[Shape, ...]
+    output_shape: Shape
+    macs: int
+    bytes: int
+    parameters: int
+    sources: tuple[int, ...]
+    epilogue: list[str] = field(default_factory=list)
+
+    def kernel(self) -> Kernel:
+        return Kernel(**{**self.__dict__, "epilogue": tuple(self.epilogue)})
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its base unannotated
+    """Collects a draft for every operator that works on something made from the network's input."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # as above
+        self.drafts: list[_Draft] = []
+        self.path: list[str] = []
+        self._makers: dict[int, int] = {}
+        self._alive: list[Tensor] = []  # NOTE: keeps every tensor alive, so that no id is used twice
+
+    def remember(self, tensor: Tensor, maker: int) -> None:
+        """Note which kernel made ``tensor``."""
+        self._makers[id(tensor)] = maker
+        self._alive.append(tensor)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        outputs = [tensor for tensor in _flat(result) if isinstance(tensor, Tensor)]
+        inputs = [tensor for tensor in _flat(args) if isinstance(tensor, Tensor)]
+        if outputs and any(id(tensor) in self._makers for tensor in inputs):
+            maker = self._maker(func.overloadpacket.__name__.removesuffix("_"), args, inputs, outputs)
+            for tensor in outputs:
+                self.remember(tensor, maker)
+        return result
+
+    def _maker(self, name: str, args: Sequence[Any], inputs: list[Tensor], outputs: list[Tensor]) -> int:
+        """Return the index of the kernel that makes ``outputs``: an earlier one that absorbs the operator,
+        or a new one.
+        """
+        moving = [tensor for tensor in inputs if id(tensor) in self._makers]
+        maker = self._makers[id(moving[0])]
+        if name in operators.FREE or (name in operators.SLICES and outputs[0].numel() == moving[0].numel()):
+            return maker
+        producer = self.drafts[maker] if maker != INPUT else None
+        convolved = producer is not None and producer.operator.endswith("conv") and not producer.epilogue
+        if convolved and name in operators.FOLDED:
+            return maker
+        if convolved and name in operators.BINARY and len(moving) == 1 and _per_channel(inputs, moving[0]):
+            return maker
+        unary = name in operators.ACTIVATIONS or (name in operators.BINARY and len(moving) == 1)
+        if producer is not None and unary and outputs[0].shape == moving[0].shape:
+            producer.epilogue.append(operators.ACTIVATIONS.get(name, name))
+            return maker
+        self.drafts.append(self._draft(name, args, inputs, outputs))
+        return len(self.drafts) - 1
+
+    def _draft(self, name: str, args: Sequence[Any], inputs: list[Tensor], outputs: list[Tensor]) -> _Draft:
+        moving = [tensor for tensor in inputs if id(tensor) in self._makers]
+        parameters = sum(tensor.numel() for tensor in inputs if id(tensor) not in self._makers)
+        output = outputs if name in {"split", "split_with_sizes", "unbind"} else outputs[:1]
+        shape = tuple(moving[0].shape) if len(output) > 1 else tuple(outputs[0].shape)
+        operator, macs = operators.KERNELS.get(name, operators.ACTIVATIONS.get(name, name)), 0
+        if name == "convolution":
+            operator = operators.convolution_class(args, id(args[1]) not in self._makers)
+            macs = operators.convolution_macs(args, shape)
+        elif name in operators.MATRIX_PRODUCTS:
+            macs = operators.matmul_macs(name, args, shape)
+        elif name == "mean" and shape[2:] == (1, 1):
+            operator = "global_pool"
+        elements = sum(tensor.numel() for tensor in moving) + prod(shape) + parameters
+        return _Draft(
+            name=self.path[-1] if self.path else "",
+            operator=operator,
+            input_shapes=tuple(tuple(tensor.shape) for tensor in moving),
+            output_shape=shape,
+            macs=macs,
+            bytes=elements * BYTES_PER_ELEMENT,
+            parameters=parameters,
+            sources=tuple(self._makers[id(tensor)] for tensor in moving),
+        )
+
+
+def _per_channel(inputs: list[Tensor], image: Tensor) -> bool:
+    """Whether every other operand is a number or one constant per channel, which folds into a convolution."""
+    channels = image.shape[1] if image.ndim > 1 else 1
+    return all(tensor is image or tensor.numel() in {1, channels} for tensor in inputs)
+
+
+def _flat(values: Any) -> Iterator[Any]:
+    """Yield the leaves of nested lists and tuples."""
+    if isinstance(values, (list, tuple)):
+        for value in values:
+            yield from _flat(value)
+    else:
+        yield values
+
+
+@contextmanager
+def _evaluating(network: nn.Module) -> Iterator[None]:
+    """Put every module into evaluation mode for the block and restore each one's own mode."""
+    modes = {module: module.training for module in network.modules()}
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def _module_paths(network: nn.Module, path: list[str]) -> Iterator[None]:
+    """Keep in ``path`` the names of the modules that are being executed, innermost last."""
+
+    def enter(name: str) -> Any:
+        return lambda *_: path.append(name)
+
+    def leave(*_: Any) -> None:
+        path.pop()
+
+    handles = []
+    for name, module in network.named_modules():
+        handles += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave)]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
