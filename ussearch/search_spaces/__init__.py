@@ -1,1 +1,45 @@
-"""To be described by the folder's first code."""
+"""What can be built: architectures as data, the blocks they are made of, presets and the sampled space.
+
+Imports nothing else of ussearch but the leaf modules (errors, registry, files). Nothing here knows of data sets,
+devices or training.
+"""
+
+from ussearch.search_spaces.architecture import (
+    Architecture,
+    Attention,
+    Block,
+    Bottleneck,
+    DecoderLevel,
+    DetailBranch,
+    Head,
+    Skip,
+    Stage,
+)
+from ussearch.search_spaces.blocks import BLOCKS
+from ussearch.search_spaces.counting import Counts, count
+from ussearch.search_spaces.deploy import deploy
+from ussearch.search_spaces.network import Network, build
+from ussearch.search_spaces.presets import Preset, load_preset, preset_names
+from ussearch.search_spaces.space import SearchSpace
+
+__all__ = [
+    "BLOCKS",
+    "Architecture",
+    "Attention",
+    "Block",
+    "Bottleneck",
+    "Counts",
+    "DecoderLevel",
+    "DetailBranch",
+    "Head",
+    "Network",
+    "Preset",
+    "SearchSpace",
+    "Skip",
+    "Stage",
+    "build",
+    "count",
+    "deploy",
+    "load_preset",
+    "preset_names",
+]

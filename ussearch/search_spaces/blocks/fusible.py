@@ -1,0 +1,61 @@
+"""LV-UNet's fusible block after VanillaNet: two 1×1 convolutions that become one when training ends.
+
+Between them stands a leaky ReLU whose slope λ is raised from 0 (ReLU) to 1 (identity) during training
+("deep training"). At λ = 1 the pair is linear and merges exactly (papers.md 2.2).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ussearch.search_spaces.architecture import Block
+from ussearch.search_spaces.blocks.base import BLOCKS, BlockModule
+from ussearch.search_spaces.layers import ConvNorm, folded_conv, resample_layer
+
+
+@BLOCKS.register("fusible")
+class Fusible(BlockModule):
+    """1×1+BN, leaky ReLU(λ), 1×1+BN, resampling, ReLU, depthwise 3×3+BN (series-informed activation, n = 1)."""
+
+    fields: ClassVar[frozenset[str]] = frozenset(["resample", "eps", "kernel"])
+    slope: Tensor
+
+    def __init__(self, in_channels: int, spec: Block) -> None:
+        super().__init__(in_channels, spec)
+        self.first: ConvNorm | None = ConvNorm(in_channels, in_channels, bias=True, eps=spec.eps)
+        self.second = ConvNorm(in_channels, spec.width, bias=True, eps=spec.eps)
+        self.resample = resample_layer(spec.resample)
+        self.activation = nn.ReLU()
+        self.series = ConvNorm(spec.width, spec.width, spec.kernel, groups=spec.width, eps=spec.eps)
+        # A buffer, not an attribute: the released code loses λ with the checkpoint (papers.md 2.2, defect 1).
+        self.register_buffer("slope", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in, H, W] -> [B, width, H', W']."""
+        if self.first is not None:
+            x = self.first(x)
+            x = torch.maximum(x, x * self.slope)
+        out: Tensor = self.series(self.activation(self.resample(self.second(x))))
+        return out
+
+    def fold_(self) -> None:
+        """Merge the two 1×1 convolutions and fold all three batch norms; raises ValueError while λ < 1."""
+        if self.first is None:
+            return
+        if not self.slope.is_meta and float(self.slope) != 1.0:
+            raise ValueError(f"deep training has not ended: λ is {float(self.slope):.4f}, fusing needs exactly 1")
+        first, second = self.first, self.second
+        assert isinstance(first.norm, nn.BatchNorm2d) and isinstance(second.norm, nn.BatchNorm2d)
+        first_scaled = folded_conv(first.conv.double(), first.norm)
+        second_scaled = folded_conv(second.conv.double(), second.norm)
+        merged = ConvNorm(self.in_channels, self.out_channels, bias=True, norm="none").to(self.slope)
+        w1, w2 = (conv.weight.flatten(1) for conv in (first_scaled, second_scaled))
+        assert first_scaled.bias is not None and second_scaled.bias is not None and merged.conv.bias is not None
+        with torch.no_grad():
+            merged.conv.weight.copy_((w2 @ w1)[:, :, None, None])
+            merged.conv.bias.copy_(w2 @ first_scaled.bias + second_scaled.bias)
+        self.first, self.second = None, merged
+        self.series.fold_()

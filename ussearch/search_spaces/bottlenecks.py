@@ -1,0 +1,68 @@
+"""Attention over all positions at the lowest resolution; quadratic in their number."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from ussearch.registry import Registry
+from ussearch.search_spaces.architecture import Bottleneck
+from ussearch.search_spaces.layers import ConvNorm
+
+
+class BottleneckFactory(Protocol):
+    """Builds a bottleneck that keeps ``channels``."""
+
+    def __call__(self, channels: int, spec: Bottleneck) -> nn.Module:
+        """Return the module."""
+
+
+BOTTLENECKS: Registry[BottleneckFactory] = Registry("bottleneck")
+
+
+@BOTTLENECKS.register("nonlocal")
+class NonLocal(nn.Module):
+    """Self-attention with queries and keys of ``channels / ratio``; weight γ starts at 0 (LightAWNet)."""
+
+    def __init__(self, channels: int, spec: Bottleneck) -> None:
+        super().__init__()
+        inner = max(channels // spec.ratio, 1)
+        self.query = nn.Conv2d(channels, inner, 1)
+        self.key = nn.Conv2d(channels, inner, 1)
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        scores = self.query(x).flatten(2).transpose(1, 2) @ self.key(x).flatten(2)
+        attended = self.value(x).flatten(2) @ scores.softmax(-1).transpose(1, 2)
+        out: Tensor = x + self.gamma * attended.reshape(x.shape)
+        return out
+
+
+@BOTTLENECKS.register("dual_affinity")
+class DualAffinity(nn.Module):
+    """BMIS's CSAM: spatial affinity from asymmetric projections and channel affinity, both starting at 0."""
+
+    def __init__(self, channels: int, spec: Bottleneck) -> None:
+        super().__init__()
+        inner = max(channels // spec.ratio, 1)
+        self.query = ConvNorm(channels, inner, (1, 3), bias=True, eps=1e-3, activation="relu")
+        self.key = ConvNorm(channels, inner, (3, 1), bias=True, eps=1e-3, activation="relu")
+        self.value = nn.Conv2d(channels, channels, 1)
+        self.gamma_spatial = nn.Parameter(torch.zeros(1))
+        self.gamma_channel = nn.Parameter(torch.zeros(1))
+        self.outer_residual = spec.outer_residual
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> the same shape."""
+        flat = x.flatten(2)
+        scores = self.query(x).flatten(2).transpose(1, 2) @ self.key(x).flatten(2)
+        spatial = (self.value(x).flatten(2) @ scores.softmax(-1).transpose(1, 2)).reshape(x.shape)
+        affinity = flat @ flat.transpose(1, 2)
+        distance = affinity.amax(-1, keepdim=True) - affinity
+        channel = (distance.softmax(-1) @ flat).reshape(x.shape)
+        out: Tensor = (self.gamma_spatial * spatial + x) + (self.gamma_channel * channel + x)
+        return x + out if self.outer_residual else out

@@ -1,0 +1,86 @@
+"""Exact counts of parameters and multiply-accumulates, on the meta device: nothing is allocated or run.
+
+MACs are convolution, linear and matrix products at the ATen level (``FlopCounterMode`` / 2), which sees functional
+and dynamic convolutions; module-hook counters miss two thirds of LightAWNet (papers.md 0.1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from ussearch.search_spaces.architecture import Architecture
+from ussearch.search_spaces.deploy import deploy
+from ussearch.search_spaces.network import build
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes of one architecture; MACs speak of the deploy form at ``input_size``."""
+
+    parameters_training: int
+    parameters_reparametrised: int
+    parameters_deploy: int
+    parameters_with_bn_statistics: int
+    macs_training_conv: int
+    macs_training_matmul: int
+    macs_conv: int
+    macs_matmul: int
+    input_channels: int
+    input_size: int
+    classes: int
+
+    @property
+    def macs(self) -> int:
+        """All multiply-accumulates of the deploy form."""
+        return self.macs_conv + self.macs_matmul
+
+    def to_dict(self) -> dict[str, int]:
+        """Return the fields as a dictionary."""
+        return asdict(self)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Return the number of parameters."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def _with_bn_statistics(network: nn.Module) -> int:
+    """Return parameters and running statistics: how Keras prints totals."""
+    statistics = sum(2 * m.num_features for m in network.modules() if isinstance(m, nn.BatchNorm2d))
+    return parameter_count(network) + statistics
+
+
+def macs_of(network: nn.Module, image_channels: int, image_size: int) -> tuple[int, int]:
+    """Return MACs of (convolutions, matrix products) of a network on the meta device, for one image."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        network.eval()(torch.empty(1, image_channels, image_size, image_size, device="meta"))
+    flops = counter.get_flop_counts()["Global"]
+    conv = sum(count for operator, count in flops.items() if "convolution" in str(operator))
+    return conv // 2, (sum(flops.values()) - conv) // 2
+
+
+def count(architecture: Architecture, image_size: int) -> Counts:
+    """Return the counts of an architecture at ``image_size`` pixels a side."""
+    network = build(architecture, device="meta")
+    training = macs_of(network, architecture.image_channels, image_size)
+    with_statistics = _with_bn_statistics(network)
+    folded = deploy(network)
+    deployed = macs_of(folded, architecture.image_channels, image_size)
+    return Counts(
+        parameters_training=parameter_count(network),
+        parameters_reparametrised=parameter_count(deploy(network, folding="fusible")),
+        parameters_deploy=parameter_count(folded),
+        parameters_with_bn_statistics=with_statistics,
+        macs_training_conv=training[0],
+        macs_training_matmul=training[1],
+        macs_conv=deployed[0],
+        macs_matmul=deployed[1],
+        input_channels=architecture.input_channels,
+        input_size=image_size,
+        classes=architecture.classes,
+    )

@@ -1,0 +1,28 @@
+"""From the training form to the deploy form: what merges exactly is merged."""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+from ussearch.search_spaces.blocks.fusible import Fusible
+from ussearch.search_spaces.layers import Foldable
+from ussearch.search_spaces.network import Network
+
+
+def deploy(network: Network, folding: Literal["all", "fusible"] = "all") -> Network:
+    """Return a copy in evaluation mode that computes the same with fewer operators.
+
+    Folds batch norms into the convolutions before them, merges the pairs of fusible blocks and drops the heads of
+    deep supervision. ``folding="fusible"`` touches fusible blocks only (LV-UNet's ``switch_to_deploy``). A batch norm
+    that follows an activation (CMUNeXt) has no convolution to merge into exactly and stays.
+
+    Raises ValueError while deep training has not ended (λ < 1).
+    """
+    result = copy.deepcopy(network).eval()
+    result.auxiliary_heads.clear()
+    kinds = Foldable if folding == "all" else Fusible
+    for module in list(result.modules()):
+        if isinstance(module, kinds):
+            module.fold_()
+    return result.requires_grad_(False)

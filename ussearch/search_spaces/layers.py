@@ -1,0 +1,142 @@
+"""The convolution with its norm and activation, from which all blocks are made, and what folds it.
+
+A module that can be simplified exactly for inference has a method ``fold_()``; ``deploy`` calls it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ussearch.search_spaces.architecture import Activation, Norm, Resample
+
+KernelSize = int | tuple[int, int]
+
+
+@runtime_checkable
+class Foldable(Protocol):
+    """A module with a smaller form that gives the same output in evaluation mode."""
+
+    def fold_(self) -> None:
+        """Replace own parts by their merged form, in place."""
+
+
+def activation_layer(name: Activation) -> nn.Module:
+    """Return the activation; never in place, so that pruning and feature hooks see every tensor."""
+    layers: dict[str, nn.Module] = {
+        "none": nn.Identity(),
+        "relu": nn.ReLU(),
+        "relu6": nn.ReLU6(),
+        "leaky": nn.LeakyReLU(0.01),
+        "swish": nn.SiLU(),
+        "hswish": nn.Hardswish(),
+        "gelu": nn.GELU(),
+    }
+    return layers[name]
+
+
+class Bilinear(nn.Module):
+    """Enlarge by an integer factor, half-pixel centres (``align_corners=False``)."""
+
+    def __init__(self, factor: int = 2) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, C, H, W] -> [B, C, H·factor, W·factor]."""
+        return functional.interpolate(x, scale_factor=self.factor, mode="bilinear", align_corners=False)
+
+
+def resample_layer(name: Resample) -> nn.Module:
+    """Return the layer that halves or doubles the resolution."""
+    layers: dict[str, nn.Module] = {
+        "none": nn.Identity(),
+        "maxpool": nn.MaxPool2d(2),
+        "bilinear": Bilinear(2),
+        "nearest": nn.Upsample(scale_factor=2, mode="nearest"),
+    }
+    return layers[name]
+
+
+class LayerNorm2d(nn.LayerNorm):
+    """Layer norm over the channels of each position of [B, C, H, W]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise channels last, then restore the layout."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def norm_layer(name: Norm, channels: int, eps: float) -> nn.Module:
+    """Return the normalisation over ``channels``."""
+    if name == "batch":
+        return nn.BatchNorm2d(channels, eps=eps)
+    return LayerNorm2d(channels, eps=eps) if name == "layer" else nn.Identity()
+
+
+def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Return (scale, shift) in float64 with which the norm acts on each channel in evaluation mode."""
+    mean, variance = norm.running_mean, norm.running_var
+    if mean is None or variance is None:
+        raise ValueError("a batch norm without running statistics cannot be folded")
+    scale = norm.weight.double() / torch.sqrt(variance.double() + norm.eps)
+    return scale, norm.bias.double() - mean.double() * scale
+
+
+@torch.no_grad()
+def folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
+    """Return one convolution (with bias) that equals ``norm(conv(x))`` in evaluation mode."""
+    scale, shift = batch_norm_affine(norm)
+    merged = copy.deepcopy(conv)
+    bias = torch.zeros_like(shift) if conv.bias is None else conv.bias.double()
+    merged.weight = nn.Parameter((conv.weight.double() * scale.reshape(-1, 1, 1, 1)).to(conv.weight))
+    merged.bias = nn.Parameter((bias * scale + shift).to(conv.weight))
+    return merged
+
+
+class ConvNorm(nn.Module):
+    """Convolution, norm, resampling, activation; or, with ``norm_last``, the norm after the activation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: KernelSize = 1,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+        bias: bool = False,
+        norm: Norm = "batch",
+        eps: float = 1e-5,
+        activation: Activation = "none",
+        resample: Resample = "none",
+        norm_last: bool = False,
+    ) -> None:
+        super().__init__()
+        size = (kernel, kernel) if isinstance(kernel, int) else kernel
+        padding = (dilation * (size[0] - 1) // 2, dilation * (size[1] - 1) // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, size, stride, padding, dilation, groups, bias)
+        self.norm = norm_layer(norm, out_channels, eps)
+        self.resample = resample_layer(resample)
+        self.activation = activation_layer(activation)
+        self.norm_last = norm_last
+        self.out_channels = out_channels
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, in, H, W] -> [B, out, H', W']."""
+        x = self.conv(x)
+        if self.norm_last:
+            out: Tensor = self.norm(self.activation(self.resample(x)))
+        else:
+            out = self.activation(self.resample(self.norm(x)))
+        return out
+
+    def fold_(self) -> None:
+        """Merge the batch norm into the convolution; one that follows the activation has to stay."""
+        if isinstance(self.norm, nn.BatchNorm2d) and not self.norm_last:
+            self.conv = folded_conv(self.conv, self.norm)
+            self.norm = nn.Identity()
