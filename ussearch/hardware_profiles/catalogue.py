@@ -44,9 +44,7 @@ def parse_profile(text: str, origin: str) -> Profile:
     except yaml.YAMLError as error:
         raise UserError(f"Profile {origin} is not YAML ({_one_line(error)}): mend the file.") from error
     if not isinstance(data, dict):
-        raise UserError(
-            f"Profile {origin} holds {type(data).__name__}, expected a mapping of fields: mend the file."
-        )
+        raise UserError(f"Profile {origin} holds {type(data).__name__}, expected a mapping of fields: mend the file.")
     try:
         return Profile.model_validate(_with_operator_list(data))
     except ValidationError as error:

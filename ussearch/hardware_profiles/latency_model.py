@@ -56,9 +56,7 @@ class LatencyModel(BaseModel):
     def kernel_ms(self, kernel: Kernel) -> float:
         """Return the milliseconds charged for ``kernel``."""
         cost = self.cost(kernel)
-        return (
-            self.ms_per_gmac * cost.gmacs + self.ms_per_mib * cost.mib + self.ms_per_operator * cost.operators
-        )
+        return self.ms_per_gmac * cost.gmacs + self.ms_per_mib * cost.mib + self.ms_per_operator * cost.operators
 
     def predict(self, kernels: Sequence[Kernel]) -> LatencyPrediction:
         """Return the predicted latency of one forward pass over ``kernels``, batch 1."""

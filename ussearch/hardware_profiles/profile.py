@@ -45,15 +45,11 @@ class ExportRules(_Part):
     format: Literal["onnx"] = "onnx"
     opset: int = Field(ge=11, le=21)
     ir_version: int = Field(ge=3, description="highest IR version that the device's parser reads")
-    precisions: tuple[Precision, ...] = Field(
-        min_length=1, description="arithmetic that exists on the device"
-    )
+    precisions: tuple[Precision, ...] = Field(min_length=1, description="arithmetic that exists on the device")
     absent_precisions: dict[Precision, str] = Field(default_factory=dict, description="with the reason")
     static_shapes: bool = True
     external_data: bool = False
-    allowed_operators: frozenset[str] | None = Field(
-        default=None, description="None: any operator of the opset"
-    )
+    allowed_operators: frozenset[str] | None = Field(default=None, description="None: any operator of the opset")
     forbidden_operators: dict[str, str] = Field(default_factory=dict, description="operator to mend")
 
 
@@ -76,9 +72,7 @@ class Profile(_Part):
     runtime_memory_mib: float = Field(ge=0, description="what the runtime takes before any network is loaded")
     export: ExportRules
     latency: LatencyModel
-    forbidden_features: dict[str, str] = Field(
-        default_factory=dict, description="architecture feature to reason"
-    )
+    forbidden_features: dict[str, str] = Field(default_factory=dict, description="architecture feature to reason")
     trust: str = Field(min_length=1, description="how far the predictions can be trusted, in one sentence")
     measured_operators: tuple[str, ...] = Field(default=(), description="kernels that the fit has seen")
     provenance: dict[str, Provenance]
@@ -88,9 +82,7 @@ class Profile(_Part):
     def _label_predictions(cls, data: Any) -> Any:
         if isinstance(data, dict) and isinstance(data.get("latency"), dict):
             threads = f", {data['threads']} threads" if data.get("threads") else ""
-            label = (
-                f"predicted for {data.get('name')}, {data.get('runtime')}, {data.get('precision')}{threads}"
-            )
+            label = f"predicted for {data.get('name')}, {data.get('runtime')}, {data.get('precision')}{threads}"
             data = {**data, "latency": {**data["latency"], "label": label}}
         return data
 
@@ -103,9 +95,7 @@ class Profile(_Part):
         }
         names = [*_numbers(numbers), "runtime_memory_mib", "export.opset", "export.ir_version"]
         missing = [
-            name
-            for name in names
-            if not any(name == key or name.startswith(f"{key}.") for key in self.provenance)
+            name for name in names if not any(name == key or name.startswith(f"{key}.") for key in self.provenance)
         ]
         if missing:
             raise ValueError(f"provenance is missing for {', '.join(missing)}")
