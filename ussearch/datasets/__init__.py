@@ -1,1 +1,49 @@
-"""To be described by the folder's first code."""
+"""What networks are trained and judged on.
+
+A folder becomes a ``Dataset`` (``open_dataset``, by the readers), a ``Dataset`` becomes an ``ImageSet``
+(``prepare``: decoded, resized and grouped once), indices into it become a ``Split``, and ``Batches`` feed
+training. ``phantom_dataset`` makes data from nothing; ``check`` tells what is wrong with a folder;
+``read_frames`` reads single images and cines for inference. Nothing here knows of networks or devices.
+"""
+
+from ussearch.datasets.augmentation import AugmentationSettings, augment
+from ussearch.datasets.batches import Batches
+from ussearch.datasets.cache import cache_folder
+from ussearch.datasets.dataset import Dataset, Problem, Sample
+from ussearch.datasets.image_set import ImageSet
+from ussearch.datasets.normalisation import Normalisation
+from ussearch.datasets.opening import open_dataset
+from ussearch.datasets.phantoms import PhantomParameters, phantom_dataset, phantoms_from
+from ussearch.datasets.preparing import fingerprint_of, prepare
+from ussearch.datasets.readers import READERS, Reader
+from ussearch.datasets.resize import resize_image, resize_mask, resize_plane
+from ussearch.datasets.splits import DEFAULT_FRACTIONS, PARTS, Split, k_folds, split, straddling_groups
+
+__all__ = [
+    "DEFAULT_FRACTIONS",
+    "PARTS",
+    "READERS",
+    "AugmentationSettings",
+    "Batches",
+    "Dataset",
+    "ImageSet",
+    "Normalisation",
+    "PhantomParameters",
+    "Problem",
+    "Reader",
+    "Sample",
+    "Split",
+    "augment",
+    "cache_folder",
+    "fingerprint_of",
+    "k_folds",
+    "open_dataset",
+    "phantom_dataset",
+    "phantoms_from",
+    "prepare",
+    "resize_image",
+    "resize_mask",
+    "resize_plane",
+    "split",
+    "straddling_groups",
+]

@@ -1,0 +1,76 @@
+"""Training batches from images that stay on the device as uint8."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ussearch.datasets.augmentation import AugmentationSettings, augment
+from ussearch.datasets.image_set import ImageSet
+from ussearch.datasets.normalisation import Normalisation
+
+
+class Batches:
+    """Shuffled, augmented, normalised batches; the same for the same (seed, epoch) on the same kind of device.
+
+    ``empty_fraction`` is periodic under-sampling (LAEDNet, section 4.3: one half): each epoch takes every
+    image with a lesion and another random share of the empty ones. None takes all.
+    """
+
+    def __init__(
+        self,
+        image_set: ImageSet,
+        indices: Sequence[int],
+        normalisation: Normalisation,
+        batch_size: int,
+        device: torch.device | str = "cpu",
+        seed: int = 0,
+        augment: bool | AugmentationSettings = True,
+        empty_fraction: float | None = None,
+    ) -> None:
+        """Copy the images at ``indices`` to ``device``; ``augment`` may be the settings to use."""
+        if not indices or batch_size < 1:
+            raise ValueError("batches need at least one image and a batch size of at least 1")
+        chosen = np.asarray(indices, np.int64)
+        self.device = torch.device(device)
+        self._images = torch.from_numpy(image_set.images[chosen]).to(self.device)
+        self._masks = torch.from_numpy(image_set.masks[chosen]).to(self.device)
+        lesion = image_set.masks[chosen].reshape(len(chosen), -1).any(axis=1)
+        self._lesions, self._empties = np.flatnonzero(lesion), np.flatnonzero(~lesion)
+        self._normalisation, self._batch_size, self._seed = normalisation, batch_size, seed
+        self._settings = AugmentationSettings() if augment is True else augment
+        share = 1.0 if empty_fraction is None else empty_fraction
+        kept = round(share * len(self._empties))
+        self._empties_kept = kept if len(self._lesions) else max(kept, 1)
+
+    @property
+    def images_per_epoch(self) -> int:
+        """How many images an epoch shows."""
+        return len(self._lesions) + self._empties_kept
+
+    def __len__(self) -> int:
+        """Return the number of batches of an epoch."""
+        return -(-self.images_per_epoch // self._batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield (images float32 [B, 1, H, W] normalised, masks float32 {0, 1} [B, 1, H, W]).
+
+        Batch sizes differ by one at most and never exceed ``batch_size``, so that no batch is too small for
+        batch statistics.
+        """
+        order = np.random.default_rng([self._seed, epoch])
+        generator = torch.Generator().manual_seed(int(order.integers(2**62)))
+        for positions in np.array_split(self._order(order), len(self)):
+            at = torch.from_numpy(positions).to(self.device)
+            images, masks = self._images[at].float(), self._masks[at].float()
+            if self._settings:
+                images, masks = augment(images, masks, generator, self._settings)
+            yield self._normalisation.apply(images), masks
+
+    def _order(self, random: np.random.Generator) -> npt.NDArray[np.int64]:
+        empties = random.permutation(self._empties)[: self._empties_kept]
+        return random.permutation(np.concatenate([self._lesions, empties]))

@@ -1,0 +1,71 @@
+"""A data set as found: which files belong together, before any pixel is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+ProblemKind = Literal["missing mask", "missing image", "size mismatch", "unreadable file", "unclear name"]
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and the masks drawn on it.
+
+    ``id`` is the POSIX path of the image relative to the root of the data set. ``masks`` are united; an
+    empty tuple means that the image is known to show nothing. ``label`` and ``patient`` are None where the
+    source does not tell. ``frame`` counts from 0 inside a file of several frames.
+    """
+
+    id: str
+    image: Path
+    masks: tuple[Path, ...] = ()
+    label: str | None = None
+    patient: str | None = None
+    frame: int = 0
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with one file: ``message`` is one sentence that names the file and the mend.
+
+    A ``fatal`` problem stops training on the data set; any other is only shown by ``check``.
+    """
+
+    kind: ProblemKind
+    file: str
+    message: str
+    fatal: bool = True
+
+
+class Source(Protocol):
+    """Where the pixels of a data set come from."""
+
+    def content_hash(self, sample: Sample) -> str:
+        """Return the SHA-256 (hexadecimal) of everything that ``decode`` depends on."""
+
+    def decode(self, sample: Sample) -> tuple[Pixels, Pixels]:
+        """Return image (0..255) and mask ({0, 1}), both uint8 [H, W]; raises UserError naming the file."""
+
+    def close(self) -> None:
+        """Keep what was learnt about the files (such as their hashes) for next time."""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Samples, in order of their ids, with the reader that found them and the source of their pixels."""
+
+    name: str
+    reader: str
+    root: Path
+    samples: tuple[Sample, ...]
+    source: Source
+    problems: tuple[Problem, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.samples)

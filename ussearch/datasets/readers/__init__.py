@@ -1,0 +1,9 @@
+"""Readers of published folder layouts: one file a family, found through ``READERS``.
+
+A reader lists files by name. It decodes nothing, writes nothing and never stops at the first fault.
+"""
+
+from ussearch.datasets.readers import busi, hc18, nerve, paired_folders, tn3k
+from ussearch.datasets.readers.base import READERS, Listing, Reader, add_reader
+
+__all__ = ["READERS", "Listing", "Reader", "add_reader", "busi", "hc18", "nerve", "paired_folders", "tn3k"]

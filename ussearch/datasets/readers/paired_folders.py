@@ -1,0 +1,77 @@
+"""Images in one folder, masks of the same name in another: Kvasir-SEG, CVC-ClinicDB and one's own data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar
+
+from ussearch.datasets.decoding import is_raster
+from ussearch.datasets.readers.base import Listing, Reader, add_reader, pair_by_name
+
+_KVASIR_FILES = ("kavsir_bboxes.json", "kvasir_bboxes.json", "bounding-boxes.json")
+
+
+def _is_dicom(path: Path) -> bool:
+    return path.suffix.lower() in {".dcm", ".dicom"} and not path.name.startswith(".") and path.is_file()
+
+
+class PairedFolders(Reader):
+    """Pairs by the path below the two folders without suffix; a sub-folder of the images names the class."""
+
+    image_folder: ClassVar[str]
+    mask_folder: ClassVar[str]
+
+    def matches(self, root: Path) -> bool:
+        """Tell whether both folders are there."""
+        return (root / self.image_folder).is_dir() and (root / self.mask_folder).is_dir()
+
+    def read(self, root: Path) -> Listing:
+        """List the pairs below the two folders."""
+        images, masks = root / self.image_folder, root / self.mask_folder
+        return pair_by_name(
+            root,
+            self._by_path(images),
+            self._by_path(masks),
+            expected=lambda image: f"a file named '{image.stem}' in {masks.name}/",
+            label=lambda image: None if image.parent == images else image.parent.relative_to(images).as_posix(),
+        )
+
+    @staticmethod
+    def _by_path(folder: Path) -> dict[str, Path]:
+        files = [path for path in sorted(folder.rglob("*")) if is_raster(path) or _is_dicom(path)]
+        return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+
+
+@add_reader
+class KvasirSeg(PairedFolders):
+    """Kvasir-SEG: polyps, Jha et al. 2020; told from other pairs by its file of bounding boxes."""
+
+    name = "kvasir-seg"
+    layout = "images/ masks/ with equal file names beside kavsir_bboxes.json"
+    image_folder, mask_folder = "images", "masks"
+
+    def matches(self, root: Path) -> bool:
+        """Tell whether both folders and the bounding boxes are there."""
+        return super().matches(root) and any((root / name).is_file() for name in _KVASIR_FILES)
+
+
+@add_reader
+class CvcClinicDb(PairedFolders):
+    """CVC-ClinicDB: polyps, Bernal et al. 2015."""
+
+    name = "cvc-clinicdb"
+    layout = "Original/ 'Ground Truth'/ with equal file names"
+    image_folder, mask_folder = "Original", "Ground Truth"
+
+
+@add_reader
+class Plain(PairedFolders):
+    """One's own data: PNG, JPEG, TIFF, BMP or single-frame DICOM, with masks of equal stem."""
+
+    name = "plain"
+    layout = "images/ masks/ with equal stems; sub-folders of images/ name classes"
+    image_folder, mask_folder = "images", "masks"
+
+    def matches(self, root: Path) -> bool:
+        """Tell whether both folders are there and no more particular reader claims them."""
+        return super().matches(root) and not KvasirSeg().matches(root)

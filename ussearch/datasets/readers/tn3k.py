@@ -1,0 +1,36 @@
+"""TN3K: thyroid nodules, Gong et al. 2021 (TRFE-Net)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ussearch.datasets.readers.base import Listing, Reader, add_reader, by_stem, pair_by_name
+
+PARTS = ("trainval", "test")
+
+
+@add_reader
+class Tn3k(Reader):
+    """Two pairs of folders with the same file names in each, so ids keep the folder."""
+
+    name = "tn3k"
+    layout = "trainval-image/ trainval-mask/ test-image/ test-mask/ with equal file names"
+
+    def matches(self, root: Path) -> bool:
+        """Tell whether either pair of folders is there."""
+        return any((root / f"{part}-image").is_dir() and (root / f"{part}-mask").is_dir() for part in PARTS)
+
+    def read(self, root: Path) -> Listing:
+        """List both parts; which part an image came from stays visible in its id."""
+        return pair_by_name(
+            root,
+            {key: path for part in PARTS for key, path in by_stem(root / f"{part}-image", f"{part}/").items()},
+            {key: path for part in PARTS for key, path in by_stem(root / f"{part}-mask", f"{part}/").items()},
+            expected=lambda image: f"a file named '{image.stem}' in {image.parent.name.replace('-image', '-mask')}/",
+        )
+
+    def names_in_split(self, part: str, entries: Sequence[object]) -> list[str]:
+        """Read the numbers of ``tn3k-trainval-fold0.json``, which count files of ``trainval-image/``."""
+        folder = "test-image" if part == "test" else "trainval-image"
+        return [f"{folder}/{entry:04d}" if isinstance(entry, int) else str(entry) for entry in entries]

@@ -1,0 +1,168 @@
+"""Splits: which images train, select, calibrate and judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ussearch.datasets.allocation import allocate
+from ussearch.datasets.grouping import members
+from ussearch.datasets.image_set import ImageSet
+from ussearch.datasets.split_files import read_split_file
+from ussearch.errors import UserError
+
+PARTS = ("train", "validation", "calibration", "test")
+DEFAULT_FRACTIONS = (0.55, 0.10, 0.20, 0.15)
+
+
+@dataclass(frozen=True)
+class Split:
+    """Indices into an ``ImageSet``, ascending; no image is in two parts.
+
+    ``straddling`` lists, by ids, the groups (near-duplicates or one patient) that a published split tears
+    apart: empty for every split made here. ``source`` tells how the split came about.
+    """
+
+    train: tuple[int, ...]
+    validation: tuple[int, ...]
+    calibration: tuple[int, ...]
+    test: tuple[int, ...]
+    source: str = ""
+    fingerprint: str = ""
+    straddling: tuple[tuple[str, ...], ...] = ()
+
+    def parts(self) -> dict[str, tuple[int, ...]]:
+        """Return the four parts by name."""
+        return {part: getattr(self, part) for part in PARTS}
+
+    def to_record(self, image_set: ImageSet | None = None) -> dict[str, Any]:
+        """Return JSON-ready data; with ``image_set`` it also names the ids, which makes it a split file."""
+        record: dict[str, Any] = {
+            "source": self.source,
+            "fingerprint": self.fingerprint,
+            "indices": {part: list(indices) for part, indices in self.parts().items()},
+            "straddling": [list(group) for group in self.straddling],
+        }
+        if image_set is not None:
+            record |= {part: [image_set.ids[index] for index in indices] for part, indices in self.parts().items()}
+        return record
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any]) -> Split:
+        """Rebuild what ``to_record`` gave; UserError where the record is damaged."""
+        try:
+            parts = {part: tuple(int(index) for index in record["indices"][part]) for part in PARTS}
+            straddling = tuple(tuple(str(name) for name in group) for group in record["straddling"])
+            return cls(**parts, source=record["source"], fingerprint=record["fingerprint"], straddling=straddling)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UserError(
+                f"The record of a split is damaged at {error}: expected what this program wrote; split again."
+            ) from error
+
+
+def split(
+    image_set: ImageSet,
+    fractions: Sequence[float] = DEFAULT_FRACTIONS,
+    seed: int = 0,
+    split_file: Path | None = None,
+) -> Split:
+    """Divide a data set into train, validation, calibration and test parts.
+
+    Groups (near-duplicates, one patient) stay together; classes and empty images are represented alike.
+
+    Args:
+        image_set: what to divide.
+        fractions: wanted shares of the four parts, summing to one.
+        seed: of the random order.
+        split_file: a published split instead: a list of names beside its sibling (``train1.txt`` and
+            ``val1.txt``), or YAML/JSON with a list a part. Parts that it does not give are taken out of its
+            train part, groups together; where it gives two parts, the second is the test part.
+
+    Raises:
+        UserError: fractions that do not sum to one, fewer independent groups than parts, a split file that
+            cannot be read or names images that are not there.
+    """
+    _check_fractions(fractions)
+    if split_file is not None:
+        return _published(image_set, fractions, seed, Path(split_file))
+    dealt = _deal(image_set, range(len(image_set)), dict(zip(PARTS, fractions, strict=True)), seed)
+    return Split(**dealt, source=f"{_written(fractions)}, seed {seed}", fingerprint=image_set.fingerprint)
+
+
+def k_folds(image_set: ImageSet, k: int, seed: int = 0) -> tuple[Split, ...]:
+    """Return ``k`` splits whose test parts are disjoint and together hold every image.
+
+    The rest of each fold is divided in the default proportions of train, validation and calibration.
+    """
+    if k < 2:
+        raise UserError(f"{k} folds are not possible: expected at least 2.")
+    folds = _deal(image_set, range(len(image_set)), {f"fold {fold}": 1.0 / k for fold in range(k)}, seed)
+    shares = dict(zip(PARTS[:3], DEFAULT_FRACTIONS[:3], strict=True))
+    splits = []
+    for number, test in enumerate(folds.values(), start=1):
+        rest = sorted(set(range(len(image_set))) - set(test))
+        parts = _deal(image_set, rest, shares, seed)
+        source = f"fold {number} of {k}, seed {seed}"
+        splits.append(Split(**parts, test=test, source=source, fingerprint=image_set.fingerprint))
+    return tuple(splits)
+
+
+def straddling_groups(groups: npt.NDArray[np.int64], parts: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+    """Return the groups, as indices of those images that are in a part, that have images in several parts."""
+    part_of = {index: number for number, part in enumerate(parts) for index in part}
+    present = (tuple(index for index in group if index in part_of) for group in members(groups))
+    return tuple(group for group in present if len({part_of[index] for index in group}) > 1)
+
+
+def _deal(
+    image_set: ImageSet, indices: Sequence[int], shares: Mapping[str, float], seed: int
+) -> dict[str, tuple[int, ...]]:
+    """Allocate ``indices`` to the named parts in proportion to ``shares``."""
+    chosen = np.asarray(indices, np.int64)
+    wanted = {name: share for name, share in shares.items() if share > 0}
+    total = sum(wanted.values())
+    lesion = image_set.has_lesion
+    strata = [(image_set.labels[index] or "", bool(lesion[index])) for index in chosen]
+    try:
+        parts = allocate(image_set.groups[chosen], strata, [share / total for share in wanted.values()], seed)
+    except ValueError as error:
+        raise UserError(
+            f"{image_set.name} cannot be split: {error} (images of one patient and near-duplicates stay together); "
+            "add images of further patients."
+        ) from error
+    dealt = {name: tuple(int(index) for index in chosen[parts == number]) for number, name in enumerate(wanted)}
+    return {name: dealt.get(name, ()) for name in shares}
+
+
+def _published(image_set: ImageSet, fractions: Sequence[float], seed: int, file: Path) -> Split:
+    given = read_split_file(file, image_set)
+    dealt = dict(given)
+    missing = {part: share for part, share in zip(PARTS, fractions, strict=True) if part not in given and share > 0}
+    if missing:
+        dealt |= _deal(image_set, given["train"], {"train": fractions[0], **missing}, seed)
+    parts = {part: tuple(sorted(dealt.get(part, ()))) for part in PARTS}
+    made = Split(**parts, source=f"{file.name}, divided further with seed {seed}" if missing else file.name)
+    torn = straddling_groups(image_set.groups, [parts[part] for part in PARTS])
+    return replace(
+        made,
+        fingerprint=image_set.fingerprint,
+        straddling=tuple(tuple(image_set.ids[index] for index in group) for group in torn),
+    )
+
+
+def _check_fractions(fractions: Sequence[float]) -> None:
+    usable = len(fractions) == len(PARTS) and all(0 <= share <= 1 for share in fractions)
+    if not usable or abs(sum(fractions) - 1) > 1e-6 or fractions[0] == 0:
+        raise UserError(
+            f"Fractions {_written(fractions)} are not possible: expected four numbers (train, validation, calibration, "
+            "test) from 0 to 1, train above 0, that sum to 1."
+        )
+
+
+def _written(fractions: Sequence[float]) -> str:
+    return "/".join(f"{100 * share:g}" for share in fractions) + " %"
