@@ -217,6 +217,13 @@ class Architecture(_Data):
         )
 
     @property
+    def features(self) -> frozenset[str]:
+        """What the network needs of a device (``features_of``)."""
+        from ussearch.search_spaces.features import features_of
+
+        return features_of(self)
+
+    @property
     def size_divisor(self) -> int:
         """The image side must be a multiple of this."""
         return 1 << self.downsamplings
