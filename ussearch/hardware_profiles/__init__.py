@@ -4,11 +4,14 @@ from ussearch.hardware_profiles.catalogue import load_profile, parse_profile, pr
 from ussearch.hardware_profiles.kernels import Kernel
 from ussearch.hardware_profiles.latency_model import LatencyModel, LatencyPrediction
 from ussearch.hardware_profiles.memory import activation_peak_mib, peak_memory_mib
+from ussearch.hardware_profiles.onnx_check import check_onnx, load_onnx
+from ussearch.hardware_profiles.onnx_rules import Finding
 from ussearch.hardware_profiles.profile import ExportRules, Limits, Profile, Provenance
 from ussearch.hardware_profiles.trace import trace_kernels
 
 __all__ = [
     "ExportRules",
+    "Finding",
     "Kernel",
     "LatencyModel",
     "LatencyPrediction",
@@ -16,6 +19,8 @@ __all__ = [
     "Profile",
     "Provenance",
     "activation_peak_mib",
+    "check_onnx",
+    "load_onnx",
     "load_profile",
     "parse_profile",
     "peak_memory_mib",

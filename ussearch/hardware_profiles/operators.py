@@ -92,6 +92,7 @@ KERNELS = {
     "var": "reduce",
     "_softmax": "softmax",
     "_safe_softmax": "softmax",
+    **dict.fromkeys(FOLDED, "batch_norm"),
     "native_layer_norm": "layer_norm",
     "native_group_norm": "group_norm",
     "permute": "transpose",

@@ -1,0 +1,88 @@
+"""Which two candidates become the pair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ussearch.errors import UserError
+
+FALSE_POSITIVE_WEIGHT = 0.1
+"""Ten points of false positives on empty images cost as much as one point of Dice on images with a lesion."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A finished trial as far as selection needs it.
+
+    ``lesion_dice`` is None for a failed trial, ``false_positive_rate`` where the data has no empty image.
+    ``latency_ms`` is predicted on the edge device.
+    """
+
+    number: int
+    lesion_dice: float | None
+    false_positive_rate: float | None
+    latency_ms: float
+    memory_mib: float
+    edge_feasible: bool
+    cloud_feasible: bool
+
+    @property
+    def score(self) -> float:
+        """What selection maximises: Dice on images with a lesion less the weighted false positives; NaN
+        counts 0.
+        """
+        if self.lesion_dice is None or self.lesion_dice != self.lesion_dice:
+            return 0.0
+        return self.lesion_dice - FALSE_POSITIVE_WEIGHT * (self.false_positive_rate or 0.0)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """The candidate for the device and the one for the cloud."""
+
+    edge: Candidate
+    cloud: Candidate
+
+
+def select_pair(candidates: Sequence[Candidate], edge: int | None = None, cloud: int | None = None) -> Pair:
+    """Return the best candidate within the device's limits and the best one within the cloud profile's.
+
+    ``edge`` and ``cloud`` name candidates by number instead. Among equal scores the faster one wins, then
+    the earlier. Raises UserError where no finished candidate fits, or a named one is unknown, failed or
+    outside the limits.
+    """
+    finished = [candidate for candidate in candidates if candidate.lesion_dice is not None]
+    return Pair(
+        edge=_choose(finished, "edge", lambda candidate: candidate.edge_feasible, edge),
+        cloud=_choose(finished, "cloud", lambda candidate: candidate.cloud_feasible, cloud),
+    )
+
+
+def _choose(
+    finished: Sequence[Candidate], end: str, fits: Callable[[Candidate], bool], number: int | None
+) -> Candidate:
+    feasible = [candidate for candidate in finished if fits(candidate)]
+    if not feasible:
+        raise UserError(f"No candidate fits the {end} limits{_nearest(finished)}; search longer or relax the limits.")
+    if number is None:
+        return min(feasible, key=lambda candidate: (-candidate.score, candidate.latency_ms, candidate.number))
+    chosen = next((candidate for candidate in finished if candidate.number == number), None)
+    choices = ", ".join(str(candidate.number) for candidate in feasible)
+    if chosen is None:
+        raise UserError(f"Trial {number} is not a finished trial of this study: choose the {end} from {choices}.")
+    if not fits(chosen):
+        needs = f"{chosen.latency_ms:.1f} ms and {chosen.memory_mib:.0f} MiB"
+        raise UserError(f"Trial {number} needs {needs}, outside the {end} limits: choose one of {choices}.")
+    return chosen
+
+
+def _nearest(finished: Sequence[Candidate]) -> str:
+    if not finished:
+        return " (no trial finished)"
+    fastest = min(finished, key=lambda candidate: candidate.latency_ms)
+    leanest = min(finished, key=lambda candidate: candidate.memory_mib)
+    return (
+        f" (fastest: trial {fastest.number}, {fastest.latency_ms:.1f} ms; "
+        f"leanest: trial {leanest.number}, {leanest.memory_mib:.0f} MiB)"
+    )
