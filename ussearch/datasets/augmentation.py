@@ -15,16 +15,20 @@ class AugmentationSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    flip_horizontal: float = Field(0.5, ge=0, le=1, description="probability")
-    flip_vertical: float = Field(0.0, ge=0, le=1, description="probability; depth has a direction in ultrasound")
-    affine: float = Field(0.8, ge=0, le=1, description="probability of rotation, scaling, shear and shift together")
-    rotation_degrees: float = Field(15.0, ge=0, le=180)
-    scale: float = Field(0.15, ge=0, lt=1, description="factor between 1 - scale and 1 + scale")
-    shear_degrees: float = Field(5.0, ge=0, le=45)
-    shift: float = Field(0.08, ge=0, le=1, description="of the side of the image")
-    gain: float = Field(0.2, ge=0, lt=1, description="brightness factor between 1 - gain and 1 + gain")
-    gamma: float = Field(0.25, ge=0, lt=1, description="exponent between 1 / (1 + gamma) and 1 + gamma")
-    speckle: float = Field(0.15, ge=0, le=1, description="greatest standard deviation of multiplicative noise")
+    flip_horizontal: float = Field(default=0.5, ge=0, le=1, description="probability")
+    flip_vertical: float = Field(
+        default=0.0, ge=0, le=1, description="probability; depth has a direction in ultrasound"
+    )
+    affine: float = Field(
+        default=0.8, ge=0, le=1, description="probability of rotation, scaling, shear and shift together"
+    )
+    rotation_degrees: float = Field(default=15.0, ge=0, le=180)
+    scale: float = Field(default=0.15, ge=0, lt=1, description="factor between 1 - scale and 1 + scale")
+    shear_degrees: float = Field(default=5.0, ge=0, le=45)
+    shift: float = Field(default=0.08, ge=0, le=1, description="of the side of the image")
+    gain: float = Field(default=0.2, ge=0, lt=1, description="brightness factor between 1 - gain and 1 + gain")
+    gamma: float = Field(default=0.25, ge=0, lt=1, description="exponent between 1 / (1 + gamma) and 1 + gamma")
+    speckle: float = Field(default=0.15, ge=0, le=1, description="greatest standard deviation of multiplicative noise")
 
 
 def augment(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -27,6 +28,7 @@ class Batches:
         indices: Sequence[int],
         normalisation: Normalisation,
         batch_size: int,
+        *,
         device: torch.device | str = "cpu",
         seed: int = 0,
         augment: bool | AugmentationSettings = True,
@@ -54,7 +56,7 @@ class Batches:
 
     def __len__(self) -> int:
         """Return the number of batches of an epoch."""
-        return -(-self.images_per_epoch // self._batch_size)
+        return math.ceil(self.images_per_epoch / self._batch_size)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield (images float32 [B, 1, H, W] normalised, masks float32 {0, 1} [B, 1, H, W]).

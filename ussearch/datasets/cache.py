@@ -96,5 +96,6 @@ def _checksum(array: npt.NDArray[np.generic]) -> int:
 
 def _unwritable(folder: Path, error: OSError) -> UserError:
     return UserError(
-        f"Cannot write the cache {folder} ({error.strerror}): free some space or set {CACHE_VARIABLE} to another folder."
+        f"Cannot write the cache {folder} ({error.strerror}): free some space or name another folder in "
+        f"{CACHE_VARIABLE}."
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,11 +42,8 @@ def read_split_file(file: Path, image_set: ImageSet) -> dict[str, tuple[int, ...
         raise UserError(f"Split file {file} does not exist: give a list of names or a YAML/JSON file with parts.")
     named = _lists(file) if file.suffix.lower() in _LIST_SUFFIXES else _mapping(file)
     find = _Finder(file, image_set)
-    reader = READERS[image_set.reader] if image_set.reader in READERS else None
-    parts = {
-        part: find.all(reader.names_in_split(part, entries) if reader else [str(entry) for entry in entries])
-        for part, entries in named.items()
-    }
+    translate = READERS[image_set.reader].names_in_split if image_set.reader in READERS else _as_written
+    parts = {part: find.all(translate(part, entries)) for part, entries in named.items()}
     _refuse_overlap(file, parts, image_set)
     if not parts.get("train"):
         raise UserError(f"Split file {file} gives no train part: add a list named train (or train….txt beside it).")
@@ -58,6 +55,11 @@ def read_split_file(file: Path, image_set: ImageSet) -> dict[str, tuple[int, ...
     elif len(parts) == 2 and "test" not in parts:
         parts["test"] = parts.pop(next(part for part in parts if part != "train"))
     return parts
+
+
+def _as_written(part: str, entries: Sequence[object]) -> list[str]:
+    del part
+    return [str(entry) for entry in entries]
 
 
 def _lists(file: Path) -> dict[str, list[object]]:
@@ -136,6 +138,6 @@ class _Finder:
             raise UserError(f"Split file {self._file} names {name!r}, which is not in the data set: correct the name.")
         if len(found) > 1:
             raise UserError(
-                f"Split file {self._file} names {name!r}, which fits {len(found)} images: give paths below the data set."
+                f"Split file {self._file} names {name!r}, fitting {len(found)} images: give paths within the data set."
             )
         return next(iter(found))

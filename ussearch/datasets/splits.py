@@ -36,6 +36,12 @@ class Split:
     fingerprint: str = ""
     straddling: tuple[tuple[str, ...], ...] = ()
 
+    @classmethod
+    def of(cls, parts: Mapping[str, Sequence[int]], source: str, fingerprint: str) -> Split:
+        """Return the split with these parts; a part that is not named is empty."""
+        train, validation, calibration, test = (tuple(sorted(parts.get(part, ()))) for part in PARTS)
+        return cls(train, validation, calibration, test, source, fingerprint)
+
     def parts(self) -> dict[str, tuple[int, ...]]:
         """Return the four parts by name."""
         return {part: getattr(self, part) for part in PARTS}
@@ -56,9 +62,9 @@ class Split:
     def from_record(cls, record: Mapping[str, Any]) -> Split:
         """Rebuild what ``to_record`` gave; UserError where the record is damaged."""
         try:
-            parts = {part: tuple(int(index) for index in record["indices"][part]) for part in PARTS}
-            straddling = tuple(tuple(str(name) for name in group) for group in record["straddling"])
-            return cls(**parts, source=record["source"], fingerprint=record["fingerprint"], straddling=straddling)
+            parts = {part: [int(index) for index in record["indices"][part]] for part in PARTS}
+            made = cls.of(parts, record["source"], record["fingerprint"])
+            return replace(made, straddling=tuple(tuple(map(str, group)) for group in record["straddling"]))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"The record of a split is damaged at {error}: expected what this program wrote; split again."
@@ -91,7 +97,7 @@ def split(
     if split_file is not None:
         return _published(image_set, fractions, seed, Path(split_file))
     dealt = _deal(image_set, range(len(image_set)), dict(zip(PARTS, fractions, strict=True)), seed)
-    return Split(**dealt, source=f"{_written(fractions)}, seed {seed}", fingerprint=image_set.fingerprint)
+    return Split.of(dealt, f"{_written(fractions)}, seed {seed}", image_set.fingerprint)
 
 
 def k_folds(image_set: ImageSet, k: int, seed: int = 0) -> tuple[Split, ...]:
@@ -107,8 +113,7 @@ def k_folds(image_set: ImageSet, k: int, seed: int = 0) -> tuple[Split, ...]:
     for number, test in enumerate(folds.values(), start=1):
         rest = sorted(set(range(len(image_set))) - set(test))
         parts = _deal(image_set, rest, shares, seed)
-        source = f"fold {number} of {k}, seed {seed}"
-        splits.append(Split(**parts, test=test, source=source, fingerprint=image_set.fingerprint))
+        splits.append(Split.of({**parts, "test": test}, f"fold {number} of {k}, seed {seed}", image_set.fingerprint))
     return tuple(splits)
 
 
@@ -145,14 +150,10 @@ def _published(image_set: ImageSet, fractions: Sequence[float], seed: int, file:
     missing = {part: share for part, share in zip(PARTS, fractions, strict=True) if part not in given and share > 0}
     if missing:
         dealt |= _deal(image_set, given["train"], {"train": fractions[0], **missing}, seed)
-    parts = {part: tuple(sorted(dealt.get(part, ()))) for part in PARTS}
-    made = Split(**parts, source=f"{file.name}, divided further with seed {seed}" if missing else file.name)
-    torn = straddling_groups(image_set.groups, [parts[part] for part in PARTS])
-    return replace(
-        made,
-        fingerprint=image_set.fingerprint,
-        straddling=tuple(tuple(image_set.ids[index] for index in group) for group in torn),
-    )
+    source = f"{file.name}, divided further with seed {seed}" if missing else file.name
+    made = Split.of(dealt, source, image_set.fingerprint)
+    torn = straddling_groups(image_set.groups, list(made.parts().values()))
+    return replace(made, straddling=tuple(tuple(image_set.ids[index] for index in group) for group in torn))
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from ussearch.datasets.dataset import Dataset, Pixels, Sample
-from ussearch.datasets.phantoms.imaging import field_of_view, scan
+from ussearch.datasets.phantoms.imaging import scan
 from ussearch.datasets.phantoms.lesions import Lesion, add_lesions, plan_lesions
 from ussearch.datasets.phantoms.parameters import PhantomParameters
 from ussearch.datasets.phantoms.tissue import make_tissue
+from ussearch.datasets.phantoms.view import View, draw_view
 
 
 @dataclass(frozen=True)
@@ -24,19 +25,21 @@ class Phantom:
     lesions: tuple[Lesion, ...]
 
 
-def plan_phantom(parameters: PhantomParameters, index: int) -> tuple[Lesion, ...]:
-    """Return the lesions of phantom ``index`` without making it."""
-    return plan_lesions(np.random.default_rng([parameters.seed, index, 0]), parameters)
+def plan_phantom(parameters: PhantomParameters, index: int) -> tuple[View, tuple[Lesion, ...]]:
+    """Return the field of view and the lesions of phantom ``index`` without making it."""
+    random = np.random.default_rng([parameters.seed, index, 0])
+    view = draw_view(random, parameters)
+    return view, plan_lesions(random, parameters, view)
 
 
 def make_phantom(parameters: PhantomParameters, index: int) -> Phantom:
     """Return phantom ``index``; deterministic in (seed, index)."""
-    lesions = plan_phantom(parameters, index)
+    view, lesions = plan_phantom(parameters, index)
     random = np.random.default_rng([parameters.seed, index, 1])
-    view = field_of_view(random, parameters)
+    seen = view.seen(parameters.image_size)
     tissue = make_tissue(random, parameters)
     mask = add_lesions(random, tissue, lesions)
-    return Phantom(scan(random, tissue, parameters, view), mask * (view > 0), lesions)
+    return Phantom(scan(random, tissue, parameters, seen), mask * (seen > 0), lesions)
 
 
 class PhantomSource:
@@ -70,7 +73,7 @@ def phantoms_from(parameters: PhantomParameters) -> Dataset:
     samples = []
     for index in range(parameters.count):
         name = f"phantom-{index:06d}"
-        lesions = plan_phantom(parameters, index)
+        _, lesions = plan_phantom(parameters, index)
         label = lesions[0].contrast if lesions else "empty"
         samples.append(Sample(name, Path(name), (), label, None, index))
     return Dataset("phantoms", "phantoms", Path("phantoms"), tuple(samples), PhantomSource(parameters))

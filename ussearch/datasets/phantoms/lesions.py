@@ -12,8 +12,10 @@ from ussearch.datasets.phantoms.parameters import PhantomParameters
 from ussearch.datasets.phantoms.random_fields import between, grid, smooth_field
 from ussearch.datasets.phantoms.shapes import Shape, coverage, lesion_shape
 from ussearch.datasets.phantoms.tissue import Tissue
+from ussearch.datasets.phantoms.view import View
 
 Contrast = Literal["hypoechoic", "hyperechoic", "isoechoic"]
+_ATTEMPTS = 25  # for each lesion, to find a place
 CONTRASTS: tuple[Contrast, ...] = ("hypoechoic", "hyperechoic", "isoechoic")
 
 
@@ -29,13 +31,17 @@ class Lesion:
     edge_width: float
 
 
-def plan_lesions(random: np.random.Generator, parameters: PhantomParameters) -> tuple[Lesion, ...]:
+def plan_lesions(random: np.random.Generator, parameters: PhantomParameters, view: View) -> tuple[Lesion, ...]:
     """Draw none to three lesions that lie inside the field of view and apart from each other."""
     count = int(random.choice(4, p=parameters.lesion_count_weights))
     lesions: list[Lesion] = []
-    for _ in range(count):
+    for _ in range(_ATTEMPTS * count):
+        if len(lesions) == count:
+            break
         lesion = _draw(random, parameters)
-        if not any(_touch(lesion.shape, other.shape) for other in lesions):
+        shape = lesion.shape
+        whole = view.inwards(shape.lateral, shape.depth) > max(shape.radius_lateral, shape.radius_depth)
+        if whole and not any(_touch(shape, other.shape) for other in lesions):
             lesions.append(lesion)
     return tuple(lesions)
 
@@ -75,7 +81,7 @@ def _draw(random: np.random.Generator, parameters: PhantomParameters) -> Lesion:
         contrast=contrast,
         level_db=between(random, levels[contrast]),
         passage_db=between(random, parameters.passage_db),
-        rim_db=between(random, (3.0, 8.0)) if contrast == "isoechoic" or random.random() < 0.2 else 0.0,
+        rim_db=between(random, (4.0, 9.0)) if contrast == "isoechoic" or random.random() < 0.2 else 0.0,
         edge_width=between(random, parameters.edge_width),
     )
 

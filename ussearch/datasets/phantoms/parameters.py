@@ -19,29 +19,31 @@ class PhantomParameters(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    count: int = Field(300, ge=1, le=1_000_000)
-    seed: int = Field(0, ge=0)
-    image_size: int = Field(128, ge=32, le=1024)
+    count: int = Field(default=300, ge=1, le=1_000_000)
+    seed: int = Field(default=0, ge=0)
+    image_size: int = Field(default=128, ge=32, le=1024)
     version: Literal[1] = 1
 
     lesion_count_weights: tuple[float, float, float, float] = (0.15, 0.60, 0.18, 0.07)
-    lesion_radius: Range = (0.045, 0.19)
-    contrast_weights: tuple[float, float, float] = (0.66, 0.16, 0.18)  # hypoechoic, hyperechoic, nearly isoechoic
-    hypoechoic_db: Range = (-20.0, -7.0)
-    hyperechoic_db: Range = (6.0, 11.0)
-    isoechoic_db: Range = (-5.0, -3.0)
-    passage_db: Range = (-9.0, 12.0)  # behind a lesion: negative brightens (enhancement), positive shadows
+    lesion_radius: Range = (0.065, 0.2)
+    contrast_weights: tuple[float, float, float] = (0.74, 0.14, 0.12)  # hypoechoic, hyperechoic, nearly isoechoic
+    hypoechoic_db: Range = (-24.0, -9.0)
+    hyperechoic_db: Range = (9.0, 14.0)
+    isoechoic_db: Range = (-7.0, -4.5)
+    passage_db: Range = (-12.0, 16.0)  # behind a lesion: negative brightens (enhancement), positive shadows
     edge_width: Range = (0.008, 0.05)
 
     layers: tuple[int, int] = (3, 6)
     layer_db: Range = (-9.0, 5.0)
-    texture_db: Range = (1.5, 4.0)
+    texture_db: Range = (1.5, 4.5)
     interface_db: Range = (4.0, 14.0)
     dark_layers: tuple[int, int] = (0, 2)
+    septa: tuple[int, int] = (2, 9)
     lobules: tuple[int, int] = (0, 3)
     surface_shadows: tuple[int, int] = (0, 2)
     ribs: tuple[int, int] = (0, 1)
 
+    looks: tuple[int, int] = (1, 4)  # images averaged by compounding
     axial_resolution: Range = (0.0045, 0.007)  # standard deviations of the point-spread function
     lateral_resolution: Range = (0.008, 0.013)  # at the focus
     attenuation_db: Range = (15.0, 35.0)  # from top to bottom, before time-gain compensation
@@ -49,4 +51,4 @@ class PhantomParameters(BaseModel):
     noise_db: Range = (-62.0, -48.0)
     dynamic_range_db: Range = (48.0, 64.0)
     brightness: Range = (0.42, 0.66)  # of average tissue, as a share of white
-    sector_probability: float = Field(0.25, ge=0, le=1)
+    sector_probability: float = Field(default=0.25, ge=0, le=1)

@@ -34,6 +34,8 @@ def make_tissue(random: np.random.Generator, parameters: PhantomParameters) -> T
     boundaries = _layers(random, parameters, tissue)
     for _ in range(random.integers(parameters.lobules[0], parameters.lobules[1] + 1)):
         _lobule(random, parameters, tissue)
+    for _ in range(random.integers(parameters.septa[0], parameters.septa[1] + 1)):
+        _septum(random, parameters, tissue)
     for _ in range(random.integers(parameters.dark_layers[0], parameters.dark_layers[1] + 1)):
         _dark_layer(random, parameters, tissue)
     for boundary in boundaries:
@@ -91,6 +93,18 @@ def _lobule(random: np.random.Generator, parameters: PhantomParameters, tissue: 
     tissue.level_db += between(random, (3.0, 9.0)) * capsule
 
 
+def _septum(random: np.random.Generator, parameters: PhantomParameters, tissue: Tissue) -> None:
+    """Add a thin bright arc, as connective tissue and fascia give."""
+    size = parameters.image_size
+    lateral, depth = grid(size)
+    middle, half_length = between(random, (0.0, 1.0)), between(random, (0.08, 0.35))
+    offset = (lateral - middle) / half_length
+    bend = between(random, (-0.06, 0.06)) * offset**2 + between(random, (-0.05, 0.05)) * offset
+    course = between(random, (0.05, 0.95)) + bend + smooth_curve(random, size, 6, 0.006)[None, :]
+    fading = np.clip(1.0 - offset**2, 0.0, 1.0)
+    tissue.level_db += between(random, (4.0, 13.0)) * fading * np.exp(-0.5 * ((depth - course) / 0.007) ** 2)
+
+
 def _dark_layer(random: np.random.Generator, parameters: PhantomParameters, tissue: Tissue) -> None:
     """Add a thin band as dark as a cyst (fluid, muscle or a vessel along the plane) that follows the layers."""
     size = parameters.image_size
@@ -110,10 +124,11 @@ def _rib(random: np.random.Generator, tissue: Tissue) -> None:
     middle, half_width = between(random, (0.05, 0.95)), between(random, (0.05, 0.14))
     offset = (lateral - middle) / half_width
     top = between(random, (0.35, 0.85)) + between(random, (0.02, 0.07)) * offset**2
-    inside = np.clip((1.0 - np.abs(offset)) * 6.0, 0.0, 1.0)
+    inside = np.clip((1.0 - np.abs(offset)) * 2.0, 0.0, 1.0)
     cap = inside * np.exp(-0.5 * ((depth - top) / 0.012) ** 2)
-    tissue.level_db += between(random, (8.0, 16.0)) * cap
-    tissue.absorb(cap, between(random, (12.0, 30.0)), 0.03)
+    tissue.level_db += between(random, (10.0, 18.0)) * cap
+    behind = inside * np.exp(-0.5 * ((depth - top - 0.025) / 0.012) ** 2)
+    tissue.absorb(behind, between(random, (8.0, 20.0)), 0.03)
 
 
 def _surface_shadow(random: np.random.Generator, tissue: Tissue) -> None:
@@ -121,4 +136,4 @@ def _surface_shadow(random: np.random.Generator, tissue: Tissue) -> None:
     lateral, depth = grid(len(tissue.level_db))
     lean = between(random, (-0.15, 0.15)) * depth
     profile = np.exp(-0.5 * ((lateral - lean - between(random, (0.0, 1.0))) / between(random, (0.02, 0.07))) ** 2)
-    tissue.absorb(profile * (depth < 0.06), between(random, (4.0, 16.0)), 0.06)
+    tissue.absorb(profile * (depth < 0.06), between(random, (3.0, 11.0)), 0.06)

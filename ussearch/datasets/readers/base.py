@@ -95,6 +95,7 @@ def pair_by_name(
     images: Mapping[str, Path],
     masks: Mapping[str, Path],
     expected: Callable[[Path], str],
+    *,
     label: Callable[[Path], str | None] = lambda _: None,
     patient: Callable[[Path], str | None] = lambda _: None,
 ) -> Listing:

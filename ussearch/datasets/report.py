@@ -1,0 +1,185 @@
+"""What is in a folder, and what is wrong with it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ussearch.datasets.dataset import Dataset, Pixels, Problem, ProblemKind, Sample
+from ussearch.datasets.grouping import (
+    DUPLICATE_CORRELATION,
+    THUMBNAIL_SIDE,
+    groups_of,
+    joined,
+    members,
+    similar_pairs,
+    thumbnail,
+)
+from ussearch.datasets.image_set import ImageSet
+from ussearch.datasets.splits import Split, split, straddling_groups
+from ussearch.errors import UserError
+
+NO_CLASS = "unknown"
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """How a split file tears apart what belongs together; groups are lists of ids."""
+
+    split_file: str
+    parts: dict[str, int]
+    straddling: tuple[tuple[str, ...], ...]
+    test_images_concerned: int
+
+
+@dataclass(frozen=True)
+class DataReport:
+    """Findings about a data set; sizes are (width, height) in pixels, groups are lists of ids.
+
+    ``near_duplicates`` are joined pairs of thumbnails that correlate above 0.98 and
+    ``near_duplicate_pairs`` counts those pairs; ``contradicting`` are groups of them that carry several
+    classes. ``split_groups`` is the number of independent groups (wider near-duplicates, patients) there
+    are to be split.
+    """
+
+    name: str
+    reader: str
+    root: str
+    images: int
+    readable: int
+    classes: dict[str, int]
+    patients: int | None
+    sizes: dict[str, int]
+    empty_masks: int
+    several_masks: int
+    lesion_share: dict[str, float]
+    near_duplicate_pairs: int
+    near_duplicates: tuple[tuple[str, ...], ...]
+    contradicting: tuple[tuple[str, ...], ...]
+    split_groups: int
+    problems: tuple[Problem, ...]
+    leakage: Leakage | None = None
+
+    @property
+    def sound(self) -> bool:
+        """Whether training could start: images with lesions, and no fatal problem."""
+        return self.readable > self.empty_masks and not any(problem.fatal for problem in self.problems)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready data."""
+        return {**dataclasses.asdict(self), "sound": self.sound}
+
+
+def check(dataset: Dataset, split_file: Path | None = None) -> DataReport:
+    """Decode every image and mask of ``dataset`` and report; a broken file never stops it.
+
+    Args:
+        dataset: best opened with ``strict=False``, so that its layout faults are reported as well.
+        split_file: a published split to examine for leakage.
+
+    Raises:
+        UserError: the split file cannot be read or names images that are not there.
+    """
+    found = _Findings(dataset)
+    for sample in dataset.samples:
+        found.examine(sample)
+    return found.report(split_file)
+
+
+class _Findings:
+    """Collects what is seen while images pass by."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._problems = list(dataset.problems)
+        self._samples: list[Sample] = []
+        self._sizes: Counter[tuple[int, int]] = Counter()
+        self._shares: list[float] = []
+        self._thumbnails: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+
+    def examine(self, sample: Sample) -> None:
+        try:
+            image, mask = self._dataset.source.decode(sample)
+        except UserError as error:
+            kind: ProblemKind = "size mismatch" if str(error).startswith("Mask ") else "unreadable file"
+            self._problems.append(Problem(kind, sample.id, str(error)))
+            return
+        self._samples.append(sample)
+        self._sizes[image.shape[1], image.shape[0]] += 1
+        self._shares.append(float(mask.mean()))
+        self._thumbnails.append(thumbnail(image))
+
+    def report(self, split_file: Path | None) -> DataReport:
+        samples, shares = self._samples, np.array(self._shares)
+        thumbnails = np.stack(self._thumbnails) if samples else np.zeros((0, THUMBNAIL_SIDE**2), np.float32)
+        pairs = similar_pairs(thumbnails, DUPLICATE_CORRELATION)
+        duplicates = members(joined(len(samples), pairs.tolist()))
+        contradicting = [group for group in duplicates if len({samples[index].label for index in group}) > 1]
+        patients = {sample.patient for sample in samples} - {None}
+        groups = groups_of(thumbnails, [sample.patient for sample in samples])
+        return DataReport(
+            name=self._dataset.name,
+            reader=self._dataset.reader,
+            root=str(self._dataset.root),
+            images=len(self._dataset.samples) + self._without_sample(),
+            readable=len(samples),
+            classes=dict(sorted(Counter(sample.label or NO_CLASS for sample in samples).items())),
+            patients=len(patients) or None,
+            sizes={f"{width} x {height}": count for (width, height), count in self._sizes.most_common()},
+            empty_masks=int((shares == 0).sum()),
+            several_masks=sum(len(sample.masks) > 1 for sample in samples),
+            lesion_share=_distribution(shares[shares > 0]),
+            near_duplicate_pairs=len(pairs),
+            near_duplicates=self._ids(duplicates),
+            contradicting=self._ids(contradicting),
+            split_groups=len(np.unique(groups)),
+            problems=tuple(self._problems),
+            leakage=self._leakage(split_file, groups) if split_file is not None else None,
+        )
+
+    def _without_sample(self) -> int:
+        return sum(problem.kind == "missing mask" for problem in self._problems)
+
+    def _ids(self, groups: Any) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(self._samples[index].id for index in group) for group in groups)
+
+    def _leakage(self, file: Path, groups: np.ndarray[Any, np.dtype[np.int64]]) -> Leakage:
+        image_set = self._image_set(groups)
+        made: Split = split(image_set, split_file=file)
+        fitting = (*made.train, *made.validation, *made.calibration)
+        torn = straddling_groups(groups, [fitting, made.test])
+        test = set(made.test)
+        return Leakage(
+            split_file=str(file),
+            parts={part: len(indices) for part, indices in made.parts().items()},
+            straddling=self._ids(torn),
+            test_images_concerned=len(test & {index for group in torn for index in group}),
+        )
+
+    def _image_set(self, groups: np.ndarray[Any, np.dtype[np.int64]]) -> ImageSet:
+        """Return the readable samples with one-pixel masks: enough to be split."""
+        masks: Pixels = (np.array(self._shares) > 0).astype(np.uint8).reshape(-1, 1, 1, 1)
+        return ImageSet(
+            images=masks,
+            masks=masks,
+            ids=tuple(sample.id for sample in self._samples),
+            labels=tuple(sample.label for sample in self._samples),
+            patients=tuple(sample.patient for sample in self._samples),
+            groups=groups,
+            fingerprint="",
+            name=self._dataset.name,
+            reader=self._dataset.reader,
+            image_size=1,
+        )
+
+
+def _distribution(shares: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
+    """Return percentiles of the share of the image that lesions cover; empty where there is none."""
+    if not shares.size:
+        return {}
+    return {f"p{level}": round(float(np.percentile(shares, level)), 5) for level in (0, 10, 50, 90, 100)}
