@@ -47,7 +47,8 @@ class Block(_Data):
     """One block; which fields a kind reads is declared by its class (``BLOCKS[kind].fields``)."""
 
     kind: str
-    width: int = Field(ge=1, le=MAX_CHANNELS)
+    width: int = Field(default=0, ge=0, le=MAX_CHANNELS)
+    """Output channels; 0 keeps those that come in."""
     kernel: int = Field(default=3, ge=1, le=15)
     stride: Literal[1, 2] = 1
     resample: Resample = "none"

@@ -25,6 +25,7 @@ class Counts:
     parameters_reparametrised: int
     parameters_deploy: int
     parameters_with_bn_statistics: int
+    encoder_parameters_with_bn_statistics: int
     macs_training_conv: int
     macs_training_matmul: int
     macs_conv: int
@@ -76,6 +77,7 @@ def count(architecture: Architecture, image_size: int) -> Counts:
         parameters_reparametrised=parameter_count(deploy(network, folding="fusible")),
         parameters_deploy=parameter_count(folded),
         parameters_with_bn_statistics=with_statistics,
+        encoder_parameters_with_bn_statistics=_with_bn_statistics(network.stages),
         macs_training_conv=training[0],
         macs_training_matmul=training[1],
         macs_conv=deployed[0],

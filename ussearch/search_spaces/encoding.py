@@ -31,7 +31,7 @@ def encoding_names() -> tuple[str, ...]:
 def _describe(vector: dict[str, float], prefix: str, block: Block) -> None:
     """Add one block to the sums of its side and level."""
     vector[f"{prefix}_blocks"] += 1
-    vector[f"{prefix}_log2_width"] += math.log2(block.width)
+    vector[f"{prefix}_log2_width"] += math.log2(max(block.width, 1))
     vector[f"{prefix}_kernel"] += block.kernel
     vector[f"{prefix}_log2_hidden"] += math.log2(block.hidden) if block.hidden else 0.0
     vector[f"{prefix}_dilation"] += block.dilation

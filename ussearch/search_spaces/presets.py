@@ -30,9 +30,16 @@ class Preset(BaseModel):
     """What the paper leaves open and this file decides."""
     unknown: tuple[str, ...] = ()
     """What nobody outside the authors knows."""
+    also_input_channels: tuple[int, ...] = ()
+    """Other numbers of input channels for which figures are published."""
     published: dict[str, Any] = {}
     """Figures as printed, for comparison."""
     architecture: Architecture
+
+    def with_input_channels(self, channels: int) -> Architecture:
+        """Return the architecture for images of another number of channels."""
+        data = self.architecture.model_dump() | {"input_channels": channels, "image_channels": channels}
+        return Architecture.model_validate(data)
 
 
 def preset_names() -> list[str]:

@@ -26,7 +26,7 @@ def _stage_choices(stage: Stage, channels: int, index: int) -> dict[str, Any]:
     if first.kind != "fusible":
         found |= {f"kernel_{index}": first.kernel, f"attention_{index}": attention}
     if first.hidden:
-        found[f"expansion_{index}"] = first.hidden // channels
+        found[f"expansion_{index}"] = first.hidden // max(channels, 1)
     return found
 
 

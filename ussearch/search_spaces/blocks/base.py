@@ -41,5 +41,7 @@ BLOCKS: Registry[type[BlockModule]] = Registry("block")
 
 
 def build_block(in_channels: int, spec: Block) -> BlockModule:
-    """Return the block for ``in_channels`` features."""
+    """Return the block for ``in_channels`` features; a width of 0 keeps them."""
+    if spec.width == 0:
+        spec = spec.model_copy(update={"width": in_channels})
     return BLOCKS[spec.kind](in_channels, spec)

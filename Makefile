@@ -1,0 +1,39 @@
+# The only set-up there is: each target makes .venv by the constraints when it is missing or out of date.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+STAMP_DEV := $(VENV)/.installed-dev
+# One intra-op thread each: two networks train side by side faster than one with two threads.
+ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
+
+.PHONY: run test test-all lint bench clean
+
+run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a verified bundle
+	$(BIN)/ussearch run --profile jetson-nano
+
+test: lint  ## formatting, types and the tests that take minutes
+	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal
+
+test-all: lint  ## also the long tests
+	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
+
+lint: $(STAMP_DEV)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: $(STAMP_DEV)  ## the programs whose figures the documents quote
+	$(BIN)/python benchmarks/latency.py
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
+	touch $@
+
+$(STAMP_DEV): $(STAMP)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,35 @@
+"""What all tests share: one thread, and where the real data lies if it is there."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("NO_COLOR", "1")
+
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, settings
+
+torch.set_num_threads(1)
+settings.register_profile("ussearch", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ussearch")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real data beside the checkout; tests that ask for it skip where it is absent."""
+    if not SHARED.is_dir():
+        pytest.skip("needs the real data beside the checkout (../shared)")
+    return SHARED
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's cache out of tests; one cache a session, so that data is decoded once."""
+    folder = tmp_path_factory.getbasetemp() / "ussearch-cache"
+    monkeypatch.setenv("USSEARCH_CACHE_DIR", str(folder))
