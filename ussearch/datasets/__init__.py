@@ -10,12 +10,14 @@ from ussearch.datasets.augmentation import AugmentationSettings, augment
 from ussearch.datasets.batches import Batches
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Dataset, Problem, Sample
+from ussearch.datasets.frames import Frame, read_frames, read_image
 from ussearch.datasets.image_set import ImageSet
 from ussearch.datasets.normalisation import Normalisation
 from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.phantoms import PhantomParameters, phantom_dataset, phantoms_from
 from ussearch.datasets.preparing import fingerprint_of, prepare
 from ussearch.datasets.readers import READERS, Reader
+from ussearch.datasets.report import DataReport, check
 from ussearch.datasets.resize import resize_image, resize_mask, resize_plane
 from ussearch.datasets.splits import DEFAULT_FRACTIONS, PARTS, Split, k_folds, split, straddling_groups
 
@@ -25,7 +27,9 @@ __all__ = [
     "READERS",
     "AugmentationSettings",
     "Batches",
+    "DataReport",
     "Dataset",
+    "Frame",
     "ImageSet",
     "Normalisation",
     "PhantomParameters",
@@ -35,12 +39,15 @@ __all__ = [
     "Split",
     "augment",
     "cache_folder",
+    "check",
     "fingerprint_of",
     "k_folds",
     "open_dataset",
     "phantom_dataset",
     "phantoms_from",
     "prepare",
+    "read_frames",
+    "read_image",
     "resize_image",
     "resize_mask",
     "resize_plane",

@@ -9,7 +9,11 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-ProblemKind = Literal["missing mask", "missing image", "size mismatch", "unreadable file", "unclear name"]
+from ussearch.errors import UserError
+
+ProblemKind = Literal[
+    "missing mask", "missing image", "size mismatch", "unreadable file", "unclear name", "unusable split"
+]
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -41,6 +45,10 @@ class Problem:
     file: str
     message: str
     fatal: bool = True
+
+
+class SizeMismatchError(UserError):
+    """A mask has another size than its image."""
 
 
 class Source(Protocol):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
-from ussearch.datasets.dataset import Pixels
+from ussearch.datasets.dataset import Pixels, SizeMismatchError
 from ussearch.errors import UserError
 
 RASTER_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".gif", ".pgm"})
@@ -110,7 +110,7 @@ def united_mask(image: Path, shape: tuple[int, int], masks: tuple[Path, ...]) ->
     for path in masks:
         mask = read_mask(path)
         if mask.shape != shape:
-            raise UserError(
+            raise SizeMismatchError(
                 f"Mask {path} is {mask.shape[1]} x {mask.shape[0]} pixels but its image {image.name} is "
                 f"{shape[1]} x {shape[0]}: export the mask at the size of the image."
             )

@@ -127,7 +127,7 @@ def _grey(pixels: npt.NDArray[np.generic], header: DicomDataset) -> Pixels:
 
 
 def _luma(colours: npt.NDArray[np.generic], full_scale: int) -> Pixels:
-    levels = colours[..., :3].astype(np.float64) @ _LUMA * (255.0 / full_scale)
+    levels: npt.NDArray[np.float64] = colours[..., :3].astype(np.float64) @ _LUMA * (255.0 / full_scale)
     return np.floor(np.clip(levels, 0, 255) + 0.5).astype(np.uint8)
 
 

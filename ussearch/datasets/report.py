@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from ussearch.datasets.dataset import Dataset, Pixels, Problem, ProblemKind, Sample
+from ussearch.datasets.dataset import Dataset, Pixels, Problem, ProblemKind, Sample, SizeMismatchError
 from ussearch.datasets.grouping import (
     DUPLICATE_CORRELATION,
     THUMBNAIL_SIDE,
@@ -21,7 +23,7 @@ from ussearch.datasets.grouping import (
     thumbnail,
 )
 from ussearch.datasets.image_set import ImageSet
-from ussearch.datasets.splits import Split, split, straddling_groups
+from ussearch.datasets.splits import split, straddling_groups
 from ussearch.errors import UserError
 
 NO_CLASS = "unknown"
@@ -80,10 +82,7 @@ def check(dataset: Dataset, split_file: Path | None = None) -> DataReport:
 
     Args:
         dataset: best opened with ``strict=False``, so that its layout faults are reported as well.
-        split_file: a published split to examine for leakage.
-
-    Raises:
-        UserError: the split file cannot be read or names images that are not there.
+        split_file: a published split to examine for leakage; one that cannot be used becomes a problem.
     """
     found = _Findings(dataset)
     for sample in dataset.samples:
@@ -92,42 +91,43 @@ def check(dataset: Dataset, split_file: Path | None = None) -> DataReport:
 
 
 class _Findings:
-    """Collects what is seen while images pass by."""
+    """Collects what is seen while images pass by; unreadable ones keep their place with NaN and zeros."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
         self._problems = list(dataset.problems)
-        self._samples: list[Sample] = []
         self._sizes: Counter[tuple[int, int]] = Counter()
         self._shares: list[float] = []
-        self._thumbnails: list[np.ndarray[Any, np.dtype[np.float32]]] = []
+        self._thumbnails: list[npt.NDArray[np.float32]] = []
 
     def examine(self, sample: Sample) -> None:
         try:
             image, mask = self._dataset.source.decode(sample)
         except UserError as error:
-            kind: ProblemKind = "size mismatch" if str(error).startswith("Mask ") else "unreadable file"
+            kind: ProblemKind = "size mismatch" if isinstance(error, SizeMismatchError) else "unreadable file"
             self._problems.append(Problem(kind, sample.id, str(error)))
+            self._shares.append(np.nan)
+            self._thumbnails.append(np.zeros(THUMBNAIL_SIDE**2, np.float32))
             return
-        self._samples.append(sample)
         self._sizes[image.shape[1], image.shape[0]] += 1
         self._shares.append(float(mask.mean()))
         self._thumbnails.append(thumbnail(image))
 
     def report(self, split_file: Path | None) -> DataReport:
-        samples, shares = self._samples, np.array(self._shares)
-        thumbnails = np.stack(self._thumbnails) if samples else np.zeros((0, THUMBNAIL_SIDE**2), np.float32)
+        samples, shares = self._dataset.samples, np.array(self._shares)
+        thumbnails = np.array(self._thumbnails, np.float32).reshape(-1, THUMBNAIL_SIDE**2)
         pairs = similar_pairs(thumbnails, DUPLICATE_CORRELATION)
         duplicates = members(joined(len(samples), pairs.tolist()))
         contradicting = [group for group in duplicates if len({samples[index].label for index in group}) > 1]
-        patients = {sample.patient for sample in samples} - {None}
+        patients = {sample.patient for sample in samples if sample.patient is not None}
         groups = groups_of(thumbnails, [sample.patient for sample in samples])
+        leakage = self._leakage(split_file, groups) if split_file is not None else None
         return DataReport(
             name=self._dataset.name,
             reader=self._dataset.reader,
             root=str(self._dataset.root),
-            images=len(self._dataset.samples) + self._without_sample(),
-            readable=len(samples),
+            images=len(samples) + sum(problem.kind == "missing mask" for problem in self._problems),
+            readable=int(np.isfinite(shares).sum()),
             classes=dict(sorted(Counter(sample.label or NO_CLASS for sample in samples).items())),
             patients=len(patients) or None,
             sizes={f"{width} x {height}": count for (width, height), count in self._sizes.most_common()},
@@ -139,37 +139,36 @@ class _Findings:
             contradicting=self._ids(contradicting),
             split_groups=len(np.unique(groups)),
             problems=tuple(self._problems),
-            leakage=self._leakage(split_file, groups) if split_file is not None else None,
+            leakage=leakage,
         )
 
-    def _without_sample(self) -> int:
-        return sum(problem.kind == "missing mask" for problem in self._problems)
+    def _ids(self, groups: Iterable[Iterable[int]]) -> tuple[tuple[str, ...], ...]:
+        return tuple(tuple(self._dataset.samples[index].id for index in group) for group in groups)
 
-    def _ids(self, groups: Any) -> tuple[tuple[str, ...], ...]:
-        return tuple(tuple(self._samples[index].id for index in group) for group in groups)
-
-    def _leakage(self, file: Path, groups: np.ndarray[Any, np.dtype[np.int64]]) -> Leakage:
-        image_set = self._image_set(groups)
-        made: Split = split(image_set, split_file=file)
-        fitting = (*made.train, *made.validation, *made.calibration)
-        torn = straddling_groups(groups, [fitting, made.test])
-        test = set(made.test)
+    def _leakage(self, file: Path, groups: npt.NDArray[np.int64]) -> Leakage | None:
+        try:
+            made = split(self._image_set(groups), split_file=file)
+        except UserError as error:
+            self._problems.append(Problem("unusable split", file.name, str(error)))
+            return None
+        torn = straddling_groups(groups, [(*made.train, *made.validation, *made.calibration), made.test])
         return Leakage(
             split_file=str(file),
             parts={part: len(indices) for part, indices in made.parts().items()},
             straddling=self._ids(torn),
-            test_images_concerned=len(test & {index for group in torn for index in group}),
+            test_images_concerned=len(set(made.test) & {index for group in torn for index in group}),
         )
 
-    def _image_set(self, groups: np.ndarray[Any, np.dtype[np.int64]]) -> ImageSet:
-        """Return the readable samples with one-pixel masks: enough to be split."""
+    def _image_set(self, groups: npt.NDArray[np.int64]) -> ImageSet:
+        """Return all samples with one-pixel masks: enough to be split."""
+        samples = self._dataset.samples
         masks: Pixels = (np.array(self._shares) > 0).astype(np.uint8).reshape(-1, 1, 1, 1)
         return ImageSet(
             images=masks,
             masks=masks,
-            ids=tuple(sample.id for sample in self._samples),
-            labels=tuple(sample.label for sample in self._samples),
-            patients=tuple(sample.patient for sample in self._samples),
+            ids=tuple(sample.id for sample in samples),
+            labels=tuple(sample.label for sample in samples),
+            patients=tuple(sample.patient for sample in samples),
             groups=groups,
             fingerprint="",
             name=self._dataset.name,
@@ -178,7 +177,7 @@ class _Findings:
         )
 
 
-def _distribution(shares: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, float]:
+def _distribution(shares: npt.NDArray[np.float64]) -> dict[str, float]:
     """Return percentiles of the share of the image that lesions cover; empty where there is none."""
     if not shares.size:
         return {}

@@ -1,0 +1,102 @@
+"""``ussearch data``: what is in a folder, and what is wrong with it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ussearch.datasets import DataReport
+
+app = typer.Typer(help="Examine a data set before training on it.", no_args_is_help=True)
+_SHOWN = 10  # groups and problems on the screen; --json gives all
+
+
+@app.callback()
+def data() -> None:
+    """Examine a data set before training on it."""
+
+
+@app.command("check")
+def check_command(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set, or one level above it.")],
+    split_file: Annotated[Path | None, typer.Option(help="Published split to examine for leakage.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Layout to read instead of recognising it.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+) -> None:
+    """Count, decode and compare every image; exit status 1 where training could not start."""
+    from ussearch.datasets import check, open_dataset
+
+    report = check(open_dataset(folder, reader, strict=False), split_file)
+    if as_json:
+        typer.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        from rich.console import Console
+
+        _show(report, Console())
+    raise typer.Exit(0 if report.sound else 1)
+
+
+def _show(report: DataReport, console: Console) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(title=escape(f"{report.name} ({report.reader} in {report.root})"), show_header=False)
+    for title, value in _rows(report):
+        table.add_row(title, escape(value))
+    console.print(table)
+    for group in report.contradicting[:_SHOWN]:
+        console.print(f"[yellow]near-duplicates of several classes:[/] {escape(', '.join(group))}")
+    _more(console, len(report.contradicting), "such groups")
+    for problem in report.problems[:_SHOWN]:
+        colour = "red" if problem.fatal else "yellow"
+        console.print(f"[{colour}]{problem.kind}:[/] {escape(problem.message)}")
+    _more(console, len(report.problems), "problems")
+    if report.leakage:
+        for group in report.leakage.straddling[:_SHOWN]:
+            console.print(f"[yellow]on both sides of the split:[/] {escape(', '.join(group))}")
+        _more(console, len(report.leakage.straddling), "such groups")
+    console.print("[green]Training can start.[/]" if report.sound else "[red]Training cannot start.[/]")
+
+
+def _rows(report: DataReport) -> list[tuple[str, str]]:
+    sizes = [f"{size} ({count})" for size, count in report.sizes.items()]
+    unique = sum(map(len, report.near_duplicates))
+    rows = [
+        ("images", f"{report.images}, of which {report.readable} can be used"),
+        ("classes", ", ".join(f"{name} {count}" for name, count in report.classes.items())),
+        ("patients", "unknown" if report.patients is None else str(report.patients)),
+        ("sizes", ", ".join(sizes[:4]) + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else "")),
+        ("empty masks", str(report.empty_masks)),
+        ("images with several masks", str(report.several_masks)),
+        ("lesion share of the image", ", ".join(f"{name} {value:.2%}" for name, value in report.lesion_share.items())),
+        (
+            "near-duplicates",
+            f"{report.near_duplicate_pairs} pairs, {unique} images in {len(report.near_duplicates)} groups",
+        ),
+        ("independent groups", f"{report.split_groups} (near-duplicates and patients stay together in splits)"),
+        ("problems", ", ".join(f"{kind} {count}" for kind, count in _kinds(report).items()) or "none"),
+    ]
+    if report.leakage:
+        parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
+        torn = f"{len(report.leakage.straddling)} groups on both sides"
+        rows.append((f"split {Path(report.leakage.split_file).name}", parts))
+        rows.append(("leakage", f"{torn}, {report.leakage.test_images_concerned} test images concerned"))
+    return rows
+
+
+def _kinds(report: DataReport) -> dict[str, int]:
+    kinds: dict[str, int] = {}
+    for problem in report.problems:
+        kinds[problem.kind] = kinds.get(problem.kind, 0) + 1
+    return kinds
+
+
+def _more(console: Console, count: int, what: str) -> None:
+    if count > _SHOWN:
+        console.print(f"… and {count - _SHOWN} more {what}; --json lists them all.")
