@@ -1,1 +1,40 @@
-"""To be described by the folder's first code."""
+"""What a candidate is worth: accuracy after training by one recipe, and costs of its deploy form.
+
+Knows architectures, data and profiles; knows nothing of studies, samplers or fronts.
+"""
+
+from ussearch.evaluators.baselines import trivial_baselines
+from ussearch.evaluators.costs import Costs, Traced, costs, trace
+from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
+from ussearch.evaluators.evaluator import Evaluator, TrainEvaluator
+from ussearch.evaluators.overlap import THRESHOLD, selection_score
+from ussearch.evaluators.prediction import predict
+from ussearch.evaluators.recipe import Recipe
+from ussearch.evaluators.scores import CONVENTION, Scores, Summary, score
+from ussearch.evaluators.training import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
+
+__all__ = [
+    "CONVENTION",
+    "THRESHOLD",
+    "Costs",
+    "CostsByEnd",
+    "End",
+    "EpochRecord",
+    "Evaluation",
+    "Evaluator",
+    "OnEpoch",
+    "Recipe",
+    "Scores",
+    "Summary",
+    "Traced",
+    "TrainEvaluator",
+    "TrainingFailed",
+    "TrainingResult",
+    "costs",
+    "predict",
+    "score",
+    "selection_score",
+    "trace",
+    "train",
+    "trivial_baselines",
+]

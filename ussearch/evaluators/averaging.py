@@ -1,0 +1,49 @@
+"""A moving average of weights, which a short training gains most from."""
+
+from __future__ import annotations
+
+import copy
+from typing import Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+NetworkT = TypeVar("NetworkT", bound=nn.Module)
+Pair = tuple[Tensor, Tensor]
+_AVERAGED_BUFFERS = ("running_mean", "running_var")
+
+
+class WeightAverage(Generic[NetworkT]):
+    """Exponential moving average of a network's parameters and batch-norm statistics.
+
+    The decay after ``n`` updates is min(decay, (1 + n) / (10 + n)): the average always spans about the last
+    tenth of what has been trained, so that the random start never weighs in a training of few steps. Other
+    buffers (counters, λ of deep training) are copied, as a mean of them would be a state never trained.
+    """
+
+    def __init__(self, network: NetworkT, decay: float) -> None:
+        self.network: NetworkT = copy.deepcopy(network).requires_grad_(False)
+        self._decay = decay
+        self._updates = 0
+
+    @torch.no_grad()
+    def update(self, source: NetworkT) -> None:
+        """Take one step towards ``source``."""
+        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
+        self._updates += 1
+        averaged, copied = self._pairs(source)
+        if averaged:
+            targets, values = zip(*averaged, strict=True)
+            torch._foreach_lerp_(list(targets), list(values), 1 - decay)
+        for target, value in copied:
+            target.copy_(value)
+
+    def _pairs(self, source: NetworkT) -> tuple[list[Pair], list[Pair]]:
+        values = source.state_dict()
+        parameters = {name for name, _ in source.named_parameters()}
+        averaged: list[Pair] = []
+        copied: list[Pair] = []
+        for name, target in self.network.state_dict().items():
+            smooth = name in parameters or name.rpartition(".")[2] in _AVERAGED_BUFFERS
+            (averaged if smooth else copied).append((target, values[name]))
+        return averaged, copied

@@ -1,0 +1,102 @@
+"""What the deploy form of an architecture costs on a device; nothing is run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from ussearch.hardware_profiles import Kernel, LatencyPrediction, Profile, peak_memory_mib, trace_kernels
+from ussearch.search_spaces import Architecture, build, deploy
+
+
+class Costs(BaseModel):
+    """Costs of one architecture under one profile, with how far they exceed its limits."""
+
+    model_config = ConfigDict(frozen=True)
+
+    profile: str
+    parameters: int
+    macs: int
+    """Multiply-accumulates of convolutions and matrix products for one image."""
+    file_bytes: int
+    """FP32 weights of the deploy form."""
+    memory_mib: float
+    """Peak of the process: runtime, weights and activations."""
+    latency_ms: float
+    latency_label: str
+    """What kind of number ``latency_ms`` is, such as ``predicted for jetson-nano, onnxruntime-CUDA, fp32``."""
+    excess: dict[str, float]
+    """By how much a limit is exceeded (``latency_ms``, ``memory_mib``, ``features``); 0 or less is within it."""
+    refused: tuple[str, ...] = ()
+    """Reasons why the device cannot run what the architecture is made of."""
+
+    @property
+    def feasible(self) -> bool:
+        """Whether every limit of the profile holds."""
+        return all(amount <= 0 for amount in self.excess.values())
+
+
+@dataclass(frozen=True)
+class Traced:
+    """The kernels of one architecture's deploy form: traced once, priced for any profile."""
+
+    architecture: Architecture
+    image_size: int
+    kernels: tuple[Kernel, ...]
+    parameters: int
+    file_bytes: int
+
+    def predict(self, profile: Profile) -> LatencyPrediction:
+        """Return the predicted latency with the share of each kernel."""
+        return profile.latency.predict(self.kernels)
+
+    def costs(self, profile: Profile) -> Costs:
+        """Return the costs under ``profile``."""
+        prediction = self.predict(profile)
+        memory_mib = peak_memory_mib(self.kernels, self.parameters, profile)
+        refused = refusals(self.architecture, profile)
+        return Costs(
+            profile=profile.name,
+            parameters=self.parameters,
+            macs=sum(kernel.macs for kernel in self.kernels),
+            file_bytes=self.file_bytes,
+            memory_mib=memory_mib,
+            latency_ms=prediction.latency_ms,
+            latency_label=prediction.label,
+            excess={
+                "latency_ms": prediction.latency_ms - profile.limits.latency_target_ms,
+                "memory_mib": memory_mib - profile.limits.memory_mib,
+                "features": float(len(refused)),
+            },
+            refused=refused,
+        )
+
+
+def trace(architecture: Architecture, image_size: int) -> Traced:
+    """Trace the deploy form for one image of ``image_size`` pixels a side, on the meta device.
+
+    Raises ValueError where the architecture cannot be built or does not divide the image.
+    """
+    if image_size % architecture.size_divisor:
+        raise ValueError(f"image side {image_size} is no multiple of {architecture.size_divisor}")
+    network = deploy(build(architecture, device="meta"))
+    shape = (1, architecture.image_channels, image_size, image_size)
+    parameters = sum(parameter.numel() for parameter in network.parameters())
+    return Traced(architecture, image_size, trace_kernels(network, shape), parameters, _tensor_bytes(network))
+
+
+def costs(architecture: Architecture, image_size: int, profile: Profile) -> Costs:
+    """Return the costs of one architecture under one profile (see ``trace`` for errors)."""
+    return trace(architecture, image_size).costs(profile)
+
+
+def refusals(architecture: Architecture, profile: Profile) -> tuple[str, ...]:
+    """Return why the device cannot run the architecture's operators: one ``feature: reason`` each; no tracing."""
+    refused = sorted(architecture.features & profile.forbidden_features.keys())
+    return tuple(f"{feature}: {profile.forbidden_features[feature]}" for feature in refused)
+
+
+def _tensor_bytes(network: nn.Module) -> int:
+    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())

@@ -1,0 +1,48 @@
+"""What the evaluation of one candidate found, as a record."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from ussearch.evaluators.costs import Costs
+from ussearch.evaluators.scores import Summary
+from ussearch.evaluators.training import EpochRecord
+
+End = Literal["edge", "cloud"]
+"""The two ends of a pair: the device and the cloud."""
+
+CostsByEnd = dict[End, Costs]
+
+
+class Evaluation(BaseModel):
+    """Metrics on validation images, costs on both ends, and how they were come by.
+
+    ``weights`` (the training form's state) stays out of JSON: it is written as safetensors by whoever keeps
+    the record. ``failure`` is the reason where training failed; then there are no metrics and no weights.
+    """
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    architecture_id: str
+    seed: int
+    fidelity: str
+    """How the accuracy was come by, such as ``trained``; figures of different fidelity are not comparable."""
+    epochs: int
+    image_size: int
+    device: str
+    metrics: Summary = {}
+    costs: CostsByEnd
+    history: tuple[EpochRecord, ...] = ()
+    best_epoch: int | None = None
+    training_seconds: float = 0.0
+    normalisation: dict[str, float] | None = None
+    failure: str | None = None
+    weights: dict[str, Tensor] | None = Field(default=None, exclude=True, repr=False)
+
+    @property
+    def dice(self) -> float | None:
+        """The objective: lesion Dice penalised by false positives (``overlap.selection_score``)."""
+        return self.metrics.get("selection")

@@ -1,0 +1,121 @@
+"""From an architecture to what it is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+
+from ussearch.datasets import ImageSet, Split
+from ussearch.evaluators.baselines import trivial_baselines
+from ussearch.evaluators.costs import refusals, trace
+from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
+from ussearch.evaluators.prediction import predict
+from ussearch.evaluators.recipe import Recipe
+from ussearch.evaluators.scores import Summary, score
+from ussearch.evaluators.training import OnEpoch, TrainingFailed, TrainingResult, train
+from ussearch.hardware_profiles import Profile
+from ussearch.search_spaces import Architecture, Network, build
+
+
+class Evaluator(Protocol):
+    """What a search needs to know of candidates."""
+
+    @property
+    def fidelity(self) -> str:
+        """How accuracy is come by; figures of different fidelity are never compared."""
+
+    def refused(self, architecture: Architecture, end: End) -> bool:
+        """Return whether an end cannot run the architecture's operators at all (cheaper than ``costs``)."""
+
+    def costs(self, architecture: Architecture) -> CostsByEnd:
+        """Return the costs on both ends without training; raises ValueError where it cannot be built."""
+
+    def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
+        """Return the candidate's worth; a candidate that fails gives a record with its ``failure``."""
+
+    def baselines(self) -> dict[str, Summary]:
+        """Return the figures of predictors that need no network, by name."""
+
+
+@dataclass(frozen=True)
+class TrainEvaluator:
+    """Trains every candidate from scratch by one recipe and judges it on the validation part."""
+
+    images: ImageSet
+    split: Split
+    recipe: Recipe
+    profiles: Mapping[End, Profile]
+    device: torch.device | str = "cpu"
+
+    fidelity: ClassVar[str] = "trained"
+
+    def refused(self, architecture: Architecture, end: End) -> bool:
+        """Return whether the end's profile forbids a feature of the architecture."""
+        return bool(refusals(architecture, self.profiles[end]))
+
+    def costs(self, architecture: Architecture) -> CostsByEnd:
+        """Return the costs of the deploy form under both profiles."""
+        traced = trace(architecture, self.images.image_size)
+        return {end: traced.costs(profile) for end, profile in self.profiles.items()}
+
+    def baselines(self) -> dict[str, Summary]:
+        """Return the trivial baselines' figures on the validation part."""
+        return {name: scores.summary for name, scores in trivial_baselines(self.images, self.split).items()}
+
+    def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
+        """Train, predict and score; NaN, divergence, lack of memory and unbuildable networks become a failure."""
+        common: dict[str, Any] = {
+            "architecture_id": architecture.id,
+            "seed": seed,
+            "fidelity": self.fidelity,
+            "epochs": self.recipe.epochs,
+            "image_size": self.images.image_size,
+            "device": device_name(self.device),
+            "costs": self.costs(architecture),
+        }
+        try:
+            network, result = self.trained(architecture, seed, on_epoch)
+        # NOTE: torch reports lack of memory and impossible shapes (batch norm over a single value) as
+        # RuntimeError and ValueError; both belong to the candidate, not to the search.
+        except (TrainingFailed, ValueError, RuntimeError) as error:
+            return Evaluation(**common, failure=_reason(error))
+        return Evaluation(
+            **common,
+            metrics=self.scored(network, result),
+            history=result.history,
+            best_epoch=result.best_epoch,
+            training_seconds=result.seconds,
+            normalisation=result.normalisation.to_record(),
+            weights={name: value.detach().cpu() for name, value in network.state_dict().items()},
+        )
+
+    def trained(
+        self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None
+    ) -> tuple[Network, TrainingResult]:
+        """Return a network trained from its seeded start; raises TrainingFailed."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build(architecture)
+        return network, train(
+            network, self.images, self.split, self.recipe, seed=seed, device=self.device, on_epoch=on_epoch
+        )
+
+    def scored(self, network: Network, result: TrainingResult) -> Summary:
+        """Return the figures on the validation part."""
+        chosen = list(self.split.validation)
+        images, masks = self.images.images[chosen], self.images.masks[chosen]
+        return score(predict(network, images, result.normalisation, self.device), masks).summary
+
+
+def device_name(device: torch.device | str) -> str:
+    """Return the name of the hardware that trains."""
+    kind = torch.device(device)
+    return torch.cuda.get_device_name(kind) if kind.type == "cuda" else str(kind)
+
+
+def _reason(error: Exception) -> str:
+    text = " ".join(str(error).split()) or "no message"
+    return text if isinstance(error, TrainingFailed) else f"{type(error).__name__}: {text}"[:500]
