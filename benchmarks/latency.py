@@ -313,7 +313,8 @@ FOOT = (
     "convolutions: no depthwise, grouped or dilated convolution, attention or hard-swish. Predictions for those are",
     "extrapolated on every profile but `jetson-orin-nano`, whose 24 networks include depthwise ones and whose error",
     "is large. `x86-server` was measured on an i7-10875H with OpenVINO (threads not published): it orders candidates,",
-    "its milliseconds are not those of another server or of onnxruntime. Resolutions 256 and 320 are not in the tables.",
+    "its milliseconds are not those of another server or of onnxruntime. Resolutions 256 and 320 are not in the",
+    "tables.",
 )
 
 if __name__ == "__main__":

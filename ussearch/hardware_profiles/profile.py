@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ussearch.hardware_profiles.latency_model import LatencyModel
@@ -76,6 +77,13 @@ class Profile(_Part):
     trust: str = Field(min_length=1, description="how far the predictions can be trusted, in one sentence")
     measured_operators: tuple[str, ...] = Field(default=(), description="kernels that the fit has seen")
     provenance: dict[str, Provenance]
+
+    def to_yaml(self) -> str:
+        """Return the profile as text that ``parse_profile`` reads."""
+        data = self.model_dump(mode="json", exclude={"latency": {"label"}}, exclude_defaults=True)
+        if self.export.allowed_operators is not None:
+            data["export"]["allowed_operators"] = sorted(self.export.allowed_operators)
+        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
 
     @model_validator(mode="before")
     @classmethod

@@ -78,7 +78,7 @@ def export_network(
 
     The file takes ``image`` float32 [1, image_channels, image_size, image_size] in grey levels 0..255,
     normalises it itself and gives ``logits`` [1, classes, image_size, image_size]: a pixel belongs to the
-    lesion where they are above 0. It is read again and checked before anything appears at ``path``.
+    lesion where they are at least 0. It is read again and checked before anything appears at ``path``.
 
     Raises UserError where the device's rules cannot be kept; the message names the node and the mend.
     """

@@ -30,7 +30,7 @@ class Parity:
     max_abs_logit: float
     min_dice: float
 
-    def to_dict(self) -> dict[str, float]:
+    def to_dict(self) -> dict[str, float | None]:
         """Return the figures as plain data."""
         return asdict(self)
 
@@ -47,7 +47,7 @@ def parity(path: Path, network: nn.Module, normalisation: Normalisation, images:
         images=len(images),
         max_abs_difference=float(np.abs(exported - trained).max()),
         max_abs_logit=float(np.abs(trained).max()),
-        min_dice=min(mask_dice(a > 0, b > 0) for a, b in zip(exported, trained, strict=True)),
+        min_dice=min(mask_dice(a >= 0, b >= 0) for a, b in zip(exported, trained, strict=True)),
     )
 
 

@@ -13,8 +13,9 @@ import onnxruntime
 def simplified(model: onnx.ModelProto, output_shape: Sequence[int]) -> onnx.ModelProto:
     """Return ``model`` without identities and shape arithmetic, its one output declared as ``output_shape``.
 
-    The exporter leaves an Identity between a shared weight and its convolution and computes shapes that are known:
-    older parsers accept neither. onnxruntime's basic optimisations, which stay within standard ONNX, remove both.
+    The exporter leaves an Identity between a shared weight and its convolution and computes shapes that are
+    known: older parsers accept neither. onnxruntime's basic optimisations, which stay within standard ONNX,
+    remove both.
     """
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC

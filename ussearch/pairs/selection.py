@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ussearch.errors import UserError
-
-FALSE_POSITIVE_WEIGHT = 0.1
-"""Ten points of false positives on empty images cost as much as one point of Dice on images with a lesion."""
+from ussearch.evaluators.overlap import selection_score
 
 
 @dataclass(frozen=True)
@@ -16,7 +14,7 @@ class Candidate:
     """A finished trial as far as selection needs it.
 
     ``lesion_dice`` is None for a failed trial, ``false_positive_rate`` where the data has no empty image.
-    ``latency_ms`` is predicted on the edge device.
+    ``empty_share`` is the share of images without a lesion. ``latency_ms`` is predicted on the edge device.
     """
 
     number: int
@@ -26,15 +24,12 @@ class Candidate:
     memory_mib: float
     edge_feasible: bool
     cloud_feasible: bool
+    empty_share: float = 0.0
 
     @property
     def score(self) -> float:
-        """What selection maximises: Dice on images with a lesion less the weighted false positives; NaN
-        counts 0.
-        """
-        if self.lesion_dice is None or self.lesion_dice != self.lesion_dice:
-            return 0.0
-        return self.lesion_dice - FALSE_POSITIVE_WEIGHT * (self.false_positive_rate or 0.0)
+        """What selection maximises: Dice on images with a lesion less the share of false positives."""
+        return selection_score(self.lesion_dice, self.false_positive_rate, self.empty_share)
 
 
 @dataclass(frozen=True)

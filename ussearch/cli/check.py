@@ -1,0 +1,38 @@
+"""``ussearch check``: an ONNX file against a device's rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def check(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The model file.")],
+    profile: Annotated[str, typer.Option(help="Name of the device's profile.")],
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List everything about a model file that a device cannot run, with the mend; exit status 1 where there
+    is any.
+
+
+    Example: ussearch check model.onnx --profile jetson-nano
+    """
+    from rich.table import Table
+
+    from ussearch.cli.output import console, print_json
+    from ussearch.hardware_profiles import check_onnx, load_profile
+
+    findings = check_onnx(model, load_profile(profile))
+    if json_output:
+        print_json([finding.to_dict() for finding in findings])
+    elif findings:
+        table = Table("rule", "node", "what is wrong", "mend", title=f"{model} on {profile}: {len(findings)} findings")
+        for finding in findings:
+            table.add_row(finding.rule, finding.node, finding.message, finding.mend)
+        console.print(table)
+    else:
+        console.print(f"{model} keeps every rule of {profile}.")
+    if findings:
+        raise typer.Exit(1)

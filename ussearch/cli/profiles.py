@@ -1,0 +1,65 @@
+"""``ussearch profiles``: devices, and how far each one's numbers can be trusted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ussearch.hardware_profiles import Profile
+
+
+def profiles(
+    name: Annotated[str | None, typer.Argument(help="Show everything about this profile.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """List the devices that can be searched for, or show one with the origin of each number.
+
+    Example: ussearch profiles jetson-nano
+    """
+
+    from ussearch.cli.output import console, print_json
+    from ussearch.hardware_profiles import load_profile, profile_names
+
+    chosen = [load_profile(each) for each in ([name] if name else profile_names())]
+    if json_output:
+        content = [profile.model_dump(mode="json") for profile in chosen]
+        print_json(content[0] if name else content)
+    else:
+        console.print(details(chosen[0]) if name else overview(chosen))
+
+
+def overview(chosen: list[Profile]) -> Table:
+    """Return one row a profile."""
+    from rich.table import Table
+
+    table = Table("profile", "runtime, precision", "frames/s", "RAM limit", "opset", "how far to trust it")
+    for profile in chosen:
+        limits = profile.limits
+        runtime, memory = f"{profile.runtime}, {profile.precision}", f"{limits.memory_mib:g} MiB"
+        table.add_row(
+            profile.name, runtime, f"{limits.frames_per_second:g}", memory, str(profile.export.opset), profile.trust
+        )
+    return table
+
+
+def details(profile: Profile) -> Table:
+    """Return one row a field, and the origin of its numbers."""
+    from rich.table import Table
+
+    data = profile.model_dump(mode="json", exclude={"provenance"})
+    rows = {key: value for key, value in data.items() if not isinstance(value, dict)}
+    rows |= {
+        f"{key}.{field}": value for key, part in data.items() if isinstance(part, dict) for field, value in part.items()
+    }
+    table = Table("field", "value", "origin", title=profile.title)
+    for field, value in rows.items():
+        origin = next(
+            (profile.provenance[key] for key in (field, field.split(".")[0]) if key in profile.provenance), None
+        )
+        shown = ", ".join(map(str, sorted(value))) if isinstance(value, list) else str(value)
+        table.add_row(field, shown, f"{origin.basis}: {origin.source}" if origin else "")
+    return table

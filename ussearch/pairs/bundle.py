@@ -1,0 +1,189 @@
+"""The bundle: everything that one edge device and one cloud need, with the evidence, in one folder.
+
+bundle.yaml  bundle.sha256      what it is, and the digests of every file
+edge/  cloud/                   model.onnx, architecture.yaml, profile.yaml, weights.safetensors
+vectors/                        images with the answers expected of both networks
+split.json                      which images trained, calibrated and judged the pair
+run_edge.py                     the runner for the board
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from torch import nn
+
+from ussearch.datasets import ImageSet, Normalisation, Split
+from ussearch.errors import UserError
+from ussearch.files import staged_directory
+from ussearch.hardware_profiles import Profile, parse_profile
+from ussearch.pairs.edge_runtime import run_edge_source
+from ussearch.pairs.evaluation import calibrated, evaluate_pair
+from ussearch.pairs.export import export_network
+from ussearch.pairs.manifest import DataEntry, Manifest, NetworkEntry, Preprocessing, RouterEntry, versions
+from ussearch.pairs.onnx_network import OnnxNetwork
+from ussearch.pairs.parity import parity, require_parity
+from ussearch.pairs.router import Router
+from ussearch.pairs.running import EDGE_MODEL, RunningPair
+from ussearch.pairs.sealing import MANIFEST, digests, seal, unseal
+from ussearch.pairs.vectors import write_vectors
+
+SPLIT = "split.json"
+RUNNER = "run_edge.py"
+PARITY_IMAGES = 8
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One end of the pair as it comes from the search.
+
+    ``network`` is trained, with its schedule finished. ``costs`` (predicted latency with its label, memory,
+    parameters, ...) is shown with the bundle; ``weights`` is an optional safetensors file of the training
+    form.
+    """
+
+    network: nn.Module
+    architecture: str
+    architecture_yaml: str
+    profile: Profile
+    trial: int | None = None
+    costs: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    weights: Path | None = None
+
+
+@dataclass(frozen=True)
+class PairData:
+    """The data behind a pair; ``examples`` are grey images uint8 [H, W] in their own size, for the
+    vectors.
+    """
+
+    images: ImageSet
+    split: Split
+    normalisation: Normalisation
+    examples: Sequence[Pixels]
+    phantoms: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on disk whose every byte was checked."""
+
+    folder: Path
+    manifest: Manifest
+
+    @classmethod
+    def load(cls, folder: Path) -> Bundle:
+        """Open the bundle in ``folder``; raises UserError where it is none, or any byte of it has changed."""
+        return cls(folder, unseal(folder))
+
+    @property
+    def router(self) -> Router:
+        """The calibrated decision between edge and cloud."""
+        entry = self.manifest.router
+        return Router(entry.threshold, entry.requested_share)
+
+    def running(self) -> RunningPair:
+        """Load both networks."""
+        return RunningPair.load(self.folder, self.router, self.manifest.preprocessing.image_size)
+
+    def profile(self, end: str) -> Profile:
+        """Return the profile that ``end`` (``edge`` or ``cloud``) was made for, as it was then."""
+        path = self.folder / end / "profile.yaml"
+        return parse_profile(path.read_text(encoding="utf-8"), str(path))
+
+    def split(self) -> Split:
+        """Return the split whose test images the metrics speak of."""
+        return Split.from_record(json.loads((self.folder / SPLIT).read_text(encoding="utf-8")))
+
+
+def write_bundle(path: Path, edge: Member, cloud: Member, data: PairData, offload_share: float = 0.2) -> Bundle:
+    """Export both networks, calibrate the router, score the pair on the test images and write all of it to
+    ``path``.
+
+    The figures in the bundle are those of the exported files run by onnxruntime. Nothing appears at ``path``
+    before everything is complete; an older bundle there is replaced, any other folder is left alone.
+
+    Raises UserError where a network cannot be exported for its profile or its export differs from it, where
+    the data has no calibration or test images, or ``path`` holds something else.
+    """
+    _refuse_to_overwrite(path)
+    size = data.images.image_size
+    with staged_directory(path) as folder:
+        entries = {end: _write_member(folder, end, member, data) for end, member in (("edge", edge), ("cloud", cloud))}
+        router = _calibrate(folder, data, offload_share)
+        pair = RunningPair.load(folder, router, size)
+        metrics = evaluate_pair(pair, data.images, data.split)
+        write_vectors(folder, data.examples, pair)
+        (folder / SPLIT).write_text(json.dumps(data.split.to_record(data.images)) + "\n", encoding="utf-8")
+        (folder / RUNNER).write_text(run_edge_source(), encoding="utf-8")
+        manifest = Manifest(
+            versions=versions(),
+            edge=entries["edge"],
+            cloud=entries["cloud"],
+            preprocessing=Preprocessing(image_size=size, mean=data.normalisation.mean, std=data.normalisation.std),
+            router=RouterEntry(
+                threshold=router.threshold,
+                requested_share=router.requested_share,
+                calibration_images=len(data.split.calibration),
+            ),
+            data=_data_entry(data),
+            metrics=metrics,
+            files=digests(folder),
+        )
+        seal(folder, manifest)
+    return Bundle.load(path)
+
+
+def _refuse_to_overwrite(path: Path) -> None:
+    taken = path.exists() and not (path / MANIFEST).is_file()
+    if taken and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path} exists and is not a bundle: choose another folder for the bundle.")
+
+
+def _write_member(folder: Path, end: str, member: Member, data: PairData) -> NetworkEntry:
+    """Export one network with everything that describes it; returns its entry in the manifest."""
+    place = folder / end
+    place.mkdir()
+    path = place / "model.onnx"
+    record = export_network(member.network, data.normalisation, data.images.image_size, member.profile, path)
+    chosen = list((data.split.validation or data.split.test)[:PARITY_IMAGES])
+    images = np.asarray(data.images.images[chosen])
+    agreement = require_parity(parity(path, member.network, data.normalisation, images), end)
+    (place / "architecture.yaml").write_text(member.architecture_yaml, encoding="utf-8")
+    (place / "profile.yaml").write_text(member.profile.to_yaml(), encoding="utf-8")
+    if member.weights is not None:
+        shutil.copyfile(member.weights, place / "weights.safetensors")
+    return NetworkEntry(
+        architecture=member.architecture,
+        trial=member.trial,
+        profile=member.profile.name,
+        opset=record.opset,
+        ir_version=record.ir_version,
+        operators=record.operators,
+        costs={**member.costs, "file_bytes": record.file_bytes},
+        parity=agreement.to_dict(),
+    )
+
+
+def _calibrate(folder: Path, data: PairData, share: float) -> Router:
+    """Choose the router's threshold on the calibration images, by the exported edge network."""
+    images = np.asarray(data.images.images[list(data.split.calibration)])
+    return calibrated(OnnxNetwork(folder / EDGE_MODEL).probabilities(images), share)
+
+
+def _data_entry(data: PairData) -> DataEntry:
+    return DataEntry(
+        name=data.images.name,
+        reader=data.images.reader,
+        fingerprint=data.images.fingerprint,
+        images=len(data.images),
+        phantoms=None if data.phantoms is None else dict(data.phantoms),
+    )

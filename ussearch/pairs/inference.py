@@ -1,0 +1,110 @@
+"""From image files to masks and overlays, by a bundle on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from ussearch.datasets import Frame, read_frames
+from ussearch.errors import UserError
+from ussearch.files import write_atomically
+from ussearch.pairs.bundle import Bundle
+from ussearch.pairs.geometry import contour
+from ussearch.pairs.running import Route, RunningPair
+
+CONTOUR_COLOUR = (255, 200, 0)
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What became of one frame: the network that answered, its files, and the share of pixels that it
+    marked.
+    """
+
+    image: str
+    frame: int
+    route: Route
+    confidence: float
+    lesion_share: float
+    mask: str
+    overlay: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as plain data."""
+        return asdict(self)
+
+
+def infer(bundle: Bundle, images: Sequence[Path], out: Path) -> list[Inference]:
+    """Segment every frame of ``images`` (PNG, JPEG, TIFF, BMP, DICOM) and write its mask and overlay to
+    ``out``.
+
+    The edge network answers first; where the router says so, the cloud network (here on this machine)
+    answers instead. A mask has the size of the file's frame, 255 in the lesion; an overlay shows what the
+    network saw, which for DICOM is the ultrasound region only. All images are read before anything is
+    written.
+
+    Raises UserError for an image that cannot be read, two of the same name, or a folder that cannot be
+    written.
+    """
+    if bundle.folder.resolve() in (out.resolve(), *out.resolve().parents):
+        raise UserError(f"{out} is inside the bundle, which no file may be added to: choose another folder with --out.")
+    frames = [frame for path in images for frame in read_frames(path)]
+    names = [output_name(frame, len(frames)) for frame in frames]
+    doubled = next((name for number, name in enumerate(names) if name in names[:number]), None)
+    if doubled is not None:
+        raise UserError(
+            f"Two images would both be written as {doubled!r}: segment them in two runs with different --out."
+        )
+    pair = bundle.running()
+    return [_segment(pair, frame, out / name) for frame, name in zip(frames, names, strict=True)]
+
+
+def output_name(frame: Frame, frames: int) -> str:
+    """Return the name that the files of ``frame`` begin with: the file's, and the number in a cine."""
+    return frame.source.stem if frame.frame == 0 and frames == 1 else f"{frame.source.stem}_{frame.frame:04d}"
+
+
+def full_mask(mask: Pixels, frame: Frame) -> Pixels:
+    """Put the mask of a cropped frame back into the frame's full size."""
+    left, top, right, bottom = frame.box
+    full = np.zeros(frame.full_size, np.uint8)
+    full[top:bottom, left:right] = mask
+    return full
+
+
+def overlay(grey: Pixels, mask: Pixels) -> Pixels:
+    """Return the image uint8 [H, W, 3] with the contour of the mask drawn on it."""
+    coloured = np.repeat(grey[:, :, None], 3, axis=2)
+    coloured[contour(mask)] = CONTOUR_COLOUR
+    return coloured
+
+
+def _segment(pair: RunningPair, frame: Frame, stem: Path) -> Inference:
+    answer = pair.answer(frame.pixels)
+    mask = answer.mask if answer.route == "edge" else pair.cloud_mask(frame.pixels)
+    mask_path, overlay_path = (stem.with_name(f"{stem.name}_{what}.png") for what in ("mask", "overlay"))
+    write_atomically(mask_path, _png(full_mask(mask, frame) * np.uint8(255)))
+    write_atomically(overlay_path, _png(overlay(frame.pixels, mask)))
+    return Inference(
+        image=str(frame.source),
+        frame=frame.frame,
+        route=answer.route,
+        confidence=answer.confidence,
+        lesion_share=float(mask.mean()),
+        mask=str(mask_path),
+        overlay=str(overlay_path),
+    )
+
+
+def _png(pixels: Pixels) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(pixels).save(buffer, format="PNG")
+    return buffer.getvalue()

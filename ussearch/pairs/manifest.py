@@ -1,0 +1,116 @@
+"""What a bundle says about itself: ``bundle.yaml``."""
+
+from __future__ import annotations
+
+import json
+import platform
+from importlib.metadata import version
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ussearch.errors import UserError
+
+SCHEMA_VERSION = 1
+PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
+
+Figures = dict[str, float | None]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetworkEntry(_Part):
+    """One end of the pair: what it is, the form of its file, what it costs and how exactly it was
+    exported.
+    """
+
+    architecture: str = Field(description="name, or id where it has none")
+    trial: int | None = None
+    profile: str
+    opset: int
+    ir_version: int
+    operators: dict[str, int]
+    costs: dict[str, float | int | str | None] = Field(default_factory=dict)
+    parity: Figures = Field(default_factory=dict)
+
+
+class Preprocessing(_Part):
+    """From a file to the network's input; the normalisation is applied by the graph itself."""
+
+    image_size: int = Field(ge=1)
+    channels: Literal[1] = 1
+    grey_levels: tuple[Literal[0], Literal[255]] = (0, 255)
+    resize: Literal["stretch, antialiased triangle filter"] = "stretch, antialiased triangle filter"
+    mean: float
+    std: float
+
+
+class RouterEntry(_Part):
+    """The decision: below ``threshold`` the image goes to the cloud."""
+
+    score: Literal["soft_dice_confidence"] = "soft_dice_confidence"
+    threshold: float
+    requested_share: float
+    calibration_images: int
+
+
+class DataEntry(_Part):
+    """Which data the pair was made from; ``phantoms`` holds the generator's parameters where it was made
+    up.
+    """
+
+    name: str
+    reader: str
+    fingerprint: str
+    images: int
+    phantoms: dict[str, Any] | None = None
+
+
+class MetricsEntry(_Part):
+    """Figures on the test images: of each network alone, and of the pair at the router's threshold."""
+
+    convention: str
+    images: int
+    offload_share: float
+    edge: Figures
+    cloud: Figures
+    routed: Figures
+
+
+class Manifest(_Part):
+    """Everything in ``bundle.yaml``; ``files`` gives the SHA-256 of every other file of the bundle."""
+
+    schema_version: Literal[1] = 1
+    versions: dict[str, str]
+    edge: NetworkEntry
+    cloud: NetworkEntry
+    preprocessing: Preprocessing
+    mask_threshold: float = Field(default=0.5, ge=0.5, le=0.5)
+    router: RouterEntry
+    data: DataEntry
+    metrics: MetricsEntry
+    files: dict[str, str]
+
+    def to_text(self) -> str:
+        """Return the manifest in the JSON subset of YAML, which the board's standard library can read."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str, origin: str) -> Manifest:
+        """Read what ``to_text`` wrote; raises UserError naming ``origin`` and the field."""
+        try:
+            return cls.model_validate(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise UserError(f"{origin} is not YAML: export the bundle again.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(map(str, first["loc"])) or "content"
+            raise UserError(f"{origin}: {field}: {first['msg']}; export the bundle again.") from error
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that a bundle's content depends on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}}
