@@ -16,28 +16,32 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    epochs: int = Field(30, ge=1)
-    batch_size: int = Field(8, ge=1)
-    learning_rate: float = Field(3e-3, gt=0, description="peak of the cosine")
-    final_learning_rate: float = Field(3e-5, ge=0, description="end of the cosine")
-    warmup_fraction: float = Field(0.05, ge=0, lt=1, description="share of all steps with a linear rise")
-    weight_decay: float = Field(1e-2, ge=0, description="decoupled (AdamW); not on norms and biases")
-    gradient_norm: float = Field(5.0, gt=0, description="gradients are clipped to this norm")
+    epochs: int = Field(default=30, ge=1)
+    batch_size: int = Field(default=8, ge=1)
+    learning_rate: float = Field(default=3e-3, gt=0, description="peak of the cosine")
+    final_learning_rate: float = Field(default=3e-5, ge=0, description="end of the cosine")
+    warmup_fraction: float = Field(default=0.05, ge=0, lt=1, description="share of all steps with a linear rise")
+    weight_decay: float = Field(default=1e-2, ge=0, description="decoupled (AdamW); not on norms and biases")
+    gradient_norm: float = Field(default=5.0, gt=0, description="gradients are clipped to this norm")
     loss: Literal["dice_focal", "bce_dice"] = "dice_focal"
-    pixel_weight: float = Field(4.0, ge=0, description="weight of the focal or cross-entropy part beside Dice")
-    focal_gamma: float = Field(2.0, ge=0)
-    average_decay: float = Field(0.99, ge=0, lt=1, description="of the moving average of weights; 0: no average")
+    pixel_weight: float = Field(default=4.0, ge=0, description="weight of the focal or cross-entropy part beside Dice")
+    focal_gamma: float = Field(default=2.0, ge=0)
+    average_decay: float = Field(
+        default=0.99, ge=0, lt=1, description="of the moving average of weights; 0: no average"
+    )
     schedule: Literal["cosine", "linear"] = "cosine"
     """Rise of λ in deep training (VanillaNet, papers.md 2.2): 0.5 (1 - cos πt) or t."""
-    schedule_fraction: float = Field(0.6, ge=0, le=1, description="share of all steps after which λ is exactly 1")
+    schedule_fraction: float = Field(
+        default=0.6, ge=0, le=1, description="share of all steps after which λ is exactly 1"
+    )
     deep_supervision_weights: tuple[float, ...] = (0.4, 0.2, 0.1)
     """Weights of the auxiliary outputs in order; those without a weight get the last one."""
     augmentation: AugmentationSettings | None = AugmentationSettings()
-    empty_fraction: float | None = Field(None, ge=0, le=1, description="share of empty images shown each epoch")
-    patience: int | None = Field(None, ge=1, description="stop after so many epochs without a better one")
-    mixed_precision: bool = Field(True, description="bf16 autocast and channels-last, on CUDA only")
+    empty_fraction: float | None = Field(default=None, ge=0, le=1, description="share of empty images shown each epoch")
+    patience: int | None = Field(default=None, ge=1, description="stop after so many epochs without a better one")
+    mixed_precision: bool = Field(default=True, description="bf16 autocast and channels-last, on CUDA only")
     divergence_factor: float = Field(
-        3.0, gt=1, description="training has diverged above this multiple of the first epoch's loss"
+        default=3.0, gt=1, description="training has diverged above this multiple of the first epoch's loss"
     )
 
     def to_yaml(self) -> str:

@@ -1,1 +1,50 @@
-"""To be described by the folder's first code."""
+"""The search: a study is a folder; ask, evaluate, keep, tell; resume; the front.
+
+Knows evaluators only by their protocol, so that shared weights or remote workers can take the place of training.
+Prints nothing: progress is told by events.
+"""
+
+from ussearch.studies.config import DataSource, SamplerSettings, StudyConfig
+from ussearch.studies.drafting import Candidate
+from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
+from ussearch.studies.events import (
+    CandidateSkipped,
+    EpochFinished,
+    Event,
+    OnEvent,
+    SearchFinished,
+    SearchStarted,
+    TrialFinished,
+    TrialStarted,
+)
+from ussearch.studies.front import front, front_hypervolume, hypervolume, non_dominated
+from ussearch.studies.records import Role, TrialRecord
+from ussearch.studies.search import SearchInterrupted, search
+from ussearch.studies.study import Study
+
+__all__ = [
+    "Candidate",
+    "CandidateSkipped",
+    "DataSource",
+    "EpochFinished",
+    "Event",
+    "OnEvent",
+    "Role",
+    "SamplerSettings",
+    "SearchFinished",
+    "SearchInterrupted",
+    "SearchStarted",
+    "Study",
+    "StudyConfig",
+    "TrainingSpeed",
+    "TrialFinished",
+    "TrialRecord",
+    "TrialStarted",
+    "estimate_training_seconds",
+    "front",
+    "front_hypervolume",
+    "hypervolume",
+    "measure_speed",
+    "non_dominated",
+    "search",
+]

@@ -1,0 +1,164 @@
+"""The resolved configuration of a study: everything that its results depend on."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ussearch.datasets import ImageSet
+from ussearch.errors import UserError
+from ussearch.evaluators import End, Recipe
+from ussearch.hardware_profiles import Profile
+
+SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random"]
+_PACKAGES = ("ussearch", "torch", "optuna", "monai", "numpy")
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DataSource(_Data):
+    """Which data a study learns from."""
+
+    name: str
+    reader: str
+    root: str
+    fingerprint: str
+    images: int
+
+    @classmethod
+    def of(cls, image_set: ImageSet, root: str = "") -> DataSource:
+        """Describe a prepared data set that was read from ``root``."""
+        return cls(
+            name=image_set.name,
+            reader=image_set.reader,
+            root=root,
+            fingerprint=image_set.fingerprint,
+            images=len(image_set),
+        )
+
+
+class SamplerSettings(_Data):
+    """Which Optuna sampler proposes architectures."""
+
+    name: SamplerName = "nsgaii"
+    population: int = Field(default=8, ge=2, description="small, so that evolution happens within tens of trials")
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    versions = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            versions[package] = "not installed as a package"
+    return versions
+
+
+def _command_line() -> str:
+    return shlex.join(sys.argv)
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+class StudyConfig(_Data):
+    """What was asked for, resolved; written to ``study.yaml``."""
+
+    trials: int = Field(ge=1)
+    """How many candidates in all, seeds included; a resumed study may ask for more."""
+    image_size: int
+    edge: Profile
+    cloud: Profile
+    recipe: Recipe
+    data: DataSource
+    space: dict[str, tuple[Any, ...]]
+    """Choices of the sampled space, after what a device cannot run was removed."""
+    seeds: tuple[str, ...] = ()
+    """Names of the presets that are evaluated first, in order."""
+    skipped: dict[str, str] = {}
+    """Presets that were left out, with the reason."""
+    edge_share: float = Field(default=0.5, ge=0, le=1)
+    """Share of the sampled trials that must fit the device; the others need to fit the cloud only."""
+    sampler: SamplerSettings = SamplerSettings()
+    seed: int = Field(default=0, ge=0)
+    command_line: str = Field(default_factory=_command_line)
+    versions: dict[str, str] = Field(default_factory=installed_versions)
+    created: str = Field(default_factory=_now)
+
+    @property
+    def profiles(self) -> dict[End, Profile]:
+        """Return the two ends' profiles."""
+        return {"edge": self.edge, "cloud": self.cloud}
+
+    def to_yaml(self) -> str:
+        """Return YAML that ``from_yaml`` reads back to an equal value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+    @classmethod
+    def from_yaml(cls, text: str, source: str = "study.yaml") -> StudyConfig:
+        """Read a configuration; raises UserError naming ``source`` and the first field that is wrong."""
+        try:
+            return cls.model_validate(yaml.safe_load(text))
+        except yaml.YAMLError as error:
+            raise UserError(f"{source} is no YAML ({str(error).splitlines()[0]}): expected a study.") from error
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"]) or "the whole"
+            raise UserError(f"{source} is no study: {place}: {first['msg']}; restore it or start anew.") from error
+
+    def check_continued_by(self, other: StudyConfig, folder: str) -> None:
+        """Raise UserError where ``other`` asks for something else than this study, so that it cannot continue it."""
+        if other.data.fingerprint != self.data.fingerprint:
+            raise UserError(
+                f"The study in {folder} was made with the data set {_named(self.data)}, not with {_named(other.data)}: "
+                "resume with the same data, or name another study folder."
+            )
+        for field, title in _DECISIVE.items():
+            before, after = getattr(self, field), getattr(other, field)
+            if before != after:
+                raise UserError(
+                    f"The study in {folder} was made with another {title} ({_difference(before, after)}): resume "
+                    "with the same, or name another study folder."
+                )
+
+
+_DECISIVE: Mapping[str, str] = {
+    "seed": "seed",
+    "image_size": "image size",
+    "edge": "edge profile",
+    "cloud": "cloud profile",
+    "recipe": "training recipe",
+    "space": "search space",
+    "seeds": "list of seed presets",
+    "edge_share": "share of edge trials",
+    "sampler": "sampler",
+}
+"""Fields that results depend on, with their names in errors."""
+
+
+def _named(data: DataSource) -> str:
+    return f"{data.name!r} ({data.images} images, fingerprint {data.fingerprint[:12]})"
+
+
+def _difference(before: Any, after: Any) -> str:
+    """Return the first thing that differs between two values, in words."""
+    if isinstance(before, Profile) and isinstance(after, Profile) and before.name != after.name:
+        return f"{before.name}, not {after.name}"
+    if isinstance(before, BaseModel) and isinstance(after, BaseModel):
+        before, after = before.model_dump(mode="json"), after.model_dump(mode="json")
+    if isinstance(before, dict) and isinstance(after, dict):
+        key = next(key for key in {**before, **after} if before.get(key) != after.get(key))
+        return f"{key}: {_difference(before.get(key), after.get(key))}"
+    return f"{before}, not {after}"

@@ -1,0 +1,70 @@
+"""What a search tells while it runs; whoever listens draws it. Nothing here prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ussearch.evaluators import CostsByEnd, EpochRecord
+from ussearch.search_spaces import Architecture
+from ussearch.studies.records import Role, TrialRecord
+
+
+@dataclass(frozen=True)
+class SearchStarted:
+    """A search begins or continues: ``finished`` of ``total`` trials are there already."""
+
+    finished: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CandidateSkipped:
+    """A preset is not trained, for the reason given."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """Training of a candidate begins."""
+
+    slot: int
+    role: Role
+    architecture: Architecture
+    costs: CostsByEnd
+
+
+@dataclass(frozen=True)
+class EpochFinished:
+    """A candidate has trained one of ``epochs`` epochs."""
+
+    slot: int
+    record: EpochRecord
+    epochs: int
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """A candidate is finished, well or not; ``front`` is the edge front of all finished trials."""
+
+    record: TrialRecord
+    front: tuple[TrialRecord, ...]
+
+
+@dataclass(frozen=True)
+class SearchFinished:
+    """The search has ended; ``shortfall`` says why there are fewer trials than asked for, if so."""
+
+    finished: int
+    total: int
+    shortfall: str | None = None
+
+
+Event = SearchStarted | CandidateSkipped | TrialStarted | EpochFinished | TrialFinished | SearchFinished
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Listen to nothing."""

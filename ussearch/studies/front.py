@@ -1,0 +1,80 @@
+"""The front: candidates that no other one beats in everything."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ussearch.evaluators import End
+from ussearch.hardware_profiles import Profile
+from ussearch.studies.records import TrialRecord
+
+Floats = npt.NDArray[np.float64]
+
+
+def non_dominated(losses: Floats) -> npt.NDArray[np.bool_]:
+    """Return which rows of ``losses`` [N, M] (all minimised) no other row dominates.
+
+    A row dominates another if it is nowhere worse and somewhere better; equal rows do not dominate each other.
+    """
+    not_worse = (losses[:, None] <= losses[None]).all(axis=2)
+    better = (losses[:, None] < losses[None]).any(axis=2)
+    return np.asarray(~(not_worse & better).any(axis=0))
+
+
+def front(records: Sequence[TrialRecord], end: End = "edge", feasible_only: bool = False) -> tuple[TrialRecord, ...]:
+    """Return the candidates on the front over (Dice, latency, memory) of one end, fastest first.
+
+    Dominance is computed within one fidelity: accuracy that was come by in different ways is not comparable.
+    ``feasible_only`` leaves out candidates beyond the limits of the end before the front is taken.
+    """
+    candidates = [r for r in records if not r.failed and (r.feasible(end) or not feasible_only)]
+    chosen: list[TrialRecord] = []
+    for fidelity in sorted({r.evaluation.fidelity for r in candidates}):
+        peers = [r for r in candidates if r.evaluation.fidelity == fidelity]
+        mask = non_dominated(losses_of(peers, end))
+        chosen += [record for record, kept in zip(peers, mask, strict=True) if kept]
+    return tuple(sorted(chosen, key=lambda record: record.costs(end).latency_ms))
+
+
+def losses_of(records: Sequence[TrialRecord], end: End) -> Floats:
+    """Return (-Dice, latency, memory) of records that did not fail, float64 [N, 3]."""
+    rows = [objectives for record in records if (objectives := record.objectives(end))]
+    return np.array([(-dice, latency_ms, memory_mib) for dice, latency_ms, memory_mib in rows]).reshape(-1, 3)
+
+
+def front_hypervolume(records: Sequence[TrialRecord], profile: Profile, end: End = "edge") -> float:
+    """Return the share, 0 to 1, of the box (Dice 0..1, latency and memory up to the limits) that is dominated.
+
+    Memory counts from what the runtime takes before any network is loaded.
+    """
+    floor = profile.runtime_memory_mib
+    losses = losses_of([r for r in records if not r.failed], end)
+    span = np.array([1.0, profile.limits.latency_target_ms, max(profile.limits.memory_mib - floor, 1e-9)])
+    return hypervolume((losses - np.array([0.0, 0.0, floor])) / span, np.array([0.0, 1.0, 1.0]))
+
+
+def hypervolume(losses: Floats, reference: Floats) -> float:
+    """Return the volume that rows of ``losses`` [N, 3] (minimised) dominate below ``reference`` [3], exactly.
+
+    Sweeps over the third objective; between two of its values the cross-section is a staircase in the plane.
+    """
+    inside = losses[(losses < reference).all(axis=1)]
+    if not len(inside):
+        return 0.0
+    inside = inside[np.argsort(inside[:, 2])]
+    depths = np.diff(np.append(inside[:, 2], reference[2]))
+    areas = [_staircase(inside[: count + 1, :2], reference[:2]) for count in range(len(inside))]
+    return float(np.dot(areas, depths))
+
+
+def _staircase(points: Floats, reference: Floats) -> float:
+    """Return the area that points [N, 2] dominate below ``reference`` [2]."""
+    area, ceiling = 0.0, reference[1]
+    for x, y in points[np.lexsort((points[:, 1], points[:, 0]))]:
+        if y < ceiling:
+            area += (reference[0] - x) * (ceiling - y)
+            ceiling = y
+    return float(area)

@@ -1,0 +1,110 @@
+"""One driver a study: a lock that names its holder, so that a dead one is recognised at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ussearch.errors import UserError
+from ussearch.files import write_atomically
+
+
+class Holder(BaseModel):
+    """A process: its id alone is not enough, because ids are given again to later processes."""
+
+    model_config = ConfigDict(frozen=True)
+
+    host: str
+    pid: int
+    started: str
+
+    @classmethod
+    def this_process(cls) -> Holder:
+        """Describe the running process."""
+        return cls(host=socket.gethostname(), pid=os.getpid(), started=process_start(os.getpid()) or "")
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs. One on another machine is believed to: it cannot be asked."""
+        return self.host != socket.gethostname() or process_start(self.pid) == self.started
+
+
+def process_start(pid: int) -> str | None:
+    """Return what tells this process from a later one with the same id; None where there is no such process."""
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            return None
+        # NOTE: fields after the name in parentheses: 0 is the state (Z: dead, not yet collected), 19 the start in
+        # ticks since boot; the boot's id tells this boot from another one.
+        boot = Path("/proc/sys/kernel/random/boot_id")
+        return (
+            None if fields[0] in "ZX" else f"{fields[19]} {boot.read_text().strip() if boot.exists() else ''}".strip()
+        )
+    answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None
+
+
+@contextmanager
+def held(path: Path) -> Iterator[Holder]:
+    """Hold the lock file ``path`` for the block; a dead holder's lock is taken over at once.
+
+    Raises UserError naming the holder where another live process has it, or where the folder cannot be written.
+    """
+    mine = Holder.this_process()
+    while not _acquired(path, mine):
+        holder = _holder(path)
+        if holder is not None and holder.alive:
+            raise UserError(
+                f"The study in {path.parent} is being worked on by process {holder.pid} on {holder.host}: wait for it, "
+                f"stop it, or, if it is certainly gone, delete {path}."
+            )
+        _discard(path, holder)
+    try:
+        yield mine
+    finally:
+        if _holder(path) == mine:
+            path.unlink(missing_ok=True)
+
+
+def _acquired(path: Path, mine: Holder) -> bool:
+    """Create the lock with its content in one step; False where there is one already."""
+    draft = path.with_name(f"{path.name}.{mine.pid}")
+    write_atomically(draft, mine.model_dump_json())
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return False
+    finally:
+        draft.unlink(missing_ok=True)
+    return True
+
+
+def _holder(path: Path) -> Holder | None:
+    """Return who holds the lock; None where it is gone or unreadable."""
+    try:
+        return Holder.model_validate(json.loads(path.read_text()))
+    except (OSError, ValueError, ValidationError):
+        return None
+
+
+def _discard(path: Path, stale: Holder | None) -> None:
+    """Remove a stale lock, unless another process has taken it over in the meantime."""
+    aside = path.with_name(f"{path.name}.stale.{os.getpid()}")
+    try:
+        path.rename(aside)
+    except FileNotFoundError:
+        return
+    if _holder(aside) != stale:
+        aside.rename(path)
+    else:
+        aside.unlink()

@@ -1,0 +1,67 @@
+"""What is kept of every candidate."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from ussearch.evaluators import Costs, End, Evaluation
+
+Role = Literal["preset", "edge", "cloud"]
+"""Why a candidate is there: a published network, or sampled for one of the ends."""
+
+Objectives = tuple[float, float, float]
+"""Dice (maximised), latency in ms (minimised), memory in MiB (minimised)."""
+
+
+class TrialRecord(BaseModel):
+    """One finished candidate; ``record.json`` in its folder is the truth about it.
+
+    ``slot`` numbers the candidates of a study from 0; it names the folder and seeds both the sampler and the
+    training, so that a candidate that was interrupted comes out the same when it is tried again.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    slot: int
+    role: Role
+    name: str = ""
+    """Of the preset; empty for sampled architectures."""
+    architecture_id: str
+    choices: dict[str, Any] | None = None
+    """The sampled choices; None for presets."""
+    sampler_attributes: dict[str, Any] = {}
+    """What the sampler needs to remember of this trial, such as its generation."""
+    started: str
+    finished: str
+    evaluation: Evaluation
+
+    @property
+    def label(self) -> str:
+        """The preset's name or the architecture's id."""
+        return self.name or self.architecture_id
+
+    @property
+    def failed(self) -> bool:
+        """Whether training failed; ``evaluation.failure`` tells why."""
+        return self.evaluation.failure is not None
+
+    @property
+    def dice(self) -> float | None:
+        """The Dice objective (``evaluators.selection_score``); None where training failed."""
+        return self.evaluation.dice
+
+    def costs(self, end: End = "edge") -> Costs:
+        """Return the costs on one end."""
+        return self.evaluation.costs[end]
+
+    def feasible(self, end: End) -> bool:
+        """Return whether the candidate keeps within the limits of an end."""
+        return self.costs(end).feasible
+
+    def objectives(self, end: End = "edge") -> Objectives | None:
+        """Return the objectives with the costs of one end; None where training failed."""
+        if self.dice is None:
+            return None
+        return self.dice, self.costs(end).latency_ms, self.costs(end).memory_mib

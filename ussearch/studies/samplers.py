@@ -1,0 +1,40 @@
+"""Optuna's samplers by the names that users write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
+
+from ussearch.registry import Registry
+from ussearch.studies.config import SamplerSettings
+
+MakeSampler = Callable[[SamplerSettings, int], BaseSampler]
+"""(settings, seed) -> sampler."""
+
+SAMPLERS: Registry[MakeSampler] = Registry("sampler")
+
+
+@SAMPLERS.register("nsgaii")
+def _nsgaii(settings: SamplerSettings, seed: int) -> BaseSampler:
+    return NSGAIISampler(population_size=settings.population, seed=seed)
+
+
+@SAMPLERS.register("nsgaiii")
+def _nsgaiii(settings: SamplerSettings, seed: int) -> BaseSampler:
+    return NSGAIIISampler(population_size=settings.population, seed=seed)
+
+
+@SAMPLERS.register("tpe")
+def _tpe(settings: SamplerSettings, seed: int) -> BaseSampler:
+    return TPESampler(n_startup_trials=settings.population, multivariate=False, seed=seed)
+
+
+@SAMPLERS.register("random")
+def _random(settings: SamplerSettings, seed: int) -> BaseSampler:
+    return RandomSampler(seed=seed)
+
+
+def make_sampler(settings: SamplerSettings, seed: int) -> BaseSampler:
+    """Return the sampler of ``settings``; raises UserError for an unknown name."""
+    return SAMPLERS[settings.name](settings, seed)

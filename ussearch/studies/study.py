@@ -1,0 +1,173 @@
+"""A study is a folder: everything reads from it, nothing finished in it is ever lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ussearch.datasets import ImageSet, Split
+from ussearch.errors import UserError
+from ussearch.evaluators import End, Summary
+from ussearch.files import write_atomically
+from ussearch.search_spaces import Architecture, Network, build
+from ussearch.studies.config import StudyConfig
+from ussearch.studies.front import front
+from ussearch.studies.locking import held
+from ussearch.studies.records import TrialRecord
+
+
+class Study:
+    """The folder of one search.
+
+    ``study.yaml`` (configuration), ``split.json``, ``baselines.json``, ``study.db`` (Optuna), ``log.txt`` and one
+    folder a trial: ``trials/0007/`` with ``architecture.yaml``, ``weights.safetensors`` and ``record.json``, which is
+    written last: a trial without it never finished.
+    """
+
+    def __init__(self, folder: Path, config: StudyConfig) -> None:
+        """Use ``create``, ``open`` or ``resume``."""
+        self.folder, self.config = folder, config
+
+    @classmethod
+    def create(cls, folder: Path, config: StudyConfig, split: Split, image_set: ImageSet | None = None) -> Study:
+        """Make a new study; ``image_set`` lets the split name its images.
+
+        Raises UserError where the folder holds a study already or cannot be written.
+        """
+        if _is_file(folder / "study.yaml"):
+            raise UserError(
+                f"{folder} holds a study already: add --resume to continue it, or name another folder for --study."
+            )
+        write_atomically(folder / "split.json", json.dumps(split.to_record(image_set), indent=1))
+        study = cls(folder, config)
+        study._write_config()
+        return study
+
+    @classmethod
+    def open(cls, folder: Path) -> Study:
+        """Open a study to read from it, while it runs or later; raises UserError where there is none."""
+        path = folder / "study.yaml"
+        if not _is_file(path):
+            raise UserError(f"{folder} holds no study (no study.yaml): expected the folder given to --study.")
+        return cls(folder, StudyConfig.from_yaml(_text(path), str(path)))
+
+    @classmethod
+    def resume(cls, folder: Path, config: StudyConfig) -> Study:
+        """Open a study to continue it to ``config.trials`` trials.
+
+        Raises UserError where it was made from other data or with other settings than ``config`` asks for.
+        """
+        study = cls.open(folder)
+        study.config.check_continued_by(config, str(folder))
+        if config.trials != study.config.trials:
+            study.config = study.config.model_copy(update={"trials": config.trials})
+            study._write_config()
+        return study
+
+    @property
+    def split(self) -> Split:
+        """The split that every trial used."""
+        return Split.from_record(json.loads(_text(self.folder / "split.json")))
+
+    @property
+    def baselines(self) -> dict[str, Summary]:
+        """Figures of the trivial baselines on the validation part; empty before the search has begun."""
+        path = self.folder / "baselines.json"
+        return json.loads(_text(path)) if path.exists() else {}  # type: ignore[no-any-return]
+
+    def keep_baselines(self, baselines: dict[str, Summary]) -> None:
+        """Write the trivial baselines' figures."""
+        write_atomically(self.folder / "baselines.json", json.dumps(baselines, indent=1))
+
+    def trials(self) -> tuple[TrialRecord, ...]:
+        """Return every finished trial, by slot."""
+        return tuple(_record(path) for path in sorted((self.folder / "trials").glob("*/record.json")))
+
+    def trial(self, slot: int) -> TrialRecord:
+        """Return one finished trial; raises UserError naming those that there are."""
+        path = self.trial_folder(slot) / "record.json"
+        if not path.exists():
+            known = ", ".join(str(record.slot) for record in self.trials()) or "none yet"
+            raise UserError(f"{self.folder} has no finished trial {slot}: finished are {known}.")
+        return _record(path)
+
+    def front(self, end: End = "edge", feasible_only: bool = False) -> tuple[TrialRecord, ...]:
+        """Return the front of the finished trials (see ``front.front``)."""
+        return front(self.trials(), end, feasible_only)
+
+    def trial_folder(self, slot: int) -> Path:
+        """Return the folder of a trial."""
+        return self.folder / "trials" / f"{slot:04d}"
+
+    def architecture(self, slot: int) -> Architecture:
+        """Return the architecture of a trial."""
+        path = self.trial_folder(slot) / "architecture.yaml"
+        return Architecture.from_yaml(_text(path), str(path))
+
+    def network(self, slot: int) -> Network:
+        """Return the trained network of a trial, in training form and evaluation mode, on the CPU."""
+        from safetensors.torch import load_file
+
+        path = self.trial_folder(slot) / "weights.safetensors"
+        if not path.exists():
+            raise UserError(
+                f"Trial {slot} of {self.folder} has no weights ({path.name}): choose one that finished well."
+            )
+        network = build(self.architecture(slot))
+        network.load_state_dict(load_file(path))
+        return network.eval()
+
+    def keep(self, record: TrialRecord, architecture: Architecture) -> None:
+        """Write a finished trial; the record comes last and makes it count."""
+        from safetensors.torch import save
+
+        folder = self.trial_folder(record.slot)
+        write_atomically(folder / "architecture.yaml", architecture.to_yaml())
+        if record.evaluation.weights is not None:
+            weights = {name: value.contiguous() for name, value in record.evaluation.weights.items()}
+            write_atomically(folder / "weights.safetensors", save(weights))
+        write_atomically(folder / "record.json", record.model_dump_json(indent=1))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only driver of this study; raises UserError where another one is alive."""
+        with held(self.folder / "lock.json"):
+            yield
+
+    def log(self, message: str) -> None:
+        """Add a line with the time to ``log.txt``."""
+        with (self.folder / "log.txt").open("a", encoding="utf-8") as file:
+            file.write(f"{datetime.now().isoformat(timespec='seconds')} {message}\n")
+
+    def _write_config(self) -> None:
+        write_atomically(self.folder / "study.yaml", self.config.to_yaml())
+
+
+def _record(path: Path) -> TrialRecord:
+    try:
+        return TrialRecord.model_validate_json(_text(path))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise UserError(
+            f"{path} is damaged ({place}: {first['msg']}): restore it, or delete its folder to have the trial repeated."
+        ) from error
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:
+        raise UserError(f"Cannot read {path.parent}: {error.strerror}; choose a folder that can be read.") from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read {path} ({error}): restore it, or start another study.") from error
