@@ -16,13 +16,23 @@ def filled(mask: Pixels) -> Pixels:
     Holes are filled first. What still covers little of its convex hull is a curve with gaps, or one cut by
     the border of the image; it is replaced by the hull, which is exact for the ellipses of HC18.
     """
-    from scipy import ndimage
-
     if not mask.any():
         return mask
-    closed: Pixels = ndimage.binary_fill_holes(mask).astype(np.uint8)
+    closed = without_holes(mask)
     hull = convex_hull(closed)
     return closed if closed.sum() >= SOLID * hull.sum() else hull
+
+
+def without_holes(mask: Pixels) -> Pixels:
+    """Return ``mask`` with every background region filled that does not reach the border of the image."""
+    from scipy import ndimage
+
+    regions, count = ndimage.label(mask == 0)
+    is_hole = np.ones(count + 1, bool)
+    for edge in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
+        is_hole[edge] = False
+    is_hole[0] = True  # the mask itself
+    return is_hole[regions].astype(np.uint8)
 
 
 def convex_hull(mask: Pixels) -> Pixels:

@@ -1,0 +1,135 @@
+"""Grey levels, masks of any depth, outlines, and files that cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from scipy import ndimage
+
+from ussearch.datasets import decoding
+from ussearch.datasets.decoding import read_mask, read_raster, united_mask
+from ussearch.datasets.outlines import convex_hull, filled, without_holes
+from ussearch.errors import UserError
+
+
+def test_colour_becomes_luma(tmp_path: Path) -> None:
+    colours = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
+    Image.fromarray(colours).save(tmp_path / "colour.png")
+    expected = colours @ np.array([0.299, 0.587, 0.114])
+    assert np.abs(read_raster(tmp_path / "colour.png") - expected).max() <= 1.0
+
+
+@pytest.mark.parametrize(("top", "scale"), [(255, 255), (1000, 1023), (4000, 4095), (60000, 65535)])
+def test_sixteen_bit_levels_are_scaled_by_the_depth_that_holds_them(tmp_path: Path, top: int, scale: int) -> None:
+    levels = np.linspace(0, top, 30, dtype=np.uint16).reshape(5, 6)
+    Image.fromarray(levels).save(tmp_path / "deep.tif")
+    assert np.abs(read_raster(tmp_path / "deep.tif") - levels * (255 / scale)).max() <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "LA", "I;16"])
+@pytest.mark.parametrize("level", [1, 255])
+def test_masks_of_any_mode_mark_the_same_pixels(tmp_path: Path, mode: str, level: int) -> None:
+    truth = np.zeros((12, 10), bool)
+    truth[3:8, 2:6] = True
+    if mode == "I;16":
+        image = Image.fromarray(truth.astype(np.uint16) * level)
+    else:
+        image = Image.fromarray((truth * (255 if mode == "1" else level)).astype(np.uint8)).convert(mode)
+    image.save(tmp_path / "mask.png")
+    assert np.array_equal(read_mask(tmp_path / "mask.png"), truth)
+
+
+def test_mask_with_a_dark_palette_is_read(tmp_path: Path) -> None:
+    image = Image.new("P", (10, 12))
+    image.putpalette([0, 0, 0, 128, 0, 0])
+    image.paste(1, (2, 3, 6, 8))
+    image.save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png").sum() == 20
+
+
+def test_empty_mask_stays_empty_and_lossy_artefacts_are_no_lesion(tmp_path: Path) -> None:
+    Image.new("L", (32, 32)).save(tmp_path / "empty.png")
+    assert not read_mask(tmp_path / "empty.png").any()
+    faint = np.zeros((32, 32), np.uint8)
+    faint[4:6, 4:6] = 9
+    Image.fromarray(faint).save(tmp_path / "empty.jpg", quality=95)
+    assert not read_mask(tmp_path / "empty.jpg").any()
+
+
+def test_truncated_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 60), dtype=np.uint8)).save(path)
+    content = path.read_bytes()
+    for broken in (content[: len(content) // 2], content[:20], b"", b"no image at all"):
+        path.write_bytes(broken)
+        with pytest.raises(UserError, match=r"scan\.png cannot be read as an image \(truncated or damaged\): replace"):
+            read_raster(path)
+    path.unlink()
+    with pytest.raises(UserError, match=r"scan\.png does not exist"):
+        read_raster(path)
+
+
+def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("1", (400, 300)).save(tmp_path / "bomb.png")
+    monkeypatch.setattr(decoding, "PIXEL_LIMIT", 100_000)
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(UserError, match=r"bomb\.png holds 400 x 300 pixels"):
+        read_raster(tmp_path / "bomb.png")
+
+
+def test_mask_of_another_size_names_both_sizes(tmp_path: Path) -> None:
+    Image.new("L", (30, 20)).save(tmp_path / "m.png")
+    with pytest.raises(UserError, match=r"^Mask .*m\.png is 30 x 20 pixels but its image i\.png is 40 x 20: export"):
+        united_mask(tmp_path / "i.png", (20, 40), (tmp_path / "m.png",))
+
+
+def ellipse(width: int, outline: bool, box: tuple[int, int, int, int] = (30, 20, 210, 150)) -> np.ndarray:
+    canvas = Image.new("L", (240, 180))
+    drawing = ImageDraw.Draw(canvas)
+    drawing.ellipse(box, fill=0 if outline else 1, outline=1, width=width)
+    return np.array(canvas)
+
+
+@pytest.mark.parametrize("width", [1, 2, 5])
+def test_outline_is_filled_to_the_drawn_ellipse(width: int) -> None:
+    assert np.array_equal(filled(ellipse(width, True)), ellipse(width, False))
+
+
+@pytest.mark.parametrize("width", [1, 3])
+def test_outline_with_gaps_is_filled_nearly(width: int) -> None:
+    gaps = ellipse(width, True)
+    gaps[:, 100:108] = 0
+    gaps[80:84] = 0
+    truth = ellipse(width, False)
+    assert (filled(gaps) & truth).sum() / (filled(gaps) | truth).sum() > 0.98
+
+
+def test_outline_cut_by_the_border_is_filled() -> None:
+    cut = ellipse(2, True, (-40, 20, 150, 150))
+    truth = ellipse(2, False, (-40, 20, 150, 150))
+    assert (filled(cut) & truth).sum() / (filled(cut) | truth).sum() > 0.98
+
+
+def test_filled_annotations_and_empty_ones_stay() -> None:
+    assert np.array_equal(filled(ellipse(1, False)), ellipse(1, False))
+    empty = np.zeros((20, 20), np.uint8)
+    assert np.array_equal(filled(empty), empty)
+    line = empty.copy()
+    line[3, 4:9] = 1
+    assert np.array_equal(filled(line), line)
+
+
+def test_holes_are_what_scipy_takes_for_holes() -> None:
+    for seed in range(20):
+        mask = (np.random.default_rng(seed).random((25, 31)) < 0.55).astype(np.uint8)
+        assert np.array_equal(without_holes(mask), ndimage.binary_fill_holes(mask))
+
+
+def test_convex_hull_of_a_triangle() -> None:
+    corners = np.zeros((21, 21), np.uint8)
+    corners[0, 0] = corners[20, 0] = corners[20, 20] = 1
+    rows, columns = np.mgrid[:21, :21]
+    assert np.array_equal(convex_hull(corners), (columns <= rows).astype(np.uint8))

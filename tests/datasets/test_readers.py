@@ -1,0 +1,180 @@
+"""Every layout is recognised, read and explained; what does not fit is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ussearch.datasets import READERS, open_dataset
+from ussearch.datasets.dataset import Dataset
+from ussearch.errors import UserError
+
+
+def draw(path: Path, value: int = 200) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.random.default_rng(len(path.name) + value).integers(0, 256, (20, 24), dtype=np.uint8)
+    if "mask" in str(path).lower() or "Annotation" in path.name or "Ground Truth" in str(path):
+        pixels = np.zeros((20, 24), np.uint8)
+        pixels[5:15, 6:18] = 255
+    Image.fromarray(pixels).save(path)
+
+
+LAYOUTS: dict[str, list[str]] = {
+    "busi": ["benign/benign (1).png", "benign/benign (1)_mask.png", "normal/normal (1).png"],
+    "hc18": ["000_HC.png", "000_HC_Annotation.png", "000_2HC.png", "000_2HC_Annotation.png"],
+    "tn3k": [
+        "trainval-image/0000.jpg",
+        "trainval-mask/0000.jpg",
+        "test-image/0000.jpg",
+        "test-mask/0000.jpg",
+    ],
+    "nerve": ["1_1.tif", "1_1_mask.tif", "1_2.tif", "1_2_mask.tif", "12_1.tif", "12_1_mask.tif"],
+    "kvasir-seg": ["images/cju0.jpg", "masks/cju0.jpg"],
+    "cvc-clinicdb": ["Original/1.tif", "Ground Truth/1.tif"],
+    "plain": ["images/a.png", "masks/a.bmp", "images/malignant/b.png", "masks/malignant/b.png"],
+}
+
+
+def build(root: Path, name: str) -> Path:
+    for file in LAYOUTS[name]:
+        draw(root / file)
+    if name == "kvasir-seg":
+        (root / "kavsir_bboxes.json").write_text("{}")
+    return root
+
+
+def test_every_reader_is_tried_here() -> None:
+    assert set(LAYOUTS) == set(READERS)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize("level", ["", "below"])
+def test_layout_is_recognised_at_the_root_and_one_level_above(tmp_path: Path, name: str, level: str) -> None:
+    build(tmp_path / "given" / level, name)
+    dataset = open_dataset(tmp_path / "given")
+    assert dataset.reader == name
+    assert dataset.root == tmp_path / "given" / level
+    assert not dataset.problems
+    images = [file for file in LAYOUTS[name] if "mask" not in file and "Ann" not in file and "Ground" not in file]
+    assert [sample.id for sample in dataset.samples] == sorted(images)
+    for sample in dataset.samples:
+        image, mask = dataset.source.decode(sample)
+        assert image.shape == mask.shape == (20, 24)
+        assert mask.sum() == (120 if sample.masks else 0)
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_reader_contract(name: str) -> None:
+    reader = READERS[name]
+    assert reader.name == name
+    assert reader.layout and "\n" not in reader.layout
+    assert reader.names_in_split("train", ["a", "b"]) == ["a", "b"]
+
+
+def test_classes_patients_and_folders(tmp_path: Path) -> None:
+    def dataset(name: str) -> Dataset:
+        return open_dataset(build(tmp_path / name, name))
+
+    assert [s.label for s in dataset("busi").samples] == ["benign", "normal"]
+    assert [s.patient for s in dataset("hc18").samples] == ["000", "000"]
+    assert [s.patient for s in dataset("nerve").samples] == ["12", "1", "1"]
+    assert [s.label for s in dataset("plain").samples] == [None, "malignant"]
+    assert len({s.id for s in dataset("tn3k").samples}) == 2
+    assert READERS["tn3k"].names_in_split("train", [7]) == ["trainval-image/0007"]
+
+
+def test_masks_of_one_image_are_united(busi: Path) -> None:
+    dataset = open_dataset(busi)
+    sample = next(sample for sample in dataset.samples if sample.id == "benign/benign (1).png")
+    assert len(sample.masks) == 2
+    both = dataset.source.decode(sample)[1]
+    alone = [np.asarray(Image.open(path)) > 0 for path in sample.masks]
+    assert np.array_equal(both, alone[0] | alone[1])
+
+
+def test_unknown_layout_lists_what_was_looked_for(tmp_path: Path) -> None:
+    draw(tmp_path / "pictures/one.png")
+    with pytest.raises(UserError) as caught:
+        open_dataset(tmp_path)
+    assert all(name in str(caught.value) for name in READERS)
+
+
+def test_ambiguous_layout_names_the_candidates_and_a_reader_decides(tmp_path: Path) -> None:
+    build(tmp_path, "busi")
+    build(tmp_path, "cvc-clinicdb")
+    with pytest.raises(UserError, match=r"several layouts.*busi in .*cvc-clinicdb in "):
+        open_dataset(tmp_path)
+    assert open_dataset(tmp_path, reader="cvc-clinicdb").reader == "cvc-clinicdb"
+
+
+def test_two_data_sets_below_one_folder_are_ambiguous(tmp_path: Path) -> None:
+    build(tmp_path / "first", "plain")
+    build(tmp_path / "second", "plain")
+    with pytest.raises(UserError, match="several layouts"):
+        open_dataset(tmp_path)
+
+
+def test_forced_reader_that_does_not_fit(tmp_path: Path) -> None:
+    build(tmp_path, "busi")
+    with pytest.raises(UserError, match=r"no known layout.*hc18"):
+        open_dataset(tmp_path, reader="hc18")
+    with pytest.raises(UserError, match="did you mean busi"):
+        open_dataset(tmp_path, reader="bussi")
+
+
+def test_empty_missing_and_file_instead_of_folder(tmp_path: Path) -> None:
+    (tmp_path / "void").mkdir()
+    with pytest.raises(UserError, match=r"void is empty: expected images and masks .*; give"):
+        open_dataset(tmp_path / "void")
+    with pytest.raises(UserError, match="absent does not exist"):
+        open_dataset(tmp_path / "absent")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="file is a file"):
+        open_dataset(tmp_path / "file")
+    (tmp_path / "bare/images").mkdir(parents=True)
+    (tmp_path / "bare/masks").mkdir()
+    with pytest.raises(UserError, match="bare holds no image"):
+        open_dataset(tmp_path / "bare")
+
+
+@pytest.mark.parametrize(
+    ("name", "mask", "image"),
+    [
+        ("busi", "benign/benign (1)_mask.png", r"benign \(1\)\.png"),
+        ("hc18", "000_HC_Annotation.png", r"000_HC\.png"),
+        ("tn3k", "trainval-mask/0000.jpg", r"0000\.jpg"),
+        ("nerve", "1_1_mask.tif", r"1_1\.tif"),
+        ("plain", "masks/a.bmp", r"a\.png"),
+    ],
+)
+def test_image_without_mask_is_named_with_the_mend(tmp_path: Path, name: str, mask: str, image: str) -> None:
+    build(tmp_path, name)
+    if name == "busi":  # a second pair, so that the layout stays recognisable
+        draw(tmp_path / "benign/benign (2).png")
+        draw(tmp_path / "benign/benign (2)_mask.png")
+    (tmp_path / mask).unlink()
+    with pytest.raises(UserError, match=rf"^Image .*{image} has no mask: expected .*; add the mask"):
+        open_dataset(tmp_path)
+    lenient = open_dataset(tmp_path, strict=False)
+    assert [problem.kind for problem in lenient.problems] == ["missing mask"]
+
+
+def test_mask_without_image_is_reported_but_does_not_stop(busi: Path, plain: Callable[[int], Path]) -> None:
+    (busi / "benign/benign (6).png").unlink()
+    problems = open_dataset(busi).problems
+    assert [(problem.kind, problem.file, problem.fatal) for problem in problems] == [
+        ("missing image", "benign/benign (6)_mask.png", False)
+    ]
+    root = plain(3)
+    (root / "images/scan001.png").unlink()
+    assert [problem.file for problem in open_dataset(root).problems] == ["masks/scan001.png"]
+
+
+def test_files_of_systems_and_hidden_ones_are_not_images(busi: Path) -> None:
+    for name in (".DS_Store", "Thumbs.db", "notes.txt", "._benign (1).png"):
+        (busi / "benign" / name).write_bytes(b"x")
+    assert len(open_dataset(busi)) == 12
