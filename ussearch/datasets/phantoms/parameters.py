@@ -25,10 +25,10 @@ class PhantomParameters(BaseModel):
     version: Literal[1] = 1
 
     lesion_count_weights: tuple[float, float, float, float] = (0.15, 0.60, 0.18, 0.07)
-    lesion_radius: Range = (0.07, 0.2)
-    contrast_weights: tuple[float, float, float] = (0.74, 0.13, 0.13)  # hypoechoic, hyperechoic, nearly isoechoic
+    lesion_radius: Range = (0.075, 0.2)
+    contrast_weights: tuple[float, float, float] = (0.76, 0.13, 0.11)  # hypoechoic, hyperechoic, nearly isoechoic
     hypoechoic_db: Range = (-25.0, -8.0)
-    hyperechoic_db: Range = (9.0, 14.0)
+    hyperechoic_db: Range = (10.0, 14.5)
     isoechoic_db: Range = (-7.0, -4.5)
     passage_db: Range = (-12.0, 16.0)  # behind a lesion: negative brightens (enhancement), positive shadows
     edge_width: Range = (0.008, 0.05)
