@@ -16,7 +16,6 @@ def check(
     """List everything about a model file that a device cannot run, with the mend; exit status 1 where there
     is any.
 
-
     Example: ussearch check model.onnx --profile jetson-nano
     """
     from rich.table import Table

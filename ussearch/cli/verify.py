@@ -15,9 +15,7 @@ def verify(
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check every byte of a bundle, its models' rules and its test vectors; exit status 1 where anything
-    differs.
-
+    """Check a bundle byte by byte, its models' rules and its test vectors; status 1 where anything differs.
 
     Example: ussearch verify bundle --data ../shared/data/busi
     """

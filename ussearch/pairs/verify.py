@@ -87,8 +87,8 @@ def _images(bundle: Bundle, data: Path, cache_dir: Path | None) -> ImageSet:
     expected = bundle.manifest.data
     if images.fingerprint != expected.fingerprint:
         raise UserError(
-            f"{data} is not the data set of this bundle (fingerprint {images.fingerprint[:12]}, expected {expected.name} "
-            f"of {expected.images} images, {expected.fingerprint[:12]}): give the folder that it was made from."
+            f"{data} is not the data set of this bundle (fingerprint {images.fingerprint[:12]}, expected that of "
+            f"{expected.name}, {expected.fingerprint[:12]}): give the folder that it was made from."
         )
     return images
 

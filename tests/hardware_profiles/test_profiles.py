@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from ussearch.errors import UserError
+from ussearch.hardware_profiles import Profile, load_profile, parse_profile, profile_names
+from ussearch.hardware_profiles.catalogue import operator_list
+
+NAMES = profile_names()
+
+
+def minimal(**changes: Any) -> dict[str, Any]:
+    """Return the data of a valid profile with top-level fields replaced."""
+    data: dict[str, Any] = {
+        "name": "my-board",
+        "title": "My board",
+        "device": "a board",
+        "runtime": "onnxruntime",
+        "precision": "fp32",
+        "limits": {"memory_mib": 100},
+        "runtime_memory_mib": 10,
+        "export": {"opset": 13, "ir_version": 8, "precisions": ["fp32"]},
+        "latency": {"ms_per_gmac": 1, "ms_per_mib": 2, "ms_per_operator": 3},
+        "trust": "made up",
+        "provenance": {
+            key: {"basis": "chosen", "source": "a test"}
+            for key in ("limits", "runtime_memory_mib", "export", "latency")
+        },
+    }
+    return {**data, **changes}
+
+
+def test_the_promised_devices_are_there() -> None:
+    assert set(NAMES) >= {"jetson-nano", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5", "x86-server"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_profile_is_complete(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.name == name
+    assert profile.limits.latency_target_ms == pytest.approx(1000 / profile.limits.frames_per_second)
+    assert profile.precision in profile.export.precisions
+    assert not set(profile.export.precisions) & set(profile.export.absent_precisions)
+    assert f"predicted for {name}, {profile.runtime}, {profile.precision}" in profile.latency.label
+    allowed = profile.export.allowed_operators
+    assert allowed is None or not allowed & {"HardSwish"} or profile.export.opset >= 14
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_survives_being_written(name: str) -> None:
+    profile = load_profile(name)
+    assert parse_profile(profile.to_yaml(), "copy") == profile
+
+
+def test_the_nano_has_neither_int8_nor_dynamic_kernels_nor_hardswish() -> None:
+    nano = load_profile("jetson-nano")
+    assert nano.export.opset == 13
+    assert nano.export.ir_version <= 8
+    assert "int8" in nano.export.absent_precisions
+    assert "HardSwish" in nano.export.forbidden_operators
+    assert "constants" in nano.forbidden_features["dynamic_conv"]
+
+
+def test_the_nano_imports_what_both_of_its_parsers_import(shared: Path) -> None:
+    facts = json.loads((shared / "trt82_rules.json").read_text())
+    assert operator_list("tensorrt-8.2") == frozenset(facts["safe_intersection"])
+    assert load_profile("jetson-nano").export.opset == facts["onnx_opset_max"]
+
+
+def test_an_unknown_name_offers_the_nearest() -> None:
+    with pytest.raises(UserError, match=r"Unknown profile 'jetson-nan'.*jetson-nano"):
+        load_profile("jetson-nan")
+
+
+def test_a_folder_of_the_user_hides_shipped_profiles(tmp_path: Path) -> None:
+    (tmp_path / "jetson-nano.yaml").write_text(yaml.safe_dump(minimal(name="jetson-nano", title="Mine")))
+    (tmp_path / "notes.txt").write_text("not a profile")
+    assert load_profile("jetson-nano", [tmp_path, tmp_path / "absent"]).title == "Mine"
+    assert profile_names([tmp_path]) == NAMES
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"provenance": {}}, "provenance is missing for limits.memory_mib"),
+        ({"latency": {"ms_per_gmac": -1, "ms_per_mib": 2, "ms_per_operator": 3}}, "latency.ms_per_gmac"),
+        ({"latency": {"ms_per_gmac": float("nan"), "ms_per_mib": 2, "ms_per_operator": 3}}, "latency.ms_per_gmac"),
+        ({"limits": {"memory_mib": 0}}, "limits.memory_mib"),
+        ({"precision": "int4"}, "precision"),
+        ({"surprise": 1}, "surprise"),
+        ({"export": {"operator_list": "tensorrt-9"}}, "Unknown operator list 'tensorrt-9'"),
+    ],
+)
+def test_an_invalid_profile_is_refused_with_its_field(changes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        parse_profile(yaml.safe_dump(minimal(**changes)), "my-board.yaml")
+
+
+@pytest.mark.parametrize(("text", "expected"), [("a: [", "not YAML"), ("- 1", "holds list"), ("", "holds NoneType")])
+def test_a_file_that_is_no_profile_is_refused(text: str, expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        parse_profile(text, "my-board.yaml")
+
+
+def test_every_number_of_a_minimal_profile_needs_its_origin() -> None:
+    assert Profile.model_validate(minimal()).limits.frames_per_second == 24
+
+
+def run_command(*arguments: str) -> str:
+    from ussearch.cli.app import app
+
+    result = CliRunner().invoke(app, ["profiles", *arguments], catch_exceptions=False)
+    assert result.exit_code == 0
+    return result.output
+
+
+def test_the_command_lists_and_shows() -> None:
+    assert all(name in run_command() for name in NAMES)
+    assert [entry["name"] for entry in json.loads(run_command("--json"))] == NAMES
+    nano = json.loads(run_command("jetson-nano", "--json"))
+    assert nano["latency"]["ms_per_gmac"] == load_profile("jetson-nano").latency.ms_per_gmac
+    assert "YOLOBench" in run_command("jetson-nano")
