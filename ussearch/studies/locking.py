@@ -47,9 +47,8 @@ def process_start(pid: int) -> str | None:
         # NOTE: fields after the name in parentheses: 0 is the state (Z: dead, not yet collected), 19 the start in
         # ticks since boot; the boot's id tells this boot from another one.
         boot = Path("/proc/sys/kernel/random/boot_id")
-        return (
-            None if fields[0] in "ZX" else f"{fields[19]} {boot.read_text().strip() if boot.exists() else ''}".strip()
-        )
+        this_boot = boot.read_text().strip() if boot.exists() else "unknown boot"
+        return None if fields[0] in "ZX" else f"{fields[19]} ticks after boot {this_boot}"
     answer = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return answer.stdout.strip() or None
 

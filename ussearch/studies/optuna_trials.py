@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
@@ -12,7 +12,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ussearch.evaluators import Costs, End
 from ussearch.studies.records import TrialRecord
 
-DIRECTIONS = ("maximize", "minimize", "minimize")
+Direction = Literal["maximize", "minimize"]
+DIRECTIONS: tuple[Direction, Direction, Direction] = ("maximize", "minimize", "minimize")
 """Of Dice, latency and memory."""
 
 Space = Mapping[str, tuple[Any, ...]]

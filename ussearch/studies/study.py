@@ -78,7 +78,7 @@ class Study:
     def baselines(self) -> dict[str, Summary]:
         """Figures of the trivial baselines on the validation part; empty before the search has begun."""
         path = self.folder / "baselines.json"
-        return json.loads(_text(path)) if path.exists() else {}  # type: ignore[no-any-return]
+        return json.loads(_text(path)) if path.exists() else {}
 
     def keep_baselines(self, baselines: dict[str, Summary]) -> None:
         """Write the trivial baselines' figures."""

@@ -1,0 +1,110 @@
+"""The recipe as data, its schedules, its losses, and the average of weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+from ussearch.errors import UserError
+from ussearch.evaluators import Recipe
+from ussearch.evaluators.averaging import WeightAverage
+from ussearch.evaluators.losses import make_loss, output_weights
+from ussearch.evaluators.schedules import learning_rate_at, slope_at
+
+
+def test_yaml_round_trip() -> None:
+    recipe = Recipe(epochs=3, loss="bce_dice", augmentation=None, deep_supervision_weights=(0.5,))
+    assert Recipe.from_yaml(recipe.to_yaml()) == recipe
+    assert Recipe.from_yaml("epochs: 4").epochs == 4
+
+
+@pytest.mark.parametrize(("text", "word"), [("epochs: 0", "epochs"), ("lr: 1", "lr"), ("{", "YAML")])
+def test_a_wrong_recipe_is_named(text: str, word: str) -> None:
+    with pytest.raises(UserError, match=word):
+        Recipe.from_yaml(text, "mine.yaml")
+
+
+@given(st.integers(1, 400), st.floats(0, 0.5))
+def test_learning_rate_rises_then_falls(steps: int, warmup: float) -> None:
+    recipe = Recipe(warmup_fraction=warmup)
+    rates = [learning_rate_at(step, steps, recipe) for step in range(steps)]
+    peak = rates.index(max(rates))
+    assert peak <= round(warmup * steps)
+    assert rates[: peak + 1] == sorted(rates[: peak + 1])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert all(0 < rate <= recipe.learning_rate for rate in rates)
+
+
+@given(st.integers(1, 400), st.floats(0, 1), st.sampled_from(["cosine", "linear"]))
+def test_deep_training_ends_at_exactly_one_and_holds(steps: int, fraction: float, schedule: str) -> None:
+    recipe = Recipe(schedule=schedule, schedule_fraction=fraction)  # type: ignore[arg-type]
+    slopes = [slope_at(step, steps, recipe) for step in range(steps + 1)]
+    assert slopes == sorted(slopes) and slopes[-1] == 1.0
+    assert all(0 <= slope <= 1 for slope in slopes)
+    held = [slope for step, slope in enumerate(slopes) if step >= fraction * steps]
+    assert set(held) == {1.0}
+
+
+def test_cosine_and_linear_are_vanillanets() -> None:
+    assert slope_at(25, 100, Recipe(schedule="linear", schedule_fraction=0.5)) == 0.5
+    assert slope_at(25, 100, Recipe(schedule="cosine", schedule_fraction=0.5)) == pytest.approx(0.5)
+    assert slope_at(10, 100, Recipe(schedule="cosine", schedule_fraction=1.0)) == pytest.approx(0.0244717, rel=1e-4)
+
+
+def test_auxiliary_weights() -> None:
+    assert output_weights(1, (0.4, 0.2)) == [1.0]
+    assert output_weights(4, (0.4, 0.2)) == [1.0, 0.4, 0.2, 0.2]
+    assert output_weights(3, ()) == [1.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("loss", ["dice_focal", "bce_dice"])
+def test_losses_reward_the_truth_and_are_finite(loss: str) -> None:
+    function = make_loss(Recipe(loss=loss))  # type: ignore[arg-type]
+    masks = torch.zeros(2, 1, 8, 8)
+    masks[0, 0, 2:6, 2:6] = 1
+    right, wrong = 20 * (2 * masks - 1), -20 * (2 * masks - 1)
+    assert float(function([right], masks)) < 0.01 < float(function([wrong], masks))
+    mixed = 0.4 / 1.4 * float(function([wrong], masks))
+    assert float(function([right, wrong], masks)) == pytest.approx(mixed, rel=1e-3)
+    assert torch.isfinite(function([torch.full_like(masks, 60.0)], torch.zeros_like(masks)))
+
+
+def test_bce_dice_is_its_formula() -> None:
+    logits, masks = torch.randn(2, 1, 4, 4), (torch.rand(2, 1, 4, 4) > 0.5).float()
+    p = torch.sigmoid(logits)
+    dice = 1 - (2 * (p * masks).sum() + 1e-5) / (p.sum() + masks.sum() + 1e-5)
+    entropy = -(masks * p.log() + (1 - masks) * (1 - p).log()).mean()
+    actual = make_loss(Recipe(loss="bce_dice", pixel_weight=2.0))([logits], masks)
+    assert float(actual) == pytest.approx(float(dice + 2 * entropy), rel=1e-4)
+
+
+class Scheduled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(2)
+        self.slope: torch.Tensor
+        self.register_buffer("slope", torch.zeros(()))
+
+
+def test_average_follows_quickly_and_copies_schedules() -> None:
+    source = Scheduled()
+    average = WeightAverage(source, 0.99)
+    start, value = 1.0, 5.0
+    with torch.no_grad():
+        source.norm.weight.fill_(value)
+        source.norm.running_mean.fill_(value)  # type: ignore[union-attr]
+        source.slope.fill_(0.25)
+    for _ in range(20):
+        average.update(source)
+    expected = start
+    for update in range(20):
+        decay = min(0.99, (1 + update) / (10 + update))
+        expected = decay * expected + (1 - decay) * value
+    assert float(average.network.norm.weight[0]) == pytest.approx(expected, rel=1e-5)
+    assert expected > 0.99 * value  # twenty steps suffice to forget the random start
+    assert float(average.network.norm.running_mean[0]) > 0.95 * value  # type: ignore[index]
+    assert float(average.network.slope) == 0.25
+    assert int(average.network.norm.num_batches_tracked) == 0  # type: ignore[arg-type]

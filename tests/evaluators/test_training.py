@@ -1,0 +1,146 @@
+"""Training: it learns, repeats, fails with a reason and leaves a network that can be deployed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from tests.evaluators.conftest import tiny
+from ussearch.datasets import ImageSet, Split
+from ussearch.evaluators import EpochRecord, Recipe, TrainingFailed, TrainingResult, predict, score, train
+from ussearch.search_spaces import Network, build, deploy
+
+QUICK = Recipe(epochs=8, batch_size=4, augmentation=None)
+
+
+def trained(
+    images: ImageSet, split: Split, recipe: Recipe = QUICK, kind: str = "conv", seed: int = 0
+) -> tuple[Network, TrainingResult]:
+    torch.manual_seed(seed)
+    network = build(tiny(kind))
+    return network, train(network, images, split, recipe, seed=seed)
+
+
+def test_it_learns_discs(discs: ImageSet, discs_split: Split) -> None:
+    network, result = trained(discs, discs_split, Recipe(epochs=25, batch_size=4, augmentation=None))
+    chosen = list(discs_split.validation)
+    summary = score(predict(network, discs.images[chosen], result.normalisation), discs.masks[chosen]).summary
+    assert summary["lesion_dice"] is not None and summary["lesion_dice"] > 0.85
+    best = max(result.history, key=lambda record: record.selection)
+    assert result.best_epoch == best.epoch
+    assert summary["selection"] == pytest.approx(best.selection)
+    assert result.history[-1].loss < result.history[0].loss
+
+
+def test_same_seed_same_weights(discs: ImageSet, discs_split: Split) -> None:
+    recipe = Recipe(epochs=2, batch_size=4)
+    first, other = trained(discs, discs_split, recipe)[0], trained(discs, discs_split, recipe)[0]
+    for name, value in first.state_dict().items():
+        assert torch.equal(value, other.state_dict()[name]), name
+    different = trained(discs, discs_split, recipe, seed=1)[0]
+    assert any(not torch.equal(value, different.state_dict()[name]) for name, value in first.state_dict().items())
+
+
+def test_the_callers_random_state_is_left_alone(discs: ImageSet, discs_split: Split) -> None:
+    network = build(tiny())
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    train(network, discs, discs_split, Recipe(epochs=1))
+    assert torch.equal(torch.rand(3), expected)
+
+
+@pytest.mark.parametrize("epochs", [1, 5])
+def test_deep_training_ends_fusable(discs: ImageSet, discs_split: Split, epochs: int) -> None:
+    network, result = trained(discs, discs_split, Recipe(epochs=epochs, batch_size=4), kind="fusible")
+    schedules = [record.schedule for record in result.history]
+    assert schedules == sorted(schedules) and schedules[-1] == 1.0
+    assert result.history[result.best_epoch - 1].schedule == 1.0
+    pixels = discs.images[:4]
+    before = predict(network, pixels, result.normalisation)
+    after = predict(deploy(network), pixels, result.normalisation)
+    assert np.abs(before - after).max() < 1e-5
+
+
+def test_epochs_before_the_schedule_has_ended_are_never_chosen(
+    discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ussearch.evaluators import training
+    from ussearch.evaluators.overlap import Detection
+
+    falling = iter([0.9, 0.8, 0.7, 0.6])
+    monkeypatch.setattr(training, "detect", lambda *_: Detection(next(falling), None, None))
+    recipe = Recipe(epochs=4, batch_size=4, schedule_fraction=0.7)
+    _, result = trained(discs, discs_split, recipe, kind="fusible")
+    assert [record.schedule == 1.0 for record in result.history] == [False, False, True, True]
+    assert result.best_epoch == 3
+
+
+def test_patience_stops_early(discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ussearch.evaluators import training
+    from ussearch.evaluators.overlap import Detection
+
+    monkeypatch.setattr(training, "detect", lambda *_: Detection(0.5, None, None))
+    _, result = trained(discs, discs_split, Recipe(epochs=9, batch_size=4, patience=2))
+    assert [record.epoch for record in result.history] == [1, 2, 3] and result.best_epoch == 1
+
+
+def test_epochs_are_reported_as_they_end(discs: ImageSet, discs_split: Split) -> None:
+    seen: list[EpochRecord] = []
+    result = train(build(tiny()), discs, discs_split, Recipe(epochs=2), on_epoch=seen.append)
+    assert tuple(seen) == result.history
+
+
+def test_deep_supervision_trains_every_output(discs: ImageSet, discs_split: Split) -> None:
+    network = build(tiny(deep_supervision=(0,)))
+    before = {name: value.clone() for name, value in network.auxiliary_heads.state_dict().items()}
+    train(network, discs, discs_split, Recipe(epochs=1))
+    assert before and all(
+        not torch.equal(value, before[name]) for name, value in network.auxiliary_heads.state_dict().items()
+    )
+
+
+def test_without_validation_images_the_last_epoch_counts(discs: ImageSet, discs_split: Split) -> None:
+    _, result = trained(discs, replace(discs_split, validation=()), Recipe(epochs=3))
+    assert result.best_epoch == 3
+
+
+def test_nan_is_a_failure_with_its_reason(discs: ImageSet, discs_split: Split) -> None:
+    network = build(tiny())
+    with torch.no_grad():
+        next(network.parameters()).fill_(float("nan"))
+    with pytest.raises(TrainingFailed, match="loss became nan in epoch 1"):
+        train(network, discs, discs_split, Recipe(epochs=2))
+
+
+def test_divergence_is_a_failure_with_its_reason(
+    discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ussearch.evaluators import training
+
+    factors = iter([1.0] * 4 + [100.0] * 100)
+    real = training.make_loss(QUICK)
+    monkeypatch.setattr(training, "make_loss", lambda _: lambda out, masks: next(factors) * real(out, masks))
+    with pytest.raises(TrainingFailed, match="diverged"):
+        trained(discs, discs_split)
+
+
+def test_predict_keeps_mode_and_does_not_depend_on_the_batch(discs: ImageSet, discs_split: Split) -> None:
+    network, result = trained(discs, discs_split, Recipe(epochs=1))
+    network.train()
+    one = predict(network, discs.images[:5], result.normalisation, batch_size=1)
+    many = predict(network, discs.images[:5], result.normalisation, batch_size=5)
+    assert network.training
+    assert one.shape == (5, 1, 32, 32) and one.dtype == np.float32
+    assert np.abs(one - many).max() < 1e-6
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_learns_with_mixed_precision(discs: ImageSet, discs_split: Split) -> None:
+    network = build(tiny())
+    result = train(network, discs, discs_split, QUICK, device="cuda")
+    assert result.history[-1].loss < result.history[0].loss
+    assert next(network.parameters()).dtype == torch.float32
