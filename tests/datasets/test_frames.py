@@ -155,6 +155,23 @@ def test_what_cannot_be_read_is_told_in_a_sentence(tmp_path: Path, monkeypatch: 
         read_frames(dicom(tmp_path / "long.dcm", noise(3, 10, 10)))
 
 
+@pytest.mark.parametrize("name", ["examples_rgb_color.dcm", "SC_rgb_rle_2frame.dcm", "MR_small.dcm"])
+def test_damaged_bytes_give_frames_or_one_sentence(tmp_path: Path, name: str) -> None:
+    source = get_testdata_file(name, download=False)
+    if source is None:
+        pytest.skip(f"this pydicom comes without {name}")
+    random = np.random.default_rng(1)
+    for _ in range(60):
+        content = bytearray(Path(str(source)).read_bytes())
+        for place in random.integers(0, min(len(content), 2000), random.integers(1, 12)):
+            content[place] = random.integers(0, 256)
+        (tmp_path / "damaged.dcm").write_bytes(content)
+        try:
+            assert read_frames(tmp_path / "damaged.dcm")
+        except UserError as error:
+            assert "damaged.dcm" in str(error)
+
+
 def test_single_dicom_images_can_be_trained_on(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "masks").mkdir()

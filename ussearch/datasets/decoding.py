@@ -95,15 +95,6 @@ def read_mask(path: Path) -> Pixels:
     return (levels > half).astype(np.uint8)
 
 
-def raster_size(path: Path) -> tuple[int, int]:
-    """Return (height, width) of a raster file without decoding its pixels."""
-    try:
-        with Image.open(path) as image:
-            return image.height, image.width
-    except (OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"{path} cannot be read as an image: replace it with an intact copy or remove it.") from error
-
-
 def united_mask(image: Path, shape: tuple[int, int], masks: tuple[Path, ...]) -> Pixels:
     """Return the union of mask files as uint8 {0, 1} of ``shape``; UserError where a mask has another size."""
     union = np.zeros(shape, np.uint8)

@@ -144,7 +144,9 @@ def _explained(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is not a DICOM file: give one, or an image with its usual suffix.") from error
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: expected a DICOM file; restore it or correct the path.") from error
-    except (OSError, ValueError, RuntimeError, AttributeError, KeyError, NotImplementedError, EOFError) as error:
+    except UserError:
+        raise
+    except Exception as error:  # NOTE: damaged files make pydicom raise anything from struct.error to TypeError
         reason = " ".join(str(error).split())[:160]
         raise UserError(
             f"{path} cannot be decoded ({reason}): give an intact, uncompressed or JPEG-compressed copy."
