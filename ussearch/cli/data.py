@@ -51,15 +51,15 @@ def _show(report: DataReport, console: Console) -> None:
         table.add_row(title, escape(value))
     console.print(table)
     for group in report.contradicting[:_SHOWN]:
-        console.print(f"[yellow]near-duplicates of several classes:[/] {escape(', '.join(group))}")
+        console.print(f"[yellow]near-duplicates of several classes:[/] {escape(', '.join(group))}", soft_wrap=True)
     _more(console, len(report.contradicting), "such groups")
     for problem in report.problems[:_SHOWN]:
         colour = "red" if problem.fatal else "yellow"
-        console.print(f"[{colour}]{problem.kind}:[/] {escape(problem.message)}")
+        console.print(f"[{colour}]{problem.kind}:[/] {escape(problem.message)}", soft_wrap=True)
     _more(console, len(report.problems), "problems")
     if report.leakage:
         for group in report.leakage.straddling[:_SHOWN]:
-            console.print(f"[yellow]on both sides of the split:[/] {escape(', '.join(group))}")
+            console.print(f"[yellow]on both sides of the split:[/] {escape(', '.join(group))}", soft_wrap=True)
         _more(console, len(report.leakage.straddling), "such groups")
     console.print("[green]Training can start.[/]" if report.sound else "[red]Training cannot start.[/]")
 
