@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import lsq_linear
 
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.fitting import fit_non_negative
@@ -20,14 +21,14 @@ def test_exact_data_gives_its_weights_back(weights: tuple[float, ...], seed: int
     assert fit_non_negative(features, features @ np.array(weights)) == pytest.approx(weights, rel=1e-6)
 
 
-def test_weights_are_never_negative_and_errors_are_relative() -> None:
-    features = np.array([[1.0, 5.0], [2.0, 4.0], [100.0, 1.0]])
-    latency_ms = np.array([1.1, 2.2, 90.0])
+@given(seed=st.integers(0, 200))
+def test_any_data_gives_the_best_non_negative_weights_for_relative_errors(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    features, latency_ms = random.uniform(0.1, 10, (8, 3)), random.uniform(0.1, 100, 8)
     weights = fit_non_negative(features, latency_ms)
+    reference = lsq_linear(features / latency_ms[:, None], np.ones(8), bounds=(0, np.inf), tol=1e-14).x
     assert (weights >= 0).all()
-    squares = [(((features * (a, 0)).sum(1) / latency_ms - 1) ** 2).sum() for a in np.linspace(0.5, 1.5, 1001)]
-    assert weights[1] == 0
-    assert weights[0] == pytest.approx(np.linspace(0.5, 1.5, 1001)[int(np.argmin(squares))], abs=2e-3)
+    assert weights == pytest.approx(reference, abs=1e-5)
 
 
 @pytest.mark.parametrize("latency_ms", [[1.0, 0.0], [1.0, -2.0], [1.0, np.nan], [1.0, np.inf]])

@@ -65,6 +65,7 @@ BAD: list[tuple[str, str, Callable[[], onnx.ModelProto]]] = [
     ("operators", "ArgMax that makes y", lambda: good_model(helper.make_node("ArgMax", ["logits"], ["y"]))),
     ("operators", "deep", in_a_branch),
     ("reduce_axes", "mean", lambda: good_model(helper.make_node("ReduceMean", ["logits", "a"], ["y"], name="mean"))),
+    ("constant_weights", "dyn", lambda: good_model(helper.make_node("Conv", ["logits", "logits"], ["y"], name="dyn"))),
     ("precision", "q", lambda: good_model(helper.make_node("QuantizeLinear", ["logits", "s"], ["y"], name="q"))),
 ]
 

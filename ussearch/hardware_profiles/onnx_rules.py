@@ -37,6 +37,9 @@ INT8_OPERATORS = frozenset(
     | {"QLinearConv", "QLinearMatMul", "ConvInteger", "MatMulInteger"}
 )
 ELEMENT_PRECISIONS: dict[int, Precision] = {TensorProto.FLOAT16: "fp16", TensorProto.BFLOAT16: "bf16"}
+DYNAMIC_CONV = "dynamic_conv"
+"""The architecture feature that ``constant_weights`` looks for in files."""
+
 AXES_AS_ATTRIBUTE = frozenset(
     {"ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean"}
     | {"ReduceMin", "ReduceProd", "ReduceSumSquare"}
@@ -124,6 +127,19 @@ def reduce_axes(model: onnx.ModelProto, profile: Profile) -> Iterator[Finding]:
             message = "axes given as an input are silently ignored and every axis is reduced"
             mend = "give axes as an attribute (opset 13 style) or use GlobalAveragePool"
             yield Finding("reduce_axes", node_name(node), message, mend)
+
+
+@RULES.register("constant_weights")
+def constant_weights(model: onnx.ModelProto, profile: Profile) -> Iterator[Finding]:
+    """Kernels computed from the image (dynamic convolutions) are refused where the profile forbids them."""
+    if DYNAMIC_CONV not in profile.forbidden_features:
+        return
+    constants = {tensor.name for tensor in model.graph.initializer}
+    constants |= {name for node in nodes(model.graph) if node.op_type == "Constant" for name in node.output}
+    for node in nodes(model.graph):
+        if node.op_type in {"Conv", "ConvTranspose"} and node.input[1] not in constants:
+            message = f"its kernel is computed at run time: {profile.forbidden_features[DYNAMIC_CONV]}"
+            yield Finding("constant_weights", node_name(node), message, "use a convolution with constant weights")
 
 
 @RULES.register("precision")

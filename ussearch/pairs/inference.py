@@ -56,8 +56,9 @@ def infer(bundle: Bundle, images: Sequence[Path], out: Path) -> list[Inference]:
     """
     if bundle.folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise UserError(f"{out} is inside the bundle, which no file may be added to: choose another folder with --out.")
-    frames = [frame for path in images for frame in read_frames(path)]
-    names = [output_name(frame, len(frames)) for frame in frames]
+    cines = [read_frames(path) for path in images]
+    frames = [frame for cine in cines for frame in cine]
+    names = [output_name(frame, len(cine)) for cine in cines for frame in cine]
     doubled = next((name for number, name in enumerate(names) if name in names[:number]), None)
     if doubled is not None:
         raise UserError(
@@ -68,8 +69,8 @@ def infer(bundle: Bundle, images: Sequence[Path], out: Path) -> list[Inference]:
 
 
 def output_name(frame: Frame, frames: int) -> str:
-    """Return the name that the files of ``frame`` begin with: the file's, and the number in a cine."""
-    return frame.source.stem if frame.frame == 0 and frames == 1 else f"{frame.source.stem}_{frame.frame:04d}"
+    """Return the name that the files of ``frame`` begin with: its source's, and its number among several frames."""
+    return frame.source.stem if frames == 1 else f"{frame.source.stem}_{frame.frame:04d}"
 
 
 def full_mask(mask: Pixels, frame: Frame) -> Pixels:

@@ -24,12 +24,12 @@ def soft_dice_confidence(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[
     ``2 * sum(p * y) / (sum(p) + sum(y))`` with the predicted mask ``y`` (p at least 0.5); 1 - max(p) where
     the mask is empty, for which the formula gives 0 however sure the network is.
     """
-    flat = probabilities.reshape(len(probabilities), -1).astype(np.float64)
+    flat = probabilities.reshape(len(probabilities), int(np.prod(probabilities.shape[1:]))).astype(np.float64)
     masks = flat >= 0.5
     overlap = 2 * np.where(masks, flat, 0).sum(axis=1)
     total = flat.sum(axis=1) + masks.sum(axis=1)
     empty = ~masks.any(axis=1)
-    return np.asarray(np.where(empty, 1 - flat.max(axis=1), overlap / np.where(empty, 1, total)))
+    return np.asarray(np.where(empty, 1 - flat.max(axis=1, initial=0), overlap / np.where(empty, 1, total)))
 
 
 def threshold_for_share(scores: Sequence[float] | npt.NDArray[np.float64], share: float) -> float:

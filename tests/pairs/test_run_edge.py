@@ -1,0 +1,252 @@
+"""The runner for the board: its decoder and arithmetic against Pillow's and the package's, and under old Pythons."""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from ussearch.datasets import read_image, resize_image, resize_plane
+from ussearch.pairs import Bundle, infer, soft_dice_confidence
+from ussearch.pairs.edge_runtime import run_edge, run_edge_source
+from ussearch.pairs.onnx_network import sigmoid
+
+RANDOM = np.random.default_rng(0)
+OLD_PYTHONS = {
+    "3.6": ["pip==21.3.1", "numpy==1.19.5", "onnxruntime==1.10.0"],
+    "3.7": ["numpy==1.21.6", "onnxruntime==1.14.1"],
+    "3.8": ["numpy==1.24.4", "onnxruntime==1.16.3"],
+}
+
+
+def smooth(height: int, width: int, channels: int = 1) -> Any:
+    """Return pixels for which encoders choose every kind of filter."""
+    y, x = np.mgrid[:height, :width]
+    planes = [(y * (3 + c) + x * 2 + RANDOM.integers(0, 9, (height, width))) % 256 for c in range(channels)]
+    return np.stack(planes, axis=-1).astype(np.uint8)
+
+
+MODES: dict[str, Callable[[], Image.Image]] = {
+    "grey": lambda: Image.fromarray(smooth(37, 53)[:, :, 0]),
+    "colour": lambda: Image.fromarray(smooth(37, 53, 3)),
+    "colour with transparency": lambda: Image.fromarray(smooth(37, 53, 4)),
+    "grey with transparency": lambda: Image.fromarray(smooth(37, 53, 2), "LA"),
+    "palette": lambda: Image.fromarray(smooth(37, 53, 3)).quantize(200),
+    "palette of 4 bits": lambda: Image.fromarray(smooth(37, 53, 3)).quantize(11),
+    "one bit": lambda: Image.fromarray(smooth(37, 53)[:, :, 0]).convert("1"),
+    "16 bits": lambda: Image.fromarray(smooth(37, 53)[:, :, 0].astype(np.uint16) * 250),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_png_files_are_decoded_as_the_package_does(mode: str, tmp_path: Path) -> None:
+    MODES[mode]().save(tmp_path / "image.png")
+    found = run_edge.read_grey(tmp_path / "image.png")
+    assert found.dtype == np.uint8
+    assert np.array_equal(found, read_image(tmp_path / "image.png"))
+
+
+@pytest.mark.parametrize("filter_kind", range(5))
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_filter_is_undone(filter_kind: int, channels: int, tmp_path: Path) -> None:
+    pixels = smooth(9, 11, channels).reshape(9, -1).astype(np.int64)
+    left = np.pad(pixels, ((0, 0), (channels, 0)))[:, : pixels.shape[1]]
+    above = np.pad(pixels, ((1, 0), (0, 0)))[:-1]
+    diagonal = np.pad(left, ((1, 0), (0, 0)))[:-1]
+    estimate = left + above - diagonal
+    distances = np.stack([abs(estimate - left), abs(estimate - above), abs(estimate - diagonal)])
+    paeth = np.choose(distances.argmin(0), [left, above, diagonal])
+    guess = [np.zeros_like(pixels), left, above, (left + above) // 2, paeth][filter_kind]
+    rows = np.concatenate([np.full((9, 1), filter_kind), (pixels - guess) % 256], axis=1).astype(np.uint8)
+    assert np.array_equal(run_edge.unfiltered(rows.tobytes(), 9, pixels.shape[1], channels), pixels)
+
+
+def test_its_own_masks_are_read_by_pillow(tmp_path: Path) -> None:
+    grey = smooth(5, 7)[:, :, 0]
+    (tmp_path / "mask.png").write_bytes(run_edge.encode_png(grey))
+    assert np.array_equal(read_image(tmp_path / "mask.png"), grey)
+
+
+def test_pgm_and_npy_are_read(tmp_path: Path) -> None:
+    grey = smooth(6, 4)[:, :, 0]
+    Image.fromarray(grey).save(tmp_path / "raw.pgm")
+    text = "P2\n# a comment\n4 6\n255\n" + "\n".join(" ".join(map(str, row)) for row in grey)
+    (tmp_path / "plain.pgm").write_text(text)
+    np.save(tmp_path / "array.npy", grey)
+    for name in ("raw.pgm", "plain.pgm", "array.npy"):
+        assert np.array_equal(run_edge.read_grey(tmp_path / name), grey), name
+
+
+@given(
+    shape=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    target=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    seed=st.integers(0, 99),
+)
+def test_images_are_resized_as_for_training(shape: tuple[int, int], target: tuple[int, int], seed: int) -> None:
+    grey = np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+    assert run_edge.resize_plane(grey, *target) == pytest.approx(resize_plane(grey, *target), abs=1e-9)
+    side = target[0]
+    assert np.array_equal(run_edge.network_input(grey, side)[0, 0], resize_image(grey, side, side))
+
+
+@given(st.lists(st.floats(-30, 30, width=32), min_size=4, max_size=4))
+def test_confidence_and_probabilities_are_those_of_the_package(values: list[float]) -> None:
+    logits = np.array(values, np.float32).reshape(1, 1, 2, 2)
+    assert np.array_equal(run_edge.probabilities_of(logits), sigmoid(logits)[0, 0])
+    expected = soft_dice_confidence(sigmoid(logits))[0]
+    assert run_edge.soft_dice_confidence(run_edge.probabilities_of(logits)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_it_is_valid_python_3_6_and_imports_nothing_else() -> None:
+    tree = ast.parse(run_edge_source(), feature_version=(3, 6))
+    imported = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    imported |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert imported <= {
+        "argparse",
+        "hashlib",
+        "json",
+        "struct",
+        "sys",
+        "zlib",
+        "pathlib",
+        "typing",
+        "numpy",
+        "onnxruntime",
+    }
+
+
+def call(bundle: Path, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    command = [python, str(bundle / "run_edge.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+
+
+def test_the_self_test_passes_and_finds_changes(finished: Bundle, copy: Path) -> None:
+    assert json.loads(call(finished.folder, "--self-test").stdout) == {"self_test": "passed", "differences": []}
+    (copy / "split.json").write_text("{}")
+    result = call(copy, "--self-test")
+    assert result.returncode == 1
+    assert "split.json is missing or changed" in result.stdout
+
+
+def test_it_gives_the_masks_of_the_package(finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
+    images = [data_folder / "images" / name for name in ("04.png", "05.png", "26.png")]
+    result = call(finished.folder, *map(str, images), "--out", str(tmp_path / "board"))
+    assert result.returncode == 0, result.stderr
+    assert_same_masks(finished, images, result.stdout, tmp_path)
+
+
+def assert_same_masks(bundle: Bundle, images: list[Path], output: str, tmp_path: Path) -> None:
+    """Compare what the runner printed and wrote with the package's own answer."""
+    pair = bundle.running()
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert [Path(line["image"]) for line in lines] == images
+    for line, path in zip(lines, images, strict=True):
+        answer = pair.answer(read_image(path))
+        assert np.array_equal(read_image(line["mask"]) > 0, answer.mask > 0), path
+        assert line["confidence"] == pytest.approx(answer.confidence, abs=1e-5)
+        assert line["route"] == answer.route
+    for result in infer(bundle, images, tmp_path / "desk"):
+        if result.route == "edge":
+            own = tmp_path / "board" / Path(result.mask).name
+            assert np.array_equal(read_image(own), read_image(result.mask))
+
+
+def broken_png(change: Callable[[bytes], bytes]) -> bytes:
+    return change(run_edge.encode_png(smooth(8, 8)[:, :, 0]))
+
+
+BAD_FILES: dict[str, tuple[bytes, str]] = {
+    "a.txt": (b"hello", "is neither PNG, PGM nor .npy"),
+    "b.png": (broken_png(lambda data: data[:-20]), "truncated or damaged"),
+    "c.png": (broken_png(lambda data: data[:45] + b"\0" + data[46:]), "truncated or damaged"),
+    "d.png": (b"\x89PNG\r\n\x1a\n", "truncated or damaged"),
+    "e.pgm": (b"P5\n4 4\n255\n123", "truncated or damaged"),
+    "f.pgm": (b"P5\n99999 99999\n255\n", "expected at most 64000000"),
+    "g.pgm": (b"P5\n2 2\n65535\n12345678", "65536 grey levels"),
+    "h.npy": (b"\x93NUMPY\x01\x00", "truncated or damaged"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_bad_file_is_one_sentence(name: str, tmp_path: Path) -> None:
+    content, expected = BAD_FILES[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(run_edge.BadInput, match=expected) as caught:
+        run_edge.read_grey(tmp_path / name)
+    assert name in str(caught.value)
+
+
+def test_arrays_of_another_kind_interlaced_files_and_bombs_are_refused(tmp_path: Path) -> None:
+    np.save(tmp_path / "float.npy", np.zeros((2, 2)))
+    with pytest.raises(run_edge.BadInput, match="holds float64"):
+        run_edge.read_grey(tmp_path / "float.npy")
+    np.save(tmp_path / "object.npy", np.array([{}], dtype=object), allow_pickle=True)
+    with pytest.raises(run_edge.BadInput, match="damaged"):
+        run_edge.read_grey(tmp_path / "object.npy")
+    header = bytearray(run_edge.encode_png(smooth(8, 8)[:, :, 0]))
+    for position, value, expected in ((28, 1, "interlaced"), (16, 127, "reduce it")):
+        changed = bytearray(header)
+        changed[position] = value
+        changed[29:33] = (zlib.crc32(bytes(changed[12:29])) & 0xFFFFFFFF).to_bytes(4, "big")
+        (tmp_path / "x.png").write_bytes(changed)
+        with pytest.raises(run_edge.BadInput, match=expected):
+            run_edge.read_grey(tmp_path / "x.png")
+
+
+def test_errors_end_with_status_2_and_write_nothing(copy: Path, data_folder: Path, tmp_path: Path) -> None:
+    image, out = str(data_folder / "images" / "05.png"), str(tmp_path / "out")
+    for arguments in (
+        [image, "absent.png", "--out", out],
+        [image, "--out", str(copy / "masks")],
+        [image, image, "--out", out],
+    ):
+        result = call(copy, *arguments)
+        assert (result.returncode, result.stdout) == (2, "")
+        assert result.stderr.startswith("Error: ")
+        assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    (copy / "edge" / "model.onnx").write_bytes(b"broken")
+    assert "edge/model.onnx is missing or changed" in call(copy, image, "--out", out).stderr
+
+
+def old_python(version: str, folder: Path) -> str:
+    """Return an interpreter of ``version`` with numpy and onnxruntime; skips where there is none."""
+    pyenv = sorted(
+        Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python{version}")
+    )
+    base = str(pyenv[-1]) if pyenv else shutil.which(f"python{version}")
+    if base is None:
+        pytest.skip(f"needs CPython {version} (pyenv install {version})")
+    python = str(folder / "bin" / "python")
+    subprocess.run([base, "-m", "venv", str(folder)], check=True, capture_output=True)
+    for requirement in OLD_PYTHONS[version]:
+        done = subprocess.run([python, "-m", "pip", "install", "-q", requirement], check=False, capture_output=True)
+        if done.returncode:
+            pytest.skip(f"cannot install {requirement} for CPython {version}")
+    return python
+
+
+@pytest.mark.parametrize("version", ["3.6", *(pytest.param(each, marks=pytest.mark.slow) for each in ("3.7", "3.8"))])
+def test_old_pythons_give_the_same_masks(version: str, finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
+    python = old_python(version, tmp_path / "venv")
+    result = call(finished.folder, "--self-test", python=python)
+    assert result.returncode == 0, result.stdout + result.stderr
+    images = [data_folder / "images" / name for name in ("04.png", "05.png", "26.png")]
+    result = call(finished.folder, *map(str, images), "--out", str(tmp_path / "board"), python=python)
+    assert result.returncode == 0, result.stderr
+    assert_same_masks(finished, images, result.stdout, tmp_path)
+    Bundle.load(finished.folder)

@@ -1,0 +1,93 @@
+"""From a finished search to a bundle: choose the pair, train it at full length, export it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ussearch.datasets import Normalisation
+from ussearch.evaluators import End, EpochRecord
+from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
+from ussearch.pairs.finalists import Finalist, train_finalist
+from ussearch.pairs.selection import Candidate, Pair, select_pair
+from ussearch.studies import Study, TrialRecord
+from ussearch.studies.workbench import Workbench
+
+EXAMPLES = 4
+"""Test images whose answers are kept in a bundle."""
+
+OnFinalistEpoch = Callable[[End, EpochRecord, int], None]
+
+
+def choose_pair(study: Study, edge: int | None = None, cloud: int | None = None) -> Pair:
+    """Return the best candidates for both ends among the finished trials, or those that are named."""
+    return select_pair([_candidate(record) for record in study.trials()], edge, cloud)
+
+
+def train_pair(
+    study: Study, workbench: Workbench, pair: Pair, on_epoch: OnFinalistEpoch | None = None
+) -> dict[End, Finalist]:
+    """Train both ends at full length; an end that was trained before is taken as it is."""
+    recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs})
+    evaluator = workbench.evaluator(recipe)
+    numbers: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
+    finalists: dict[End, Finalist] = {}
+    for end, number in numbers.items():
+
+        def tell(record: EpochRecord, end: End = end) -> None:
+            if on_epoch:
+                on_epoch(end, record, recipe.epochs)
+
+        finalists[end] = train_finalist(study, evaluator, end, number, tell)
+    return finalists
+
+
+def deliver(
+    study: Study, workbench: Workbench, finalists: dict[End, Finalist], out: Path, offload_share: float
+) -> Bundle:
+    """Write the bundle of two trained ends to ``out``."""
+    normalisation = Normalisation.fit(workbench.images.images, workbench.split.train)
+    lesions = [index for index in workbench.split.test if workbench.images.masks[index].any()]
+    others = [index for index in workbench.split.test if index not in lesions]
+    chosen = [*lesions[: EXAMPLES - 1], *others[:1], *lesions[EXAMPLES - 1 :]][:EXAMPLES]
+    decode, samples = workbench.dataset.source.decode, workbench.dataset.samples
+    data = PairData(
+        images=workbench.images,
+        split=workbench.split,
+        normalisation=normalisation,
+        examples=[np.asarray(decode(samples[index])[0]) for index in chosen],
+        phantoms=workbench.source.phantoms,
+    )
+    members = {end: _member(study, finalist) for end, finalist in finalists.items()}
+    return write_bundle(out, members["edge"], members["cloud"], data, offload_share)
+
+
+def _candidate(record: TrialRecord) -> Candidate:
+    metrics, costs = record.evaluation.metrics, record.costs("edge")
+    return Candidate(
+        number=record.slot,
+        lesion_dice=metrics.get("lesion_dice"),
+        false_positive_rate=metrics.get("false_positive_rate"),
+        latency_ms=costs.latency_ms,
+        memory_mib=costs.memory_mib,
+        edge_feasible=record.feasible("edge"),
+        cloud_feasible=record.feasible("cloud"),
+        empty_share=metrics.get("empty_share") or 0.0,
+    )
+
+
+def _member(study: Study, finalist: Finalist) -> Member:
+    architecture = study.architecture(finalist.slot)
+    profile = study.config.profiles[finalist.end]
+    costs = finalist.evaluation.costs[finalist.end]
+    return Member(
+        network=finalist.network,
+        architecture=architecture.name or architecture.id,
+        architecture_yaml=architecture.to_yaml(),
+        profile=profile,
+        trial=finalist.slot,
+        costs=costs.model_dump(exclude={"excess", "refused"}),
+        weights=finalist.weights,
+    )
