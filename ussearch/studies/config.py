@@ -34,16 +34,19 @@ class DataSource(_Data):
     root: str
     fingerprint: str
     images: int
+    phantoms: dict[str, Any] | None = None
+    """The generator's parameters, where the data was made up."""
 
     @classmethod
-    def of(cls, image_set: ImageSet, root: str = "") -> DataSource:
-        """Describe a prepared data set that was read from ``root``."""
+    def of(cls, image_set: ImageSet, root: str = "", phantoms: dict[str, Any] | None = None) -> DataSource:
+        """Describe a prepared data set that was read from ``root``, or made with the parameters ``phantoms``."""
         return cls(
             name=image_set.name,
             reader=image_set.reader,
             root=root,
             fingerprint=image_set.fingerprint,
             images=len(image_set),
+            phantoms=phantoms,
         )
 
 
@@ -82,6 +85,8 @@ class StudyConfig(_Data):
     edge: Profile
     cloud: Profile
     recipe: Recipe
+    final_epochs: int = Field(default=100, ge=1)
+    """Length of the training of the two networks that are chosen in the end."""
     data: DataSource
     space: dict[str, tuple[Any, ...]]
     """Choices of the sampled space, after what a device cannot run was removed."""

@@ -1,0 +1,55 @@
+"""The program: registers the commands and turns errors of the user into one sentence and status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import typer
+
+from ussearch.cli import check, data, export, infer, pareto, presets, profiles, run, show, verify
+from ussearch.errors import UserError
+
+USER_ERROR = 2
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="ussearch",
+    help="Finds, for an ultrasound data set and a device, an edge network, a cloud network and a router between them.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for command in (
+    run.run,
+    pareto.pareto,
+    show.show,
+    export.export,
+    verify.verify,
+    infer.infer,
+    check.check,
+    presets.presets,
+    profiles.profiles,
+):
+    app.command()(command)
+app.add_typer(data.app, name="data", help="Look at a data set.")
+
+
+def main() -> None:
+    """Run the command line."""
+    # Read by OpenMP when torch is imported: waiting threads that spin slow a busy machine thirtyfold.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    try:
+        app()
+    except UserError as error:
+        typer.echo(f"ussearch: {error}", err=True)
+        sys.exit(USER_ERROR)
+    except KeyboardInterrupt:
+        typer.echo("ussearch: interrupted.", err=True)
+        sys.exit(INTERRUPTED)
+    except OSError as error:
+        if error.errno is None or error.filename is None:
+            raise
+        problem = f"{error.filename}: {error.strerror}"
+        typer.echo(f"ussearch: {problem}; check the path, its rights and the free space.", err=True)
+        sys.exit(USER_ERROR)

@@ -1,0 +1,35 @@
+"""``ussearch export``: a bundle from a study."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    study: Annotated[Path, typer.Argument(help="Folder of the study.")],
+    edge: Annotated[int | None, typer.Option(help="Trial for the device; the best one else.")] = None,
+    cloud: Annotated[int | None, typer.Option(help="Trial for the cloud; the best one else.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; inside the study else.")] = None,
+    offload_share: Annotated[float, typer.Option(help="Share of images that may go to the cloud.")] = 0.2,
+    data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Train the chosen pair at full length and write its verified bundle.
+
+    Example: ussearch export studies/busi --edge 4 --cloud 11 --out bundles/busi
+    """
+    from ussearch.cli.output import print_json
+    from ussearch.cli.progress import RunProgress, print_delivery
+    from ussearch.pipeline import ExportRequest
+    from ussearch.pipeline import export as export_pipeline
+
+    wish = ExportRequest(edge=edge, cloud=cloud, out=out, offload_share=offload_share)
+    with RunProgress(quiet=json_output) as progress:
+        delivery = export_pipeline(study, wish, data=data, device=device, on_event=progress)
+    print_json(delivery.to_dict()) if json_output else print_delivery(delivery)
+    if not delivery.verification.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,76 @@
+"""How commands print: JSON as it is, tables by rich, plain where there is no terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+PLAIN_WIDTH = 160
+"""Columns where the output is no terminal and COLUMNS is not set: wide enough that no table wraps."""
+
+
+def _console() -> Console:
+    terminal = Console(highlight=False)
+    if terminal.is_terminal or "COLUMNS" in os.environ:
+        return terminal
+    return Console(highlight=False, width=PLAIN_WIDTH)
+
+
+console = _console()
+
+
+def print_json(value: Any) -> None:
+    """Print ``value`` as indented JSON and nothing else."""
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def print_presets(sheets: Sequence[dict[str, Any]], *, detailed: bool) -> None:
+    """Print one row a preset; ``detailed`` adds what is inferred, unknown and how thop counts."""
+    table = Table(title="Published networks at their own input size, channels and classes", title_justify="left")
+    table.add_column("preset")
+    for column in ("input", "parameters\ntraining", "parameters\ndeploy", "MACs (M)\ndeploy", "thop\n(M)"):
+        table.add_column(column, justify="right")
+    table.add_column("in a study: parameters\ndeploy, MACs (M)", justify="right")
+    if "latency" in sheets[0]:
+        table.add_column(f"predicted ms\n{sheets[0]['latency']['profile']}", justify="right")
+    for sheet in sheets:
+        table.add_row(*_preset_row(sheet))
+    console.print(table)
+    console.print("MACs: convolutions and matrix products, exact; thop's hooks miss functional convolutions.")
+    if detailed:
+        _print_details(sheets[0])
+
+
+def _preset_row(sheet: dict[str, Any]) -> list[str]:
+    side, study = sheet["input_size"], sheet["in_a_study"]
+    row = [
+        sheet["name"],
+        f"{sheet['input_channels']}×{side}×{side}",
+        f"{sheet['parameters_training']:,}",
+        f"{sheet['parameters_deploy']:,}",
+        f"{(sheet['macs_conv'] + sheet['macs_matmul']) / 1e6:,.1f}",
+        f"{sheet['thop']['macs'] / 1e6:,.1f}",
+        f"{study['parameters_deploy']:,}, {study['macs'] / 1e6:,.1f}",
+    ]
+    if "latency" in sheet:
+        latency = sheet["latency"]["latency_ms"]
+        row.append("cannot run" if latency is None else f"{latency:,.1f}")
+    return row
+
+
+def _print_details(sheet: dict[str, Any]) -> None:
+    console.print(f"\n{sheet['title']} — {sheet['paper']}\nSource: {sheet['source']}")
+    console.print(f"The image side must be a multiple of {sheet['size_divisor']}.")
+    for key in ("inferred", "unknown"):
+        for line in sheet[key]:
+            console.print(f"{key}: {line}")
+    for variant in sheet["variants"]:
+        console.print(f"with {variant['input_channels']} channels: {variant['parameters_training']:,} parameters")
+    if sheet.get("latency", {}).get("reason"):
+        console.print(f"{sheet['latency']['profile']} cannot run it: {sheet['latency']['reason']}")

@@ -1,0 +1,224 @@
+"""What a run shows while it works and when it is done. Without a terminal: plain lines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ussearch.cli.duration import spoken
+from ussearch.cli.output import console
+from ussearch.evaluators import CONVENTION
+from ussearch.pipeline import Delivery, Event, FinalistEpoch, PairChosen, PlanReady, StageStarted
+from ussearch.studies import TrialRecord
+from ussearch.studies.events import (
+    CandidateSkipped,
+    EpochFinished,
+    SearchFinished,
+    SearchStarted,
+    TrialFinished,
+    TrialStarted,
+)
+from ussearch.studies.plan import Plan
+
+STAGES = {
+    "plan": "Preparing data and plan",
+    "search": "Searching",
+    "full training": "Training the pair at full length",
+    "export": "Exporting and calibrating the router",
+    "verify": "Verifying the bundle",
+}
+
+
+class RunProgress:
+    """Listens to the events of a run and draws them."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.percentage:3.0f} %"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=quiet,
+        )
+        self._task: TaskID | None = None
+        self._total = 0
+        self._front: tuple[TrialRecord, ...] = ()
+
+    def __enter__(self) -> RunProgress:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        """Draw one event."""
+        if self._quiet:
+            return
+        match event:
+            case StageStarted(name):
+                self._stage(name)
+            case PlanReady(plan, folder):
+                print_plan(plan)
+                console.print(f"Study: {folder}")
+            case CandidateSkipped(name, reason):
+                console.print(f"  preset {name} left out: {reason}")
+            case SearchStarted(finished, total):
+                self._total = total
+                self._start(f"{finished} of {total} trials", total, finished)
+            case TrialStarted():
+                self._describe(
+                    f"trial {event.slot + 1}/{self._total} {event.architecture.name or event.architecture.id}"
+                )
+            case EpochFinished():
+                self._advance(1 / event.epochs)
+            case TrialFinished(record, front):
+                self._trial(record, front)
+            case SearchFinished(_, _, shortfall):
+                self._finish_search(shortfall)
+            case PairChosen(pair):
+                console.print(
+                    f"Pair: trial {pair.edge.number} for the device, trial {pair.cloud.number} for the cloud."
+                )
+            case FinalistEpoch():
+                self._finalist(event)
+
+    def _stage(self, name: str) -> None:
+        self._start(STAGES[name], None)
+        console.print(f"{STAGES[name]} …")
+
+    def _start(self, description: str, total: float | None, completed: float = 0) -> None:
+        if self._task is not None:
+            self._bar.remove_task(self._task)
+        self._task = self._bar.add_task(description, total=total, completed=int(completed))
+
+    def _describe(self, description: str) -> None:
+        if self._task is not None:
+            self._bar.update(self._task, description=description)
+
+    def _advance(self, amount: float) -> None:
+        if self._task is not None:
+            self._bar.advance(self._task, amount)
+
+    def _trial(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
+        self._front = front
+        costs = record.costs("edge")
+        where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
+        outcome = f"failed: {record.evaluation.failure}" if record.failed else _figures(record.evaluation.metrics)
+        mark = "on the front" if any(each.slot == record.slot for each in front) else ""
+        console.print(
+            f"  {record.slot:3d} {record.role:6s} {record.label:16s} {outcome}  {costs.latency_ms:6.1f} ms "
+            f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
+        )
+
+    def _finish_search(self, shortfall: str | None) -> None:
+        if shortfall:
+            console.print(f"The search ended early: {shortfall}.")
+        console.print(f"Front ({len(self._front)} candidates, fastest first):")
+        for record in self._front:
+            latency_ms = record.costs("edge").latency_ms
+            console.print(
+                f"  {record.slot:3d} {record.label:16s} {_figures(record.evaluation.metrics)} {latency_ms:6.1f} ms"
+            )
+
+    def _finalist(self, event: FinalistEpoch) -> None:
+        if event.record.epoch == 1:
+            self._start(f"{event.end} network", event.epochs)
+        self._advance(1)
+        if event.record.epoch in (event.epochs, event.epochs // 2):
+            figure = _number(event.record.lesion_dice)
+            console.print(
+                f"  {event.end}: epoch {event.record.epoch} of {event.epochs}, validation lesion Dice {figure}"
+            )
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what a run will do."""
+    config = plan.config
+    parts = ", ".join(f"{name} {len(part)}" for name, part in plan.workbench.split.parts().items())
+    console.print(f"Data: {config.data.name} ({config.data.reader}), {config.data.images} images: {parts}")
+    for group in plan.workbench.split.straddling[:3]:
+        console.print(f"  the split file tears apart: {', '.join(group)}")
+    console.print(
+        f"Space: 10^{plan.space.log10_size:.0f} combinations at {config.image_size}×{config.image_size} pixels"
+    )
+    for reason in sorted({removal.reason for removal in plan.removals}):
+        values = sorted({f"{removal.choice} {removal.value}" for removal in plan.removals if removal.reason == reason})
+        console.print(f"  removed for {config.edge.name}: {', '.join(values)}: {reason}")
+    if plan.depths_left_out:
+        depths = ", ".join(map(str, plan.depths_left_out))
+        console.print(f"  left out: {depths} stages, which would halve {config.image_size} pixels below 4")
+    for end, profile in config.profiles.items():
+        low, high = plan.probe.latency_range_ms[end]
+        console.print(
+            f"{end.capitalize()}: {profile.name}, at most {profile.limits.latency_target_ms:.1f} ms and "
+            f"{profile.limits.memory_mib:.0f} MiB; {plan.probe.feasible_share[end]:.0%} of random architectures fit "
+            f"({low:.1f} to {high:.1f} ms, {profile.latency.label})"
+        )
+    console.print(f"Presets first: {', '.join(config.seeds) or 'none'}")
+    for name, reason in plan.seeds.skipped.items():
+        console.print(f"  without {name}: {reason}")
+    sampled = config.trials - len(config.seeds)
+    console.print(
+        f"Trials: {config.trials} ({len(config.seeds)} presets, {sampled} sampled) of {config.recipe.epochs} epochs, "
+        f"then two full trainings of {config.final_epochs}"
+    )
+    search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
+    console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two)")
+    console.print("To beat (validation):")
+    for name, summary in plan.baselines.items():
+        console.print(f"  {name:10s} {_figures(summary)}")
+
+
+def print_delivery(delivery: Delivery) -> None:
+    """Print what came out, on the test part, beside the trivial baselines."""
+    metrics = delivery.bundle.manifest.metrics
+    table = Table(title=f"Test images ({metrics.images})", title_justify="left")
+    table.add_column("")
+    for column in ("lesion Dice", "Dice, all", "IoU", "HD95 (px)", "AUC", "false positives\non empty images"):
+        table.add_column(column, justify="right")
+    rows: dict[str, Mapping[str, float | None]] = {
+        "edge network": metrics.edge,
+        "cloud network": metrics.cloud,
+        f"pair, {metrics.offload_share:.0%} to the cloud": metrics.routed,
+        **{f"baseline: {name}": summary for name, summary in delivery.baselines.items()},
+    }
+    for name, summary in rows.items():
+        keys = ("lesion_dice", "dice_all", "iou", "hd95", "auc")
+        rate = summary.get("false_positive_rate")
+        cells = [_with_sd(summary, key) for key in keys]
+        table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
+    console.print(table)
+    console.print(f"Mean ± SD over images. {CONVENTION}")
+    console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
+    verdict = "accepted" if delivery.verification.passed else "REFUSED"
+    console.print(f"Bundle: {delivery.bundle.folder} ({verdict} by ussearch verify)")
+    console.print(f"Next: ussearch pareto {delivery.study.folder} · ussearch verify {delivery.bundle.folder}")
+
+
+def _figures(summary: Mapping[str, Any]) -> str:
+    rate = summary.get("false_positive_rate")
+    false_positives = "   –" if rate is None else f"{rate:4.0%}"
+    return f"lesion Dice {_number(summary.get('lesion_dice'))}  false positives {false_positives}"
+
+
+def _number(value: float | None) -> str:
+    return "  –  " if value is None else f"{value:.3f}"
+
+
+def _with_sd(summary: Mapping[str, float | None], key: str) -> str:
+    mean, deviation = summary.get(key), summary.get(f"{key}_sd")
+    if mean is None:
+        return "–"
+    digits = 1 if key == "hd95" else 3
+    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")

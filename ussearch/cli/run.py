@@ -1,0 +1,83 @@
+"""``ussearch run``: from a data set and a device to a verified pair."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def run(
+    profile: Annotated[str, typer.Option(help="Edge device, such as jetson-nano (see: ussearch profiles).")],
+    data: Annotated[Path | None, typer.Option(help="Data set; the built-in phantoms where left out.")] = None,
+    cloud_profile: Annotated[str, typer.Option(help="Where the strong network runs.")] = "x86-server",
+    trials: Annotated[int | None, typer.Option(help="Candidates to train, presets included.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Length of each candidate's training.")] = None,
+    final_epochs: Annotated[int | None, typer.Option(help="Length of the full training of the pair.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Side in pixels, a multiple of 32.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Time for all training, such as 30m; decides the trials.")] = None,
+    study: Annotated[Path | None, typer.Option(help="Folder of the study; a new one below studies/ else.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the study; nothing finished is lost.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; inside the study else.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed_presets: Annotated[str | None, typer.Option(help="Published networks to start from: NAME,NAME…")] = None,
+    sampler: Annotated[str, typer.Option(help="nsgaii, nsgaiii, tpe or random.")] = "nsgaii",
+    edge_share: Annotated[float, typer.Option(help="Share of sampled trials drawn for the device.")] = 0.5,
+    offload_share: Annotated[float, typer.Option(help="Share of images that may go to the cloud.")] = 0.2,
+    split_file: Annotated[Path | None, typer.Option(help="Published split to use.")] = None,
+    reader: Annotated[str | None, typer.Option(help="Layout of the data, instead of recognising it.")] = None,
+    phantoms: Annotated[int, typer.Option(help="How many phantoms, where no data is given.")] = 300,
+    profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all cores, 1 makes runs repeatable.")] = 0,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result (or plan) as JSON.")] = False,
+) -> None:
+    """Search networks for a device, train the best pair at full length, export and verify it.
+
+    Example: ussearch run --profile jetson-nano --data busi --image-size 256 --study studies/busi
+    """
+    from ussearch.cli.duration import seconds_from
+    from ussearch.cli.output import print_json
+    from ussearch.cli.progress import RunProgress, print_delivery, print_plan
+    from ussearch.pipeline import run as run_pipeline
+    from ussearch.studies.plan import plan
+    from ussearch.studies.request import RunRequest
+
+    request = RunRequest(
+        profile=profile,
+        cloud_profile=cloud_profile,
+        profiles_dir=profiles_dir,
+        data=data,
+        phantoms=phantoms,
+        reader=reader,
+        split_file=split_file,
+        study=study,
+        resume=resume,
+        out=out,
+        trials=trials,
+        epochs=epochs,
+        final_epochs=final_epochs,
+        image_size=image_size,
+        budget_seconds=seconds_from(budget) if budget is not None else None,
+        seed_presets=tuple(name.strip() for name in seed_presets.split(",")) if seed_presets else None,
+        edge_share=edge_share,
+        offload_share=offload_share,
+        sampler=sampler,
+        seed=seed,
+        device=device,
+        threads=threads,
+    )
+    if dry_run:
+        made = plan(request)
+        print_json(made.to_dict()) if json_output else print_plan(made)
+        return
+    with RunProgress(quiet=json_output) as progress:
+        delivery = run_pipeline(request, progress)
+    if json_output:
+        print_json(delivery.to_dict())
+    else:
+        print_delivery(delivery)
+    if not delivery.verification.passed:
+        raise typer.Exit(1)

@@ -1,0 +1,177 @@
+"""The whole road: data, plan, search, pair, bundle. ``run`` is also the Python interface (``ussearch.run``)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ussearch.evaluators import End, EpochRecord, Summary, trivial_baselines
+from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
+from ussearch.pairs.delivery import choose_pair, deliver, train_pair
+from ussearch.search_spaces import load_preset
+from ussearch.studies import Study, search
+from ussearch.studies.events import Event as SearchEvent
+from ussearch.studies.places import study_folder
+from ussearch.studies.plan import Plan, plan
+from ussearch.studies.request import RunRequest
+from ussearch.studies.workbench import Workbench, reopen_workbench
+
+
+@dataclass(frozen=True)
+class StageStarted:
+    """A stage of the road begins."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class PlanReady:
+    """Everything is decided, nothing is trained yet; ``folder`` is where the study will be."""
+
+    plan: Plan
+    folder: Path
+
+
+@dataclass(frozen=True)
+class PairChosen:
+    """The candidates for both ends are known; their full training begins."""
+
+    pair: Pair
+
+
+@dataclass(frozen=True)
+class FinalistEpoch:
+    """One end of the pair has trained one of ``epochs`` epochs."""
+
+    end: End
+    record: EpochRecord
+    epochs: int
+
+
+Event = StageStarted | PlanReady | PairChosen | FinalistEpoch | SearchEvent
+OnEvent = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Listen to nothing."""
+
+
+@dataclass
+class Timetable:
+    """How long each stage took."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str, on_event: OnEvent) -> Iterator[None]:
+        """Time the block and tell that it begins."""
+        on_event(StageStarted(name))
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """Which pair to export and where to; None leaves the choice to the program."""
+
+    edge: int | None = None
+    cloud: int | None = None
+    out: Path | None = None
+    offload_share: float = 0.2
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A verified bundle and what it was chosen from; ``baselines`` are figures on the test part."""
+
+    study: Study
+    pair: Pair
+    bundle: Bundle
+    verification: Verification
+    baselines: Mapping[str, Summary]
+    seconds: Mapping[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the outcome as JSON-ready data."""
+        return {
+            "study": str(self.study.folder),
+            "bundle": str(self.bundle.folder),
+            "edge_trial": self.pair.edge.number,
+            "cloud_trial": self.pair.cloud.number,
+            "verified": self.verification.passed,
+            "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
+            "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
+            "seconds": dict(self.seconds),
+        }
+
+
+def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
+    """Search, choose the pair, train it at full length, export and verify it.
+
+    Raises UserError for anything the request gets wrong, SearchInterrupted on Ctrl-C during the search.
+    """
+    table = Timetable()
+    with table.stage("plan", on_event):
+        made = plan(request)
+        folder = study_folder(request)
+        study = _open(request, made, folder)
+        on_event(PlanReady(made, folder))
+    with table.stage("search", on_event):
+        seeds = [load_preset(name).architecture.for_task() for name in study.config.seeds]
+        search(study, made.evaluator, made.space, seeds, on_event)
+    wish = ExportRequest(out=request.out, offload_share=request.offload_share)
+    return _finish(study, made.workbench, wish, table, on_event)
+
+
+def export(
+    folder: Path,
+    wish: ExportRequest | None = None,
+    *,
+    data: Path | None = None,
+    device: str = "auto",
+    on_event: OnEvent = ignore,
+) -> Delivery:
+    """Make a bundle of an existing study, from the best candidates or from those named by trial number.
+
+    ``data`` says where the data set lies now, if it was moved since.
+    """
+    wish = wish or ExportRequest()
+    table = Timetable()
+    with table.stage("plan", on_event):
+        study = Study.open(folder)
+        choose_pair(study, wish.edge, wish.cloud)
+        workbench = reopen_workbench(study, device, data)
+    with study.lock():
+        return _finish(study, workbench, wish, table, on_event)
+
+
+def _open(request: RunRequest, made: Plan, folder: Path) -> Study:
+    """Create the study, or continue it where that is asked for and there is one."""
+    if request.resume and (folder / "study.yaml").exists():
+        return Study.resume(folder, made.config)
+    return Study.create(folder, made.config, made.workbench.split, made.workbench.images)
+
+
+def _finish(study: Study, workbench: Workbench, wish: ExportRequest, table: Timetable, on_event: OnEvent) -> Delivery:
+    """Turn the finished trials into a verified bundle."""
+    pair = choose_pair(study, wish.edge, wish.cloud)
+    on_event(PairChosen(pair))
+    with table.stage("full training", on_event):
+        finalists = train_pair(
+            study, workbench, pair, lambda end, record, epochs: on_event(FinalistEpoch(end, record, epochs))
+        )
+    with table.stage("export", on_event):
+        out = wish.out or study.folder / "bundle"
+        bundle = deliver(study, workbench, finalists, out, wish.offload_share)
+    with table.stage("verify", on_event):
+        verification = verify_bundle(bundle.folder)
+        scores = trivial_baselines(workbench.images, workbench.split, "test")
+    baselines = {name: each.summary for name, each in scores.items()}
+    return Delivery(study, pair, bundle, verification, baselines, table.seconds)

@@ -1,0 +1,143 @@
+"""Everything that a run will do, decided before it trains anything."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from ussearch.errors import UserError
+from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
+from ussearch.hardware_profiles import Profile, load_profile
+from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
+from ussearch.studies.config import SamplerSettings, StudyConfig
+from ussearch.studies.estimates import measure_speed
+from ussearch.studies.planning import Probe, SeedPlan, plan_seeds, probe
+from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for
+from ussearch.studies.workbench import Workbench, open_workbench
+
+SEARCH_SHARE = 0.6
+"""Of a time budget; the rest is for full training."""
+VALIDATION_FACTOR = 1.1
+"""Training takes about a tenth longer for the validation after each epoch."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A resolved configuration with what led to it."""
+
+    config: StudyConfig
+    workbench: Workbench
+    space: SearchSpace
+    removals: tuple[Removal, ...]
+    depths_left_out: tuple[int, ...]
+    seeds: SeedPlan
+    probe: Probe
+    baselines: Mapping[str, Summary]
+    search_seconds: float
+    final_seconds: float
+
+    @property
+    def evaluator(self) -> TrainEvaluator:
+        """What the search trains with."""
+        return self.workbench.evaluator(self.config.recipe)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the plan as JSON-ready data."""
+        config = self.config
+        return {
+            "edge_profile": config.edge.name,
+            "cloud_profile": config.cloud.name,
+            "data": config.data.model_dump(mode="json", exclude={"phantoms"}),
+            "split": {name: len(part) for name, part in self.workbench.split.parts().items()},
+            "image_size": config.image_size,
+            "space_log10_combinations": self.space.log10_size,
+            "removed_choices": [vars(removal) for removal in self.removals],
+            "depths_left_out": list(self.depths_left_out),
+            "seed_presets": list(config.seeds),
+            "skipped_presets": dict(self.seeds.skipped),
+            "trials": config.trials,
+            "epochs": config.recipe.epochs,
+            "final_epochs": config.final_epochs,
+            "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
+            "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
+            "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
+        }
+
+    def _limits(self, end: End, profile: Profile) -> dict[str, Any]:
+        return {
+            "latency_ms": profile.limits.latency_target_ms,
+            "memory_mib": profile.limits.memory_mib,
+            "share_of_random_architectures_within": self.probe.feasible_share[end],
+            "latency_range_ms": list(self.probe.latency_range_ms[end]),
+        }
+
+
+def plan(request: RunRequest) -> Plan:
+    """Decide everything; prepares (and caches) the data, trains nothing, writes no study."""
+    check_request(request)
+    torch.set_num_threads(request.threads or torch.get_num_threads())
+    folders = () if request.profiles_dir is None else (request.profiles_dir,)
+    edge, cloud = (load_profile(name, folders) for name in (request.profile, request.cloud_profile))
+    sizes = sizes_for(request)
+    space, removals = SearchSpace.standard(sizes.image_size).restricted(edge.forbidden_features)
+    workbench = open_workbench(request, sizes.image_size, {"edge": edge, "cloud": cloud})
+    recipe = Recipe(epochs=sizes.epochs)
+    evaluator = workbench.evaluator(recipe)
+    seen = probe(space, evaluator, request.seed)
+    speed = measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
+    epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(workbench.split.train)
+    trials = _trials(request, sizes, seen.typical_work * epoch_seconds)
+    seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
+    _require_satisfiable(seen, seeds, evaluator, edge)
+    config = StudyConfig(
+        trials=trials,
+        image_size=sizes.image_size,
+        edge=edge,
+        cloud=cloud,
+        recipe=recipe,
+        final_epochs=sizes.final_epochs,
+        data=workbench.source,
+        space=dict(space.choices),
+        seeds=tuple(architecture.name for architecture in seeds.seeds),
+        skipped=dict(seeds.skipped),
+        edge_share=request.edge_share,
+        sampler=SamplerSettings.model_validate({"name": request.sampler}),
+        seed=request.seed,
+    )
+    search_work = seeds.work + seen.typical_work * (trials - len(seeds.seeds))
+    return Plan(
+        config=config,
+        workbench=workbench,
+        space=space,
+        removals=removals,
+        depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(space.choices["stages"]))),
+        seeds=seeds,
+        probe=seen,
+        baselines=evaluator.baselines(),
+        search_seconds=search_work * epoch_seconds * sizes.epochs,
+        final_seconds=2 * seen.typical_work * epoch_seconds * sizes.final_epochs,
+    )
+
+
+def _trials(request: RunRequest, sizes: Sizes, seconds_per_epoch: float) -> int:
+    """Return how many trials to ask for: as many as the budget allows where it is what was given."""
+    if request.budget_seconds is None or request.trials is not None:
+        return sizes.trials
+    affordable = int(SEARCH_SHARE * request.budget_seconds / (seconds_per_epoch * sizes.epochs))
+    return max(2, min(affordable, 1000))
+
+
+def _require_satisfiable(seen: Probe, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:
+    """Raise UserError where neither a preset nor any random architecture keeps within the device's limits."""
+    if seen.feasible_share["edge"] > 0 or any(evaluator.costs(each)["edge"].feasible for each in seeds.seeds):
+        return
+    low, high = seen.latency_range_ms["edge"]
+    raise UserError(
+        f"Nothing fits {edge.name}: its limit is {edge.limits.latency_target_ms:.1f} ms and "
+        f"{edge.limits.memory_mib:.0f} MiB, random architectures take {low:.1f} to {high:.1f} ms at "
+        f"{evaluator.images.image_size} pixels; choose a smaller --image-size or another profile."
+    )

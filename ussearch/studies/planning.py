@@ -1,0 +1,127 @@
+"""Before anything is trained: which presets start the search, what the limits leave, how long it will take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from ussearch.errors import UserError
+from ussearch.evaluators import End, Evaluator
+from ussearch.search_spaces import Architecture, SearchSpace, load_preset, preset_names
+from ussearch.studies.estimates import training_work
+
+LARGEST_SHARE = 0.25
+"""A preset that would take more than this share of the run's training time starts only when asked for by name."""
+PROBES = 16
+"""Random architectures that are priced to see what the limits leave."""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """What random architectures of the space cost: none is trained."""
+
+    feasible_share: Mapping[End, float]
+    latency_range_ms: Mapping[End, tuple[float, float]]
+    typical_work: float
+    """Median training work of one image among those that fit an end (``estimates.training_work``)."""
+
+
+@dataclass(frozen=True)
+class SeedPlan:
+    """The presets that start the search, cheapest first, and why the others do not."""
+
+    seeds: tuple[Architecture, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
+    work: float = 0.0
+    """Training work of one image summed over the seeds."""
+
+
+def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Probe:
+    """Price ``PROBES`` random architectures on both ends."""
+    architectures = [space.sample(seed + number) for number in range(PROBES)]
+    costs = [evaluator.costs(architecture) for architecture in architectures]
+    ends: tuple[End, ...] = ("edge", "cloud")
+    latencies = {end: [each[end].latency_ms for each in costs] for end in ends}
+    work = [
+        training_work(architecture, space.image_size)
+        for architecture, each in zip(architectures, costs, strict=True)
+        if any(each[end].feasible for end in ends)
+    ]
+    return Probe(
+        feasible_share={end: sum(each[end].feasible for each in costs) / PROBES for end in ends},
+        latency_range_ms={end: (min(values), max(values)) for end, values in latencies.items()},
+        typical_work=median(work or [training_work(each, space.image_size) for each in architectures]),
+    )
+
+
+def plan_seeds(
+    evaluator: Evaluator, image_size: int, trials: int, typical_work: float, named: Sequence[str] | None = None
+) -> SeedPlan:
+    """Choose the presets that start a search of ``trials`` trials, at most half of them.
+
+    Presets that do not divide the image or fit neither profile are left out, as are those that would take over a
+    quarter of the run's training time. ``named`` presets are taken as they are given instead.
+
+    Raises UserError where a named preset cannot be trained at this size or within any limits.
+    """
+    if named is not None:
+        return _named_seeds(evaluator, image_size, trials, named)
+    skipped: dict[str, str] = {}
+    priced: list[tuple[float, Architecture]] = []
+    for name in preset_names():
+        architecture = load_preset(name).architecture.for_task()
+        reason = _refusal(evaluator, architecture, image_size)
+        if reason:
+            skipped[name] = reason
+        else:
+            priced.append((training_work(architecture, image_size), architecture))
+    priced.sort(key=lambda item: item[0])
+    chosen: list[tuple[float, Architecture]] = []
+    for work, architecture in priced:
+        total = sum(each for each, _ in chosen) + work + typical_work * max(trials - len(chosen) - 1, 0)
+        if len(chosen) >= trials // 2:
+            skipped[architecture.name] = f"{len(chosen)} cheaper presets fill half of the {trials} trials"
+        elif work > LARGEST_SHARE * total:
+            skipped[architecture.name] = (
+                f"predicted to take {work / total:.0%} of the run's training time, over {LARGEST_SHARE:.0%}; "
+                f"--seed-presets {architecture.name} forces it"
+            )
+        else:
+            chosen.append((work, architecture))
+    return SeedPlan(tuple(each for _, each in chosen), skipped, sum(work for work, _ in chosen))
+
+
+def _named_seeds(evaluator: Evaluator, image_size: int, trials: int, named: Sequence[str]) -> SeedPlan:
+    """Return exactly the named presets, in their order."""
+    if len(named) > trials:
+        raise UserError(f"{len(named)} seed presets do not fit into {trials} trials: ask for more trials.")
+    seeds = []
+    for name in dict.fromkeys(named):
+        architecture = load_preset(name).architecture.for_task()
+        reason = _refusal(evaluator, architecture, image_size)
+        if reason:
+            raise UserError(f"Preset {name!r} cannot start this search: {reason}.")
+        seeds.append(architecture)
+    others = {name: "not among the presets asked for" for name in preset_names() if name not in named}
+    return SeedPlan(tuple(seeds), others, sum(training_work(each, image_size) for each in seeds))
+
+
+def _refusal(evaluator: Evaluator, architecture: Architecture, image_size: int) -> str:
+    """Return why a preset cannot be trained in this study, or an empty string."""
+    divisor = architecture.size_divisor
+    if image_size % divisor:
+        nearest = max(divisor, round(image_size / divisor) * divisor)
+        return f"it needs an image side that is a multiple of {divisor}, not {image_size} (nearest: {nearest})"
+    costs = evaluator.costs(architecture)
+    if any(each.feasible for each in costs.values()):
+        return ""
+    return "; ".join(f"{end}: {_excess(each.excess, each.refused)}" for end, each in costs.items())
+
+
+def _excess(excess: Mapping[str, float], refused: Sequence[str]) -> str:
+    units = {"latency_ms": "ms", "memory_mib": "MiB"}
+    over = [
+        f"{amount:.0f} {units[name]} over the limit" for name, amount in excess.items() if amount > 0 and name in units
+    ]
+    return ", ".join([*over, *refused])

@@ -1,0 +1,95 @@
+"""What a run is asked for, and the sizes of what nobody asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict
+
+from ussearch.errors import UserError
+from ussearch.registry import nearest_names
+from ussearch.studies.samplers import SAMPLERS
+
+FINAL_TO_SEARCH_EPOCHS = 4
+"""Full length in multiples of the length in the search, where only the latter was chosen."""
+
+
+class RunRequest(BaseModel):
+    """A run as the user asks for it; None leaves the choice to ``sizes_for``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: str
+    cloud_profile: str = "x86-server"
+    profiles_dir: Path | None = None
+    data: Path | None = None
+    """None: the built-in phantoms."""
+    phantoms: int = 300
+    reader: str | None = None
+    split_file: Path | None = None
+    study: Path | None = None
+    resume: bool = False
+    out: Path | None = None
+    """Folder of the bundle; None: inside the study."""
+    trials: int | None = None
+    epochs: int | None = None
+    final_epochs: int | None = None
+    image_size: int | None = None
+    budget_seconds: float | None = None
+    """Time for all training; without ``trials`` it decides how many there are."""
+    seed_presets: tuple[str, ...] | None = None
+    edge_share: float = 0.5
+    offload_share: float = 0.2
+    sampler: str = "nsgaii"
+    seed: int = 0
+    device: str = "auto"
+    threads: int = 0
+    """Intra-op threads; 0 takes all cores."""
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How much a run trains; ``image_size`` in pixels a side."""
+
+    trials: int
+    epochs: int
+    final_epochs: int
+    image_size: int
+
+
+PHANTOM_SIZES = Sizes(trials=12, epochs=4, final_epochs=16, image_size=128)
+"""Small: phantoms are there to try the program in minutes."""
+DATA_SIZES = Sizes(trials=40, epochs=25, final_epochs=100, image_size=256)
+
+
+def sizes_for(request: RunRequest) -> Sizes:
+    """Return the sizes asked for, the others by what the data is."""
+    usual = PHANTOM_SIZES if request.data is None else DATA_SIZES
+    epochs = request.epochs or usual.epochs
+    final = usual.final_epochs if request.epochs is None else FINAL_TO_SEARCH_EPOCHS * epochs
+    return Sizes(
+        trials=request.trials or usual.trials,
+        epochs=epochs,
+        final_epochs=request.final_epochs or final,
+        image_size=request.image_size or usual.image_size,
+    )
+
+
+def check_request(request: RunRequest) -> None:
+    """Raise UserError for the first number that cannot be meant."""
+    for name, least in (("trials", 2), ("epochs", 1), ("final_epochs", 1), ("phantoms", 40)):
+        value = getattr(request, name)
+        if value is not None and value < least:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} {value} is not possible: expected at least {least}.")
+    for name in ("edge_share", "offload_share"):
+        value = getattr(request, name)
+        if not 0 <= value <= 1:
+            raise UserError(f"--{name.replace('_', '-')} {value} is not possible: expected a share from 0 to 1.")
+    if request.seed < 0 or request.threads < 0:
+        raise UserError("--seed and --threads cannot be negative: expected whole numbers from 0.")
+    if request.budget_seconds is not None and request.budget_seconds < 1:
+        raise UserError(f"--budget of {request.budget_seconds:g} s is not possible: expected a time such as 30m or 2h.")
+    if request.sampler not in SAMPLERS:
+        raise UserError(f"Unknown sampler {request.sampler!r}: {nearest_names(request.sampler, list(SAMPLERS))}")
