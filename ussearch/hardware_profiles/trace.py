@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ussearch.hardware_profiles import operators
 from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel, Shape
+from ussearch.hardware_profiles.shapes import quick_result
 
 INPUT = -1
 """Index that stands for the network's input among the sources of a kernel."""
@@ -78,11 +79,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
     def __torch_dispatch__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
-        result = func(*args, **(kwargs or {}))
+        name = func.overloadpacket.__name__
+        result = quick_result(name, args)
+        if result is None:
+            result = func(*args, **(kwargs or {}))
         outputs = [tensor for tensor in _flat(result) if isinstance(tensor, Tensor)]
         inputs = [tensor for tensor in _flat(args) if isinstance(tensor, Tensor)]
         if outputs and any(id(tensor) in self._makers for tensor in inputs):
-            maker = self._maker(func.overloadpacket.__name__.removesuffix("_"), args, inputs, outputs)
+            maker = self._maker(name.removesuffix("_"), args, inputs, outputs)
             for tensor in outputs:
                 self.remember(tensor, maker)
         return result
