@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 
 from ussearch.registry import Registry
@@ -22,7 +24,9 @@ def _nsgaii(settings: SamplerSettings, seed: int) -> BaseSampler:
 
 @SAMPLERS.register("nsgaiii")
 def _nsgaiii(settings: SamplerSettings, seed: int) -> BaseSampler:
-    return NSGAIIISampler(population_size=settings.population, seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        return NSGAIIISampler(population_size=settings.population, seed=seed)
 
 
 @SAMPLERS.register("tpe")

@@ -1,0 +1,123 @@
+"""A search without training: an evaluator whose figures are functions of the architecture."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from ussearch.datasets import Split
+from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation, OnEpoch, Recipe, Summary
+from ussearch.hardware_profiles import Profile, load_profile
+from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
+
+EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
+SPLIT = Split(train=(0, 1), validation=(2,), calibration=(3,), test=(4,), fingerprint="discs")
+
+
+def made_costs(profile: Profile, latency_ms: float, memory_mib: float) -> Costs:
+    """Return costs with the limits of ``profile``."""
+    return Costs(
+        profile=profile.name,
+        parameters=1000,
+        macs=10**6,
+        file_bytes=4000,
+        memory_mib=memory_mib,
+        latency_ms=latency_ms,
+        latency_label="made up",
+        excess={
+            "latency_ms": latency_ms - profile.limits.latency_target_ms,
+            "memory_mib": memory_mib - profile.limits.memory_mib,
+        },
+    )
+
+
+class FormulaEvaluator:
+    """Costs grow with blocks and widths, Dice with widths up to a point: there is a trade-off to be found."""
+
+    fidelity = "formula"
+
+    def __init__(self, before: Callable[[int, Architecture], None] = lambda call, architecture: None) -> None:
+        self.trained: list[str] = []
+        self._before = before
+
+    def refused(self, architecture: Architecture, end: End) -> bool:
+        return end == "edge" and "dynamic_conv" in architecture.features
+
+    def costs(self, architecture: Architecture) -> CostsByEnd:
+        work = sum(block.width for block in architecture.blocks) * (1000 if architecture.name == "huge" else 1)
+        edge = made_costs(EDGE, work / 25, 600 + work / 40)
+        return {"edge": edge, "cloud": made_costs(CLOUD, work / 200, 48 + work / 40)}
+
+    def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
+        self._before(len(self.trained), architecture)
+        self.trained.append(architecture.id)
+        if on_epoch:
+            on_epoch(epoch_record())
+        common: dict[str, Any] = {
+            "architecture_id": architecture.id,
+            "seed": seed,
+            "fidelity": self.fidelity,
+            "epochs": 1,
+            "image_size": 64,
+            "device": "cpu",
+            "costs": self.costs(architecture),
+        }
+        if architecture.name == "broken":
+            return Evaluation(**common, failure="the loss became nan in epoch 1")
+        width = sum(block.width for block in architecture.blocks) / len(architecture.blocks)
+        dice = 1 - math.exp(-width / 60) + (seed % 97) / 10000
+        weights = {"weight": torch.full((2,), dice)}
+        return Evaluation(**common, metrics={"selection": dice, "lesion_dice": dice}, weights=weights)
+
+    def baselines(self) -> dict[str, Summary]:
+        return {"empty": {"selection": 0.0, "lesion_dice": 0.0}}
+
+
+def epoch_record() -> EpochRecord:
+    return EpochRecord(
+        epoch=1, loss=1.0, schedule=1.0, selection=0.0, lesion_dice=0.0, false_positive_rate=None, seconds=0.0
+    )
+
+
+SPACE = SearchSpace.standard(64)
+
+
+def make_config(**changes: Any) -> StudyConfig:
+    settings: dict[str, Any] = {
+        "trials": 6,
+        "image_size": 64,
+        "edge": EDGE,
+        "cloud": CLOUD,
+        "recipe": Recipe(epochs=1),
+        "data": DataSource(name="discs", reader="discs", root="discs", fingerprint="f" * 64, images=5),
+        "space": dict(SPACE.choices),
+        "seed": 7,
+    }
+    return StudyConfig(**(settings | changes))
+
+
+def run_search(
+    folder: Path, evaluator: FormulaEvaluator | None = None, seeds: Sequence[Architecture] = (), **changes: Any
+) -> tuple[Study, tuple[TrialRecord, ...]]:
+    """Create a study and search it to the end."""
+    config = make_config(seeds=tuple(seed.name for seed in seeds), **changes)
+    study = Study.create(folder, config, SPLIT)
+    return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds)
+
+
+def outcome(records: Sequence[TrialRecord]) -> list[tuple[int, str, str, float | None]]:
+    """Return what a repeated search must reproduce."""
+    return [(record.slot, record.role, record.architecture_id, record.dice) for record in records]
+
+
+@pytest.fixture
+def python_child() -> list[str]:
+    """The start of a command that runs Python as tests do."""
+    return [sys.executable, "-c"]

@@ -1,0 +1,92 @@
+"""A search with real training on tiny data, run as a process of its own that tests kill.
+
+``python -m tests.studies.driver FOLDER TRIALS [CRASH]``: creates or resumes the study. CRASH is ``POINT:SLOT``: the
+process kills itself (SIGKILL) before the weights, the record or the result of that slot is written, or after it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import torch
+
+from tests.evaluators.conftest import disc_images, disc_split
+from ussearch.errors import UserError
+from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.hardware_profiles import load_profile
+from ussearch.search_spaces import SearchSpace
+from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, StudyConfig, search
+from ussearch.studies import study as study_module
+from ussearch.studies.storage import StudyStorage
+
+torch.set_num_threads(1)
+
+
+def arrange_crash(point: str, slot: int) -> None:
+    """Make the process kill itself at a point of writing a trial."""
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    write, finish = study_module.write_atomically, StudyStorage.finish
+
+    def dying_write(path: Path, content: str | bytes) -> None:
+        if path.name == point and path.parent.name == f"{slot:04d}":
+            die()
+        write(path, content)
+
+    def dying_finish(self: StudyStorage, number: int, record: Any) -> None:
+        if record.slot == slot and point == "tell":
+            die()
+        finish(self, number, record)
+        if record.slot == slot and point == "told":
+            die()
+
+    study_module.write_atomically = dying_write  # type: ignore[attr-defined]
+    StudyStorage.finish = dying_finish  # type: ignore[method-assign]
+
+
+def main() -> int:
+    folder, trials = Path(sys.argv[1]), int(sys.argv[2])
+    if len(sys.argv) > 3:
+        point, _, slot = sys.argv[3].partition(":")
+        arrange_crash(point, int(slot))
+    images, space = disc_images(), SearchSpace.standard(32)
+    profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
+    recipe = Recipe(epochs=1, batch_size=8)
+    config = StudyConfig(
+        trials=trials,
+        image_size=32,
+        **profiles,
+        recipe=recipe,
+        data=DataSource.of(images),
+        space=dict(space.choices),
+        seed=3,
+    )
+    split = disc_split(images)
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, EpochFinished):
+            print(f"epoch of trial {event.slot}", flush=True)  # noqa: T201
+
+    try:
+        resumed = (folder / "study.yaml").exists()
+        study = Study.resume(folder, config) if resumed else Study.create(folder, config, split, images)
+        search(study, TrainEvaluator(images, split, recipe, profiles), space, on_event=on_event)  # type: ignore[arg-type]
+    except UserError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 2
+    except SearchInterrupted as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
