@@ -44,6 +44,11 @@ def test_same_seed_same_weights(discs: ImageSet, discs_split: Split) -> None:
     assert any(not torch.equal(value, different.state_dict()[name]) for name, value in first.state_dict().items())
 
 
+def test_weights_come_back_contiguous(discs: ImageSet, discs_split: Split) -> None:
+    network, _ = trained(discs, discs_split, Recipe(epochs=1))
+    assert all(value.is_contiguous() for value in network.state_dict().values())
+
+
 def test_the_callers_random_state_is_left_alone(discs: ImageSet, discs_split: Split) -> None:
     network = build(tiny())
     torch.manual_seed(5)

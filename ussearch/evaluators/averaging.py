@@ -25,13 +25,17 @@ class WeightAverage(Generic[NetworkT]):
         self.network: NetworkT = copy.deepcopy(network).requires_grad_(False)
         self._decay = decay
         self._updates = 0
+        self._known: tuple[NetworkT, list[Pair], list[Pair]] | None = None
 
     @torch.no_grad()
     def update(self, source: NetworkT) -> None:
-        """Take one step towards ``source``."""
+        """Take one step towards ``source``, whose tensors must stay where they are from one call to the next."""
         decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
         self._updates += 1
-        averaged, copied = self._pairs(source)
+        # NOTE: collecting the pairs takes longer than averaging them, and networks are trained in place.
+        if self._known is None or self._known[0] is not source:
+            self._known = (source, *self._pairs(source))
+        _, averaged, copied = self._known
         if averaged:
             targets, values = zip(*averaged, strict=True)
             torch._foreach_lerp_(list(targets), list(values), 1 - decay)

@@ -39,7 +39,7 @@ class Recipe(BaseModel):
     augmentation: AugmentationSettings | None = AugmentationSettings()
     empty_fraction: float | None = Field(default=None, ge=0, le=1, description="share of empty images shown each epoch")
     patience: int | None = Field(default=None, ge=1, description="stop after so many epochs without a better one")
-    mixed_precision: bool = Field(default=True, description="bf16 autocast and channels-last, on CUDA only")
+    mixed_precision: bool = Field(default=True, description="bf16 autocast, on CUDA only")
     divergence_factor: float = Field(
         default=3.0, gt=1, description="training has diverged above this multiple of the first epoch's loss"
     )

