@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -59,6 +59,7 @@ def test_the_kernels_sum_to_the_prediction() -> None:
         assert name in prediction.label
 
 
+@settings(max_examples=20)
 @given(width=st.integers(1, 8), more=st.integers(1, 8))
 def test_a_wider_network_is_never_predicted_faster(width: int, more: int) -> None:
     def latency_ms(channels: int, name: str) -> float:

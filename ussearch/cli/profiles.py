@@ -47,19 +47,30 @@ def overview(chosen: list[Profile]) -> Table:
 
 
 def details(profile: Profile) -> Table:
-    """Return one row a field, and the origin of its numbers."""
+    """Return one row a field, with the origin of its numbers where it differs from that of the row above."""
     from rich.table import Table
 
-    data = profile.model_dump(mode="json", exclude={"provenance"})
+    data = profile.model_dump(mode="json", exclude={"provenance": True, "title": True, "latency": {"label"}})
     rows = {key: value for key, value in data.items() if not isinstance(value, dict)}
     rows |= {
         f"{key}.{field}": value for key, part in data.items() if isinstance(part, dict) for field, value in part.items()
     }
     table = Table("field", "value", "origin", title=profile.title)
+    above = ""
     for field, value in rows.items():
-        origin = next(
-            (profile.provenance[key] for key in (field, field.split(".")[0]) if key in profile.provenance), None
-        )
-        shown = ", ".join(map(str, sorted(value))) if isinstance(value, list) else str(value)
-        table.add_row(field, shown, f"{origin.basis}: {origin.source}" if origin else "")
+        origin = profile.provenance.get(field) or profile.provenance.get(field.split(".")[0])
+        shown = f"{origin.basis}: {origin.source}" if origin else ""
+        table.add_row(field, readable(value), "″" if shown and shown == above else shown)
+        above = shown
     return table
+
+
+def readable(value: object) -> str:
+    """Return a value as a person reads it; long lists as their length (``--json`` has them in full)."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(str, sorted(value))) if len(value) <= 20 else f"{len(value)} names"
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {each}" for key, each in value.items())
+    return f"{value:g}" if isinstance(value, float) else str(value)
