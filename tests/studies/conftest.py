@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from ussearch.datasets import Split
-from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation, OnEpoch, Recipe, Summary
+from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation, OnEpoch, Recipe, Scores, Summary
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
@@ -36,6 +37,13 @@ def made_costs(profile: Profile, latency_ms: float, memory_mib: float) -> Costs:
             "memory_mib": memory_mib - profile.limits.memory_mib,
         },
     )
+
+
+def made_summary(dice: float) -> Summary:
+    """Return the summary of five images with a lesion and this Dice."""
+    same = np.full(5, dice)
+    truth = np.ones(5, bool)
+    return Scores(dice=same, iou=same, auc=same, hd95=same, has_lesion=truth, predicted_any=truth).summary
 
 
 class FormulaEvaluator:
@@ -74,10 +82,10 @@ class FormulaEvaluator:
         width = sum(block.width for block in architecture.blocks) / len(architecture.blocks)
         dice = 1 - math.exp(-width / 60) + (seed % 97) / 10000
         weights = {"weight": torch.full((2,), dice)}
-        return Evaluation(**common, metrics={"selection": dice, "lesion_dice": dice}, weights=weights)
+        return Evaluation(**common, metrics=made_summary(dice), weights=weights)
 
     def baselines(self) -> dict[str, Summary]:
-        return {"empty": {"selection": 0.0, "lesion_dice": 0.0}}
+        return {"empty": made_summary(0.0), "Otsu": made_summary(0.2)}
 
 
 def epoch_record() -> EpochRecord:

@@ -78,7 +78,7 @@ def sizes_for(request: RunRequest) -> Sizes:
 
 def check_request(request: RunRequest) -> None:
     """Raise UserError for the first number that cannot be meant."""
-    for name, least in (("trials", 2), ("epochs", 1), ("final_epochs", 1), ("phantoms", 40)):
+    for name, least in (("trials", 1), ("epochs", 1), ("final_epochs", 1), ("phantoms", 40)):
         value = getattr(request, name)
         if value is not None and value < least:
             option = name.replace("_", "-")

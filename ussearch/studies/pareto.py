@@ -1,0 +1,114 @@
+"""The front and all it was chosen from, as JSON-ready data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from ussearch.evaluators import CONVENTION, End, Summary
+from ussearch.hardware_profiles import Profile
+from ussearch.studies.front import front, front_hypervolume
+from ussearch.studies.records import TrialRecord
+from ussearch.studies.study import Study
+
+METRICS = ("lesion_dice", "dice_all", "false_positive_rate", "selection", "iou", "auc", "hd95")
+"""Figures that every table shows, of networks and of trivial baselines alike."""
+
+
+@dataclass(frozen=True)
+class ParetoReport:
+    """A study's finished trials with the views of the front; slots name the trials.
+
+    ``front`` is taken over every trial that finished well, with the costs on the device; ``edge`` and ``cloud``
+    only over those within the limits of that end, with the costs there.
+    """
+
+    study: Study
+    records: tuple[TrialRecord, ...]
+    front: tuple[int, ...]
+    edge: tuple[int, ...]
+    cloud: tuple[int, ...]
+
+    @property
+    def ordered(self) -> tuple[TrialRecord, ...]:
+        """The front, fastest first, then the dominated trials, best first, then those that failed."""
+        by_slot = {record.slot: record for record in self.records}
+        others = [record for record in self.records if record.slot not in self.front]
+        others.sort(key=lambda record: (record.dice is None, -(record.dice or 0.0)))
+        return (*(by_slot[slot] for slot in self.front), *others)
+
+    @property
+    def fidelity(self) -> str:
+        """How the accuracy was come by, in words."""
+        kinds = sorted({(each.evaluation.fidelity, each.evaluation.epochs) for each in self.records})
+        words = [f"{fidelity}, {epochs} epochs" for fidelity, epochs in kinds]
+        return "; ".join(words) or "nothing evaluated yet"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON-ready data."""
+        config = self.study.config
+        return {
+            "study": str(self.study.folder),
+            "data": {"name": config.data.name, "fingerprint": config.data.fingerprint},
+            "image_size": config.image_size,
+            "part": "validation",
+            "fidelity": self.fidelity,
+            "convention": CONVENTION,
+            "asked": config.trials,
+            "finished": len(self.records),
+            "limits": {end: _limits(profile) for end, profile in config.profiles.items()},
+            "front": list(self.front),
+            "edge_front": list(self.edge),
+            "cloud_front": list(self.cloud),
+            "hypervolume": front_hypervolume(self.records, config.edge),
+            "trials": [self.row(record) for record in self.ordered],
+            "baselines": {name: _metrics(summary) for name, summary in self.study.baselines.items()},
+            "skipped_presets": dict(config.skipped),
+        }
+
+    def row(self, record: TrialRecord) -> dict[str, Any]:
+        """Return one trial as JSON-ready data."""
+        edge, cloud = record.costs("edge"), record.costs("cloud")
+        return {
+            "trial": record.slot,
+            "name": record.name or None,
+            "role": record.role,
+            "architecture_id": record.architecture_id,
+            "on_front": record.slot in self.front,
+            "feasible": {"edge": edge.feasible, "cloud": cloud.feasible},
+            "failure": record.evaluation.failure,
+            "fidelity": record.evaluation.fidelity,
+            "epochs": record.evaluation.epochs,
+            **_metrics(record.evaluation.metrics),
+            "latency_ms": edge.latency_ms,
+            "latency_source": edge.latency_label,
+            "memory_mib": edge.memory_mib,
+            "cloud_latency_ms": cloud.latency_ms,
+            "cloud_memory_mib": cloud.memory_mib,
+            "parameters": edge.parameters,
+            "macs": edge.macs,
+            "file_bytes": edge.file_bytes,
+            "training_seconds": record.evaluation.training_seconds,
+        }
+
+
+def pareto_report(study: Study) -> ParetoReport:
+    """Return the front of a study, which may be running."""
+    records = study.trials()
+
+    def slots(end: End, feasible_only: bool) -> tuple[int, ...]:
+        return tuple(record.slot for record in front(records, end, feasible_only))
+
+    return ParetoReport(study, records, slots("edge", False), slots("edge", True), slots("cloud", True))
+
+
+def _metrics(summary: Summary) -> dict[str, float | None]:
+    return {name: summary.get(name) for name in METRICS}
+
+
+def _limits(profile: Profile) -> dict[str, Any]:
+    return {
+        "profile": profile.name,
+        "latency_ms": profile.limits.latency_target_ms,
+        "memory_mib": profile.limits.memory_mib,
+    }

@@ -1,0 +1,226 @@
+"""The picture of a front: what is shown (data), and how it is drawn (matplotlib)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ussearch.errors import UserError
+from ussearch.studies.pareto import ParetoReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Fit = Literal["edge", "cloud", "neither"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One trial in the picture; ``name`` is that of a preset, empty for sampled architectures."""
+
+    slot: int
+    name: str
+    latency_ms: float
+    dice: float
+    fit: Fit
+    on_front: bool
+
+
+@dataclass(frozen=True)
+class FrontPicture:
+    """Everything that the picture shows."""
+
+    title: str
+    subtitle: str
+    latency_title: str
+    limit_ms: float
+    limit_title: str
+    points: tuple[Point, ...]
+    baselines: dict[str, float]
+
+
+def front_picture(report: ParetoReport) -> FrontPicture:
+    """Return what the picture of a report shows; raises UserError where no trial has finished well."""
+    config = report.study.config
+    good = [record for record in report.records if record.dice is not None]
+    if not good:
+        raise UserError(f"{report.study.folder} has no trial that finished well: nothing can be drawn; search first.")
+    points = tuple(
+        Point(
+            slot=record.slot,
+            name=record.name,
+            latency_ms=record.costs("edge").latency_ms,
+            dice=record.dice or 0.0,
+            fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",
+            on_front=record.slot in report.front,
+        )
+        for record in good
+    )
+    baselines = {name: summary.get("selection") or 0.0 for name, summary in report.study.baselines.items()}
+    return FrontPicture(
+        title=f"{config.data.name}: {len(good)} candidates for {config.edge.title}",
+        subtitle=f"{report.fidelity}, {config.image_size}×{config.image_size} pixels, validation images",
+        latency_title=f"latency in ms ({good[0].costs('edge').latency_label})",
+        limit_ms=config.edge.limits.latency_target_ms,
+        limit_title=f"{config.edge.limits.frames_per_second:g} frames a second",
+        points=points,
+        baselines=baselines,
+    )
+
+
+_INK, _MUTED, _FRONT = "#1f2933", "#7b8794", "#0b7285"
+_STYLES: dict[Fit, tuple[str, str, str]] = {
+    "edge": ("#1098ad", "o", "fits the device"),
+    "cloud": ("#e8590c", "s", "fits the cloud only"),
+    "neither": ("#adb5bd", "X", "fits neither"),
+}
+"""Colour, marker and meaning: shape and colour both tell, for readers who see no colours."""
+
+
+def save_front(picture: FrontPicture, path: Path) -> None:
+    """Draw the picture into a file; its ending chooses the format (png, svg, pdf).
+
+    Raises UserError for an ending that cannot be drawn and for a path that cannot be written.
+    """
+    figure = draw_front(picture)
+    supported = sorted(figure.canvas.get_supported_filetypes())
+    if path.suffix.lstrip(".").lower() not in supported:
+        raise UserError(f"{path} has no known picture ending: expected one of {', '.join(supported)}.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(path, dpi=160)
+    except OSError as error:
+        raise UserError(f"Cannot write {path}: {error.strerror}; choose a folder that can be written.") from error
+
+
+def draw_front(picture: FrontPicture) -> Figure:
+    """Return the figure: Dice over latency, the front, the limit, presets by name, trivial baselines."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 5.6), layout="constrained")
+    axes = figure.add_subplot()
+    _frame(axes, picture)
+    _limit(axes, picture)
+    _baselines(axes, picture)
+    _candidates(axes, picture)
+    _names(axes, picture)
+    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=_INK)
+    return figure
+
+
+def _frame(axes: Axes, picture: FrontPicture) -> None:
+    axes.set_xscale("log")
+    axes.set_xlabel(picture.latency_title, color=_INK)
+    axes.set_ylabel("Dice on lesions − share × rate of false positives", color=_INK)
+    axes.set_title(picture.title, loc="left", color=_INK, fontweight="bold", pad=22)
+    axes.text(0, 1.025, picture.subtitle, transform=axes.transAxes, color=_MUTED, fontsize=9)
+    axes.grid(which="major", color="#e4e7eb", linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
+    latencies = [point.latency_ms for point in picture.points]
+    axes.set_xlim(min(latencies) / 1.35, max(*latencies, picture.limit_ms) * 1.5)
+    values = [point.dice for point in picture.points] + list(picture.baselines.values())
+    span = max(max(values) - min(values), 0.1)
+    axes.set_ylim(min(values) - 0.08 * span, max(values) + 0.14 * span)
+    ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
+    low, high = axes.get_xlim()
+    axes.set_xticks([tick for tick in ticks if low <= tick <= high])
+    axes.annotate(
+        "better",
+        xy=(0.03, 0.96),
+        xytext=(0.11, 0.86),
+        xycoords="axes fraction",
+        color=_MUTED,
+        fontsize=10,
+        arrowprops={"arrowstyle": "-|>", "color": _MUTED, "linewidth": 1.4},
+    )
+
+
+def _limit(axes: Axes, picture: FrontPicture) -> None:
+    axes.axvspan(picture.limit_ms, axes.get_xlim()[1], color="#f1f3f5", zorder=0)
+    axes.axvline(picture.limit_ms, color=_MUTED, linewidth=1.2, linestyle=(0, (5, 3)))
+    axes.text(
+        picture.limit_ms * 1.02,
+        0.02,
+        f"limit {picture.limit_ms:.1f} ms\n{picture.limit_title}",
+        transform=axes.get_xaxis_transform(),
+        color=_MUTED,
+        fontsize=8,
+        rotation=90,
+        verticalalignment="bottom",
+    )
+
+
+def _baselines(axes: Axes, picture: FrontPicture) -> None:
+    """Draw what needs no network as lines: every candidate should lie above them."""
+    for name, value in picture.baselines.items():
+        axes.axhline(value, color="#ced4da", linewidth=1.0)
+        axes.text(
+            0.005,
+            value,
+            name,
+            transform=axes.get_yaxis_transform(),
+            color=_MUTED,
+            fontsize=8,
+            verticalalignment="bottom",
+        )
+
+
+def _candidates(axes: Axes, picture: FrontPicture) -> None:
+    for fit, (colour, marker, meaning) in _STYLES.items():
+        chosen = [point for point in picture.points if point.fit == fit]
+        if chosen:
+            axes.scatter(
+                [point.latency_ms for point in chosen],
+                [point.dice for point in chosen],
+                s=[62 if point.on_front else 34 for point in chosen],
+                c=colour,
+                marker=marker,
+                edgecolors="white",
+                linewidths=0.8,
+                zorder=3,
+                label=meaning,
+            )
+    stairs = _staircase(picture.points)
+    if len(stairs) > 1:
+        axes.step(*zip(*stairs, strict=True), where="post", color=_FRONT, linewidth=1.6, zorder=2, label="front")
+
+
+def _staircase(points: tuple[Point, ...]) -> list[tuple[float, float]]:
+    """Return the corners of the best Dice that a latency buys; memory is not in the picture."""
+    stairs: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda each: (each.latency_ms, -each.dice)):
+        if not stairs or point.dice > stairs[-1][1]:
+            stairs.append((point.latency_ms, point.dice))
+    return stairs
+
+
+def _names(axes: Axes, picture: FrontPicture) -> None:
+    """Name the presets beside their points, each label where it covers none before it."""
+    from matplotlib.transforms import Bbox
+
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    taken: list[Bbox] = []
+    offsets = [(7, 5), (7, -12), (-7, 8), (-7, -14), (10, 16), (10, -24)]
+    for point in sorted(picture.points, key=lambda each: -each.dice):
+        if not point.name:
+            continue
+        for right, up in offsets:
+            label = axes.annotate(
+                point.name,
+                (point.latency_ms, point.dice),
+                xytext=(right, up),
+                textcoords="offset points",
+                horizontalalignment="left" if right > 0 else "right",
+                color=_INK,
+                fontsize=8.5,
+            )
+            box = label.get_window_extent()
+            if not any(box.overlaps(other) for other in taken) or (right, up) == offsets[-1]:
+                taken.append(box)
+                break
+            label.remove()
