@@ -127,7 +127,8 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
         seeds = [load_preset(name).architecture.for_task() for name in study.config.seeds]
         search(study, made.evaluator, made.space, seeds, on_event)
     wish = ExportRequest(out=request.out, offload_share=request.offload_share)
-    return _finish(study, made.workbench, wish, table, on_event)
+    with study.lock():
+        return _finish(study, made.workbench, wish, table, on_event)
 
 
 def export(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from ussearch.errors import UserError
 from ussearch.search_spaces import Counts, build, count, load_preset, preset_names
@@ -128,3 +130,14 @@ def test_lv_unet_needs_a_multiple_of_128() -> None:
 def test_unknown_preset_offers_near_names() -> None:
     with pytest.raises(UserError, match="lv-unet"):
         load_preset("lvunet")
+
+
+@pytest.mark.parametrize("name", ["lightawnet", "bmis", "laednet-s"])
+def test_macs_agree_with_torch_s_own_counter(name: str) -> None:
+    preset = load_preset(name)
+    channels, size = preset.architecture.image_channels, preset.input_size
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        build(preset.architecture, device="meta").eval()(torch.empty(1, channels, size, size, device="meta"))
+    counts = counts_of(name)
+    assert counter.get_total_flops() // 2 == counts.macs_training_conv + counts.macs_training_matmul

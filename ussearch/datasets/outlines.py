@@ -32,7 +32,8 @@ def without_holes(mask: Pixels) -> Pixels:
     for edge in (regions[0], regions[-1], regions[:, 0], regions[:, -1]):
         is_hole[edge] = False
     is_hole[0] = True  # the mask itself
-    return is_hole[regions].astype(np.uint8)
+    filled: Pixels = is_hole[regions].astype(np.uint8)
+    return filled
 
 
 def convex_hull(mask: Pixels) -> Pixels:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 from torch import nn
@@ -74,6 +75,7 @@ class Traced:
         )
 
 
+@lru_cache(maxsize=512)
 def trace(architecture: Architecture, image_size: int) -> Traced:
     """Trace the deploy form for one image of ``image_size`` pixels a side, on the meta device.
 

@@ -31,9 +31,9 @@ class Finalist:
     weights: Path
 
 
-def finalist_folder(study: Study, end: End) -> Path:
-    """Return where the study keeps a finalist."""
-    return study.folder / "finalists" / end
+def finalist_folder(study: Study, slot: int) -> Path:
+    """Return where the study keeps a finalist; one that serves both ends is trained once."""
+    return study.folder / "finalists" / f"{slot:04d}"
 
 
 def train_finalist(
@@ -44,7 +44,7 @@ def train_finalist(
     A finalist that is there already, made from the same candidate by the same recipe, is taken as it is. Raises
     UserError where the training fails.
     """
-    folder = finalist_folder(study, end)
+    folder = finalist_folder(study, slot)
     made_from = _origin(study, evaluator, slot)
     kept = _kept(folder, made_from)
     if kept is None:

@@ -1,16 +1,18 @@
 """Exact counts of parameters and multiply-accumulates, on the meta device: nothing is allocated or run.
 
-MACs are convolution, linear and matrix products at the ATen level (``FlopCounterMode`` / 2), which sees functional
-and dynamic convolutions; module-hook counters miss two thirds of LightAWNet (papers.md 0.1).
+MACs are convolution, linear and matrix products at the ATen level (torch's own formulas for each operator, halved),
+which sees functional and dynamic convolutions; module-hook counters miss two thirds of LightAWNet (papers.md 0.1).
 """
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
 
 from ussearch.search_spaces.architecture import Architecture
 from ussearch.search_spaces.deploy import deploy
@@ -55,14 +57,33 @@ def _with_bn_statistics(network: nn.Module) -> int:
     return parameter_count(network) + statistics
 
 
+class _OperatorFlops(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its hooks untyped
+    """Adds up torch's FLOP formulas by operator; ``FlopCounterMode`` also tracks modules, at twice the time."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.conv, self.matmul = 0, 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func._overloadpacket)
+        if formula:
+            flops = int(formula(*args, **(kwargs or {}), out_val=out))
+            if "convolution" in str(func):
+                self.conv += flops
+            else:
+                self.matmul += flops
+        return out
+
+
 def macs_of(network: nn.Module, image_channels: int, image_size: int) -> tuple[int, int]:
     """Return MACs of (convolutions, matrix products) of a network on the meta device, for one image."""
-    counter = FlopCounterMode(display=False)
+    counter = _OperatorFlops()
     with counter, torch.no_grad():
         network.eval()(torch.empty(1, image_channels, image_size, image_size, device="meta"))
-    flops = counter.get_flop_counts()["Global"]
-    conv = sum(count for operator, count in flops.items() if "convolution" in str(operator))
-    return conv // 2, (sum(flops.values()) - conv) // 2
+    return counter.conv // 2, counter.matmul // 2
 
 
 def count(architecture: Architecture, image_size: int) -> Counts:

@@ -66,13 +66,13 @@ DATA_SIZES = Sizes(trials=40, epochs=25, final_epochs=100, image_size=256)
 def sizes_for(request: RunRequest) -> Sizes:
     """Return the sizes asked for, the others by what the data is."""
     usual = PHANTOM_SIZES if request.data is None else DATA_SIZES
-    epochs = request.epochs or usual.epochs
+    epochs = usual.epochs if request.epochs is None else request.epochs
     final = usual.final_epochs if request.epochs is None else FINAL_TO_SEARCH_EPOCHS * epochs
     return Sizes(
-        trials=request.trials or usual.trials,
+        trials=usual.trials if request.trials is None else request.trials,
         epochs=epochs,
-        final_epochs=request.final_epochs or final,
-        image_size=request.image_size or usual.image_size,
+        final_epochs=final if request.final_epochs is None else request.final_epochs,
+        image_size=usual.image_size if request.image_size is None else request.image_size,
     )
 
 

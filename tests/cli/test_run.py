@@ -1,0 +1,125 @@
+"""``ussearch run`` and what reads its study, through the real command line on tiny data."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ussearch.pairs import Bundle
+from ussearch.studies import Study
+
+from .conftest import TINY_RUN, Command, write_data
+
+
+def test_run_leaves_a_study_and_a_verified_bundle(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    outcome = ussearch("run", "--profile", "jetson-nano", "--data", tiny_data, "--study", study, *TINY_RUN)
+    assert outcome.status == 0, outcome.err
+    assert "accepted by ussearch verify" in outcome.out
+    for word in ("baseline: empty", "baseline: mean mask", "baseline: Otsu", "Timetable", "at threshold 0.5"):
+        assert word in outcome.out
+    records = Study.open(study).trials()
+    assert len(records) == 4
+    assert {record.role for record in records} == {"preset", "edge", "cloud"}
+    manifest = Bundle.load(study / "bundle").manifest
+    assert manifest.edge.opset == 13
+    assert manifest.edge.ir_version <= 8
+    again = ussearch("verify", study / "bundle", "--data", tiny_data)
+    assert again.status == 0, again.out
+
+
+def test_run_prints_json_alone(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    run = ("run", "--profile", "jetson-nano", "--data", tiny_data, "--study", tmp_path / "s", "--json", *TINY_RUN)
+    outcome = ussearch(*run, "--trials", 2)
+    assert outcome.status == 0, outcome.err
+    result = json.loads(outcome.out)
+    assert result["verified"] is True
+    assert set(result["baselines"]) == {"empty", "mean mask", "Otsu"}
+
+
+def test_the_same_seed_gives_the_same_study(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    found = []
+    for name in ("first", "second"):
+        run = ("run", "--profile", "raspberry-pi-4", "--data", tiny_data, "--study", tmp_path / name, *TINY_RUN)
+        assert ussearch(*run, "--seed", 5).status == 0
+        records = Study.open(tmp_path / name).trials()
+        found.append([(record.architecture_id, record.evaluation.metrics) for record in records])
+    assert found[0] == found[1]
+
+
+def test_resume_continues_to_a_larger_total(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    run = ("run", "--profile", "jetson-nano", "--data", tiny_data, "--study", tmp_path / "s", *TINY_RUN)
+    assert ussearch(*run).status == 0
+    before = [record.architecture_id for record in Study.open(tmp_path / "s").trials()]
+    seeds = ",".join(Study.open(tmp_path / "s").config.seeds)
+    outcome = ussearch(*run, "--trials", 6, "--seed-presets", seeds, "--resume")
+    assert outcome.status == 0, outcome.err
+    after = [record.architecture_id for record in Study.open(tmp_path / "s").trials()]
+    assert after[:4] == before
+    assert len(after) == len(set(after)) == 6
+
+
+def test_dry_run_plans_and_trains_nothing(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    arguments = ("run", "--profile", "jetson-nano", "--data", tiny_data, "--study", tmp_path / "s", *TINY_RUN)
+    outcome = ussearch(*arguments, "--dry-run")
+    assert outcome.status == 0, outcome.err
+    for word in ("Space: 10^", "train ", "at most 41.7 ms", "Presets first", "Predicted time", "without lv-unet"):
+        assert word in outcome.out
+    assert "dynamic" in outcome.out or "per-sample kernels" in outcome.out
+    assert not (tmp_path / "s").exists()
+    plan = json.loads(ussearch(*arguments, "--dry-run", "--json").out)
+    assert plan["split"] == {"train": 26, "validation": 5, "calibration": 10, "test": 7}
+    assert "lv-unet" in plan["skipped_presets"]
+    assert len(plan["seed_presets"]) == 2
+
+
+@pytest.mark.parametrize("command", [("pareto",), ("show",)])
+def test_readers_of_a_study_answer_in_json(ussearch: Command, tiny_study: Path, command: tuple[str]) -> None:
+    extra = (0,) if command[0] == "show" else ()
+    outcome = ussearch(*command, tiny_study, *extra, "--json")
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)
+
+
+def test_show_accounts_for_every_millisecond(ussearch: Command, tiny_study: Path) -> None:
+    card = json.loads(ussearch("show", tiny_study, 0, "--json").out)
+    record = Study.open(tiny_study).trial(0)
+    shares = [kernel["latency_ms"] for kernel in card["kernels"]]
+    assert sum(shares) == pytest.approx(record.costs("edge").latency_ms, rel=1e-6)
+
+
+def test_export_takes_named_trials(ussearch: Command, tiny_study: Path, tmp_path: Path) -> None:
+    edge = next(record.slot for record in Study.open(tiny_study).trials() if record.feasible("edge"))
+    outcome = ussearch("export", tiny_study, "--edge", edge, "--out", tmp_path / "bundle")
+    assert outcome.status == 0, outcome.err
+    assert Bundle.load(tmp_path / "bundle").manifest.edge.trial == edge
+
+
+def test_infer_writes_masks_and_overlays(ussearch: Command, tiny_study: Path, tiny_data: Path, tmp_path: Path) -> None:
+    images = sorted((tiny_data / "images").iterdir())[:2]
+    outcome = ussearch("infer", tiny_study / "bundle", *images, "--out", tmp_path / "masks")
+    assert outcome.status == 0, outcome.err
+    assert len(list((tmp_path / "masks").glob("*.png"))) == 4
+
+
+def test_a_budget_decides_the_number_of_trials(ussearch: Command, tiny_data: Path) -> None:
+    plans = [
+        json.loads(
+            ussearch(
+                *("run", "--profile", "jetson-nano", "--data", tiny_data, "--image-size", 64, "--epochs", 1),
+                *("--budget", budget, "--dry-run", "--json"),
+            ).out
+        )
+        for budget in ("5s", "10m")
+    ]
+    assert plans[0]["trials"] < plans[1]["trials"]
+
+
+def test_another_data_set_cannot_continue_a_study(ussearch: Command, tiny_study: Path, tmp_path: Path) -> None:
+    other = write_data(tmp_path / "other", seed=1)
+    run = ("run", "--profile", "jetson-nano", "--data", other, "--study", tiny_study, *TINY_RUN)
+    outcome = ussearch(*run, "--resume", "--offload-share", 0.3)
+    assert outcome.status == 2
+    assert "same data" in outcome.err

@@ -1,0 +1,83 @@
+"""The house: imports point one way, and the command line starts without anything heavy."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import ussearch
+
+PACKAGE = Path(ussearch.__file__).parent
+LEAVES = {"errors", "registry", "files"}
+ALLOWED = {
+    "search_spaces": set(),
+    "datasets": set(),
+    "hardware_profiles": set(),
+    "evaluators": {"search_spaces", "datasets", "hardware_profiles"},
+    "studies": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
+    "compress": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
+    "pairs": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress"},
+    "pipeline": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress", "pairs"},
+}
+"""What each folder may import besides itself and the leaf modules; ``cli`` may import everything."""
+HEAVY = ("torch", "ray", "monai", "onnxruntime", "optuna", "sklearn", "scipy", "matplotlib", "plotly", "numpy")
+
+
+def imported_parts(path: Path) -> set[str]:
+    """Return the first-level parts of ussearch that a file imports, at any depth of its code."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        found |= {name.split(".")[1] for name in names if name.startswith("ussearch.")}
+    return found
+
+
+def files_of(part: str) -> list[Path]:
+    path = PACKAGE / part
+    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
+
+
+@pytest.mark.parametrize("part", ALLOWED)
+def test_imports_point_one_way(part: str) -> None:
+    allowed = ALLOWED[part] | LEAVES | {part}
+    wrong = {path.name: imported_parts(path) - allowed for path in files_of(part)}
+    assert not {name: parts for name, parts in wrong.items() if parts}
+
+
+def test_leaves_import_nothing_else() -> None:
+    for leaf in LEAVES:
+        assert imported_parts(PACKAGE / f"{leaf}.py") <= LEAVES
+
+
+def test_every_folder_says_what_lives_there() -> None:
+    for part in ("search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress", "pairs", "cli"):
+        assert (
+            len(ast.get_docstring(ast.parse((PACKAGE / part / "__init__.py").read_text(encoding="utf-8"))) or "") > 30
+        )
+
+
+@pytest.mark.parametrize("code", ["import ussearch", "import ussearch.cli"])
+def test_nothing_heavy_is_imported_at_start(code: str) -> None:
+    program = f"import sys; {code}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert output.stdout.split() == []
+
+
+def test_help_answers_at_once() -> None:
+    command = [sys.executable, "-m", "ussearch", "--help"]
+    times = []
+    for _ in range(5):
+        start = time.perf_counter()
+        output = subprocess.run(command, capture_output=True, text=True, check=True)
+        times.append(time.perf_counter() - start)
+    assert "run" in output.stdout
+    assert min(times) < 0.4
