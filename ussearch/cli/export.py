@@ -22,13 +22,14 @@ def export(
 
     Example: ussearch export studies/busi --edge 4 --cloud 11 --out bundles/busi
     """
+    from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress, print_delivery
     from ussearch.pipeline import ExportRequest
     from ussearch.pipeline import export as export_pipeline
 
     wish = ExportRequest(edge=edge, cloud=cloud, out=out, offload_share=offload_share)
-    with RunProgress(quiet=json_output) as progress:
+    with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
         delivery = export_pipeline(study, wish, data=data, device=device, on_event=progress)
     print_json(delivery.to_dict()) if json_output else print_delivery(delivery)
     if not delivery.verification.passed:

@@ -124,7 +124,12 @@ class RunProgress:
     def _finish_search(self, shortfall: str | None) -> None:
         if shortfall:
             console.print(f"The search ended early: {shortfall}.")
-        console.print(f"Front ({len(self._front)} candidates, fastest first):")
+        if not self._front:
+            console.print(
+                "No candidate beats the trivial baselines yet: train longer (--epochs) or search more (--trials)."
+            )
+            return
+        console.print(f"Front ({len(self._front)} candidates above every trivial baseline, fastest first):")
         for record in self._front:
             latency_ms = record.costs("edge").latency_ms
             console.print(

@@ -39,6 +39,7 @@ def run(
     Example: ussearch run --profile jetson-nano --data busi --image-size 256 --study studies/busi
     """
     from ussearch.cli.duration import seconds_from
+    from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress, print_delivery, print_plan
     from ussearch.pipeline import run as run_pipeline
@@ -73,7 +74,7 @@ def run(
         made = plan(request)
         print_json(made.to_dict()) if json_output else print_plan(made)
         return
-    with RunProgress(quiet=json_output) as progress:
+    with interruptible("the same command with --resume continues it"), RunProgress(quiet=json_output) as progress:
         delivery = run_pipeline(request, progress)
     if json_output:
         print_json(delivery.to_dict())

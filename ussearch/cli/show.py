@@ -56,6 +56,7 @@ def _show(card: TrialCard) -> None:
             soft_wrap=True,
         )
     console.print(_costs(card))
+    console.print(f"Where {card.prediction.latency_ms:.2f} ms go ({card.prediction.label}):", soft_wrap=True)
     console.print(_parts(card))
     console.print(_kernels(card))
 
@@ -118,7 +119,7 @@ def _parts(card: TrialCard) -> Table:
     from rich.table import Table
 
     total = card.prediction.latency_ms
-    table = Table(title=f"Where {total:.2f} ms go ({card.prediction.label})", title_justify="left")
+    table = Table()
     table.add_column("part")
     table.add_column("ms", justify="right")
     table.add_column("share", justify="right")

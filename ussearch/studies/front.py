@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.evaluators import End
+from ussearch.evaluators import End, Summary
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.records import TrialRecord
 
@@ -24,19 +24,36 @@ def non_dominated(losses: Floats) -> npt.NDArray[np.bool_]:
     return np.asarray(~(not_worse & better).any(axis=0))
 
 
-def front(records: Sequence[TrialRecord], end: End = "edge", feasible_only: bool = False) -> tuple[TrialRecord, ...]:
+def front(
+    records: Sequence[TrialRecord],
+    end: End = "edge",
+    feasible_only: bool = False,
+    baselines: Mapping[str, Summary] | None = None,
+) -> tuple[TrialRecord, ...]:
     """Return the candidates on the front over (Dice, latency, memory) of one end, fastest first.
 
     Dominance is computed within one fidelity: accuracy that was come by in different ways is not comparable.
-    ``feasible_only`` leaves out candidates beyond the limits of the end before the front is taken.
+    ``feasible_only`` leaves out candidates beyond the limits of the end before the front is taken. A candidate that
+    one of the trivial ``baselines`` reaches in lesion Dice or in selection is not on the front: a baseline costs
+    nothing.
     """
     candidates = [r for r in records if not r.failed and (r.feasible(end) or not feasible_only)]
+    candidates = [r for r in candidates if beats(r.evaluation.metrics, baselines or {})]
     chosen: list[TrialRecord] = []
     for fidelity in sorted({r.evaluation.fidelity for r in candidates}):
         peers = [r for r in candidates if r.evaluation.fidelity == fidelity]
         mask = non_dominated(losses_of(peers, end))
         chosen += [record for record, kept in zip(peers, mask, strict=True) if kept]
     return tuple(sorted(chosen, key=lambda record: record.costs(end).latency_ms))
+
+
+def beats(metrics: Summary, baselines: Mapping[str, Summary]) -> bool:
+    """Return whether figures are above those of every trivial baseline, in lesion Dice and in selection."""
+    return all(
+        (metrics.get(key) or 0.0) > (summary.get(key) or 0.0)
+        for summary in baselines.values()
+        for key in ("lesion_dice", "selection")
+    )
 
 
 def losses_of(records: Sequence[TrialRecord], end: End) -> Floats:

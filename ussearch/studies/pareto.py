@@ -41,7 +41,7 @@ class ParetoReport:
     def fidelity(self) -> str:
         """How the accuracy was come by, in words."""
         kinds = sorted({(each.evaluation.fidelity, each.evaluation.epochs) for each in self.records})
-        words = [f"{fidelity}, {epochs} epochs" for fidelity, epochs in kinds]
+        words = [f"{fidelity}, {epochs} epoch{'s' if epochs > 1 else ''}" for fidelity, epochs in kinds]
         return "; ".join(words) or "nothing evaluated yet"
 
     def to_dict(self) -> dict[str, Any]:
@@ -97,7 +97,7 @@ def pareto_report(study: Study) -> ParetoReport:
     records = study.trials()
 
     def slots(end: End, feasible_only: bool) -> tuple[int, ...]:
-        return tuple(record.slot for record in front(records, end, feasible_only))
+        return tuple(record.slot for record in front(records, end, feasible_only, study.baselines))
 
     return ParetoReport(study, records, slots("edge", False), slots("edge", True), slots("cloud", True))
 

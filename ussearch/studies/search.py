@@ -156,7 +156,9 @@ class _Search:
         self._running = None
         self._records[slot] = record.model_copy(update={"evaluation": evaluation.model_copy(update={"weights": None})})
         self._study.log(_line(record))
-        self._tell(events.TrialFinished(self._records[slot], front(self._ordered(), "edge")))
+        self._tell(
+            events.TrialFinished(self._records[slot], front(self._ordered(), "edge", baselines=self._study.baselines))
+        )
 
     def _give_up(self) -> str:
         """Return what to tell a user who stopped the search."""

@@ -98,7 +98,7 @@ class Study:
 
     def front(self, end: End = "edge", feasible_only: bool = False) -> tuple[TrialRecord, ...]:
         """Return the front of the finished trials (see ``front.front``)."""
-        return front(self.trials(), end, feasible_only)
+        return front(self.trials(), end, feasible_only, self.baselines)
 
     def trial_folder(self, slot: int) -> Path:
         """Return the folder of a trial."""
