@@ -17,11 +17,14 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=30, ge=1)
-    batch_size: int = Field(default=8, ge=1)
+    batch_size: int = Field(default=4, ge=1, description="small: twice the steps gain more than calmer gradients")
     learning_rate: float = Field(default=1e-2, gt=0, description="peak of the cosine")
     final_learning_rate: float = Field(default=1e-4, ge=0, description="end of the cosine")
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1, description="share of all steps with a linear rise")
     weight_decay: float = Field(default=1e-2, ge=0, description="decoupled (AdamW); not on norms and biases")
+    second_moment_decay: float = Field(
+        default=0.99, ge=0, lt=1, description="AdamW's second beta; 0.999 remembers more than a short training lasts"
+    )
     gradient_norm: float = Field(default=5.0, gt=0, description="gradients are clipped to this norm")
     loss: Literal["dice_focal", "bce_dice"] = "dice_focal"
     pixel_weight: float = Field(default=1.0, ge=0, description="weight of the focal or cross-entropy part beside Dice")

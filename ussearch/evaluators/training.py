@@ -112,9 +112,12 @@ class _Training:
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.scheduled = self.network.has_schedule
         self.average = WeightAverage(self.network, recipe.average_decay)
-        groups = _parameter_groups(self.network, recipe)
-        fused = self.device.type in ("cpu", "cuda")
-        self.optimiser = torch.optim.AdamW(groups, lr=recipe.learning_rate, fused=fused)
+        self.optimiser = torch.optim.AdamW(
+            _parameter_groups(self.network, recipe),
+            lr=recipe.learning_rate,
+            betas=(0.9, recipe.second_moment_decay),
+            fused=self.device.type in ("cpu", "cuda"),
+        )
         self.loss: Loss = make_loss(recipe)
 
     def run(self, on_epoch: OnEpoch | None) -> TrainingResult:
