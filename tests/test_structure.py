@@ -13,7 +13,7 @@ import pytest
 import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
-LEAVES = {"errors", "registry", "files"}
+LEAVES = {"errors", "registry", "files", "documents"}
 ALLOWED = {
     "search_spaces": set(),
     "datasets": set(),

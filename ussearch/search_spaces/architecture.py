@@ -13,13 +13,15 @@ from functools import cached_property
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from ussearch.errors import UserError
+from ussearch.documents import parse_yaml
 
 Activation = Literal["none", "relu", "relu6", "leaky", "swish", "hswish", "gelu"]
 Resample = Literal["none", "maxpool", "bilinear", "nearest"]
 Norm = Literal["batch", "layer", "none"]
+DYNAMIC_CONV = "dynamic_conv"
+"""The feature of kernels that are mixed for each image."""
 MAX_CHANNELS = 8192
 """No layer of any network in reach is wider; guards against allocations that a broken file could ask for."""
 
@@ -73,6 +75,20 @@ class Block(_Data):
         if kernel % 2 == 0 and kernel != 2:
             raise ValueError(f"kernel {kernel} has no centre: use an odd size, or 2 for a transposed convolution")
         return kernel
+
+    @property
+    def features(self) -> set[str]:
+        """What this block needs of a device (``Architecture.features``)."""
+        found = {f"block:{self.kind}", f"activation:{self.activation}"}
+        if self.resample != "none":
+            found.add(f"resample:{self.resample}")
+        if self.attention:
+            found.add(f"attention:{self.attention.kind.removesuffix('_concat')}")
+        if self.experts > 1:
+            found.add(DYNAMIC_CONV)
+        if self.norm == "layer" or self.kind == "shifted_mlp":
+            found.add("norm:layer")
+        return found
 
 
 def _expand_repeats(blocks: Any) -> Any:
@@ -219,10 +235,19 @@ class Architecture(_Data):
 
     @property
     def features(self) -> frozenset[str]:
-        """What the network needs of a device (``features_of``)."""
-        from ussearch.search_spaces.features import features_of
+        """What the network needs of a device, such as ``block:mbconv``, ``activation:hswish``, ``dynamic_conv``.
 
-        return features_of(self)
+        Profiles can refuse these names (``forbidden_features``).
+        """
+        found = {f"head:{self.head.kind}"}.union(*(block.features for block in self.blocks))
+        found |= {f"skip:{level.skip.op}" for level in self.decoder if level.skip}
+        if self.head.experts > 1:
+            found.add(DYNAMIC_CONV)
+        if self.bottleneck:
+            found.add(f"bottleneck:{self.bottleneck.kind}")
+        if self.detail:
+            found.add("detail_branch")
+        return frozenset(found)
 
     @property
     def size_divisor(self) -> int:
@@ -241,13 +266,4 @@ class Architecture(_Data):
     @classmethod
     def from_yaml(cls, text: str, source: str = "architecture") -> Architecture:
         """Read an architecture; raises UserError naming ``source`` and the first field that is wrong."""
-        try:
-            return cls.model_validate(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise UserError(f"{source} is no YAML ({str(error).splitlines()[0]}): expected an architecture.") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise UserError(
-                f"{source} is no architecture: {place}: {first['msg']}; mend that field (docs/architecture.md)."
-            ) from error
+        return parse_yaml(cls, text, source, "an architecture")

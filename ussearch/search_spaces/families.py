@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from ussearch.registry import Registry
 from ussearch.search_spaces.architecture import Activation, Attention, Block
@@ -50,61 +50,38 @@ BlockFamily = Callable[[BlockPlan], Block]
 FAMILIES: Registry[BlockFamily] = Registry("block family")
 
 
-def _separable(plan: BlockPlan) -> Block:
-    """Build MobileNet's depthwise-separable convolution."""
+def _block(plan: BlockPlan, kind: str, gated_channels: int, **more: Any) -> Block:
+    """Return a block of ``kind`` with what all kinds but the fusible one read; attention gates ``gated_channels``."""
     return Block(
-        kind="dwsep",
+        kind=kind,
         width=plan.width,
         kernel=plan.kernel,
         stride=plan.stride,
         activation=plan.activation,
         residual=not plan.first,
-        attention=plan.gate(plan.width),
+        attention=plan.gate(gated_channels),
+        **more,
     )
 
 
-def _inverted(plan: BlockPlan) -> Block:
-    """Build an inverted residual."""
-    hidden = plan.channels * plan.expansion
-    return Block(
-        kind="mbconv",
-        width=plan.width,
-        kernel=plan.kernel,
-        stride=plan.stride,
-        hidden=hidden,
-        activation=plan.activation,
-        residual=not plan.first,
-        attention=plan.gate(hidden),
-    )
+def _plain(kind: str) -> BlockFamily:
+    """Return the family of blocks whose attention gates the output."""
+    return lambda plan: _block(plan, kind, plan.width)
 
 
-def _depthwise_first(plan: BlockPlan) -> Block:
-    """Build a ConvNeXt-order bottleneck."""
-    hidden = plan.channels * plan.expansion
-    return Block(
-        kind="convnext",
-        width=plan.width,
-        kernel=plan.kernel,
-        stride=plan.stride,
-        hidden=hidden,
-        activation=plan.activation,
-        residual=not plan.first,
-        attention=plan.gate(hidden),
-    )
+def _bottleneck(kind: str) -> BlockFamily:
+    """Return the family of blocks that expand to hidden features, which attention gates."""
+
+    def family(plan: BlockPlan) -> Block:
+        hidden = plan.channels * plan.expansion
+        return _block(plan, kind, hidden, hidden=hidden)
+
+    return family
 
 
 def _asymmetric(plan: BlockPlan) -> Block:
     """Build an asymmetric block; the dilation grows with the position, as in BMIS."""
-    return Block(
-        kind="asym",
-        width=plan.width,
-        kernel=plan.kernel,
-        stride=plan.stride,
-        dilation=1 + plan.position,
-        activation=plan.activation,
-        residual=not plan.first,
-        attention=plan.gate(plan.width),
-    )
+    return _block(plan, "asym", plan.width, dilation=1 + plan.position)
 
 
 def _fusible(plan: BlockPlan) -> Block:
@@ -112,26 +89,10 @@ def _fusible(plan: BlockPlan) -> Block:
     return Block(kind="fusible", width=plan.width, resample="maxpool" if plan.stride == 2 else "none")
 
 
-def _plain(plan: BlockPlan) -> Block:
-    """Build a dense convolution."""
-    return Block(
-        kind="conv",
-        width=plan.width,
-        kernel=plan.kernel,
-        stride=plan.stride,
-        activation=plan.activation,
-        residual=not plan.first,
-        attention=plan.gate(plan.width),
-    )
-
-
-for _name, _family in {
-    "dwsep": _separable,
-    "mbconv": _inverted,
-    "convnext": _depthwise_first,
-    "asym": _asymmetric,
-    "fusible": _fusible,
-    "conv": _plain,
-}.items():
-    FAMILIES.register(_name)(_family)
-"""Families are named after the kind of their blocks, so that an architecture tells its family."""
+# Families are named after the kind of their blocks, so that an architecture tells its family.
+FAMILIES.register("dwsep")(_plain("dwsep"))
+FAMILIES.register("mbconv")(_bottleneck("mbconv"))
+FAMILIES.register("convnext")(_bottleneck("convnext"))
+FAMILIES.register("asym")(_asymmetric)
+FAMILIES.register("fusible")(_fusible)
+FAMILIES.register("conv")(_plain("conv"))

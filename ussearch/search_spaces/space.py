@@ -158,7 +158,7 @@ class SearchSpace:
     def restricted(self, forbidden: Mapping[str, str]) -> tuple[SearchSpace, tuple[Removal, ...]]:
         """Return the space without values that need a forbidden feature, and what was removed with the reason.
 
-        ``forbidden`` maps feature names (``Architecture`` features as in ``features_of``) to reasons. Raises UserError
+        ``forbidden`` maps feature names (``Architecture.features``) to reasons. Raises UserError
         where a choice would be left without a value.
         """
         removals: list[Removal] = []

@@ -11,9 +11,10 @@ from importlib import metadata
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets import ImageSet
+from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe
 from ussearch.hardware_profiles import Profile
@@ -114,14 +115,7 @@ class StudyConfig(_Data):
     @classmethod
     def from_yaml(cls, text: str, source: str = "study.yaml") -> StudyConfig:
         """Read a configuration; raises UserError naming ``source`` and the first field that is wrong."""
-        try:
-            return cls.model_validate(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise UserError(f"{source} is no YAML ({str(error).splitlines()[0]}): expected a study.") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise UserError(f"{source} is no study: {place}: {first['msg']}; restore it or start anew.") from error
+        return parse_yaml(cls, text, source, "a study", "restore it or start anew")
 
     def check_continued_by(self, other: StudyConfig, folder: str) -> None:
         """Raise UserError where ``other`` asks for something else than this study, so that it cannot continue it."""
