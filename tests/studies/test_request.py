@@ -1,0 +1,45 @@
+"""Sizes of a run, and where its study lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ussearch.errors import UserError
+from ussearch.studies.places import study_folder
+from ussearch.studies.request import DATA_SIZES, PHANTOM_SIZES, RunRequest, check_request, sizes_for
+
+
+def test_phantoms_are_tried_in_minutes_and_data_is_taken_seriously() -> None:
+    assert sizes_for(RunRequest(profile="p")) == PHANTOM_SIZES
+    assert sizes_for(RunRequest(profile="p", data=Path("d"))) == DATA_SIZES
+    assert PHANTOM_SIZES.image_size == 128
+    assert PHANTOM_SIZES.trials >= 10
+
+
+def test_what_is_asked_for_counts_even_if_it_is_zero() -> None:
+    sizes = sizes_for(RunRequest(profile="p", trials=0, epochs=3, image_size=0))
+    assert (sizes.trials, sizes.epochs, sizes.image_size) == (0, 3, 0)
+    assert sizes.final_epochs > sizes.epochs
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("trials", 0), ("epochs", 0), ("phantoms", 3), ("edge_share", 2.0), ("seed", -1), ("budget_seconds", 0.0)],
+)
+def test_numbers_that_cannot_be_meant(field: str, value: float) -> None:
+    with pytest.raises(UserError, match=field.split("_", maxsplit=1)[0]):
+        check_request(RunRequest.model_validate({"profile": "p", field: value}))
+
+
+def test_studies_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = RunRequest(profile="nano", data=tmp_path / "my data")
+    first = study_folder(request)
+    assert first == Path("studies/my-data-nano-001")
+    first.mkdir(parents=True)
+    assert study_folder(request).name == "my-data-nano-002"
+    assert study_folder(request.model_copy(update={"resume": True})) == first
+    with pytest.raises(UserError, match="--study"):
+        study_folder(RunRequest(profile="other", resume=True))
