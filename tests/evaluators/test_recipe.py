@@ -72,13 +72,22 @@ def test_losses_reward_the_truth_and_are_finite(loss: str) -> None:
     assert torch.isfinite(function([torch.full_like(masks, 60.0)], torch.zeros_like(masks)))
 
 
-def test_bce_dice_is_its_formula() -> None:
+@pytest.mark.parametrize("over", ["image", "batch"])
+def test_bce_dice_is_its_formula(over: str) -> None:
     logits, masks = torch.randn(2, 1, 4, 4), (torch.rand(2, 1, 4, 4) > 0.5).float()
     p = torch.sigmoid(logits)
-    dice = 1 - (2 * (p * masks).sum() + 1e-5) / (p.sum() + masks.sum() + 1e-5)
+    axes = (1, 2, 3) if over == "image" else (0, 1, 2, 3)
+    dice = (1 - (2 * (p * masks).sum(axes) + 3) / (p.sum(axes) + masks.sum(axes) + 3)).mean()
     entropy = -(masks * p.log() + (1 - masks) * (1 - p).log()).mean()
-    actual = make_loss(Recipe(loss="bce_dice", pixel_weight=2.0))([logits], masks)
-    assert float(actual) == pytest.approx(float(dice + 2 * entropy), rel=1e-4)
+    recipe = Recipe(loss="bce_dice", pixel_weight=2.0, dice_over=over, dice_smoothing=3.0)  # type: ignore[arg-type]
+    assert float(make_loss(recipe)([logits], masks)) == pytest.approx(float(dice + 2 * entropy), rel=1e-4)
+
+
+def test_empty_images_teach_to_predict_nothing() -> None:
+    logits = torch.full((1, 1, 8, 8), -3.0, requires_grad=True)
+    function = make_loss(Recipe(pixel_weight=0.0))
+    function([logits], torch.zeros(1, 1, 8, 8)).backward()  # type: ignore[no-untyped-call]
+    assert logits.grad is not None and float(logits.grad.min()) > 1e-3
 
 
 class Scheduled(nn.Module):

@@ -15,18 +15,21 @@ Loss = Callable[[Sequence[Tensor], Tensor], Tensor]
 
 
 def make_loss(recipe: Recipe) -> Loss:
-    """Return the recipe's loss: Dice + focal, or Dice + cross-entropy, summed over outputs.
-
-    Dice is taken over the whole batch, so that empty images neither dominate nor vanish.
-    """
+    """Return the recipe's loss: Dice + focal, or Dice + cross-entropy, summed over outputs."""
     from monai.losses.dice import DiceFocalLoss, DiceLoss
 
+    batch, smoothing = recipe.dice_over == "batch", recipe.dice_smoothing
     if recipe.loss == "dice_focal":
         single: Callable[[Tensor, Tensor], Tensor] = DiceFocalLoss(
-            sigmoid=True, batch=True, gamma=recipe.focal_gamma, lambda_focal=recipe.pixel_weight
+            sigmoid=True,
+            batch=batch,
+            smooth_nr=smoothing,
+            smooth_dr=smoothing,
+            gamma=recipe.focal_gamma,
+            lambda_focal=recipe.pixel_weight,
         )
     else:
-        dice = DiceLoss(sigmoid=True, batch=True)
+        dice = DiceLoss(sigmoid=True, batch=batch, smooth_nr=smoothing, smooth_dr=smoothing)
 
         def single(logits: Tensor, masks: Tensor) -> Tensor:
             entropy = functional.binary_cross_entropy_with_logits(logits, masks)

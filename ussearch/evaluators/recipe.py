@@ -26,7 +26,12 @@ class Recipe(BaseModel):
         default=0.99, ge=0, lt=1, description="AdamW's second beta; 0.999 remembers more than a short training lasts"
     )
     gradient_norm: float = Field(default=5.0, gt=0, description="gradients are clipped to this norm")
-    loss: Literal["dice_focal", "bce_dice"] = "dice_focal"
+    loss: Literal["dice_focal", "bce_dice"] = "bce_dice"
+    dice_over: Literal["image", "batch"] = "image"
+    """What the Dice part is taken over: each image, as the metric is, or the batch, where large lesions prevail."""
+    dice_smoothing: float = Field(
+        default=1.0, gt=0, description="pixels added to both sides of the Dice ratio; what empty images learn from"
+    )
     pixel_weight: float = Field(default=1.0, ge=0, description="weight of the focal or cross-entropy part beside Dice")
     focal_gamma: float = Field(default=2.0, ge=0)
     average_decay: float = Field(
