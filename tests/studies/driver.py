@@ -52,10 +52,10 @@ def arrange_crash(point: str, slot: int) -> None:
     StudyStorage.finish = dying_finish  # type: ignore[method-assign]
 
 
-def main() -> int:
-    folder, trials = Path(sys.argv[1]), int(sys.argv[2])
-    if len(sys.argv) > 3:
-        point, _, slot = sys.argv[3].partition(":")
+def drive(folder: Path, trials: int, crash: str = "") -> int:
+    """Create or resume the study and search it; return the exit status that the command line would give."""
+    if crash:
+        point, _, slot = crash.partition(":")
         arrange_crash(point, int(slot))
     images, space = disc_images(), SearchSpace.standard(32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
@@ -89,4 +89,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(drive(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:]))
