@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -106,7 +107,16 @@ def draw_front(picture: FrontPicture) -> Figure:
     _baselines(axes, picture)
     _candidates(axes, picture)
     _names(axes, picture)
-    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=_INK)
+    axes.legend(
+        loc="lower right",
+        bbox_to_anchor=(1.0, 1.0),
+        ncols=4,
+        frameon=False,
+        fontsize=9,
+        labelcolor=_INK,
+        columnspacing=1.2,
+        handletextpad=0.4,
+    )
     return figure
 
 
@@ -185,12 +195,12 @@ def _candidates(axes: Axes, picture: FrontPicture) -> None:
                 zorder=3,
                 label=meaning,
             )
-    stairs = _staircase(picture.points)
+    stairs = _staircase([point for point in picture.points if point.on_front])
     if len(stairs) > 1:
         axes.step(*zip(*stairs, strict=True), where="post", color=_FRONT, linewidth=1.6, zorder=2, label="front")
 
 
-def _staircase(points: tuple[Point, ...]) -> list[tuple[float, float]]:
+def _staircase(points: Sequence[Point]) -> list[tuple[float, float]]:
     """Return the corners of the best Dice that a latency buys; memory is not in the picture."""
     stairs: list[tuple[float, float]] = []
     for point in sorted(points, key=lambda each: (each.latency_ms, -each.dice)):
