@@ -74,6 +74,12 @@ def test_more_trials_may_be_asked_for(tmp_path: Path) -> None:
     assert Study.open(tmp_path / "s").config.trials == 5
 
 
+def test_more_trials_keep_the_presets_of_the_first_plan(tmp_path: Path) -> None:
+    run_search(tmp_path / "s", trials=1)
+    study = Study.resume(tmp_path / "s", make_config(trials=5, seeds=("lv-unet", "bmis")))
+    assert study.config.seeds == () and study.config.trials == 5
+
+
 OTHER_DATA = DataSource(name="hc18", reader="hc18", root="x", fingerprint="e" * 64, images=9)
 
 

@@ -126,7 +126,9 @@ class StudyConfig(_Data):
             )
         for field, title in _DECISIVE.items():
             before, after = getattr(self, field), getattr(other, field)
-            if before != after:
+            # NOTE: which presets are planned follows from the number of trials; a study keeps those it began with.
+            replanned = field == "seeds" and self.trials != other.trials
+            if before != after and not replanned:
                 raise UserError(
                     f"The study in {folder} was made with another {title} ({_difference(before, after)}): resume "
                     "with the same, or name another study folder."
