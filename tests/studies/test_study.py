@@ -91,7 +91,7 @@ OTHER_DATA = DataSource(name="hc18", reader="hc18", root="x", fingerprint="e" * 
         ({"edge": load_profile("raspberry-pi-4")}, "another edge profile .jetson-nano, not raspberry-pi-4"),
         ({"recipe": Recipe(epochs=9)}, "another training recipe .epochs: 1, not 9"),
         ({"image_size": 96}, "another image size"),
-        ({"seeds": ("lv-unet",)}, "list of seed presets"),
+        ({"seeds": ("lv-unet",), "trials": 1}, "list of seed presets"),
     ],
 )
 def test_a_study_made_otherwise_is_not_resumed(tmp_path: Path, change: dict[str, object], words: str) -> None:
