@@ -23,6 +23,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         raise UserError(f"Cannot write {path}: {error.strerror}; choose a folder that can be written.") from error
     try:
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), 0o644)  # a temporary file is private; what it becomes is not
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
