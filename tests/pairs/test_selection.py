@@ -72,3 +72,11 @@ def test_no_feasible_candidate_beats_the_chosen_one(rows: list[tuple[float, floa
     chosen = select_pair(candidates).edge
     assert chosen.edge_feasible
     assert all(chosen.score >= other.score for other in candidates if other.edge_feasible)
+
+
+def test_the_best_at_both_ends_serves_the_device_and_the_cloud_gets_the_next() -> None:
+    best, other, third = candidate(0, 0.9), candidate(1, 0.8), candidate(2, 0.7)
+    pair = select_pair([best, other, third])
+    assert (pair.edge.number, pair.cloud.number) == (0, 1)
+    alone = select_pair([best, candidate(1, 0.8, cloud_feasible=False)])
+    assert (alone.edge.number, alone.cloud.number) == (0, 0)

@@ -41,17 +41,19 @@ class Pair:
 
 
 def select_pair(candidates: Sequence[Candidate], edge: int | None = None, cloud: int | None = None) -> Pair:
-    """Return the best candidate within the device's limits and the best one within the cloud profile's.
+    """Return the best candidate within the device's limits and the best other one within the cloud profile's.
 
-    ``edge`` and ``cloud`` name candidates by number instead. Among equal scores the faster one wins, then
-    the earlier. Raises UserError where no finished candidate fits, or a named one is unknown, failed or
-    outside the limits.
+    A candidate that is best at both ends serves the device, since a pair of one network has nothing to route;
+    only where no other fits the cloud does it serve both. ``edge`` and ``cloud`` name candidates by number instead.
+    Among equal scores the faster one wins, then the earlier.
+
+    Raises UserError where no finished candidate fits, or a named one is unknown, failed or outside the limits.
     """
     finished = [candidate for candidate in candidates if candidate.lesion_dice is not None]
-    return Pair(
-        edge=_choose(finished, "edge", lambda candidate: candidate.edge_feasible, edge),
-        cloud=_choose(finished, "cloud", lambda candidate: candidate.cloud_feasible, cloud),
-    )
+    chosen = _choose(finished, "edge", lambda candidate: candidate.edge_feasible, edge)
+    others = [candidate for candidate in finished if candidate.number != chosen.number]
+    alone = cloud is not None or not any(candidate.cloud_feasible for candidate in others)
+    return Pair(chosen, _choose(finished if alone else others, "cloud", lambda each: each.cloud_feasible, cloud))
 
 
 def _choose(
