@@ -205,10 +205,10 @@ def print_delivery(delivery: Delivery) -> None:
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
     console.print(f"Mean ± SD over images. {CONVENTION}")
-    if (metrics.cloud["lesion_dice"] or 0.0) <= (metrics.edge["lesion_dice"] or 0.0):
+    if (metrics.routed["lesion_dice"] or 0.0) <= (metrics.edge["lesion_dice"] or 0.0):
         console.print(
-            "The cloud network is no better than the edge network on these images: routing gains nothing here; search "
-            "or train longer, or choose another one with ussearch export --cloud."
+            "The pair is no better than the edge network alone on these images: routing gains nothing here; search or "
+            "train longer, or choose another cloud network with ussearch export --cloud."
         )
     console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
     verdict = "accepted" if delivery.verification.passed else "REFUSED"
