@@ -3,7 +3,7 @@
     python benchmarks/pictures.py STUDY --out docs/pictures
 
 writes ``front.png`` (the candidates of the study) and ``segmentations.png`` (worst, median and best test images of
-the pair, with the contours drawn by an expert and by both networks).
+the pair, with the true contours and those of both networks).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from ussearch.studies.pareto import pareto_report
 from ussearch.studies.plots import front_picture, save_front
 from ussearch.studies.workbench import reopen_workbench
 
-COLOURS = {"expert": "#ffd400", "edge": "#00b7eb", "cloud": "#ff4fa3"}
+COLOURS = {"truth": "#ffd400", "edge": "#00b7eb", "cloud": "#ff4fa3"}
 COLUMNS = 5
 
 
@@ -43,7 +43,7 @@ def segmentations(study: Study, bundle: Bundle, path: Path) -> None:
     ranks = ranked[np.linspace(0, len(ranked) - 1, COLUMNS).round().astype(int)]
     figure, axes = plt.subplots(1, COLUMNS, figsize=(3 * COLUMNS, 3.7))
     for axis, rank in zip(axes, ranks, strict=True):
-        contours = {"expert": masks[rank, 0], **{end: answers[end][rank, 0] >= 0.5 for end in answers}}
+        contours = {"truth": masks[rank, 0], **{end: answers[end][rank, 0] >= 0.5 for end in answers}}
         draw_contours(axis, pixels[rank, 0], contours)
         axis.set_title(f"Dice {dice['edge'][rank]:.2f} edge, {dice['cloud'][rank]:.2f} cloud", fontsize=10)
     handles = [Line2D([], [], color=colour, label=name) for name, colour in COLOURS.items()]

@@ -166,11 +166,11 @@ def _limit(axes: Axes, picture: FrontPicture) -> None:
 
 
 def _baselines(axes: Axes, picture: FrontPicture) -> None:
-    """Draw what needs no network as lines: every candidate should lie above them."""
-    for name, value in picture.baselines.items():
+    """Draw what needs no network as lines: every candidate should lie above them. Labels stand side by side."""
+    for number, (name, value) in enumerate(picture.baselines.items()):
         axes.axhline(value, color="#ced4da", linewidth=1.0)
         axes.text(
-            0.005,
+            0.005 + 0.09 * number,
             value,
             name,
             transform=axes.get_yaxis_transform(),
