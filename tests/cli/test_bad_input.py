@@ -101,6 +101,7 @@ def test_an_unknown_preset(ussearch: Command, tiny_data: Path, tmp_path: Path) -
         ("--cloud-profile", "x86-sever", "x86-server"),
         ("--split-file", "missing.txt", "missing.txt"),
         ("--seed", -1, "seed"),
+        ("--recipe", "missing.yaml", "missing.yaml"),
     ],
 )
 def test_values_that_cannot_be_meant(
@@ -159,3 +160,9 @@ def test_a_wrong_option_is_named(ussearch: Command) -> None:
     assert outcome.status == 2
     assert "--profil" in outcome.err
     assert "Traceback" not in outcome.err
+
+
+def test_a_recipe_with_a_wrong_field(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("learning_rat: 0.1")
+    outcome = run_on(ussearch, tiny_data, tmp_path / "s", "--recipe", tmp_path / "recipe.yaml")
+    assert_one_sentence(outcome, "learning_rat")

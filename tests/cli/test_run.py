@@ -123,3 +123,12 @@ def test_another_data_set_cannot_continue_a_study(ussearch: Command, tiny_study:
     outcome = ussearch(*run, "--resume", "--offload-share", 0.3)
     assert outcome.status == 2
     assert "same data" in outcome.err
+
+
+def test_a_recipe_of_the_user(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("epochs: 3\nempty_fraction: 0.5\nloss: dice_focal\n")
+    arguments = ("run", "--profile", "jetson-nano", "--data", tiny_data, "--image-size", 64, "--dry-run", "--json")
+    recipe = ("--recipe", tmp_path / "recipe.yaml")
+    plan = json.loads(ussearch(*arguments, *recipe).out)
+    assert (plan["epochs"], plan["recipe"]["empty_fraction"], plan["recipe"]["loss"]) == (3, 0.5, "dice_focal")
+    assert json.loads(ussearch(*arguments, *recipe, "--epochs", 5).out)["epochs"] == 5

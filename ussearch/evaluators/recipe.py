@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets import AugmentationSettings
-from ussearch.errors import UserError
+from ussearch.documents import parse_yaml
 
 
 class Recipe(BaseModel):
@@ -59,11 +59,4 @@ class Recipe(BaseModel):
     @classmethod
     def from_yaml(cls, text: str, source: str = "recipe") -> Recipe:
         """Read a recipe; raises UserError naming ``source`` and the first field that is wrong."""
-        try:
-            return cls.model_validate(yaml.safe_load(text) or {})
-        except yaml.YAMLError as error:
-            raise UserError(f"{source} is no YAML ({str(error).splitlines()[0]}): expected a recipe.") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the whole"
-            raise UserError(f"{source} is no recipe: {place}: {first['msg']}; mend that field.") from error
+        return parse_yaml(cls, text, source, "a recipe")

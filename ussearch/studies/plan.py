@@ -61,6 +61,7 @@ class Plan:
             "skipped_presets": dict(self.seeds.skipped),
             "trials": config.trials,
             "epochs": config.recipe.epochs,
+            "recipe": config.recipe.model_dump(mode="json"),
             "final_epochs": config.final_epochs,
             "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
@@ -85,12 +86,12 @@ def plan(request: RunRequest) -> Plan:
     sizes = sizes_for(request)
     space, removals = SearchSpace.standard(sizes.image_size).restricted(edge.forbidden_features)
     workbench = open_workbench(request, sizes.image_size, {"edge": edge, "cloud": cloud})
-    recipe = Recipe(epochs=sizes.epochs)
+    recipe = _recipe(request, sizes)
     evaluator = workbench.evaluator(recipe)
     seen = probe(space, evaluator, request.seed)
     speed = measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
     epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(workbench.split.train)
-    trials = _trials(request, sizes, seen.typical_work * epoch_seconds)
+    trials = _trials(request, sizes.trials, seen.typical_work * epoch_seconds * recipe.epochs)
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
     _require_satisfiable(seen, seeds, evaluator, edge)
     config = StudyConfig(
@@ -118,16 +119,29 @@ def plan(request: RunRequest) -> Plan:
         seeds=seeds,
         probe=seen,
         baselines=evaluator.baselines(),
-        search_seconds=search_work * epoch_seconds * sizes.epochs,
+        search_seconds=search_work * epoch_seconds * recipe.epochs,
         final_seconds=2 * seen.typical_work * epoch_seconds * sizes.final_epochs,
     )
 
 
-def _trials(request: RunRequest, sizes: Sizes, seconds_per_epoch: float) -> int:
+def _recipe(request: RunRequest, sizes: Sizes) -> Recipe:
+    """Return the usual recipe, or that of the user's file, at the length asked for."""
+    if request.recipe is None:
+        return Recipe(epochs=sizes.epochs)
+    try:
+        text = request.recipe.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"Cannot read the recipe {request.recipe}: expected a YAML file; check --recipe.") from error
+    recipe = Recipe.from_yaml(text, str(request.recipe))
+    keep = request.epochs is None and "epochs" in recipe.model_fields_set
+    return recipe if keep else recipe.model_copy(update={"epochs": sizes.epochs})
+
+
+def _trials(request: RunRequest, usual: int, seconds_per_trial: float) -> int:
     """Return how many trials to ask for: as many as the budget allows where it is what was given."""
     if request.budget_seconds is None or request.trials is not None:
-        return sizes.trials
-    affordable = int(SEARCH_SHARE * request.budget_seconds / (seconds_per_epoch * sizes.epochs))
+        return usual
+    affordable = int(SEARCH_SHARE * request.budget_seconds / seconds_per_trial)
     return max(2, min(affordable, 1000))
 
 

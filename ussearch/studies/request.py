@@ -36,6 +36,8 @@ class RunRequest(BaseModel):
     epochs: int | None = None
     final_epochs: int | None = None
     image_size: int | None = None
+    recipe: Path | None = None
+    """YAML with fields of ``evaluators.Recipe``; its ``epochs`` count unless ``epochs`` is given."""
     budget_seconds: float | None = None
     """Time for all training; without ``trials`` it decides how many there are."""
     seed_presets: tuple[str, ...] | None = None
