@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -40,33 +40,15 @@ def trace_kernels(network: nn.Module, input_shape: Sequence[int] = (1, 1, 256, 2
     recorder.remember(image, INPUT)
     with _evaluating(network), _module_paths(network, recorder.path), torch.no_grad(), recorder:
         functional_call(network, constants, (image,))
-    return tuple(draft.kernel() for draft in recorder.drafts)
-
-
-@dataclass
-class _Draft:
-    """A kernel whose epilogue may still grow."""
-
-    name: str
-    operator: str
-    input_shapes: tuple[Shape, ...]
-    output_shape: Shape
-    macs: int
-    bytes: int
-    parameters: int
-    sources: tuple[int, ...]
-    epilogue: list[str] = field(default_factory=list)
-
-    def kernel(self) -> Kernel:
-        return Kernel(**{**self.__dict__, "epilogue": tuple(self.epilogue)})
+    return tuple(recorder.kernels)
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its base unannotated
-    """Collects a draft for every operator that works on something made from the network's input."""
+    """Collects a kernel for every operator that works on something made from the network's input."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # as above
-        self.drafts: list[_Draft] = []
+        self.kernels: list[Kernel] = []
         self.path: list[str] = []
         self._makers: dict[int, int] = {}
         self._alive: list[Tensor] = []  # NOTE: keeps every tensor alive, so that no id is used twice
@@ -99,7 +81,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
         maker = self._makers[id(moving[0])]
         if name in operators.FREE or (name in operators.SLICES and outputs[0].numel() == moving[0].numel()):
             return maker
-        producer = self.drafts[maker] if maker != INPUT else None
+        producer = self.kernels[maker] if maker != INPUT else None
         convolved = producer is not None and producer.operator.endswith("conv") and not producer.epilogue
         if convolved and name in operators.FOLDED:
             return maker
@@ -107,12 +89,13 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
             return maker
         unary = name in operators.ACTIVATIONS or (name in operators.BINARY and len(moving) == 1)
         if producer is not None and unary and outputs[0].shape == moving[0].shape:
-            producer.epilogue.append(operators.ACTIVATIONS.get(name, name))
+            epilogue = (*producer.epilogue, operators.ACTIVATIONS.get(name, name))
+            self.kernels[maker] = replace(producer, epilogue=epilogue)
             return maker
-        self.drafts.append(self._draft(name, args, inputs, outputs))
-        return len(self.drafts) - 1
+        self.kernels.append(self._kernel(name, args, inputs, outputs))
+        return len(self.kernels) - 1
 
-    def _draft(self, name: str, args: Sequence[Any], inputs: list[Tensor], outputs: list[Tensor]) -> _Draft:
+    def _kernel(self, name: str, args: Sequence[Any], inputs: list[Tensor], outputs: list[Tensor]) -> Kernel:
         moving = [tensor for tensor in inputs if id(tensor) in self._makers]
         parameters = sum(tensor.numel() for tensor in inputs if id(tensor) not in self._makers)
         output = outputs if name in {"split", "split_with_sizes", "unbind"} else outputs[:1]
@@ -126,7 +109,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
         elif name == "mean" and shape[2:] == (1, 1):
             operator = "global_pool"
         elements = sum(tensor.numel() for tensor in moving) + prod(shape) + parameters
-        return _Draft(
+        return Kernel(
             name=self.path[-1] if self.path else "",
             operator=operator,
             input_shapes=tuple(tuple(tensor.shape) for tensor in moving),
