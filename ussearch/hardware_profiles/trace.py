@@ -18,7 +18,7 @@ from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ussearch.hardware_profiles import operators
-from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel, Shape
+from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel
 from ussearch.hardware_profiles.shapes import quick_result
 
 INPUT = -1
