@@ -7,8 +7,10 @@ from typing import Any
 
 import torch
 
-from ussearch.hardware_profiles import Profile, trace_kernels
-from ussearch.search_spaces import Architecture, Preset, build, count, deploy
+from ussearch.evaluators.costs import Traced, refusals, trace
+from ussearch.hardware_profiles import Profile
+from ussearch.search_spaces import Architecture, Preset, build, count
+from ussearch.search_spaces.counting import parameter_count
 
 
 def thop_counts(architecture: Architecture, image_size: int) -> dict[str, int]:
@@ -24,25 +26,21 @@ def thop_counts(architecture: Architecture, image_size: int) -> dict[str, int]:
     return {"macs": int(macs), "parameters": int(parameters)}
 
 
-def _in_a_study(preset: Preset) -> dict[str, int]:
+def _in_a_study(traced: Traced) -> dict[str, int]:
     """Return the counts as a study builds the preset: one class, one grey channel repeated inside."""
-    counts = count(preset.architecture.for_task(), preset.input_size)
     return {
-        "parameters_training": counts.parameters_training,
-        "parameters_deploy": counts.parameters_deploy,
-        "macs": counts.macs,
+        "parameters_training": parameter_count(build(traced.architecture, device="meta")),
+        "parameters_deploy": traced.parameters,
+        "macs": sum(kernel.macs for kernel in traced.kernels),
     }
 
 
-def _prediction(preset: Preset, profile: Profile) -> dict[str, Any]:
+def _prediction(traced: Traced, profile: Profile) -> dict[str, Any]:
     """Return the predicted latency on a device at the preset's own input size, or why it cannot run there."""
-    architecture = preset.architecture.for_task()
-    for feature, reason in profile.forbidden_features.items():
-        if feature in architecture.features:
-            return {"profile": profile.name, "latency_ms": None, "reason": f"{feature}: {reason}"}
-    network = deploy(build(architecture, device="meta"))
-    kernels = trace_kernels(network, (1, architecture.image_channels, preset.input_size, preset.input_size))
-    prediction = profile.latency.predict(kernels)
+    refused = refusals(traced.architecture, profile)
+    if refused:
+        return {"profile": profile.name, "latency_ms": None, "reason": "; ".join(refused)}
+    prediction = traced.predict(profile)
     return {"profile": profile.name, "latency_ms": prediction.latency_ms, "source": prediction.label}
 
 
@@ -53,6 +51,7 @@ def preset_sheet(preset: Preset, profile: Profile | None = None) -> dict[str, An
     form, ``macs_training_*`` of the training form. ``variants`` are other numbers of input channels.
     """
     counts = count(preset.architecture, preset.input_size)
+    traced = trace(preset.architecture.for_task(), preset.input_size)
     sheet: dict[str, Any] = {
         "name": preset.name,
         "title": preset.title,
@@ -65,7 +64,7 @@ def preset_sheet(preset: Preset, profile: Profile | None = None) -> dict[str, An
         "size_divisor": preset.architecture.size_divisor,
         **counts.to_dict(),
         "thop": thop_counts(preset.architecture, preset.input_size),
-        "in_a_study": _in_a_study(preset),
+        "in_a_study": _in_a_study(traced),
         "variants": [
             count(preset.with_input_channels(channels), preset.input_size).to_dict()
             for channels in preset.also_input_channels
@@ -73,5 +72,5 @@ def preset_sheet(preset: Preset, profile: Profile | None = None) -> dict[str, An
         "published": preset.published,
     }
     if profile:
-        sheet["latency"] = _prediction(preset, profile)
+        sheet["latency"] = _prediction(traced, profile)
     return sheet

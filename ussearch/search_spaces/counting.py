@@ -91,11 +91,12 @@ def count(architecture: Architecture, image_size: int) -> Counts:
     network = build(architecture, device="meta")
     training = macs_of(network, architecture.image_channels, image_size)
     with_statistics = _with_bn_statistics(network)
+    bare = parameter_count(network) - parameter_count(network.auxiliary_heads)
     folded = deploy(network)
     deployed = macs_of(folded, architecture.image_channels, image_size)
     return Counts(
         parameters_training=parameter_count(network),
-        parameters_reparametrised=parameter_count(deploy(network, folding="fusible")),
+        parameters_reparametrised=parameter_count(deploy(network, folding="fusible")) if network.has_schedule else bare,
         parameters_deploy=parameter_count(folded),
         parameters_with_bn_statistics=with_statistics,
         encoder_parameters_with_bn_statistics=_with_bn_statistics(network.stages),
