@@ -6,6 +6,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
+os.environ["COLUMNS"] = "200"  # whatever the runner sets: tables are compared as text
 
 from pathlib import Path
 

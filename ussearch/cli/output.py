@@ -33,7 +33,7 @@ def print_json(value: Any) -> None:
 def print_presets(sheets: Sequence[dict[str, Any]], *, detailed: bool) -> None:
     """Print one row a preset; ``detailed`` adds what is inferred, unknown and how thop counts."""
     table = Table(title="Published networks at their own input size, channels and classes", title_justify="left")
-    table.add_column("preset")
+    table.add_column("preset", no_wrap=True)
     for column in ("input", "parameters\ntraining", "parameters\ndeploy", "MACs (M)\ndeploy", "thop\n(M)"):
         table.add_column(column, justify="right")
     table.add_column("in a study: parameters\ndeploy, MACs (M)", justify="right")

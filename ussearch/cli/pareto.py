@@ -68,7 +68,7 @@ def _table(report: ParetoReport) -> Table:
     table = Table(title=f"{title}{len(report.records)} of {config.trials} trials", title_justify="left")
     table.add_column("front")
     table.add_column("trial", justify="right")
-    table.add_column("network")
+    table.add_column("network", no_wrap=True)
     numbers = ("lesion\nDice", "Dice,\nall", "false\npositives", "selection", "HD95\npx", "edge\nms", "edge\nMiB")
     for column in (*numbers, "cloud\nms", "parameters", "MMACs"):
         table.add_column(column, justify="right")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.table import Column, Table
 
     from ussearch.hardware_profiles import Profile
 
@@ -34,9 +34,11 @@ def profiles(
 
 def overview(chosen: list[Profile]) -> Table:
     """Return one row a profile."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
-    table = Table("profile", "runtime, precision", "frames/s", "RAM limit", "opset", "how far to trust it")
+    table = Table(
+        Column("profile", no_wrap=True), "runtime, precision", "frames/s", "RAM limit", "opset", "how far to trust it"
+    )
     for profile in chosen:
         limits = profile.limits
         runtime, memory = f"{profile.runtime}, {profile.precision}", f"{limits.memory_mib:g} MiB"
@@ -48,7 +50,7 @@ def overview(chosen: list[Profile]) -> Table:
 
 def details(profile: Profile) -> Table:
     """Return one row a field, with the origin of its numbers where it differs from that of the row above."""
-    from rich.table import Table
+    from rich.table import Column, Table
 
     data = profile.model_dump(mode="json", exclude={"provenance": True, "title": True, "latency": {"label"}})
     rows = {key: value for key, value in data.items() if not isinstance(value, dict)}

@@ -189,7 +189,7 @@ def print_delivery(delivery: Delivery) -> None:
     """Print what came out, on the test part, beside the trivial baselines."""
     metrics = delivery.bundle.manifest.metrics
     table = Table(title=f"Test images ({metrics.images})", title_justify="left")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for column in ("lesion Dice", "Dice, all", "IoU", "HD95 (px)", "AUC", "false positives\non empty images"):
         table.add_column(column, justify="right")
     rows: dict[str, Mapping[str, float | None]] = {
