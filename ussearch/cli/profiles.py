@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Column, Table
+    from rich.table import Table
 
     from ussearch.hardware_profiles import Profile
 
@@ -50,7 +50,7 @@ def overview(chosen: list[Profile]) -> Table:
 
 def details(profile: Profile) -> Table:
     """Return one row a field, with the origin of its numbers where it differs from that of the row above."""
-    from rich.table import Column, Table
+    from rich.table import Table
 
     data = profile.model_dump(mode="json", exclude={"provenance": True, "title": True, "latency": {"label"}})
     rows = {key: value for key, value in data.items() if not isinstance(value, dict)}
