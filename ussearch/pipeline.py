@@ -15,7 +15,7 @@ from ussearch.pairs.delivery import choose_pair, deliver, train_pair
 from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
-from ussearch.studies.places import study_folder
+from ussearch.studies.places import require_usable, study_folder, with_data_of_study
 from ussearch.studies.plan import Plan, plan
 from ussearch.studies.request import RunRequest
 from ussearch.studies.workbench import Workbench, reopen_workbench
@@ -119,8 +119,9 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
     """
     table = Timetable()
     with table.stage("plan", on_event):
-        made = plan(request)
         folder = study_folder(request)
+        require_usable(folder, request.resume)
+        made = plan(with_data_of_study(request, folder))
         study = _open(request, made, folder)
         on_event(PlanReady(made, folder))
     with table.stage("search", on_event):
@@ -147,6 +148,7 @@ def export(
     table = Timetable()
     with table.stage("plan", on_event):
         study = Study.open(folder)
+        study.require_free()
         choose_pair(study, wish.edge, wish.cloud)
         workbench = reopen_workbench(study, device, data)
     with study.lock():

@@ -132,3 +132,31 @@ def test_a_recipe_of_the_user(ussearch: Command, tiny_data: Path, tmp_path: Path
     plan = json.loads(ussearch(*arguments, *recipe).out)
     assert (plan["epochs"], plan["recipe"]["empty_fraction"], plan["recipe"]["loss"]) == (3, 0.5, "dice_focal")
     assert json.loads(ussearch(*arguments, *recipe, "--epochs", 5).out)["epochs"] == 5
+
+
+def test_a_finished_search_is_continued_from_its_own_data(
+    ussearch: Command, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = tmp_path / "a [red]b[/c] d"
+    run = ("run", "--profile", "jetson-nano", "--study", study, *TINY_RUN)
+    first = ussearch(*run, "--data", tiny_data)
+    assert first.status == 0, first.err
+    assert f"Study: {study}" in first.out
+    again = ussearch(*run, "--resume")
+    assert again.status == 0, again.err
+    assert "4 of 4 trials are finished already" in again.out
+
+    def front(text: str) -> str:
+        return (
+            text[text.index("Searching") :].split("\n", 1)[1].partition("Pair:")[0].rpartition("finished already\n")[2]
+        )
+
+    assert front(again.out).strip() in first.out
+
+
+def test_words_for_numbers_and_reasons() -> None:
+    from ussearch.cli.progress import by_reason, count
+
+    assert count(1, "candidate") == "1 candidate"
+    assert count(2, "candidate") == "2 candidates"
+    assert by_reason({"a": "x", "b": "y", "c": "x"}) == {"x": ["a", "c"], "y": ["b"]}

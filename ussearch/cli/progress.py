@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
@@ -12,6 +14,7 @@ from rich.table import Table
 from ussearch.cli.duration import spoken
 from ussearch.cli.output import console
 from ussearch.evaluators import CONVENTION
+from ussearch.pairs import Pair
 from ussearch.pipeline import Delivery, Event, FinalistEpoch, PairChosen, PlanReady, StageStarted
 from ussearch.studies import TrialRecord
 from ussearch.studies.events import (
@@ -24,6 +27,10 @@ from ussearch.studies.events import (
 )
 from ussearch.studies.plan import Plan
 
+SILENCE_S = 30
+"""Without a terminal, a line is printed at least this often while something trains."""
+SHARE_TOLERANCE = 0.15
+"""By how much the share that goes to the cloud may exceed what was asked for before it is worth a line."""
 STAGES = {
     "plan": "Preparing data and plan",
     "search": "Searching",
@@ -50,7 +57,7 @@ class RunProgress:
         )
         self._task: TaskID | None = None
         self._total = 0
-        self._front: tuple[TrialRecord, ...] = ()
+        self._last_line = time.monotonic()
 
     def __enter__(self) -> RunProgress:
         self._bar.start()
@@ -75,6 +82,8 @@ class RunProgress:
                 console.print(f"  preset {name} left out: {reason}")
             case SearchStarted(finished, total):
                 self._total = total
+                if finished:
+                    console.print(f"  {finished} of {total} trials are finished already")
                 self._start(f"{finished} of {total} trials", total, finished)
             case TrialStarted():
                 self._describe(
@@ -82,11 +91,13 @@ class RunProgress:
                 )
             case EpochFinished():
                 self._advance(1 / event.epochs)
+                self._sign_of_life(f"trial {event.slot}: epoch {event.record.epoch} of {event.epochs}")
             case TrialFinished(record, front):
                 self._trial(record, front)
-            case SearchFinished(_, _, shortfall):
-                self._finish_search(shortfall)
+            case SearchFinished():
+                self._finish_search(event)
             case PairChosen(pair):
+                self._last_line = time.monotonic()
                 console.print(
                     f"Pair: trial {pair.edge.number} for the device, trial {pair.cloud.number} for the cloud."
                 )
@@ -111,7 +122,7 @@ class RunProgress:
             self._bar.advance(self._task, amount)
 
     def _trial(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
-        self._front = front
+        self._last_line = time.monotonic()
         costs = record.costs("edge")
         where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
         outcome = f"failed: {record.evaluation.failure}" if record.failed else _figures(record.evaluation.metrics)
@@ -121,25 +132,39 @@ class RunProgress:
             f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
         )
 
-    def _finish_search(self, shortfall: str | None) -> None:
-        if shortfall:
-            console.print(f"The search ended early: {shortfall}.")
-        if not self._front:
+    def _sign_of_life(self, text: str) -> None:
+        """Print a line where there is no bar to look at and nothing was printed for a while."""
+        if not console.is_terminal and time.monotonic() - self._last_line > SILENCE_S:
+            self._last_line = time.monotonic()
+            console.print(f"  {text}")
+
+    def _finish_search(self, event: SearchFinished) -> None:
+        if event.shortfall:
+            console.print(f"The search ended early: {event.shortfall}.")
+        if not event.front:
             console.print(
                 "No candidate beats the trivial baselines yet: train longer (--epochs) or search more (--trials)."
             )
             return
-        console.print(f"Front ({len(self._front)} candidates above every trivial baseline, fastest first):")
-        for record in self._front:
+        console.print(f"Front ({count(len(event.front), 'candidate')} above every trivial baseline, fastest first):")
+        for record in event.front:
             latency_ms = record.costs("edge").latency_ms
             console.print(
                 f"  {record.slot:3d} {record.label:16s} {_figures(record.evaluation.metrics)} {latency_ms:6.1f} ms"
+            )
+
+    def _warn_of_a_weaker_cloud(self, pair: Pair) -> None:
+        if pair.cloud.score < pair.edge.score:
+            console.print(
+                f"No other candidate is stronger than the edge's so far (selection {pair.edge.score:.3f}, the cloud's "
+                f"{pair.cloud.score:.3f}): full training decides; a longer search finds stronger ones."
             )
 
     def _finalist(self, event: FinalistEpoch) -> None:
         if event.record.epoch == 1:
             self._start(f"{event.end} network", event.epochs)
         self._advance(1)
+        self._sign_of_life(f"{event.end}: epoch {event.record.epoch} of {event.epochs}")
         if event.record.epoch in (event.epochs, event.epochs // 2):
             figure = _number(event.record.lesion_dice)
             console.print(
@@ -171,8 +196,8 @@ def print_plan(plan: Plan) -> None:
             f"({low:.1f} to {high:.1f} ms, {profile.latency.label})"
         )
     console.print(f"Presets first: {', '.join(config.seeds) or 'none'}")
-    for name, reason in plan.seeds.skipped.items():
-        console.print(f"  without {name}: {reason}")
+    for reason, names in by_reason(plan.seeds.skipped).items():
+        console.print(f"  without {', '.join(names)}: {reason}")
     sampled = config.trials - len(config.seeds)
     console.print(
         f"Trials: {config.trials} ({len(config.seeds)} presets, {sampled} sampled) of {config.recipe.epochs} epochs, "
@@ -205,21 +230,50 @@ def print_delivery(delivery: Delivery) -> None:
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
     console.print(f"Mean ± SD over images. {CONVENTION}")
-    if (metrics.routed["lesion_dice"] or 0.0) <= (metrics.edge["lesion_dice"] or 0.0):
-        console.print(
-            "The pair is no better than the edge network alone on these images: routing gains nothing here; search or "
-            "train longer, or choose another cloud network with ussearch export --cloud."
-        )
+    for line in verdicts(delivery):
+        console.print(line)
     console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
     verdict = "accepted" if delivery.verification.passed else "REFUSED"
     console.print(f"Bundle: {delivery.bundle.folder} ({verdict} by ussearch verify)")
-    console.print(f"Next: ussearch pareto {delivery.study.folder} · ussearch verify {delivery.bundle.folder}")
+    study, bundle = (shlex.quote(str(each)) for each in (delivery.study.folder, delivery.bundle.folder))
+    console.print(f"Next: ussearch pareto {study}\n      ussearch verify {bundle}")
+
+
+def verdicts(delivery: Delivery) -> list[str]:
+    """Return what a reader of the figures should not overlook."""
+    metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
+    lines = []
+    if (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
+        lines.append(
+            "The pair is no better than the edge network alone on these images (selection): routing gains nothing here; "
+            "search or train longer, or choose another cloud network with ussearch export --cloud."
+        )
+    if metrics.offload_share > router.requested_share + SHARE_TOLERANCE:
+        lines.append(
+            f"{metrics.offload_share:.0%} of the test images go to the cloud where {router.requested_share:.0%} were "
+            f"asked for: the threshold comes from {count(router.calibration_images, 'calibration image')}, few for a share."
+        )
+    return lines
+
+
+def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return names grouped by their reason."""
+    grouped: dict[str, list[str]] = {}
+    for name, reason in reasons.items():
+        grouped.setdefault(reason, []).append(name)
+    return grouped
+
+
+def count(number: int, noun: str) -> str:
+    """Return ``1 image``, ``2 images``."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _figures(summary: Mapping[str, Any]) -> str:
     rate = summary.get("false_positive_rate")
     false_positives = "   –" if rate is None else f"{rate:4.0%}"
-    return f"lesion Dice {_number(summary.get('lesion_dice'))}  false positives {false_positives}"
+    dice, selection = _number(summary.get("lesion_dice")), _number(summary.get("selection"))
+    return f"lesion Dice {dice}  false positives {false_positives}  selection {selection}"
 
 
 def _number(value: float | None) -> str:

@@ -60,6 +60,8 @@ class SearchFinished:
     finished: int
     total: int
     shortfall: str | None = None
+    front: tuple[TrialRecord, ...] = ()
+    """The edge front of all finished trials, those of earlier runs included."""
 
 
 Event = SearchStarted | CandidateSkipped | TrialStarted | EpochFinished | TrialFinished | SearchFinished

@@ -12,6 +12,8 @@ from ussearch.hardware_profiles import Profile
 from ussearch.studies.records import TrialRecord
 
 Floats = npt.NDArray[np.float64]
+MEMORY_STEP = 0.02
+"""Memory of a process counts as equal within this share; half a MiB beside a runtime of hundreds is no advantage."""
 
 
 def non_dominated(losses: Floats) -> npt.NDArray[np.bool_]:
@@ -42,7 +44,7 @@ def front(
     chosen: list[TrialRecord] = []
     for fidelity in sorted({r.evaluation.fidelity for r in candidates}):
         peers = [r for r in candidates if r.evaluation.fidelity == fidelity]
-        mask = non_dominated(losses_of(peers, end))
+        mask = non_dominated(_distinguished(losses_of(peers, end)))
         chosen += [record for record, kept in zip(peers, mask, strict=True) if kept]
     return tuple(sorted(chosen, key=lambda record: record.costs(end).latency_ms))
 
@@ -54,6 +56,12 @@ def beats(metrics: Summary, baselines: Mapping[str, Summary]) -> bool:
         for summary in baselines.values()
         for key in ("lesion_dice", "selection")
     )
+
+
+def _distinguished(losses: Floats) -> Floats:
+    """Return losses in which memory differs only by steps of ``MEMORY_STEP``: less is within what is predicted."""
+    steps = np.round(np.log(losses[:, 2:]) / np.log1p(MEMORY_STEP))
+    return np.concatenate([losses[:, :2], steps], axis=1)
 
 
 def losses_of(records: Sequence[TrialRecord], end: End) -> Floats:

@@ -61,18 +61,23 @@ def held(path: Path) -> Iterator[Holder]:
     """
     mine = Holder.this_process()
     while not _acquired(path, mine):
-        holder = _holder(path)
-        if holder is not None and holder.alive:
-            raise UserError(
-                f"The study in {path.parent} is being worked on by process {holder.pid} on {holder.host}: wait for it, "
-                f"stop it, or, if it is certainly gone, delete {path}."
-            )
-        _discard(path, holder)
+        _discard(path, require_free(path))
     try:
         yield mine
     finally:
         if _holder(path) == mine:
             path.unlink(missing_ok=True)
+
+
+def require_free(path: Path) -> Holder | None:
+    """Return the dead holder of the lock file ``path``, if any; raises UserError where a live one has it."""
+    holder = _holder(path)
+    if holder is not None and holder.alive:
+        raise UserError(
+            f"The study in {path.parent} is being worked on by process {holder.pid} on {holder.host}: wait for it, "
+            f"stop it, or, if it is certainly gone, delete {path}."
+        )
+    return holder
 
 
 def _acquired(path: Path, mine: Holder) -> bool:

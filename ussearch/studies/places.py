@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from ussearch.errors import UserError
 from ussearch.studies.request import RunRequest
+from ussearch.studies.study import Study
 
 STUDIES = Path("studies")
 
@@ -26,3 +28,37 @@ def study_folder(request: RunRequest) -> Path:
             raise UserError(f"There is no study {STUDIES / stem}-NNN to resume: name its folder with --study.")
         return STUDIES / f"{stem}-{max(numbers):03d}"
     return STUDIES / f"{stem}-{max(numbers, default=0) + 1:03d}"
+
+
+def require_usable(folder: Path, resume: bool) -> None:
+    """Raise UserError where a study cannot be kept in ``folder``, before any work is done for it."""
+    if is_study(folder):
+        if not resume:
+            raise UserError(
+                f"{folder} holds a study already: add --resume to continue it, or name another folder for --study."
+            )
+        Study.open(folder).require_free()
+        return
+    place = folder
+    while not place.exists() and place != place.parent:
+        place = place.parent
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise UserError(f"No study can be kept in {folder}: {place} cannot be written; choose another --study folder.")
+
+
+def with_data_of_study(request: RunRequest, folder: Path) -> RunRequest:
+    """Return the request with the data of the study that it continues, where it names none."""
+    if not request.resume or request.data is not None or not is_study(folder):
+        return request
+    source = Study.open(folder).config.data
+    if source.phantoms is not None:
+        return request
+    return request.model_copy(update={"data": Path(source.root), "reader": request.reader or source.reader})
+
+
+def is_study(folder: Path) -> bool:
+    """Return whether a study lies in ``folder``."""
+    try:
+        return (folder / "study.yaml").is_file()
+    except OSError as error:
+        raise UserError(f"Cannot read {folder}: {error.strerror}; choose a folder that can be read.") from error

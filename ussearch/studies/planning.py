@@ -81,7 +81,7 @@ def plan_seeds(
     for work, architecture in priced:
         total = sum(each for each, _ in chosen) + work + typical_work * max(trials - len(chosen) - 1, 0)
         if len(chosen) >= trials // 2:
-            skipped[architecture.name] = f"{len(chosen)} cheaper presets fill half of the {trials} trials"
+            skipped[architecture.name] = f"cheaper presets fill half of the {trials} trials"
         elif work > LARGEST_SHARE * total:
             skipped[architecture.name] = (
                 f"predicted to take {work / total:.0%} of the run's training time, over {LARGEST_SHARE:.0%}; "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -13,8 +14,14 @@ from ussearch.studies.pareto import ParetoReport
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.text import Text
+    from matplotlib.transforms import Bbox
 
 Fit = Literal["edge", "cloud", "neither"]
+GREY_SHARE = 0.16
+"""The least share of the width that lies beyond the limit: room for the arrow."""
+OFFSETS = ((7, 5), (7, -12), (-7, 8), (-7, -14), (10, 16), (10, -24), (-10, 18), (-10, -26))
+"""Where a label may stand beside its point, in points, best first."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +34,11 @@ class Point:
     dice: float
     fit: Fit
     on_front: bool
+
+    @property
+    def label(self) -> str:
+        """The preset's name, the trial's number where it is on the front, else nothing."""
+        return self.name or (f"#{self.slot}" if self.on_front else "")
 
 
 @dataclass(frozen=True)
@@ -61,7 +73,7 @@ def front_picture(report: ParetoReport) -> FrontPicture:
     )
     baselines = {name: summary.get("selection") or 0.0 for name, summary in report.study.baselines.items()}
     return FrontPicture(
-        title=f"{config.data.name}: {len(good)} candidates for {config.edge.title}",
+        title=f"{config.data.name}: {len(good)} candidate{'s' if len(good) > 1 else ''} for {config.edge.title}",
         subtitle=f"{report.fidelity}, {config.image_size}×{config.image_size} pixels, validation images",
         latency_title=f"latency in ms ({good[0].costs('edge').latency_label})",
         limit_ms=config.edge.limits.latency_target_ms,
@@ -106,11 +118,11 @@ def draw_front(picture: FrontPicture) -> Figure:
     _limit(axes, picture)
     _baselines(axes, picture)
     _candidates(axes, picture)
-    _names(axes, picture)
+    _names(axes, picture, _better(axes, picture))
     axes.legend(
         loc="lower right",
         bbox_to_anchor=(1.0, 1.0),
-        ncols=4,
+        ncols=5,
         frameon=False,
         fontsize=9,
         labelcolor=_INK,
@@ -132,18 +144,27 @@ def _frame(axes: Axes, picture: FrontPicture) -> None:
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_formatter("")
     latencies = [point.latency_ms for point in picture.points]
-    axes.set_xlim(min(latencies) / 1.35, max(*latencies, picture.limit_ms) * 1.5)
+    low, high = min(latencies) / 1.35, max(*latencies, picture.limit_ms) * 1.5
+    room = (picture.limit_ms / low) ** (GREY_SHARE / (1 - GREY_SHARE)) if picture.limit_ms > low else 1.0
+    axes.set_xlim(low, max(high, picture.limit_ms * room))
     values = [point.dice for point in picture.points] + list(picture.baselines.values())
     span = max(max(values) - min(values), 0.1)
-    axes.set_ylim(min(values) - 0.08 * span, max(values) + 0.14 * span)
+    axes.set_ylim(min(values) - 0.08 * span, max(values) + 0.2 * span)
     ticks = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
     low, high = axes.get_xlim()
     axes.set_xticks([tick for tick in ticks if low <= tick <= high])
-    axes.annotate(
+
+
+def _better(axes: Axes, picture: FrontPicture) -> Text:
+    """Point to the upper left from beyond the limit, above the highest point, where no candidate can lie."""
+    low, high = axes.get_xlim()
+    limit = log(picture.limit_ms / low) / log(high / low)
+    return axes.annotate(
         "better",
-        xy=(0.03, 0.96),
-        xytext=(0.11, 0.86),
+        xy=(max(limit + 0.015, 0.88), 0.975),
+        xytext=(0.99, 0.9),
         xycoords="axes fraction",
+        horizontalalignment="right",
         color=_MUTED,
         fontsize=10,
         arrowprops={"arrowstyle": "-|>", "color": _MUTED, "linewidth": 1.4},
@@ -195,6 +216,8 @@ def _candidates(axes: Axes, picture: FrontPicture) -> None:
                 zorder=3,
                 label=meaning,
             )
+    if any(not point.on_front for point in picture.points):
+        axes.scatter([], [], s=34, c=_MUTED, edgecolors="white", linewidths=0.8, label="small: beaten")
     stairs = _staircase([point for point in picture.points if point.on_front])
     if len(stairs) > 1:
         axes.step(*zip(*stairs, strict=True), where="post", color=_FRONT, linewidth=1.6, zorder=2, label="front")
@@ -209,28 +232,39 @@ def _staircase(points: Sequence[Point]) -> list[tuple[float, float]]:
     return stairs
 
 
-def _names(axes: Axes, picture: FrontPicture) -> None:
-    """Name the presets beside their points, each label where it covers none before it."""
+def _names(axes: Axes, picture: FrontPicture, better: Text) -> None:
+    """Name the points that have a label, each where it covers no other label and no point."""
+    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
+    points = sorted(picture.points, key=lambda each: -each.dice)
+    taken = [better.get_window_extent(), *(_point_box(axes, point) for point in points)]
+    for point in points:
+        if point.label:
+            taken.append(_name(axes, point, taken))
+
+
+def _name(axes: Axes, point: Point, taken: Sequence[Bbox]) -> Bbox:
+    """Write the label of a point at the first free place around it, or at the last; return what it covers."""
+    for right, up in OFFSETS:
+        label = axes.annotate(
+            point.label,
+            (point.latency_ms, point.dice),
+            xytext=(right, up),
+            textcoords="offset points",
+            horizontalalignment="left" if right > 0 else "right",
+            color=_INK,
+            fontsize=8.5,
+        )
+        box = label.get_window_extent()
+        if not any(box.overlaps(other) for other in taken) or (right, up) == OFFSETS[-1]:
+            break
+        label.remove()
+    return box
+
+
+def _point_box(axes: Axes, point: Point) -> Bbox:
+    """Return the square that a point covers on the canvas."""
     from matplotlib.transforms import Bbox
 
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
-    taken: list[Bbox] = []
-    offsets = [(7, 5), (7, -12), (-7, 8), (-7, -14), (10, 16), (10, -24)]
-    for point in sorted(picture.points, key=lambda each: -each.dice):
-        if not point.name:
-            continue
-        for right, up in offsets:
-            label = axes.annotate(
-                point.name,
-                (point.latency_ms, point.dice),
-                xytext=(right, up),
-                textcoords="offset points",
-                horizontalalignment="left" if right > 0 else "right",
-                color=_INK,
-                fontsize=8.5,
-            )
-            box = label.get_window_extent()
-            if not any(box.overlaps(other) for other in taken) or (right, up) == offsets[-1]:
-                taken.append(box)
-                break
-            label.remove()
+    x, y = axes.transData.transform((point.latency_ms, point.dice))
+    radius = (4.0 if point.on_front else 3.0) * axes.figure.dpi / 72
+    return Bbox.from_extents(x - radius, y - radius, x + radius, y + radius)

@@ -13,7 +13,7 @@ from ussearch.studies.drafting import MAX_DRAFTS, Candidate, derived_seed, draft
 from ussearch.studies.events import OnEvent
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
-from ussearch.studies.storage import StudyStorage
+from ussearch.studies.storage import StudyStorage, storage_errors
 from ussearch.studies.study import Study
 
 
@@ -44,7 +44,7 @@ def search(
             f"The study in {study.folder} was planned with the seed presets {list(study.config.seeds)}, not "
             f"{[seed.name for seed in seeds]}: resume with the same."
         )
-    with study.lock():
+    with study.lock(), storage_errors(study.folder):
         return _Search(study, evaluator, space, seeds, on_event).run()
 
 
@@ -82,7 +82,7 @@ class _Search:
             if self._running is not None:
                 self._storage.abandon(self._running)
         self._study.log(f"search ends with {len(self._records)} trials; {self._shortfall or 'complete'}")
-        self._tell(events.SearchFinished(len(self._records), self._total, self._shortfall))
+        self._tell(events.SearchFinished(len(self._records), self._total, self._shortfall, self._front()))
         return self._ordered()
 
     def _fill(self) -> None:
@@ -156,9 +156,11 @@ class _Search:
         self._running = None
         self._records[slot] = record.model_copy(update={"evaluation": evaluation.model_copy(update={"weights": None})})
         self._study.log(_line(record))
-        self._tell(
-            events.TrialFinished(self._records[slot], front(self._ordered(), "edge", baselines=self._study.baselines))
-        )
+        self._tell(events.TrialFinished(self._records[slot], self._front()))
+
+    def _front(self) -> tuple[TrialRecord, ...]:
+        """Return the front on the device of all finished trials."""
+        return front(self._ordered(), "edge", baselines=self._study.baselines)
 
     def _give_up(self) -> str:
         """Return what to tell a user who stopped the search."""
@@ -174,7 +176,7 @@ class _Search:
 
 
 def _line(record: TrialRecord) -> str:
-    outcome = f"failed: {record.evaluation.failure}" if record.failed else f"dice {record.dice:.4f}"
+    outcome = f"failed: {record.evaluation.failure}" if record.failed else f"selection {record.dice:.4f}"
     return f"trial {record.slot} ({record.role}, {record.label}) {outcome}"
 
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from ussearch.errors import UserError
 from ussearch.studies.drafting import Candidate
@@ -18,6 +21,19 @@ from ussearch.studies.records import TrialRecord
 
 STUDY_NAME = "search"
 _TIMEOUT_S = 60
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn what SQLite, SQLAlchemy and Optuna raise for a database they cannot use into one sentence."""
+    try:
+        yield
+    except (sqlite3.Error, SQLAlchemyError, StorageInternalError) as error:
+        reason = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
+        raise UserError(
+            f"The database of the study in {folder} cannot be used ({reason}): free some space or mend the disk; the "
+            "same command with --resume continues, all finished trials are kept."
+        ) from error
 
 
 class StudyStorage:

@@ -17,8 +17,10 @@ from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.front import front
-from ussearch.studies.locking import held
+from ussearch.studies.locking import held, require_free
 from ussearch.studies.records import TrialRecord
+
+LOCK = "lock.json"
 
 
 class Study:
@@ -136,8 +138,12 @@ class Study:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only driver of this study; raises UserError where another one is alive."""
-        with held(self.folder / "lock.json"):
+        with held(self.folder / LOCK):
             yield
+
+    def require_free(self) -> None:
+        """Raise UserError where another process is working on this study."""
+        require_free(self.folder / LOCK)
 
     def log(self, message: str) -> None:
         """Add a line with the time to ``log.txt``."""
