@@ -21,17 +21,19 @@ def check(
     from rich.table import Table
 
     from ussearch.cli.output import console, print_json
+    from ussearch.cli.tables import counted
     from ussearch.hardware_profiles import check_onnx, load_profile
 
     findings = check_onnx(model, load_profile(profile))
     if json_output:
         print_json([finding.to_dict() for finding in findings])
     elif findings:
-        table = Table("rule", "node", "what is wrong", "mend", title=f"{model} on {profile}: {len(findings)} findings")
+        console.print(f"{model} on {profile}: {counted(len(findings), 'finding')}", soft_wrap=True)
+        table = Table("rule", "node", "what is wrong", "mend")
         for finding in findings:
             table.add_row(finding.rule, finding.node, finding.message, finding.mend)
         console.print(table)
     else:
-        console.print(f"{model} keeps every rule of {profile}.")
+        console.print(f"{model} keeps every rule of {profile}.", soft_wrap=True)
     if findings:
         raise typer.Exit(1)

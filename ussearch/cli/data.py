@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from ussearch.cli.tables import counted
 
+if TYPE_CHECKING:
     from ussearch.datasets import DataReport
 
 app = typer.Typer(help="Examine a data set before training on it.", no_args_is_help=True)
@@ -29,39 +28,49 @@ def check_command(
     reader: Annotated[str | None, typer.Option(help="Layout to read instead of recognising it.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Count, decode and compare every image; exit status 1 where training could not start."""
+    """Count, decode and compare every image; exit status 1 where training could not start.
+
+    Example: ussearch data check ../shared/data/busi
+    """
+    from ussearch.cli.output import print_json
     from ussearch.datasets import check, open_dataset
 
     report = check(open_dataset(folder, reader, strict=False), split_file)
-    if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
-    else:
-        from rich.console import Console
-
-        _show(report, Console())
+    print_json(report.to_dict()) if as_json else _show(report)
     raise typer.Exit(0 if report.sound else 1)
 
 
-def _show(report: DataReport, console: Console) -> None:
-    from rich.markup import escape
+def _show(report: DataReport) -> None:
     from rich.table import Table
 
-    table = Table(title=escape(f"{report.name} ({report.reader} in {report.root})"), show_header=False)
+    from ussearch.cli.output import console
+
+    console.print(f"{report.name} ({report.reader} in {report.root})", soft_wrap=True)
+    table = Table(show_header=False)
     for title, value in _rows(report):
-        table.add_row(title, escape(value))
+        table.add_row(title, value)
     console.print(table)
     for group in report.contradicting[:_SHOWN]:
-        console.print(f"[yellow]near-duplicates of several classes:[/] {escape(', '.join(group))}", soft_wrap=True)
-    _more(console, len(report.contradicting), "such groups")
+        _line("near-duplicates of several classes", ", ".join(group), "yellow")
+    _more(len(report.contradicting), "such groups")
     for problem in report.problems[:_SHOWN]:
-        colour = "red" if problem.fatal else "yellow"
-        console.print(f"[{colour}]{problem.kind}:[/] {escape(problem.message)}", soft_wrap=True)
-    _more(console, len(report.problems), "problems")
+        _line(problem.kind, problem.message, "red" if problem.fatal else "yellow")
+    _more(len(report.problems), "problems")
     if report.leakage:
         for group in report.leakage.straddling[:_SHOWN]:
-            console.print(f"[yellow]on both sides of the split:[/] {escape(', '.join(group))}", soft_wrap=True)
-        _more(console, len(report.leakage.straddling), "such groups")
-    console.print("[green]Training can start.[/]" if report.sound else "[red]Training cannot start.[/]")
+            _line("on both sides of the split", ", ".join(group), "yellow")
+        _more(len(report.leakage.straddling), "such groups")
+    verdict, colour = ("can", "green") if report.sound else ("cannot", "red")
+    console.print(f"Training {verdict} start.", style=colour)
+
+
+def _line(kind: str, message: str, colour: str) -> None:
+    """Print ``kind`` in a colour and the message after it, exactly as it is."""
+    from rich.text import Text
+
+    from ussearch.cli.output import console
+
+    console.print(Text.assemble((f"{kind}:", colour), " ", message), soft_wrap=True)
 
 
 def _rows(report: DataReport) -> list[tuple[str, str]]:
@@ -77,16 +86,17 @@ def _rows(report: DataReport) -> list[tuple[str, str]]:
         ("lesion share of the image", ", ".join(f"{name} {value:.2%}" for name, value in report.lesion_share.items())),
         (
             "near-duplicates",
-            f"{report.near_duplicate_pairs} pairs, {unique} images in {len(report.near_duplicates)} groups",
+            f"{counted(report.near_duplicate_pairs, 'pair')}, {counted(unique, 'image')} in "
+            f"{counted(len(report.near_duplicates), 'group')}",
         ),
         ("independent groups", f"{report.split_groups} (near-duplicates and patients stay together in splits)"),
         ("problems", ", ".join(f"{kind} {count}" for kind, count in _kinds(report).items()) or "none"),
     ]
     if report.leakage:
         parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
-        torn = f"{len(report.leakage.straddling)} groups on both sides"
+        torn = f"{counted(len(report.leakage.straddling), 'group')} on both sides"
         rows.append((f"split {Path(report.leakage.split_file).name}", parts))
-        rows.append(("leakage", f"{torn}, {report.leakage.test_images_concerned} test images concerned"))
+        rows.append(("leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"))
     return rows
 
 
@@ -97,6 +107,8 @@ def _kinds(report: DataReport) -> dict[str, int]:
     return kinds
 
 
-def _more(console: Console, count: int, what: str) -> None:
+def _more(count: int, what: str) -> None:
+    from ussearch.cli.output import console
+
     if count > _SHOWN:
         console.print(f"… and {count - _SHOWN} more {what}; --json lists them all.")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from ussearch.cli.tables import counted, excess
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -42,7 +45,8 @@ def _show(report: ParetoReport) -> None:
     from ussearch.cli.output import console
 
     config = report.study.config
-    console.print(_table(report))
+    table = _table(report)
+    console.print(_narrow_table(report) if excess(table) else table)
     for end, profile in config.profiles.items():
         limits = profile.limits
         console.print(
@@ -53,32 +57,81 @@ def _show(report: ParetoReport) -> None:
     for record in report.records:
         if record.failed:
             console.print(f"Trial {record.slot} ({record.label}) failed: {record.evaluation.failure}", soft_wrap=True)
-    for name, reason in config.skipped.items():
-        console.print(f"Preset {name} was left out: {reason}", soft_wrap=True)
+    for reason, names in _left_out(config.skipped).items():
+        noun = "Preset" if len(names) == 1 else "Presets"
+        console.print(f"{noun} left out: {', '.join(names)}: {reason}", soft_wrap=True)
     from ussearch.evaluators import CONVENTION
 
     console.print(CONVENTION, soft_wrap=True)
 
 
+def _left_out(skipped: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the skipped presets by reason."""
+    reasons: dict[str, list[str]] = {}
+    for name, reason in skipped.items():
+        reasons.setdefault(reason, []).append(name)
+    return reasons
+
+
+def _title(report: ParetoReport) -> str:
+    config = report.study.config
+    title = f"{config.data.name}, {config.image_size}×{config.image_size}, validation images; {report.fidelity}; "
+    return f"{title}{len(report.records)} of {counted(config.trials, 'trial')}"
+
+
 def _table(report: ParetoReport) -> Table:
     from rich.table import Table
 
-    config = report.study.config
-    title = f"{config.data.name}, {config.image_size}×{config.image_size}, validation images; {report.fidelity}; "
-    table = Table(title=f"{title}{len(report.records)} of {config.trials} trials", title_justify="left")
+    table = Table(title=_title(report), title_justify="left")
     table.add_column("front")
     table.add_column("trial", justify="right")
     table.add_column("network", no_wrap=True)
     numbers = ("lesion\nDice", "Dice,\nall", "false\npositives", "selection", "HD95\npx", "edge\nms", "edge\nMiB")
     for column in (*numbers, "cloud\nms", "parameters", "MMACs"):
-        table.add_column(column, justify="right")
-    table.add_column("fits")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("fits", no_wrap=True)
     rows = [report.row(record) for record in report.ordered]
     for row in rows:
         table.add_row(*_cells(row), style="" if row["on_front"] else "dim", end_section=row is rows[-1])
     for name, summary in report.study.baselines.items():
         table.add_row("", "", f"baseline: {name}", *_metrics(dict(summary)))
     return table
+
+
+def _narrow_table(report: ParetoReport) -> Table:
+    """Return the figures that decide, each in full, for a terminal too narrow for all of them."""
+    from rich.table import Table
+
+    table = Table(title=_title(report), title_justify="left")
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("network", overflow="fold")
+    for column in ("lesion\nDice", "false\npos.", "selec-\ntion", "edge\nms", "para-\nmeters"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("fits", no_wrap=True)
+    rows = [report.row(record) for record in report.ordered]
+    for row in rows:
+        table.add_row(*_narrow_cells(row), style="" if row["on_front"] else "dim", end_section=row is rows[-1])
+    for name, summary in report.study.baselines.items():
+        table.add_row("", name, *_narrow_metrics(dict(summary)))
+    table.caption = "●: on the front; names without a trial are baselines; a wider terminal or --json shows more."
+    return table
+
+
+def _narrow_cells(row: dict[str, Any]) -> list[str]:
+    ends = [end for end in ("edge", "cloud") if row["feasible"][end]]
+    return [
+        f"{'●' if row['on_front'] else ' '} {row['trial']}",
+        row["name"] or row["architecture_id"],
+        *_narrow_metrics(row),
+        f"{row['latency_ms']:.1f}",
+        f"{row['parameters'] / 1000:,.0f}k",
+        "both" if len(ends) == 2 else "".join(ends) or "none",
+    ]
+
+
+def _narrow_metrics(row: dict[str, Any]) -> list[str]:
+    lesion_dice, _, rate, selection, _ = _metrics(row)
+    return [lesion_dice, rate, selection]
 
 
 def _cells(row: dict[str, Any]) -> list[str]:

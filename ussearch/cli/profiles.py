@@ -30,21 +30,19 @@ def profiles(
         print_json(content[0] if name else content)
     else:
         console.print(details(chosen[0]) if name else overview(chosen))
+        for profile in [] if name else chosen:
+            console.print(f"{profile.name}: {profile.trust}", soft_wrap=True)
 
 
 def overview(chosen: list[Profile]) -> Table:
     """Return one row a profile."""
     from rich.table import Column, Table
 
-    table = Table(
-        Column("profile", no_wrap=True), "runtime, precision", "frames/s", "RAM limit", "opset", "how far to trust it"
-    )
+    table = Table(Column("profile", no_wrap=True), "runtime, precision", "frames/s", "RAM limit", "opset")
     for profile in chosen:
         limits = profile.limits
         runtime, memory = f"{profile.runtime}, {profile.precision}", f"{limits.memory_mib:g} MiB"
-        table.add_row(
-            profile.name, runtime, f"{limits.frames_per_second:g}", memory, str(profile.export.opset), profile.trust
-        )
+        table.add_row(profile.name, runtime, f"{limits.frames_per_second:g}", memory, str(profile.export.opset))
     return table
 
 

@@ -242,16 +242,17 @@ def print_delivery(delivery: Delivery) -> None:
 def verdicts(delivery: Delivery) -> list[str]:
     """Return what a reader of the figures should not overlook."""
     metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
+    asked, images = router.requested_share, count(router.calibration_images, "calibration image")
     lines = []
     if (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
         lines.append(
-            "The pair is no better than the edge network alone on these images (selection): routing gains nothing here; "
-            "search or train longer, or choose another cloud network with ussearch export --cloud."
+            "The pair is no better than the edge network alone on these images (selection): routing gains nothing "
+            "here; search or train longer, or choose another cloud network with ussearch export --cloud."
         )
-    if metrics.offload_share > router.requested_share + SHARE_TOLERANCE:
+    if metrics.offload_share > asked + SHARE_TOLERANCE:
         lines.append(
-            f"{metrics.offload_share:.0%} of the test images go to the cloud where {router.requested_share:.0%} were "
-            f"asked for: the threshold comes from {count(router.calibration_images, 'calibration image')}, few for a share."
+            f"{metrics.offload_share:.0%} of the test images go to the cloud where {asked:.0%} were asked for: the "
+            f"threshold comes from {images}, few for a share."
         )
     return lines
 

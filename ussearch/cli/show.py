@@ -8,10 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ussearch.cli.tables import counted, excess
+
 if TYPE_CHECKING:
     from rich.table import Table
 
     from ussearch.studies.card import TrialCard
+
+
+METRICS = {"lesion_dice": "lesion Dice", "dice_all": "Dice all", "iou": "IoU", "auc": "AUC", "hd95": "HD95 px"}
+"""Names of the metrics for readers."""
+SHORTEST_NAME = 12
 
 
 class EndName(str, Enum):
@@ -44,17 +51,21 @@ def _show(card: TrialCard) -> None:
     from ussearch.evaluators import CONVENTION
 
     record, evaluation = card.record, card.record.evaluation
-    console.print(f"Trial {record.slot}: {record.label} ({record.role}, architecture {record.architecture_id})")
+    console.print(
+        f"Trial {record.slot}: {record.label} ({record.role}, architecture {record.architecture_id})", soft_wrap=True
+    )
     console.print(_architecture(card))
     if record.failed:
         console.print(f"Training failed: {evaluation.failure}", soft_wrap=True)
     else:
         console.print(_figures(card))
+        epochs = counted(len(evaluation.history), "epoch")
         console.print(
-            f"{evaluation.fidelity}, best of {len(evaluation.history)} epochs: {evaluation.best_epoch}, "
-            f"{evaluation.training_seconds:.0f} s on {evaluation.device}. {CONVENTION}",
+            f"{evaluation.fidelity}, best of {epochs}: {evaluation.best_epoch}, "
+            f"{evaluation.training_seconds:.0f} s on {evaluation.device}.",
             soft_wrap=True,
         )
+        console.print(CONVENTION, soft_wrap=True)
     console.print(_costs(card))
     console.print(f"Where {card.prediction.latency_ms:.2f} ms go ({card.prediction.label}):", soft_wrap=True)
     console.print(_parts(card))
@@ -76,23 +87,37 @@ def _architecture(card: TrialCard) -> Table:
 
 
 def _figures(card: TrialCard) -> Table:
+    """Return the metrics beside those of the baselines, with shorter headings where the terminal is narrow."""
+    table = _figures_table(card, narrow=False)
+    return _figures_table(card, narrow=True) if excess(table) else table
+
+
+def _figures_table(card: TrialCard, *, narrow: bool) -> Table:
     from rich.table import Table
 
     metrics, baselines = card.record.evaluation.metrics, card.study.baselines
-    columns = ("mean", "SD", "5 %", "median", "95 %")
     table = Table(title=f"Validation images ({metrics['images']:.0f})", title_justify="left")
-    table.add_column("")
-    for column in (*columns, *(f"baseline:\n{name}" for name in baselines)):
-        table.add_column(column, justify="right")
-    names = ("lesion_dice", "dice_all", "iou", "auc", "hd95")
-    for name in names:
+    table.add_column("", no_wrap=True)
+    heads = [name.replace(" ", "\n") if narrow else f"baseline:\n{name}" for name in baselines]
+    for column in ("mean", "SD", "5 %", "median", "95 %", *heads):
+        table.add_column(column, justify="right", no_wrap=True)
+    for name, shown in METRICS.items():
         keys = (name, f"{name}_sd", f"{name}_p5", f"{name}_p50", f"{name}_p95")
         values = [metrics.get(key) for key in keys] + [summary.get(name) for summary in baselines.values()]
-        table.add_row(name, *("–" if value is None else f"{value:.3f}" for value in values))
-    rates = [summary.get("false_positive_rate") for summary in (metrics, *baselines.values())]
-    shown = ["–" if rate is None else f"{rate:.0%}" for rate in rates]
-    table.add_row("false positives on empty images", shown[0], "", "", "", "", *shown[1:])
+        digits = 1 if name == "hd95" else 3
+        table.add_row(shown, *("–" if value is None else f"{value:.{digits}f}" for value in values))
+    rates = ["–" if rate is None else f"{rate:.0%}" for rate in _false_positive_rates(card)]
+    title = "false\npositives" if narrow else "false positives on empty images"
+    table.add_row(title, rates[0], "", "", "", "", *rates[1:])
+    if narrow and baselines:
+        table.caption = f"Baselines: {', '.join(baselines)}. False positives: on empty images."
     return table
+
+
+def _false_positive_rates(card: TrialCard) -> list[float | None]:
+    """Return the candidate's rate, then those of the baselines."""
+    summaries = (card.record.evaluation.metrics, *card.study.baselines.values())
+    return [summary.get("false_positive_rate") for summary in summaries]
 
 
 def _costs(card: TrialCard) -> Table:
@@ -131,22 +156,42 @@ def _parts(card: TrialCard) -> Table:
 
 
 def _kernels(card: TrialCard) -> Table:
+    """Return all kernels; a narrow terminal loses the traffic and the beginning of long names."""
+    full = max((len(kernel.name) for kernel, _ in card.kernels), default=0)
+    table = _kernel_table(card, full, moved=True)
+    if not excess(table):
+        return table
+    table = _kernel_table(card, full, moved=False)
+    return _kernel_table(card, max(SHORTEST_NAME, full - excess(table)), moved=False)
+
+
+def _kernel_table(card: TrialCard, longest: int, *, moved: bool) -> Table:
     from rich.table import Table
 
+    kernels = card.kernels
     table = Table(title="Layer by layer", title_justify="left", show_footer=True)
-    table.add_column("kernel", footer="sum")
-    table.add_column("operator", footer=f"{len(card.kernels)} kernels")
-    table.add_column("output", justify="right")
-    table.add_column("MMACs", justify="right", footer=f"{sum(kernel.macs for kernel, _ in card.kernels) / 1e6:.2f}")
-    table.add_column("KiB moved", justify="right")
-    table.add_column("ms", justify="right", footer=f"{sum(each for _, each in card.kernels):.3f}")
-    for kernel, milliseconds in card.kernels:
+    table.add_column("kernel", footer="sum", no_wrap=True)
+    table.add_column("operator", footer=counted(len(kernels), "kernel"), no_wrap=True)
+    table.add_column("output", justify="right", no_wrap=True)
+    table.add_column(
+        "MMACs", justify="right", no_wrap=True, footer=f"{sum(each.macs for each, _ in kernels) / 1e6:.2f}"
+    )
+    if moved:
+        table.add_column("KiB moved", justify="right", no_wrap=True)
+    table.add_column("ms", justify="right", no_wrap=True, footer=f"{sum(each for _, each in kernels):.3f}")
+    for kernel, milliseconds in kernels:
+        traffic = [f"{kernel.bytes / 1024:,.0f}"] if moved else []
         table.add_row(
-            kernel.name,
+            _end_of(kernel.name, longest),
             "+".join((kernel.operator, *kernel.epilogue)),
             "×".join(map(str, kernel.output_shape[1:])),
             f"{kernel.macs / 1e6:.2f}",
-            f"{kernel.bytes / 1024:,.0f}",
+            *traffic,
             f"{milliseconds:.3f}",
         )
     return table
+
+
+def _end_of(name: str, longest: int) -> str:
+    """Return the name, or its end after an ellipsis where it is longer than ``longest``."""
+    return name if len(name) <= longest else f"…{name[1 - longest :]}"

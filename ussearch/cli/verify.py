@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from ussearch.pairs.verify import Verification
 
 
 def verify(
@@ -15,22 +18,36 @@ def verify(
     ] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Check a bundle byte by byte, its models' rules and its test vectors; status 1 where anything differs.
+    """Check a bundle byte by byte, its models' rules and its test vectors.
+
+    Status 0: everything holds. Status 1: a check differs. Status 2: the folder is no bundle or a file of it
+    was changed, so that nothing in it can be trusted.
 
     Example: ussearch verify bundle --data ../shared/data/busi
     """
-    from rich.table import Table
+    from ussearch.cli.output import print_json
+    from ussearch.pairs.verify import UntrustedBundle, verify_bundle
 
-    from ussearch.cli.output import console, print_json
-    from ussearch.pairs import verify_bundle
-
-    result = verify_bundle(bundle, data)
-    if json_output:
-        print_json(result.to_dict())
-    else:
-        table = Table("check", "result", "seen", title=f"{bundle}: {'accepted' if result.passed else 'REFUSED'}")
-        for check in result.checks:
-            table.add_row(check.name, "ok" if check.passed else "[red]differs[/red]", check.detail)
-        console.print(table)
+    try:
+        result = verify_bundle(bundle, data)
+    except UntrustedBundle as error:
+        if json_output:
+            print_json(error.verification.to_dict())
+        raise
+    print_json(result.to_dict()) if json_output else _show(result)
     if not result.passed:
         raise typer.Exit(1)
+
+
+def _show(result: Verification) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from ussearch.cli.output import console
+
+    console.print(f"{result.bundle}: {'accepted' if result.passed else 'REFUSED'}", soft_wrap=True)
+    table = Table("check", "result", "seen")
+    for check in result.checks:
+        verdict = Text("ok") if check.passed else Text("differs", style="red")
+        table.add_row(check.name, verdict, check.detail)
+    console.print(table)

@@ -138,9 +138,21 @@ class _Findings:
             near_duplicates=self._ids(duplicates),
             contradicting=self._ids(contradicting),
             split_groups=len(np.unique(groups)),
-            problems=tuple(self._problems),
+            problems=(*self._problems, *self._nothing_marked()),
             leakage=leakage,
         )
+
+    def _nothing_marked(self) -> list[Problem]:
+        """Return the fatal problem, in the words of ``prepare``, of masks that are all empty."""
+        shares = np.array(self._shares)
+        if not (shares == 0).any() or (shares > 0).any():
+            return []
+        root, samples = self._dataset.root, self._dataset.samples
+        sentence = (
+            f"All {len(samples)} masks of {root} are empty (first: {samples[0].id}): nothing can be learnt; "
+            "give masks that mark lesions."
+        )
+        return [Problem("missing mask", str(root), sentence)]
 
     def _ids(self, groups: Iterable[Iterable[int]]) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(self._dataset.samples[index].id for index in group) for group in groups)

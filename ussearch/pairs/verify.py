@@ -15,6 +15,7 @@ from ussearch.pairs.running import RunningPair
 from ussearch.pairs.vectors import Replay, replay_vectors
 
 PHANTOMS = "phantoms"
+INTEGRITY = "integrity"
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,14 @@ class Check:
     name: str
     passed: bool
     detail: str
+
+
+class UntrustedBundle(UserError):
+    """The folder is no bundle, or a byte of it has changed: nothing in it was replayed."""
+
+    def __init__(self, path: Path, sentence: str) -> None:
+        super().__init__(sentence)
+        self.verification = Verification(str(path), (Check(INTEGRITY, False, sentence),))
 
 
 @dataclass(frozen=True)
@@ -48,17 +57,24 @@ def verify_bundle(path: Path, data: Path | None = None, cache_dir: Path | None =
     metrics.
 
     ``data`` is the folder of the data set that the bundle was made from; ``phantoms`` makes the built-in
-    phantoms again. Raises UserError where ``path`` is no bundle, a byte of it has changed, or ``data`` is
-    another data set.
+    phantoms again. Raises UntrustedBundle where ``path`` is no bundle or a byte of it has changed, and
+    UserError where ``data`` is another data set.
     """
-    bundle = Bundle.load(path)
+    bundle = _trusted(path)
     pair = bundle.running()
-    checks = [Check("integrity", True, f"{len(bundle.manifest.files) + 2} files, every byte as exported")]
+    checks = [Check(INTEGRITY, True, f"{len(bundle.manifest.files) + 2} files, every byte as exported")]
     checks += [_rules(bundle, end) for end in ("edge", "cloud")]
     checks += [_vector(replay) for replay in replay_vectors(bundle.folder, pair)]
     if data is not None:
         checks.append(_metrics(bundle, pair, _images(bundle, data, cache_dir)))
     return Verification(str(path), tuple(checks))
+
+
+def _trusted(path: Path) -> Bundle:
+    try:
+        return Bundle.load(path)
+    except UserError as error:
+        raise UntrustedBundle(path, str(error)) from error
 
 
 def _rules(bundle: Bundle, end: str) -> Check:
@@ -79,7 +95,12 @@ def _vector(replay: Replay) -> Check:
 def _images(bundle: Bundle, data: Path, cache_dir: Path | None) -> ImageSet:
     """Prepare the data set and refuse any other than the bundle's."""
     made_up = bundle.manifest.data.phantoms
-    if str(data) == PHANTOMS and not data.exists() and made_up is not None:
+    if str(data) == PHANTOMS and not data.exists():
+        if made_up is None:
+            raise UserError(
+                f"{bundle.folder} was not made from {PHANTOMS} but from {bundle.manifest.data.name}: "
+                "give the folder of that data set."
+            )
         dataset = phantoms_from(PhantomParameters.model_validate(made_up))
     else:
         dataset = open_dataset(data)
