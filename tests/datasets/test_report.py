@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
-from ussearch.datasets import check, open_dataset
+from ussearch.datasets import check, open_dataset, prepare
+from ussearch.errors import UserError
 
 
 def spoil(busi: Path) -> None:
@@ -67,6 +69,10 @@ def test_all_masks_empty_is_not_sound(busi: Path) -> None:
         Image.new("L", (48, 40)).save(mask)
     report = check(open_dataset(busi))
     assert report.empty_masks == 12 and not report.sound
+    (problem,) = [problem for problem in report.problems if problem.fatal]
+    with pytest.raises(UserError) as refused:
+        prepare(open_dataset(busi), 32, busi / "cache")
+    assert problem.message == str(refused.value)
 
 
 def test_nothing_readable_is_still_reported(busi: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -96,3 +97,41 @@ def test_the_command_says_what_differs_with_status_1(finished: Bundle, copy: Pat
     refused = CliRunner().invoke(app, ["verify", str(copy)])
     assert refused.exit_code == 1
     assert "REFUSED" in refused.output
+
+
+def flip(bundle: Path) -> None:
+    path = bundle / "edge" / "model.onnx"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def edit(bundle: Path) -> None:
+    path = bundle / "bundle.yaml"
+    path.write_text(path.read_text() + "\n")
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "changed": flip,
+    "missing": lambda bundle: (bundle / "split.json").unlink(),
+    "does not belong": lambda bundle: (bundle / "notes [x].txt").write_text("added"),
+    "was changed (it does not fit": edit,
+}
+
+
+@pytest.mark.parametrize("words", DAMAGE)
+def test_an_untrusted_bundle_is_json_and_a_user_error(copy: Path, words: str) -> None:
+    from ussearch.cli.app import app
+
+    DAMAGE[words](copy)
+    result = CliRunner().invoke(app, ["verify", str(copy), "--json"])
+    assert isinstance(result.exception, UserError) and words in str(result.exception)
+    failed = {"name": "integrity", "passed": False, "detail": str(result.exception)}
+    assert json.loads(result.output) == {"bundle": str(copy), "passed": False, "checks": [failed]}
+
+
+def test_phantoms_are_refused_for_a_bundle_of_other_data(copy: Path) -> None:
+    data = json.loads((copy / "bundle.yaml").read_text())["data"] | {"phantoms": None}
+    sealed_again(copy, data=data)
+    with pytest.raises(UserError, match="was not made from phantoms"):
+        verify_bundle(copy, Path("phantoms"))

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.studies.conftest import EDGE, run_search
@@ -72,7 +73,40 @@ def test_picture_names_presets_and_draws_the_limit(study: Study) -> None:
     assert picture.limit_ms == EDGE.limits.latency_target_ms
     texts = {text.get_text() for text in draw_front(picture).axes[0].texts}
     assert {"lv-unet", "bmis", "better", "empty", "Otsu"} <= texts
+    assert {f"#{point.slot}" for point in picture.points if point.on_front and not point.name} <= texts
     assert any(text.startswith("limit 41.7 ms") for text in texts)
+
+
+def test_the_arrow_lies_beyond_the_limit_and_above_every_point(study: Study) -> None:
+    picture = front_picture(pareto_report(study))
+    axes = draw_front(picture).axes[0]
+    (arrow,) = [text for text in axes.texts if text.get_text() == "better"]
+    box = arrow.get_window_extent()
+    limit, highest = axes.transData.transform((picture.limit_ms, max(point.dice for point in picture.points)))
+    assert box.x0 > limit and box.y0 > highest
+    legend = axes.get_legend()
+    assert legend is not None and "small: beaten" in {text.get_text() for text in legend.get_texts()}
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_no_figure_is_abbreviated(study: Study, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    from ussearch.cli import output
+
+    monkeypatch.setattr(output, "console", Console(highlight=False, markup=False, width=width))
+    tables = invoke("pareto", str(study.folder)), invoke("show", str(study.folder), "1")
+    rows = [line for text in tables for line in text.splitlines() if line.startswith("│")]
+    assert all(len(line) <= width for line in rows)
+    assert not [line for line in rows if "…" in line.removeprefix("│ …")]
+    for row in pareto_report(study).to_dict()["trials"]:
+        assert f" {row['latency_ms']:.1f} " in tables[0]
+    for words in ("lesion Dice", "Dice all", "IoU", "HD95 px", CONVENTION):
+        assert words in tables[1]
+
+
+def test_presets_left_out_for_one_reason_share_a_line() -> None:
+    from ussearch.cli.pareto import _left_out
+
+    assert _left_out({"a": "big", "b": "slow", "c": "big"}) == {"big": ["a", "c"], "slow": ["b"]}
 
 
 @pytest.mark.parametrize("ending", [".svg", ".pdf"])

@@ -21,7 +21,7 @@ def check(
     from rich.table import Table
 
     from ussearch.cli.output import console, print_json
-    from ussearch.cli.tables import counted
+    from ussearch.cli.tables import counted, whole
     from ussearch.hardware_profiles import check_onnx, load_profile
 
     findings = check_onnx(model, load_profile(profile))
@@ -29,7 +29,7 @@ def check(
         print_json([finding.to_dict() for finding in findings])
     elif findings:
         console.print(f"{model} on {profile}: {counted(len(findings), 'finding')}", soft_wrap=True)
-        table = Table("rule", "node", "what is wrong", "mend")
+        table = Table(*whole("rule", "node", "what is wrong", "mend"))
         for finding in findings:
             table.add_row(finding.rule, finding.node, finding.message, finding.mend)
         console.print(table)

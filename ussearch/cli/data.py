@@ -44,9 +44,10 @@ def _show(report: DataReport) -> None:
     from rich.table import Table
 
     from ussearch.cli.output import console
+    from ussearch.cli.tables import whole
 
     console.print(f"{report.name} ({report.reader} in {report.root})", soft_wrap=True)
-    table = Table(show_header=False)
+    table = Table(*whole("", ""), show_header=False)
     for title, value in _rows(report):
         table.add_row(title, value)
     console.print(table)

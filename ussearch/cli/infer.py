@@ -21,7 +21,7 @@ def infer(
     from rich.table import Table
 
     from ussearch.cli.output import console, print_json
-    from ussearch.cli.tables import counted
+    from ussearch.cli.tables import counted, whole
     from ussearch.pairs import Bundle
     from ussearch.pairs import infer as segment
 
@@ -29,8 +29,12 @@ def infer(
     if json_output:
         print_json([result.to_dict() for result in results])
         return
-    table = Table("image", "frame", "answered by", "confidence", "lesion", "mask", title=counted(len(results), "frame"))
+    heads = whole("image", "frame", "answered by", "confidence", "lesion", "mask")
+    table = Table(*heads, title=counted(len(results), "frame"))
     for result in results:
         confidence, share = f"{result.confidence:.3f}", f"{100 * result.lesion_share:.1f} %"
-        table.add_row(Path(result.image).name, str(result.frame), result.route, confidence, share, result.mask)
+        table.add_row(
+            Path(result.image).name, str(result.frame), result.route, confidence, share, Path(result.mask).name
+        )
     console.print(table)
+    console.print(f"Masks and overlays: {out}", soft_wrap=True)

@@ -50,12 +50,14 @@ def details(profile: Profile) -> Table:
     """Return one row a field, with the origin of its numbers where it differs from that of the row above."""
     from rich.table import Table
 
+    from ussearch.cli.tables import whole
+
     data = profile.model_dump(mode="json", exclude={"provenance": True, "title": True, "latency": {"label"}})
     rows = {key: value for key, value in data.items() if not isinstance(value, dict)}
     rows |= {
         f"{key}.{field}": value for key, part in data.items() if isinstance(part, dict) for field, value in part.items()
     }
-    table = Table("field", "value", "origin", title=profile.title)
+    table = Table(*whole("field", "value", "origin"), title=profile.title)
     above = ""
     for field, value in rows.items():
         origin = profile.provenance.get(field) or profile.provenance.get(field.split(".")[0])

@@ -44,9 +44,10 @@ def _show(result: Verification) -> None:
     from rich.text import Text
 
     from ussearch.cli.output import console
+    from ussearch.cli.tables import whole
 
     console.print(f"{result.bundle}: {'accepted' if result.passed else 'REFUSED'}", soft_wrap=True)
-    table = Table("check", "result", "seen")
+    table = Table(*whole("check", "result", "seen"))
     for check in result.checks:
         verdict = Text("ok") if check.passed else Text("differs", style="red")
         table.add_row(check.name, verdict, check.detail)

@@ -120,8 +120,8 @@ def draw_front(picture: FrontPicture) -> Figure:
     _candidates(axes, picture)
     _names(axes, picture, _better(axes, picture))
     axes.legend(
-        loc="lower right",
-        bbox_to_anchor=(1.0, 1.0),
+        loc="lower left",
+        bbox_to_anchor=(-0.012, 0.995),
         ncols=5,
         frameon=False,
         fontsize=9,
@@ -136,8 +136,8 @@ def _frame(axes: Axes, picture: FrontPicture) -> None:
     axes.set_xscale("log")
     axes.set_xlabel(picture.latency_title, color=_INK)
     axes.set_ylabel("Dice on lesions − share × rate of false positives", color=_INK)
-    axes.set_title(picture.title, loc="left", color=_INK, fontweight="bold", pad=22)
-    axes.text(0, 1.025, picture.subtitle, transform=axes.transAxes, color=_MUTED, fontsize=9)
+    axes.set_title(picture.title, loc="left", color=_INK, fontweight="bold", pad=40)
+    axes.text(0, 1.07, picture.subtitle, transform=axes.transAxes, color=_MUTED, fontsize=9)
     axes.grid(which="major", color="#e4e7eb", linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
