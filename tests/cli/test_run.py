@@ -155,8 +155,9 @@ def test_a_finished_search_is_continued_from_its_own_data(
 
 
 def test_words_for_numbers_and_reasons() -> None:
-    from ussearch.cli.progress import by_reason, count
+    from ussearch.cli.progress import by_reason
+    from ussearch.cli.tables import counted
 
-    assert count(1, "candidate") == "1 candidate"
-    assert count(2, "candidate") == "2 candidates"
+    assert counted(1, "candidate") == "1 candidate"
+    assert counted(2, "candidate") == "2 candidates"
     assert by_reason({"a": "x", "b": "y", "c": "x"}) == {"x": ["a", "c"], "y": ["b"]}

@@ -17,10 +17,10 @@ PLAIN_WIDTH = 160
 
 def _console() -> Console:
     """Return a console that prints brackets as they are: paths and messages may hold any."""
-    terminal = Console(highlight=False, markup=False)
+    terminal = Console(highlight=False, markup=False, emoji=False)
     if terminal.is_terminal or "COLUMNS" in os.environ:
         return terminal
-    return Console(highlight=False, markup=False, width=PLAIN_WIDTH)
+    return Console(highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH)
 
 
 console = _console()

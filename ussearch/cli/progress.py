@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ussearch.cli.duration import spoken
 from ussearch.cli.output import console
+from ussearch.cli.tables import counted
 from ussearch.evaluators import CONVENTION
 from ussearch.pairs import Pair
 from ussearch.pipeline import Delivery, Event, FinalistEpoch, PairChosen, PlanReady, StageStarted
@@ -146,7 +147,7 @@ class RunProgress:
                 "No candidate beats the trivial baselines yet: train longer (--epochs) or search more (--trials)."
             )
             return
-        console.print(f"Front ({count(len(event.front), 'candidate')} above every trivial baseline, fastest first):")
+        console.print(f"Front ({counted(len(event.front), 'candidate')} above every trivial baseline, fastest first):")
         for record in event.front:
             latency_ms = record.costs("edge").latency_ms
             console.print(
@@ -242,7 +243,7 @@ def print_delivery(delivery: Delivery) -> None:
 def verdicts(delivery: Delivery) -> list[str]:
     """Return what a reader of the figures should not overlook."""
     metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
-    asked, images = router.requested_share, count(router.calibration_images, "calibration image")
+    asked, images = router.requested_share, counted(router.calibration_images, "calibration image")
     lines = []
     if (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
         lines.append(
@@ -263,11 +264,6 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     for name, reason in reasons.items():
         grouped.setdefault(reason, []).append(name)
     return grouped
-
-
-def count(number: int, noun: str) -> str:
-    """Return ``1 image``, ``2 images``."""
-    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _figures(summary: Mapping[str, Any]) -> str:

@@ -152,7 +152,7 @@ class _Findings:
             f"All {len(samples)} masks of {root} are empty (first: {samples[0].id}): nothing can be learnt; "
             "give masks that mark lesions."
         )
-        return [Problem("missing mask", str(root), sentence)]
+        return [Problem("empty masks", str(root), sentence)]
 
     def _ids(self, groups: Iterable[Iterable[int]]) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(self._dataset.samples[index].id for index in group) for group in groups)
