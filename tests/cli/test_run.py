@@ -86,6 +86,7 @@ def test_readers_of_a_study_answer_in_json(ussearch: Command, tiny_study: Path, 
 def test_show_accounts_for_every_millisecond(ussearch: Command, tiny_study: Path) -> None:
     card = json.loads(ussearch("show", tiny_study, 0, "--json").out)
     record = Study.open(tiny_study).trial(0)
+    assert card["trial"] == record.slot == 0
     shares = [kernel["latency_ms"] for kernel in card["latency"]["kernels"]]
     assert sum(shares) == pytest.approx(record.costs("edge").latency_ms, rel=1e-6)
 

@@ -42,6 +42,7 @@ class TrialCard:
         counts = count(self.architecture, self.study.config.image_size)
         return {
             "study": str(self.study.folder),
+            "trial": self.record.slot,
             **self.record.model_dump(mode="json"),
             "convention": CONVENTION,
             "on_front": self.record in self.study.front(),
