@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,14 +15,26 @@ Model = TypeVar("Model", bound=BaseModel)
 def parse_yaml(model: type[Model], text: str, source: str, what: str, mend: str = "mend that field") -> Model:
     """Return ``text`` as a ``model``; raises UserError naming ``source``, the first wrong field and the ``mend``.
 
-    ``what`` is what was expected, with its article: ``an architecture``.
+    ``what`` is what was expected, with its article: ``an architecture``. An empty text gives the defaults.
     """
+    data = load_yaml(text, source, what, mend)
+    return validated(model, {} if data is None else data, source, what, mend)
+
+
+def load_yaml(text: str, source: str, what: str, mend: str) -> Any:
+    """Return what the YAML ``text`` holds; raises UserError naming ``source`` where it is none."""
     try:
-        return model.model_validate(yaml.safe_load(text) or {})
+        return yaml.safe_load(text)
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{source} is no YAML ({reason}): expected {what}; {mend}.") from error
+        raise UserError(f"{source} is not YAML ({reason}): expected {what}; {mend}.") from error
+
+
+def validated(model: type[Model], data: Any, source: str, what: str, mend: str) -> Model:
+    """Return ``data`` as a ``model``; raises UserError naming ``source`` and the first wrong field."""
+    try:
+        return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        place = ".".join(str(part) for part in first["loc"]) or "content"
         raise UserError(f"{source} is not {what}: {place}: {first['msg']}; {mend}.") from error

@@ -157,9 +157,11 @@ def export(
 
 def _open(request: RunRequest, made: Plan, folder: Path) -> Study:
     """Create the study, or continue it where that is asked for and there is one."""
-    if request.resume and (folder / "study.yaml").exists():
+    if request.resume and Study.exists(folder):
         return Study.resume(folder, made.config)
-    return Study.create(folder, made.config, made.workbench.split, made.workbench.images)
+    study = Study.create(folder, made.config, made.workbench.split, made.workbench.images)
+    study.keep_baselines({name: dict(summary) for name, summary in made.baselines.items()})
+    return study
 
 
 def _finish(study: Study, workbench: Workbench, wish: ExportRequest, table: Timetable, on_event: OnEvent) -> Delivery:

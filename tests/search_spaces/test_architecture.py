@@ -43,7 +43,7 @@ def test_it_cannot_be_changed() -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        ("stages: [", "no YAML"),
+        ("stages: [", "not YAML"),
         ("stages: []", "stages"),
         ("stages: [{blocks: [{kind: conv, width: 8, kernel: 4}]}]", "kernel"),
         ("stages: [{blocks: [{kind: conv, width: 8, colour: red}]}]", "colour"),

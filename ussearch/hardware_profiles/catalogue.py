@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import ValidationError
 
+from ussearch.documents import load_yaml, validated
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.profile import Profile
 from ussearch.registry import nearest_names
@@ -39,18 +39,10 @@ def parse_profile(text: str, origin: str) -> Profile:
     """Return the profile written in the YAML ``text``; errors name ``origin``, the field and what was
     expected.
     """
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise UserError(f"Profile {origin} is not YAML ({_one_line(error)}): mend the file.") from error
+    data = load_yaml(text, f"Profile {origin}", "a profile", "mend the file")
     if not isinstance(data, dict):
         raise UserError(f"Profile {origin} holds {type(data).__name__}, expected a mapping of fields: mend the file.")
-    try:
-        return Profile.model_validate(_with_operator_list(data))
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(map(str, first["loc"])) or "profile"
-        raise UserError(f"Profile {origin}: {field}: {first['msg']}; mend this field.") from error
+    return validated(Profile, _with_operator_list(data), f"Profile {origin}", "a profile", "mend this field")
 
 
 def _with_operator_list(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +70,3 @@ def _sources(extra_dirs: Sequence[Path]) -> dict[str, Traversable]:
     ]
     entries = [entry for folder in folders for entry in folder.iterdir()]
     return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

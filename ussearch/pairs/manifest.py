@@ -7,12 +7,10 @@ import platform
 from importlib.metadata import version
 from typing import Any, Literal
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ussearch.errors import UserError
+from ussearch.documents import parse_yaml
 
-SCHEMA_VERSION = 1
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
 Figures = dict[str, float | None]
@@ -101,14 +99,7 @@ class Manifest(_Part):
     @classmethod
     def from_text(cls, text: str, origin: str) -> Manifest:
         """Read what ``to_text`` wrote; raises UserError naming ``origin`` and the field."""
-        try:
-            return cls.model_validate(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise UserError(f"{origin} is not YAML: export the bundle again.") from error
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "content"
-            raise UserError(f"{origin}: {field}: {first['msg']}; export the bundle again.") from error
+        return parse_yaml(cls, text, origin, "the manifest of a bundle", "export the bundle again")
 
 
 def versions() -> dict[str, str]:

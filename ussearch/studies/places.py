@@ -32,11 +32,9 @@ def study_folder(request: RunRequest) -> Path:
 
 def require_usable(folder: Path, resume: bool) -> None:
     """Raise UserError where a study cannot be kept in ``folder``, before any work is done for it."""
-    if is_study(folder):
-        if not resume:
-            raise UserError(
-                f"{folder} holds a study already: add --resume to continue it, or name another folder for --study."
-            )
+    if not resume:
+        Study.refuse_existing(folder)
+    elif Study.exists(folder):
         Study.open(folder).require_free()
         return
     place = folder
@@ -48,17 +46,9 @@ def require_usable(folder: Path, resume: bool) -> None:
 
 def with_data_of_study(request: RunRequest, folder: Path) -> RunRequest:
     """Return the request with the data of the study that it continues, where it names none."""
-    if not request.resume or request.data is not None or not is_study(folder):
+    if not request.resume or request.data is not None or not Study.exists(folder):
         return request
     source = Study.open(folder).config.data
     if source.phantoms is not None:
         return request
     return request.model_copy(update={"data": Path(source.root), "reader": request.reader or source.reader})
-
-
-def is_study(folder: Path) -> bool:
-    """Return whether a study lies in ``folder``."""
-    try:
-        return (folder / "study.yaml").is_file()
-    except OSError as error:
-        raise UserError(f"Cannot read {folder}: {error.strerror}; choose a folder that can be read.") from error

@@ -35,16 +35,29 @@ class Study:
         """Use ``create``, ``open`` or ``resume``."""
         self.folder, self.config = folder, config
 
+    @staticmethod
+    def exists(folder: Path) -> bool:
+        """Return whether a study lies in ``folder``; raises UserError where that cannot be read."""
+        try:
+            return (folder / "study.yaml").is_file()
+        except OSError as error:
+            raise UserError(f"Cannot read {folder}: {error.strerror}; choose a folder that can be read.") from error
+
+    @classmethod
+    def refuse_existing(cls, folder: Path) -> None:
+        """Raise UserError where a new study would overwrite one."""
+        if cls.exists(folder):
+            raise UserError(
+                f"{folder} holds a study already: add --resume to continue it, or name another folder for --study."
+            )
+
     @classmethod
     def create(cls, folder: Path, config: StudyConfig, split: Split, image_set: ImageSet | None = None) -> Study:
         """Make a new study; ``image_set`` lets the split name its images.
 
         Raises UserError where the folder holds a study already or cannot be written.
         """
-        if _is_file(folder / "study.yaml"):
-            raise UserError(
-                f"{folder} holds a study already: add --resume to continue it, or name another folder for --study."
-            )
+        cls.refuse_existing(folder)
         write_atomically(folder / "split.json", json.dumps(split.to_record(image_set), indent=1))
         study = cls(folder, config)
         study._write_config()
@@ -54,7 +67,7 @@ class Study:
     def open(cls, folder: Path) -> Study:
         """Open a study to read from it, while it runs or later; raises UserError where there is none."""
         path = folder / "study.yaml"
-        if not _is_file(path):
+        if not cls.exists(folder):
             raise UserError(f"{folder} holds no study (no study.yaml): expected the folder given to --study.")
         return cls(folder, StudyConfig.from_yaml(_text(path), str(path)))
 
@@ -163,13 +176,6 @@ def _record(path: Path) -> TrialRecord:
         raise UserError(
             f"{path} is damaged ({place}: {first['msg']}): restore it, or delete its folder to have the trial repeated."
         ) from error
-
-
-def _is_file(path: Path) -> bool:
-    try:
-        return path.is_file()
-    except OSError as error:
-        raise UserError(f"Cannot read {path.parent}: {error.strerror}; choose a folder that can be read.") from error
 
 
 def _text(path: Path) -> str:
