@@ -22,10 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ussearch.hardware_profiles.catalogue import load_profile
-from ussearch.hardware_profiles.fitting import fit_non_negative
-from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel
-from ussearch.hardware_profiles.latency_model import GMAC, MIB, LatencyModel
-from ussearch.hardware_profiles.quality import Quality, quality
+from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel
+from ussearch.hardware_profiles.latency.fitting import fit_non_negative
+from ussearch.hardware_profiles.latency.quality import Quality, quality
+from ussearch.hardware_profiles.latency.roofline import GMAC, MIB, Roofline
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORT = ROOT / "docs" / "results" / "latency.md"
@@ -158,12 +158,12 @@ def mean_quality(results: Sequence[Quality]) -> Quality:
     )
 
 
-def measurements(name: str, model: LatencyModel, data: Path) -> Measurements:
+def measurements(name: str, model: Roofline, data: Path) -> Measurements:
     """Return what ``model`` charges for on each network measured for the profile ``name``."""
     return yolobench(data, YOLOBENCH[name], model) if name in YOLOBENCH else ncnn(data, NCNN[name])
 
 
-def yolobench(data: Path, column: str, model: LatencyModel) -> Measurements:
+def yolobench(data: Path, column: str, model: Roofline) -> Measurements:
     """Read the encoder-decoder networks of YOLOBench that were measured in ``column``."""
     layers = yolobench_kernels(data)
     rows = [row for row in read_rows(data / "yolobench.csv") if row[column]]

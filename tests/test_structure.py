@@ -17,7 +17,7 @@ LEAVES = {"errors", "registry", "files", "documents"}
 ALLOWED = {
     "search_spaces": set(),
     "datasets": set(),
-    "hardware_profiles": set(),
+    "hardware_profiles": {"search_spaces"},
     "evaluators": {"search_spaces", "datasets", "hardware_profiles"},
     "studies": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
     "compress": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},

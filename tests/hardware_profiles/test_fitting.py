@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
 from ussearch.hardware_profiles import load_profile
-from ussearch.hardware_profiles.fitting import fit_non_negative
-from ussearch.hardware_profiles.quality import iso_mac_accuracy, quality
+from ussearch.hardware_profiles.latency.fitting import fit_non_negative
+from ussearch.hardware_profiles.latency.quality import iso_mac_accuracy, quality
 
 
 @given(weights=st.tuples(*[st.floats(0.01, 100)] * 3), seed=st.integers(0, 100))

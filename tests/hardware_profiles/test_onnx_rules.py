@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import check_onnx, load_profile
-from ussearch.hardware_profiles.onnx_rules import RULES
+from ussearch.hardware_profiles.onnx_files.rules import RULES
 
 NANO = load_profile("jetson-nano")
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from ussearch.hardware_profiles import (
     Kernel,
-    LatencyModel,
+    Roofline,
     activation_peak_mib,
     load_profile,
     peak_memory_mib,
@@ -15,9 +15,7 @@ from ussearch.hardware_profiles import (
     trace_kernels,
 )
 
-MODEL = LatencyModel(
-    ms_per_gmac=10, ms_per_mib=2, ms_per_operator=0.5, activation_nodes={"relu": 0, "silu": 2}, label="predicted here"
-)
+MODEL = Roofline(ms_per_gmac=10, ms_per_mib=2, ms_per_operator=0.5, activation_nodes={"relu": 0, "silu": 2})
 
 
 def kernel(shape: tuple[int, ...] = (1, 1, 512, 512), **changes: object) -> Kernel:
@@ -35,7 +33,7 @@ def kernel(shape: tuple[int, ...] = (1, 1, 512, 512), **changes: object) -> Kern
 
 
 def test_a_kernel_costs_its_macs_its_traffic_and_its_launch() -> None:
-    assert MODEL.kernel_ms(kernel()) == pytest.approx(10 * 0.1 + 2 * 2 + 0.5)
+    assert MODEL.kernel_ms([kernel()])[0] == pytest.approx(10 * 0.1 + 2 * 2 + 0.5)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +41,7 @@ def test_a_kernel_costs_its_macs_its_traffic_and_its_launch() -> None:
     [(("relu",), 0, 0), (("sigmoid",), 1, 2), (("silu",), 2, 5), (("silu", "sigmoid"), 3, 7)],
 )
 def test_an_activation_costs_what_the_runtime_does_not_fuse(epilogue: tuple[str, ...], nodes: int, passes: int) -> None:
-    extra = MODEL.kernel_ms(kernel(epilogue=epilogue)) - MODEL.kernel_ms(kernel())
+    extra = MODEL.kernel_ms([kernel(epilogue=epilogue)])[0] - MODEL.kernel_ms([kernel()])[0]
     assert extra == pytest.approx(0.5 * nodes + 2 * passes * 1.0)  # the output is 1 MiB
 
 
@@ -52,7 +50,7 @@ def test_the_kernels_sum_to_the_prediction() -> None:
         nn.Sequential(nn.Conv2d(1, 8, 3), nn.SiLU(), nn.MaxPool2d(2), nn.Conv2d(8, 1, 1)), (1, 1, 32, 32)
     )
     for name in profile_names():
-        prediction = load_profile(name).latency.predict(kernels)
+        prediction = load_profile(name).predict(kernels)
         assert len(prediction.per_kernel_ms) == len(kernels)
         assert sum(prediction.per_kernel_ms) == pytest.approx(prediction.latency_ms)
         assert prediction.latency_ms > 0
@@ -64,14 +62,14 @@ def test_the_kernels_sum_to_the_prediction() -> None:
 def test_a_wider_network_is_never_predicted_faster(width: int, more: int) -> None:
     def latency_ms(channels: int, name: str) -> float:
         network = nn.Sequential(nn.Conv2d(1, channels, 3), nn.Conv2d(channels, 1, 3))
-        return load_profile(name).latency.predict(trace_kernels(network, (1, 1, 16, 16))).latency_ms
+        return load_profile(name).predict(trace_kernels(network, (1, 1, 16, 16))).latency_ms
 
     for name in ("jetson-nano", "raspberry-pi-4"):
         assert latency_ms(width + more, name) > latency_ms(width, name)
 
 
 def test_an_empty_list_costs_nothing() -> None:
-    assert MODEL.predict([]).latency_ms == 0
+    assert MODEL.kernel_ms([]) == ()
     assert activation_peak_mib([]) == 0
 
 

@@ -27,7 +27,7 @@ def minimal(**changes: Any) -> dict[str, Any]:
         "runtime_memory_mib": 10,
         "export": {"opset": 13, "ir_version": 8, "precisions": ["fp32"]},
         "latency": {"ms_per_gmac": 1, "ms_per_mib": 2, "ms_per_operator": 3},
-        "trust": "made up",
+        "note": "made up",
         "provenance": {
             key: {"basis": "chosen", "source": "a test"}
             for key in ("limits", "runtime_memory_mib", "export", "latency")
@@ -47,7 +47,7 @@ def test_every_profile_is_complete(name: str) -> None:
     assert profile.limits.latency_target_ms == pytest.approx(1000 / profile.limits.frames_per_second)
     assert profile.precision in profile.export.precisions
     assert not set(profile.export.precisions) & set(profile.export.absent_precisions)
-    assert f"predicted for {name}, {profile.runtime}, {profile.precision}" in profile.latency.label
+    assert f"predicted for {name}, {profile.runtime}, {profile.precision}" in profile.label
     allowed = profile.export.allowed_operators
     assert allowed is None or not allowed & {"HardSwish"} or profile.export.opset >= 14
 

@@ -32,6 +32,8 @@ def made_costs(profile: Profile, latency_ms: float, memory_mib: float) -> Costs:
         memory_mib=memory_mib,
         latency_ms=latency_ms,
         latency_label="made up",
+        latency_interval_ms=(latency_ms / 2, latency_ms * 2),
+        extrapolated=True,
         excess={
             "latency_ms": latency_ms - profile.limits.latency_target_ms,
             "memory_mib": memory_mib - profile.limits.memory_mib,

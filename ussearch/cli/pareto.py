@@ -51,7 +51,7 @@ def _show(report: ParetoReport) -> None:
         limits = profile.limits
         console.print(
             f"{end.capitalize()}: {profile.name}, at most {limits.latency_target_ms:.1f} ms and "
-            f"{limits.memory_mib:.0f} MiB; {profile.latency.label}.",
+            f"{limits.memory_mib:.0f} MiB; {profile.label}.",
             soft_wrap=True,
         )
     for record in report.records:

@@ -194,7 +194,7 @@ def print_plan(plan: Plan) -> None:
         console.print(
             f"{end.capitalize()}: {profile.name}, at most {profile.limits.latency_target_ms:.1f} ms and "
             f"{profile.limits.memory_mib:.0f} MiB; {plan.probe.feasible_share[end]:.0%} of random architectures fit "
-            f"({low:.1f} to {high:.1f} ms, {profile.latency.label})"
+            f"({low:.1f} to {high:.1f} ms, {profile.label})"
         )
     console.print(f"Presets first: {', '.join(config.seeds) or 'none'}")
     for reason, names in by_reason(plan.seeds.skipped).items():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from ussearch.hardware_profiles import Kernel, LatencyPrediction, Profile, peak_memory_mib, trace_kernels
-from ussearch.search_spaces import Architecture, build, deploy
+from ussearch.search_spaces import Architecture, NormalisedNetwork, build, deploy
 
 
 class Costs(BaseModel):
@@ -28,6 +28,10 @@ class Costs(BaseModel):
     latency_ms: float
     latency_label: str
     """What kind of number ``latency_ms`` is, such as ``predicted for jetson-nano, onnxruntime-CUDA, fp32``."""
+    latency_interval_ms: tuple[float, float]
+    """Nine in ten networks like those that were measured lie within it; wider where extrapolated."""
+    extrapolated: bool
+    """Whether over a tenth of the milliseconds is in classes of kernels that the device's measurements lack."""
     excess: dict[str, float]
     """By how much a limit is exceeded (``latency_ms``, ``memory_mib``, ``features``); 0 or less is within it."""
     refused: tuple[str, ...] = ()
@@ -51,7 +55,7 @@ class Traced:
 
     def predict(self, profile: Profile) -> LatencyPrediction:
         """Return the predicted latency with the share of each kernel."""
-        return profile.latency.predict(self.kernels)
+        return profile.predict(self.kernels)
 
     def costs(self, profile: Profile) -> Costs:
         """Return the costs under ``profile``."""
@@ -66,6 +70,8 @@ class Traced:
             memory_mib=memory_mib,
             latency_ms=prediction.latency_ms,
             latency_label=prediction.label,
+            latency_interval_ms=(prediction.low_ms, prediction.high_ms),
+            extrapolated=prediction.extrapolated,
             excess={
                 "latency_ms": prediction.latency_ms - profile.limits.latency_target_ms,
                 "memory_mib": memory_mib - profile.limits.memory_mib,
@@ -86,7 +92,13 @@ def trace(architecture: Architecture, image_size: int) -> Traced:
     network = deploy(build(architecture, device="meta"))
     shape = (1, architecture.image_channels, image_size, image_size)
     parameters = sum(parameter.numel() for parameter in network.parameters())
-    return Traced(architecture, image_size, trace_kernels(network, shape), parameters, _tensor_bytes(network))
+    kernels = tuple(map(_within_network, trace_kernels(NormalisedNetwork(network, mean=0.0, std=1.0), shape)))
+    return Traced(architecture, image_size, kernels, parameters, _tensor_bytes(network))
+
+
+def _within_network(kernel: Kernel) -> Kernel:
+    """Return ``kernel`` under the path of its module in the network, or of the normalisation in front."""
+    return replace(kernel, name=kernel.name.removeprefix("network").removeprefix(".") or "normalisation")
 
 
 def costs(architecture: Architecture, image_size: int, profile: Profile) -> Costs:

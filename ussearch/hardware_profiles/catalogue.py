@@ -8,6 +8,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any
 
+import platformdirs
 import yaml
 
 from ussearch.documents import load_yaml, validated
@@ -24,25 +25,54 @@ def profile_names(extra_dirs: Sequence[Path] = ()) -> list[str]:
 
 
 def load_profile(name: str, extra_dirs: Sequence[Path] = ()) -> Profile:
-    """Return the profile called ``name``; a file in ``extra_dirs`` hides a shipped one of the same name.
+    """Return the profile called ``name``, or ``name@variant`` for another runtime of the device than the default.
 
-    Raises UserError for an unknown name (the nearest ones are offered) and for a file that is not a valid
-    profile.
+    A file in ``extra_dirs`` hides one of the same name in the user's folder, which hides a shipped one. Raises
+    UserError for an unknown name (the nearest ones are offered) and for a file that is not a valid profile.
     """
+    device, _, variant = name.partition("@")
     sources = _sources(extra_dirs)
-    if name not in sources:
-        raise UserError(f"Unknown profile {name!r}: {nearest_names(name, sorted(sources))}")
-    return parse_profile(sources[name].read_text(encoding="utf-8"), str(sources[name]))
+    if device not in sources:
+        raise UserError(f"Unknown profile {name!r}: {nearest_names(device, sorted(sources))}")
+    return parse_profile(sources[device].read_text(encoding="utf-8"), str(sources[device]), variant)
 
 
-def parse_profile(text: str, origin: str) -> Profile:
-    """Return the profile written in the YAML ``text``; errors name ``origin``, the field and what was
-    expected.
+def user_profiles_dir() -> Path:
+    """Return the folder of the user's own profiles, such as ``~/.config/ussearch/profiles``; it may not exist."""
+    return platformdirs.user_config_path("ussearch") / "profiles"
+
+
+def parse_profile(text: str, origin: str, variant: str = "") -> Profile:
+    """Return the profile written in the YAML ``text``, for the runtime ``variant`` (default: the file's first).
+
+    Errors name ``origin``, the field and what was expected.
     """
     data = load_yaml(text, f"Profile {origin}", "a profile", "mend the file")
     if not isinstance(data, dict):
         raise UserError(f"Profile {origin} holds {type(data).__name__}, expected a mapping of fields: mend the file.")
-    return validated(Profile, _with_operator_list(data), f"Profile {origin}", "a profile", "mend this field")
+    chosen = _with_operator_list(_with_variant(data, variant, origin))
+    return validated(Profile, chosen, f"Profile {origin}", "a profile", "mend this field")
+
+
+def _with_variant(data: Mapping[str, Any], variant: str, origin: str) -> dict[str, Any]:
+    """Return ``data`` with what one of its ``runtimes`` adds or replaces; mappings of both are merged."""
+    if "runtimes" not in data:
+        if variant and variant != data.get("variant", ""):
+            raise UserError(f"Profile {origin} has a single runtime, not {variant!r}: leave the @{variant} out.")
+        return dict(data)
+    runtimes = data["runtimes"]
+    if not isinstance(runtimes, dict) or not all(isinstance(each, dict) and each for each in runtimes.values()):
+        raise UserError(f"Profile {origin}: runtimes holds no mapping from names to fields: mend this field.")
+    names = [str(name) for name in runtimes]
+    chosen = variant or names[0]
+    if chosen not in names:
+        raise UserError(f"Profile {origin} has no runtime {variant!r}: {nearest_names(variant, names)}")
+    merged = {key: value for key, value in data.items() if key != "runtimes"}
+    for key, value in runtimes[chosen].items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = {**merged[key], **value} if both else value
+    name = merged.get("name", "") if chosen == names[0] else f"{merged.get('name', '')}@{chosen}"
+    return {**merged, "name": name, "variant": chosen, "variants": names}
 
 
 def _with_operator_list(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +96,7 @@ def operator_list(name: str) -> frozenset[str]:
 def _sources(extra_dirs: Sequence[Path]) -> dict[str, Traversable]:
     folders: list[Traversable] = [
         _PACKAGE / "profiles",
-        *(folder for folder in extra_dirs if folder.is_dir()),
+        *(folder for folder in (user_profiles_dir(), *extra_dirs) if folder.is_dir()),
     ]
     entries = [entry for folder in folders for entry in folder.iterdir()]
     return {entry.name.removesuffix(".yaml"): entry for entry in entries if entry.name.endswith(".yaml")}

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from math import prod
 
-from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel
-from ussearch.hardware_profiles.latency_model import MIB
+from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel
+from ussearch.hardware_profiles.kernels.trace import INPUT
+from ussearch.hardware_profiles.latency.roofline import MIB
 from ussearch.hardware_profiles.profile import Profile
-from ussearch.hardware_profiles.trace import INPUT
 
 
 def activation_peak_mib(kernels: Sequence[Kernel]) -> float:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ussearch.hardware_profiles.latency_model import LatencyModel
+from ussearch.hardware_profiles.kernels.kernel import Kernel
+from ussearch.hardware_profiles.kernels.operators import KNOWN
+from ussearch.hardware_profiles.latency.prediction import DATASHEET_FACTOR, LatencyPrediction
+from ussearch.hardware_profiles.latency.roofline import Roofline
+from ussearch.hardware_profiles.validation import Validation
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Basis = Literal["measured", "fit", "datasheet", "documentation", "derived", "chosen", "assumed"]
@@ -43,11 +47,14 @@ class Limits(_Part):
 class ExportRules(_Part):
     """What a model file for the device must look like."""
 
-    format: Literal["onnx"] = "onnx"
+    format: Literal["onnx", "tflite"] = Field(default="onnx", description="what the device's runtime reads")
     opset: int = Field(ge=11, le=21)
     ir_version: int = Field(ge=3, description="highest IR version that the device's parser reads")
     precisions: tuple[Precision, ...] = Field(min_length=1, description="arithmetic that exists on the device")
     absent_precisions: dict[Precision, str] = Field(default_factory=dict, description="with the reason")
+    paying_precisions: dict[Precision, str] = Field(
+        default_factory=dict, description="arithmetic that was measured to be faster than FP32, with the evidence"
+    )
     static_shapes: bool = True
     external_data: bool = False
     allowed_operators: frozenset[str] | None = Field(default=None, description="None: any operator of the opset")
@@ -57,11 +64,14 @@ class ExportRules(_Part):
 class Profile(_Part):
     """One (device, runtime, precision, threads), its rules and its latency model.
 
-    ``provenance`` maps the dotted name of every number, or of the group that holds it, to its origin; a
-    number without origin is refused.
+    A device with several runtimes has one profile each: ``name@variant``, the default one plainly ``name``.
+    ``validation`` is None where nobody measured the device. ``provenance`` maps the dotted name of every number, or of
+    the group that holds it, to its origin; a number without origin is refused.
     """
 
-    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*(@[a-z0-9][a-z0-9._-]*)?$")
+    variant: str = Field(default="", description="which of the device's runtimes")
+    variants: tuple[str, ...] = Field(default=(), description="all of them, the default first")
     title: str
     device: str
     runtime: str
@@ -72,27 +82,60 @@ class Profile(_Part):
     limits: Limits
     runtime_memory_mib: float = Field(ge=0, description="what the runtime takes before any network is loaded")
     export: ExportRules
-    latency: LatencyModel
+    latency: Roofline
+    validation: Validation | None = None
     forbidden_features: dict[str, str] = Field(default_factory=dict, description="architecture feature to reason")
-    trust: str = Field(min_length=1, description="how far the predictions can be trusted, in one sentence")
-    measured_operators: tuple[str, ...] = Field(default=(), description="kernels that the fit has seen")
+    note: str = Field(default="", description="what else a user should know before trusting the predictions")
     provenance: dict[str, Provenance]
+
+    @property
+    def label(self) -> str:
+        """What kind of number a prediction is: that of this device, runtime, precision and number of threads."""
+        threads = f", {self.threads} thread{'s' if self.threads > 1 else ''}" if self.threads else ""
+        return f"predicted for {self.name}, {self.runtime}, {self.precision}{threads}"
+
+    @property
+    def trust(self) -> str:
+        """How far the predictions can be trusted, in a sentence or two."""
+        if self.validation is None:
+            known = f"Datasheet only: expect about {DATASHEET_FACTOR:g}× optimism."
+        else:
+            sentence = self.validation.sentence()
+            known = f"{sentence[0].upper()}{sentence[1:]}."
+        return f"{known} {self.note}".strip()
+
+    def predict(self, kernels: Sequence[Kernel]) -> LatencyPrediction:
+        """Return the predicted latency of one forward pass over ``kernels``, batch 1, with its interval."""
+        per_kernel_ms = self.latency.kernel_ms(kernels)
+        latency_ms = sum(per_kernel_ms) + self.latency.ms_per_call
+        uncovered: dict[str, float] = {}
+        measured = self.validation.kernel_classes if self.validation else ()
+        for kernel, milliseconds in zip(kernels, per_kernel_ms, strict=True):
+            if kernel.kernel_class not in measured:
+                uncovered[kernel.kernel_class] = uncovered.get(kernel.kernel_class, 0.0) + milliseconds
+        unknown_ms = sum(uncovered.values())
+        known_ms = latency_ms - unknown_ms
+        factor = 1 + (self.validation.relative_error if self.validation else 0.0)
+        extent = self.validation.extent if self.validation else None
+        return LatencyPrediction(
+            latency_ms=latency_ms,
+            low_ms=(known_ms + unknown_ms / DATASHEET_FACTOR) / factor,
+            high_ms=(known_ms + unknown_ms * DATASHEET_FACTOR) * factor,
+            per_kernel_ms=per_kernel_ms,
+            call_ms=self.latency.ms_per_call,
+            label=self.label,
+            uncovered=uncovered,
+            unpriced=tuple(sorted({kernel.operator for kernel in kernels} - KNOWN)),
+            outside=tuple(extent.outside(kernels)) if extent else (),
+        )
 
     def to_yaml(self) -> str:
         """Return the profile as text that ``parse_profile`` reads."""
-        data = self.model_dump(mode="json", exclude={"latency": {"label"}}, exclude_defaults=True)
+        data = self.model_dump(mode="json", exclude_defaults=True)
+        data["latency"] = {"kind": self.latency.kind, **data["latency"]}
         if self.export.allowed_operators is not None:
             data["export"]["allowed_operators"] = sorted(self.export.allowed_operators)
         return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _label_predictions(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("latency"), dict):
-            threads = f", {data['threads']} threads" if data.get("threads") else ""
-            label = f"predicted for {data.get('name')}, {data.get('runtime')}, {data.get('precision')}{threads}"
-            data = {**data, "latency": {**data["latency"], "label": label}}
-        return data
 
     @model_validator(mode="after")
     def _every_number_has_an_origin(self) -> Profile:

@@ -4,7 +4,7 @@ inference.
 
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.evaluation import evaluate_pair
-from ussearch.pairs.export import ExportRecord, export_network
+from ussearch.pairs.export import export_network
 from ussearch.pairs.inference import Inference, infer
 from ussearch.pairs.manifest import Manifest
 from ussearch.pairs.onnx_network import OnnxNetwork
@@ -17,7 +17,6 @@ __all__ = [
     "Bundle",
     "Candidate",
     "Check",
-    "ExportRecord",
     "Inference",
     "Manifest",
     "Member",

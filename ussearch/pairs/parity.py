@@ -12,7 +12,7 @@ from torch import nn
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
-from ussearch.pairs.export import NormalisedNetwork, deploy_form
+from ussearch.pairs.export import as_shipped
 from ussearch.pairs.onnx_network import OnnxNetwork, Pixels
 
 RELATIVE_TOLERANCE = 1e-3
@@ -39,7 +39,7 @@ def parity(path: Path, network: nn.Module, normalisation: Normalisation, images:
     """Compare onnxruntime on the file at ``path`` with torch on ``network`` for ``images`` uint8 [N, 1, S,
     S].
     """
-    module = NormalisedNetwork(deploy_form(network), normalisation).cpu().eval()
+    module = as_shipped(network, normalisation)
     exported = OnnxNetwork(path).logits(images)
     with torch.no_grad():
         trained = np.concatenate([module(torch.from_numpy(image[None].astype(np.float32))).numpy() for image in images])

@@ -17,7 +17,7 @@ from ussearch.search_spaces.architecture import (
 )
 from ussearch.search_spaces.blocks import BLOCKS
 from ussearch.search_spaces.counting import Counts, count
-from ussearch.search_spaces.deploy import deploy
+from ussearch.search_spaces.deploy import NormalisedNetwork, deploy
 from ussearch.search_spaces.network import Network, build
 from ussearch.search_spaces.presets import Preset, load_preset, preset_names
 from ussearch.search_spaces.space import SearchSpace
@@ -33,6 +33,7 @@ __all__ = [
     "DetailBranch",
     "Head",
     "Network",
+    "NormalisedNetwork",
     "Preset",
     "SearchSpace",
     "Skip",

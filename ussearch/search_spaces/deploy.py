@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 from typing import Literal
 
+from torch import Tensor, nn
+
 from ussearch.search_spaces.blocks.fusible import Fusible
 from ussearch.search_spaces.layers import Foldable
 from ussearch.search_spaces.network import Network
@@ -26,3 +28,21 @@ def deploy(network: Network, folding: Literal["all", "fusible"] = "all") -> Netw
         if isinstance(module, kinds):
             module.fold_()
     return result.requires_grad_(False)
+
+
+class NormalisedNetwork(nn.Module):
+    """A network with the normalisation in front, as it is shipped: grey levels 0..255 [B, C, H, W] to logits.
+
+    ``mean`` and ``std`` are those of the grey levels, in the same unit.
+    """
+
+    def __init__(self, network: nn.Module, mean: float, std: float) -> None:
+        super().__init__()
+        self.network = network
+        self.mean = mean
+        self.std = std
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits [B, classes, H, W]."""
+        logits: Tensor = self.network((image - self.mean) / self.std)
+        return logits

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ussearch.hardware_profiles.operators import ACTIVATIONS, KERNELS
+from ussearch.hardware_profiles.kernels.operators import ACTIVATIONS, KERNELS
 
 
 def quick_result(name: str, arguments: Sequence[Any]) -> Tensor | None:

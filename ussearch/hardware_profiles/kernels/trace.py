@@ -17,9 +17,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ussearch.hardware_profiles import operators
-from ussearch.hardware_profiles.kernels import BYTES_PER_ELEMENT, Kernel
-from ussearch.hardware_profiles.shapes import quick_result
+from ussearch.hardware_profiles.kernels import operators
+from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel
+from ussearch.hardware_profiles.kernels.shapes import quick_result
 
 INPUT = -1
 """Index that stands for the network's input among the sources of a kernel."""
@@ -101,9 +101,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
         output = outputs if name in {"split", "split_with_sizes", "unbind"} else outputs[:1]
         shape = tuple(moving[0].shape) if len(output) > 1 else tuple(outputs[0].shape)
         operator, macs = operators.KERNELS.get(name, operators.ACTIVATIONS.get(name, name)), 0
+        geometry: dict[str, Any] = {}
         if name == "convolution":
             operator = operators.convolution_class(args, id(args[1]) not in self._makers)
             macs = operators.convolution_macs(args, shape)
+            geometry = operators.convolution_geometry(args)
         elif name in operators.MATRIX_PRODUCTS:
             macs = operators.matmul_macs(name, args, shape)
         elif name == "mean" and shape[2:] == (1, 1):
@@ -118,6 +120,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
             bytes=elements * BYTES_PER_ELEMENT,
             parameters=parameters,
             sources=tuple(self._makers[id(tensor)] for tensor in moving),
+            **geometry,
         )
 
 

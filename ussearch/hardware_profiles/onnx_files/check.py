@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]  # protobuf ships no annotations
 
 from ussearch.errors import UserError
-from ussearch.hardware_profiles.onnx_rules import RULES, Finding
+from ussearch.hardware_profiles.onnx_files.rules import RULES, Finding
 from ussearch.hardware_profiles.profile import Profile
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from math import prod
 from typing import Any
 
-from ussearch.hardware_profiles.kernels import Shape
+from ussearch.hardware_profiles.kernels.kernel import Shape
 
 FREE = frozenset(
     {
@@ -143,7 +143,21 @@ def convolution_macs(arguments: Sequence[Any], output: Shape) -> int:
     return int(output[0] * pixels * prod(weight.shape))
 
 
+def convolution_geometry(arguments: Sequence[Any]) -> dict[str, Any]:
+    """Return window, stride, groups and dilation of ``aten.convolution`` (the larger of two sides)."""
+    weight, stride, dilation = arguments[1], arguments[3], arguments[5]
+    window = (int(weight.shape[2]), int(weight.shape[3]))
+    return {"window": window, "stride": max(stride), "groups": arguments[8], "dilation": max(dilation)}
+
+
 def matmul_macs(name: str, arguments: Sequence[Any], output: Shape) -> int:
     """Return the multiply-accumulates of a matrix product: output elements times the contracted length."""
     first = arguments[1] if name in {"addmm", "baddbmm"} else arguments[0]
     return prod(output) * int(first.shape[-1])
+
+
+KNOWN = frozenset(
+    {*KERNELS.values(), *ACTIVATIONS.values(), *BINARY, "global_pool"}
+    | {f"{kind}conv" for kind in ("", "pointwise_", "depthwise_", "grouped_", "transposed_", "dynamic_")}
+)
+"""Every operator whose arithmetic the tables above know; any other is named by a prediction as unpriced."""

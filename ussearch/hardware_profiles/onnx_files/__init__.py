@@ -1,0 +1,1 @@
+"""Model files: written within a device's rules, and checked against them."""
