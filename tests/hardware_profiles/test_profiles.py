@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import json
+from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -11,8 +12,19 @@ from typer.testing import CliRunner
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import Profile, load_profile, parse_profile, profile_names
 from ussearch.hardware_profiles.catalogue import operator_list
+from ussearch.hardware_profiles.profile import Precision
 
 NAMES = profile_names()
+EVERY = [
+    name if position == 0 else f"{name}@{variant}"
+    for name in NAMES
+    for position, variant in enumerate(load_profile(name).variants or ("",))
+]
+"""Every profile with every runtime that its file holds."""
+DEVICES = {
+    *("jetson-nano", "jetson-orin-nano", "jetson-xavier-nx", "jetson-tx2", "raspberry-pi-4", "raspberry-pi-5"),
+    *("coral-edge-tpu", "snapdragon-855", "rk3588-cpu", "intel-n100", "x86-server", "gpu-server"),
+}
 
 
 def minimal(**changes: Any) -> dict[str, Any]:
@@ -37,25 +49,43 @@ def minimal(**changes: Any) -> dict[str, Any]:
 
 
 def test_the_promised_devices_are_there() -> None:
-    assert set(NAMES) >= {"jetson-nano", "jetson-orin-nano", "raspberry-pi-4", "raspberry-pi-5", "x86-server"}
+    assert set(NAMES) == DEVICES
+    assert load_profile("jetson-nano").variants == ("onnxruntime-cuda-fp32", "tensorrt-fp16")
+    assert load_profile("raspberry-pi-4").variants == ("onnxruntime-fp32", "tflite-fp32")
+    assert load_profile("raspberry-pi-5").variants == ("onnxruntime-fp32", "litert-fp32")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_every_profile_is_complete(name: str) -> None:
     profile = load_profile(name)
     assert profile.name == name
     assert profile.limits.latency_target_ms == pytest.approx(1000 / profile.limits.frames_per_second)
     assert profile.precision in profile.export.precisions
     assert not set(profile.export.precisions) & set(profile.export.absent_precisions)
+    assert set(profile.export.precisions) | set(profile.export.absent_precisions) == set(get_args(Precision))
+    assert set(profile.export.paying_precisions) <= set(profile.export.precisions)
+    assert all(f"facts.{fact}" in profile.provenance for fact in profile.facts)
     assert f"predicted for {name}, {profile.runtime}, {profile.precision}" in profile.label
     allowed = profile.export.allowed_operators
     assert allowed is None or not allowed & {"HardSwish"} or profile.export.opset >= 14
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_profile_survives_being_written(name: str) -> None:
     profile = load_profile(name)
     assert parse_profile(profile.to_yaml(), "copy") == profile
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_is_written_as_a_program_writes_it(name: str) -> None:
+    text = (files("ussearch.hardware_profiles") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert yaml.safe_dump(yaml.safe_load(text), sort_keys=False, allow_unicode=True, width=110) == text
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_sources_can_be_read_by_outsiders(name: str) -> None:
+    sources = " ".join(origin.source for origin in load_profile(name).provenance.values())
+    assert not any(word in sources for word in ("devices.json", "shared/", "/work"))
 
 
 def test_the_nano_has_neither_int8_nor_dynamic_kernels_nor_hardswish() -> None:

@@ -15,6 +15,7 @@ from ussearch.hardware_profiles.latency.roofline import Roofline
 from ussearch.hardware_profiles.validation import Validation
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
+Parser = Literal["tensorrt-8", "edge-tpu"]
 Basis = Literal["measured", "fit", "datasheet", "documentation", "derived", "chosen", "assumed"]
 """``fit``: from published measurements; ``chosen``: a decision of this project; ``assumed``: nobody
 measured it.
@@ -48,6 +49,7 @@ class ExportRules(_Part):
     """What a model file for the device must look like."""
 
     format: Literal["onnx", "tflite"] = Field(default="onnx", description="what the device's runtime reads")
+    parser: Parser | None = Field(default=None, description="what imports the file, where it has rules of its own")
     opset: int = Field(ge=11, le=21)
     ir_version: int = Field(ge=3, description="highest IR version that the device's parser reads")
     precisions: tuple[Precision, ...] = Field(min_length=1, description="arithmetic that exists on the device")
