@@ -106,6 +106,7 @@ class Delivery:
             "edge_trial": self.pair.edge.number,
             "cloud_trial": self.pair.cloud.number,
             "verified": self.verification.passed,
+            "costs": {end: self.bundle.manifest.entry(end).costs for end in ("edge", "cloud")},
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "seconds": dict(self.seconds),

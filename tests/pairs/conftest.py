@@ -15,6 +15,7 @@ from torch import nn
 from ussearch.datasets import Normalisation, Split, open_dataset, prepare
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Member, PairData, write_bundle
+from ussearch.pairs.manifest import Cost
 
 SIZE = 32
 
@@ -78,7 +79,13 @@ def pair_data(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 def edge_member() -> Member:
     network = Brightness(3, level=0.9, slope=2.0).eval()
     profile = load_profile("jetson-nano")
-    return Member(network, "brightness-3", "window: 3\n", profile, trial=1, costs={"latency_ms": 1.5})
+    costs: dict[str, Cost] = {
+        "latency_ms": 1.5,
+        "latency_label": "predicted for jetson-nano",
+        "latency_interval_ms": (0.5, 4.25),
+        "extrapolated": True,
+    }
+    return Member(network, "brightness-3", "window: 3\n", profile, trial=1, costs=costs)
 
 
 @pytest.fixture(scope="session")

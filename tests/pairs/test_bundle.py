@@ -18,6 +18,7 @@ from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Manifest, Member, PairData, write_bundle
 from ussearch.pairs.sealing import MANIFEST, SEAL, file_names, unseal
+from ussearch.pairs.verify import verify_bundle
 
 ALWAYS_THERE = {
     "bundle.yaml",
@@ -42,10 +43,29 @@ def test_a_bundle_holds_what_it_promises(finished: Bundle, pair_data: PairData) 
     assert manifest.data.fingerprint == pair_data.images.fingerprint
     assert (manifest.edge.profile, manifest.edge.opset) == ("jetson-nano", 13)
     assert manifest.preprocessing.mean == pair_data.normalisation.mean
-    assert manifest.edge.costs["latency_ms"] == 1.5
     assert set(manifest.versions) >= {"python", "torch", "onnxruntime", "ussearch"}
     assert finished.profile("edge") == load_profile("jetson-nano")
     assert finished.split() == pair_data.split
+
+
+def test_a_bundle_says_how_far_its_latency_can_be_trusted(finished: Bundle) -> None:
+    costs = finished.manifest.edge.costs
+    assert (costs["latency_ms"], costs["latency_interval_ms"], costs["extrapolated"]) == (1.5, (0.5, 4.25), True)
+    written = json.loads((finished.folder / MANIFEST).read_text())["edge"]["costs"]
+    assert (written["latency_interval_ms"], written["extrapolated"]) == ([0.5, 4.25], True)
+    sentence = "1.5 ms (0.5 to 4.2 ms), extrapolated, predicted for jetson-nano"
+    assert finished.manifest.edge.latency_sentence == sentence
+    assert finished.manifest.cloud.latency_sentence == ""
+    details = {check.name: check.detail for check in verify_bundle(finished.folder).checks}
+    assert sentence in details["edge model"] and not details["cloud model"].endswith("; ")
+
+
+def test_a_manifest_of_before_intervals_is_read(finished: Bundle) -> None:
+    content = json.loads((finished.folder / MANIFEST).read_text())
+    for key in ("latency_interval_ms", "extrapolated"):
+        del content["edge"]["costs"][key]
+    entry = Manifest.from_text(json.dumps(content), "copy").edge
+    assert entry.latency_sentence == "1.5 ms, predicted for jetson-nano"
 
 
 def test_the_router_realises_the_requested_share_on_calibration_images(finished: Bundle, pair_data: PairData) -> None:

@@ -27,7 +27,7 @@ from ussearch.hardware_profiles import Profile, parse_profile
 from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.evaluation import calibrated, evaluate_pair
 from ussearch.pairs.export import export_network
-from ussearch.pairs.manifest import DataEntry, Manifest, NetworkEntry, Preprocessing, RouterEntry, versions
+from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, RouterEntry, versions
 from ussearch.pairs.onnx_network import OnnxNetwork
 from ussearch.pairs.parity import parity, require_parity
 from ussearch.pairs.router import Router
@@ -45,8 +45,8 @@ Pixels = npt.NDArray[np.uint8]
 class Member:
     """One end of the pair as it comes from the search.
 
-    ``network`` is trained, with its schedule finished. ``costs`` (predicted latency with its label, memory,
-    parameters, ...) is shown with the bundle; ``weights`` is an optional safetensors file of the training
+    ``network`` is trained, with its schedule finished. ``costs`` (predicted latency with its label and interval,
+    memory, parameters, ...) is shown with the bundle; ``weights`` is an optional safetensors file of the training
     form.
     """
 
@@ -55,7 +55,7 @@ class Member:
     architecture_yaml: str
     profile: Profile
     trial: int | None = None
-    costs: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    costs: Mapping[str, Cost] = field(default_factory=dict)
     weights: Path | None = None
 
 

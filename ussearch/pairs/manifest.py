@@ -14,6 +14,8 @@ from ussearch.documents import parse_yaml
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
 Figures = dict[str, float | None]
+Cost = float | int | str | bool | tuple[float, float] | None
+"""One entry of what a network costs: a figure, its label, an interval, or whether it is extrapolated."""
 
 
 class _Part(BaseModel):
@@ -31,8 +33,21 @@ class NetworkEntry(_Part):
     opset: int
     ir_version: int
     operators: dict[str, int]
-    costs: dict[str, float | int | str | None] = Field(default_factory=dict)
+    costs: dict[str, Cost] = Field(
+        default_factory=dict, description="as predicted; bundles of before intervals were kept have none"
+    )
     parity: Figures = Field(default_factory=dict)
+
+    @property
+    def latency_sentence(self) -> str:
+        """The predicted latency with its interval and its label; empty where none was given."""
+        costs = self.costs
+        if costs.get("latency_ms") is None:
+            return ""
+        interval = costs.get("latency_interval_ms")
+        between = f" ({interval[0]:.1f} to {interval[1]:.1f} ms)" if isinstance(interval, tuple) else ""
+        extrapolated = ", extrapolated" if costs.get("extrapolated") else ""
+        return f"{costs['latency_ms']:.1f} ms{between}{extrapolated}, {costs.get('latency_label', 'predicted')}"
 
 
 class Preprocessing(_Part):
@@ -91,6 +106,10 @@ class Manifest(_Part):
     data: DataEntry
     metrics: MetricsEntry
     files: dict[str, str]
+
+    def entry(self, end: str) -> NetworkEntry:
+        """Return what the manifest says of ``end``, ``edge`` or ``cloud``."""
+        return self.edge if end == "edge" else self.cloud
 
     def to_text(self) -> str:
         """Return the manifest in the JSON subset of YAML, which the board's standard library can read."""

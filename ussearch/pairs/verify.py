@@ -81,7 +81,8 @@ def _rules(bundle: Bundle, end: str) -> Check:
     profile = bundle.profile(end)
     findings = check_onnx(bundle.folder / end / "model.onnx", profile)
     kept = f"opset {profile.export.opset}, static, within the rules of {profile.name}"
-    return Check(f"{end} model", not findings, "; ".join(map(str, findings)) or kept)
+    seen = [*map(str, findings)] or [kept, bundle.manifest.entry(end).latency_sentence]
+    return Check(f"{end} model", not findings, "; ".join(filter(None, seen)))
 
 
 def _vector(replay: Replay) -> Check:
