@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.kernels.operators import KNOWN
+from ussearch.hardware_profiles.latency.kernel_prices import KernelPrices
 from ussearch.hardware_profiles.latency.prediction import DATASHEET_FACTOR, LatencyPrediction
 from ussearch.hardware_profiles.latency.roofline import Roofline
 from ussearch.hardware_profiles.validation import Validation
@@ -20,6 +21,9 @@ Basis = Literal["measured", "fit", "datasheet", "documentation", "derived", "cho
 """``fit``: from published measurements; ``chosen``: a decision of this project; ``assumed``: nobody
 measured it.
 """
+
+
+AnyLatencyModel = Annotated[Roofline | KernelPrices, Field(discriminator="kind")]
 
 
 class _Part(BaseModel):
@@ -84,7 +88,7 @@ class Profile(_Part):
     limits: Limits
     runtime_memory_mib: float = Field(ge=0, description="what the runtime takes before any network is loaded")
     export: ExportRules
-    latency: Roofline
+    latency: AnyLatencyModel
     validation: Validation | None = None
     forbidden_features: dict[str, str] = Field(default_factory=dict, description="architecture feature to reason")
     note: str = Field(default="", description="what else a user should know before trusting the predictions")

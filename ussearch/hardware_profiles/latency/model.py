@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
+from typing_extensions import Self
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 
@@ -25,3 +26,11 @@ class LatencyModel(BaseModel, ABC):
     @abstractmethod
     def kernel_ms(self, kernels: Sequence[Kernel]) -> tuple[float, ...]:
         """Return the milliseconds of each kernel, none negative, in the order given."""
+
+    @abstractmethod
+    def times(self, factor: float) -> Self:
+        """Return the model of a device that takes ``factor`` times as long for everything."""
+
+    def total_ms(self, kernels: Sequence[Kernel]) -> float:
+        """Return the milliseconds of one forward pass."""
+        return sum(self.kernel_ms(kernels)) + self.ms_per_call

@@ -1,0 +1,1 @@
+"""Profiles of boards that nobody has published: which networks to measure, measuring them, fitting, checking."""

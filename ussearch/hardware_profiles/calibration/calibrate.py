@@ -1,0 +1,90 @@
+"""Making a profile of the very machine that this runs on."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+
+from ussearch.errors import UserError
+from ussearch.hardware_profiles.calibration.measurements import from_rows
+from ussearch.hardware_profiles.calibration.networks import draw_networks
+from ussearch.hardware_profiles.calibration.profiles import Calibrated, check_name, export_networks, profile_from
+from ussearch.hardware_profiles.catalogue import load_profile
+from ussearch.hardware_profiles.measuring import measure
+from ussearch.hardware_profiles.profile import Limits, Profile, Provenance
+
+LIKE = "x86-server"
+RAM_SHARE = 0.25
+FRAMES_PER_SECOND = 24.0
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class CalibrationRequest:
+    """What to measure, and how long."""
+
+    name: str
+    networks: int = 22
+    threads: int = 1
+    rounds: int = 3
+    seconds: float = 0.8
+    seed: int = 0
+    like: str = LIKE
+    profiles_dirs: tuple[Path, ...] = ()
+
+
+def calibrate(request: CalibrationRequest, say: Say = lambda _: None) -> Calibrated:
+    """Measure networks on this machine's onnxruntime and return its profile; writes nothing.
+
+    ``say`` is told what happens, a short line at a time. Raises UserError for a request that cannot be met.
+    """
+    check_name(request.name)
+    if not 1 <= request.threads <= (os.cpu_count() or 1):
+        raise UserError(f"{request.threads} threads were asked for; this machine has {os.cpu_count()} processors.")
+    like = load_profile(request.like, request.profiles_dirs)
+    say("drawing networks")
+    networks = draw_networks(request.networks, request.seed, like)
+    with tempfile.TemporaryDirectory(prefix="ussearch-calibration-") as folder:
+        paths = export_networks(networks, like, Path(folder), lambda name: say(f"exported {name}"))
+        rows = measure_here(paths, request.threads, request.rounds, request.seconds, say)
+    results = from_rows(rows, f"{len(rows)} networks of ussearch measured here")
+    say("fitting")
+    return profile_from(request.name, results, networks, like, _this_machine(like, rows))
+
+
+def measure_here(
+    paths: list[Path], threads: int, rounds: int, seconds: float, say: Say = lambda _: None, *, nodes: bool = True
+) -> list[dict[str, Any]]:
+    """Return the rows of ``measure.py`` for model files on this machine's onnxruntime; raises UserError."""
+    options = argparse.Namespace(
+        rounds=rounds, nodes=nodes, threads=threads, seconds=seconds, provider="CPUExecutionProvider", trtexec=None
+    )
+    try:
+        return measure.measure_all(paths, options, say)
+    except measure.Problem as problem:
+        raise UserError(str(problem)) from problem
+
+
+def _this_machine(like: Profile, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what of ``like`` does not hold for this machine."""
+    ram_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
+    floor_mib = float(min(row["base_rss_mib"] for row in rows))
+    here = Provenance(basis="measured", source="this machine")
+    chosen = Provenance(basis="chosen", source="a quarter of this machine's memory; 24 frames a second")
+    kept = {key: value for key, value in like.provenance.items() if key.split(".")[0] == "export"}
+    return {
+        "device": measure.machine(),
+        "title": f"{measure.machine()} (onnxruntime {onnxruntime.__version__})",
+        "power_mode": "",
+        "facts": {"ram_gib": round(ram_mib / 1024, 1)},
+        "limits": Limits(memory_mib=round(ram_mib * RAM_SHARE), frames_per_second=FRAMES_PER_SECOND),
+        "runtime_memory_mib": round(floor_mib, 1),
+        "provenance": {**kept, "facts": here, "limits": chosen, "runtime_memory_mib": here, "latency": here},
+    }

@@ -1,0 +1,119 @@
+"""Which networks to measure on a device: few, but with every class of kernels and the whole range of latencies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from ussearch.errors import UserError
+from ussearch.hardware_profiles.kernels.kernel import Kernel
+from ussearch.hardware_profiles.kernels.trace import trace_kernels
+from ussearch.hardware_profiles.latency.items import items
+from ussearch.hardware_profiles.profile import Profile
+from ussearch.search_spaces import (
+    Architecture,
+    NormalisedNetwork,
+    SearchSpace,
+    build,
+    deploy,
+    load_preset,
+    preset_names,
+)
+
+SIZES = (128, 256, 320)
+CANDIDATES = 60
+FEWEST, MOST = 12, 24
+GREY_MEAN, GREY_STD = 60.0, 55.0
+"""Of a typical ultrasound image; the values do not matter to the time that a network takes."""
+SLOWEST = 40.0
+"""Networks that take longer than this many times the median one teach nothing that costs less to learn elsewhere."""
+
+
+@dataclass(frozen=True)
+class CalibrationNetwork:
+    """An architecture at an image size, under a name that is also its file's."""
+
+    name: str
+    architecture: Architecture
+    image_size: int
+
+    @cached_property
+    def kernels(self) -> tuple[Kernel, ...]:
+        """The kernels of the network as it is shipped: deploy form, normalisation in front."""
+        return trace_kernels(self._shipped("meta"), (1, self.architecture.image_channels, *2 * (self.image_size,)))
+
+    @cached_property
+    def classes(self) -> frozenset[str]:
+        """Everything that its price depends on: classes of kernels and of items."""
+        return frozenset(item.name for item in items(self.kernels)) | {each.kernel_class for each in self.kernels}
+
+    def module(self, seed: int = 0) -> NormalisedNetwork:
+        """Return the network as it is shipped, with random weights."""
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return self._shipped("cpu")
+
+    def _shipped(self, device: str) -> NormalisedNetwork:
+        network = build(self.architecture, device=device)
+        network.set_schedule(1.0)
+        return NormalisedNetwork(deploy(network), GREY_MEAN, GREY_STD)
+
+
+def draw_networks(count: int, seed: int, profile: Profile, sizes: Sequence[int] = SIZES) -> list[CalibrationNetwork]:
+    """Return ``count`` networks that ``profile`` can run, the same for the same seed.
+
+    First those that together contain every class of kernels of the space and the presets, each time the one with
+    most that is new for its latency; then one from each slice of the range of predicted latencies. Raises UserError
+    for fewer than 12 or more than 24.
+    """
+    if not FEWEST <= count <= MOST:
+        raise UserError(f"{count} networks were asked for; a calibration takes {FEWEST} to {MOST} of them.")
+    candidates = _candidates(seed, profile, sizes)
+    latency_ms = {each.name: profile.predict(each.kernels).latency_ms for each in candidates}
+    middle = float(np.median(list(latency_ms.values())))
+    candidates = [each for each in candidates if latency_ms[each.name] <= SLOWEST * middle]
+    chosen = _cover(candidates, latency_ms, count * 2 // 3)
+    rest = sorted((each for each in candidates if each not in chosen), key=lambda each: latency_ms[each.name])
+    slices = np.array_split(np.arange(len(rest)), count - len(chosen))
+    generator = np.random.default_rng(seed)
+    return chosen + [rest[int(generator.choice(part))] for part in slices if len(part)]
+
+
+def _candidates(seed: int, profile: Profile, sizes: Sequence[int]) -> list[CalibrationNetwork]:
+    """Return presets and sampled architectures that the device can run, at every size that they divide."""
+    drawn = []
+    for index in range(CANDIDATES):
+        size = sizes[index % len(sizes)]
+        space, _ = SearchSpace.standard(size).restricted(profile.forbidden_features)
+        drawn.append(CalibrationNetwork(f"sampled-{index:02d}-{size}", space.sample(_seed(seed, index)), size))
+    presets = [(name, load_preset(name).architecture.for_task()) for name in preset_names()]
+    for name, architecture in presets:
+        if not architecture.features & profile.forbidden_features.keys() and not sizes[0] % architecture.size_divisor:
+            drawn.append(CalibrationNetwork(f"{_plain(name)}-{sizes[0]}", architecture, sizes[0]))
+    return drawn
+
+
+def _seed(seed: int, index: int) -> int:
+    return int(np.random.SeedSequence([seed, index]).generate_state(1)[0])
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9-]", "-", name)
+
+
+def _cover(
+    candidates: Sequence[CalibrationNetwork], latency_ms: dict[str, float], most: int
+) -> list[CalibrationNetwork]:
+    """Return networks that contain every class, greedily by how many new ones each brings for its latency."""
+    missing = frozenset[str]().union(*(each.classes for each in candidates))
+    chosen: list[CalibrationNetwork] = []
+    while missing and len(chosen) < most:
+        best = max(candidates, key=lambda each: len(each.classes & missing) / latency_ms[each.name] ** 0.5)
+        missing -= best.classes
+        chosen.append(best)
+    return chosen

@@ -1,0 +1,128 @@
+"""From measured networks to a profile of the user's own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ussearch.errors import UserError
+from ussearch.files import write_atomically
+from ussearch.hardware_profiles.calibration.measurements import Results
+from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
+from ussearch.hardware_profiles.catalogue import load_profile
+from ussearch.hardware_profiles.latency.cross_validation import Chosen, choose_model
+from ussearch.hardware_profiles.measuring.measure import BUSY
+from ussearch.hardware_profiles.onnx_files.export import export_module
+from ussearch.hardware_profiles.profile import Profile, Provenance
+
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+UNSTEADY = 0.25
+"""Spread between the rounds of a network from which on its measurement is called unsteady."""
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A new profile, how its model was chosen, and what to know about the measurements."""
+
+    profile: Profile
+    chosen: Chosen
+    warnings: tuple[str, ...]
+
+
+def check_name(name: str) -> None:
+    """Raise UserError for a name that no profile may have."""
+    if not NAME.fullmatch(name):
+        raise UserError(
+            f"{name!r} is no name for a profile; use small letters, digits, dots and dashes, such as my-box."
+        )
+
+
+def export_networks(
+    networks: Sequence[CalibrationNetwork], profile: Profile, folder: Path, on_file: Callable[[str], None]
+) -> list[Path]:
+    """Write every network with random weights as a model file within the rules of ``profile``; return the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for number, network in enumerate(networks):
+        path = folder / f"{network.name}.onnx"
+        export_module(network.module(seed=number), network.image_size, profile, path)
+        paths.append(path)
+        on_file(network.name)
+    return paths
+
+
+def profile_from(
+    name: str, results: Results, networks: Sequence[CalibrationNetwork], like: Profile, machine: Mapping[str, Any]
+) -> Calibrated:
+    """Return a profile called ``name`` with a model fitted to ``results``, in everything else like ``like``.
+
+    ``machine`` replaces fields of the profile, such as ``device`` and ``limits``, with the provenance of each.
+    """
+    first = results.first
+    data = f"{results.origin}: {first.get('runtime')} {first.get('runtime_version', '')} on {first.get('machine', '')}"
+    chosen = choose_model(results.measured(networks), like.latency, " ".join(data.split()))
+    origin = Provenance(basis="measured", source=f"{len(networks)} networks of this kit, {chosen.name}")
+    kept = {key: each for key, each in like.provenance.items() if not key.startswith("latency")}
+    fields = like.model_copy(
+        update={
+            "name": name,
+            "title": f"{name} (like {like.name})",
+            "variant": "",
+            "variants": (),
+            "runtime": _runtime(first, like),
+            "precision": str(first["precision"]),
+            "threads": int(first.get("threads") or 0) or None,
+            "latency": chosen.model,
+            "validation": chosen.validation,
+            "note": f"Limits and export rules are those of {like.name}.",
+            "provenance": {**kept, "latency": origin},
+            **machine,
+        }
+    )
+    return Calibrated(Profile.model_validate(fields.model_dump()), chosen, tuple(_warnings(results)))
+
+
+def _runtime(row: Mapping[str, Any], like: Profile) -> str:
+    """Return the runtime's name; onnxruntime's execution providers are runtimes of their own."""
+    provider = str(row.get("provider", "")).removesuffix("ExecutionProvider")
+    name = str(row["runtime"])
+    return name if name != "onnxruntime" or provider in {"", "CPU"} else f"{name}-{provider}"
+
+
+def _warnings(results: Results) -> list[str]:
+    """Return what makes the measurements doubtful, one sentence each."""
+    busy = [name for name, row in results.rows.items() if _number(row.get("busy")) > BUSY]
+    unsteady = [name for name, row in results.rows.items() if _number(row.get("spread")) > UNSTEADY]
+    warnings = []
+    if busy:
+        warnings.append(
+            f"The machine was busy with other work while {len(busy)} of {len(results.rows)} networks ran: these are "
+            "numbers of a busy machine; repeat when nothing else runs."
+        )
+    if unsteady:
+        warnings.append(
+            f"{len(unsteady)} of {len(results.rows)} networks took over {UNSTEADY:.0%} longer in one round than in "
+            f"another ({', '.join(unsteady[:3])}): fix the clock (power mode) and repeat."
+        )
+    return warnings
+
+
+def _number(value: object) -> float:
+    try:
+        return float(str(value))
+    except ValueError:
+        return 0.0
+
+
+def save_profile(profile: Profile, folder: Path, *, replace: bool) -> Path:
+    """Write ``profile`` into a folder of profiles; raises UserError where one is there and must not be replaced."""
+    path = folder / f"{profile.name}.yaml"
+    if path.exists() and not replace:
+        raise UserError(f"{path} exists already; give another --name, or --replace to write over it.")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, profile.to_yaml().encode("utf-8"))
+    load_profile(profile.name, [folder])
+    return path

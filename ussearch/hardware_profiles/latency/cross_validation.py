@@ -1,0 +1,151 @@
+"""Choosing a latency model by how well it predicts networks that it was not fitted to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import spearmanr
+
+from ussearch.hardware_profiles.latency.fitting import fit_non_negative
+from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork, fit_kernel_prices
+from ussearch.hardware_profiles.latency.model import LatencyModel
+from ussearch.hardware_profiles.latency.quality import quality
+from ussearch.hardware_profiles.latency.roofline import GMAC, MIB, Roofline
+from ussearch.hardware_profiles.validation import Accuracy, Extent, Validation
+
+Floats = NDArray[np.float64]
+Fit = Callable[[Sequence[MeasuredNetwork]], LatencyModel]
+
+FOLDS = 6
+COVERAGE = 0.9
+"""Share of held-out networks that the interval of a prediction is made to contain."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The model that predicted held-out networks best, fitted to all of them, and what is known of it."""
+
+    name: str
+    model: LatencyModel
+    validation: Validation
+    errors: Mapping[str, float]
+    """Mean absolute error in per cent of every model that was tried."""
+
+
+def choose_model(networks: Sequence[MeasuredNetwork], like: LatencyModel, data: str) -> Chosen:
+    """Return the model with the smallest error on held-out networks.
+
+    ``like`` says which activations the runtime fuses; ``data`` names the measurements in the record.
+    """
+    measured_ms = np.array([network.latency_ms for network in networks])
+    fits = fits_for(networks, like)
+    held_out = {name: out_of_fold(networks, fit) for name, fit in fits.items()}
+    errors = {name: _mape(predicted, measured_ms) for name, predicted in held_out.items()}
+    best = min((name for name in fits if name != MACS_ONLY), key=lambda name: errors[name])
+    validation = Validation(
+        data=data,
+        networks=len(networks),
+        protocol=f"{FOLDS}-fold cross-validation over networks; {best} won over {_others(errors, best)}",
+        kernel_classes=tuple(sorted({each.kernel_class for network in networks for each in network.kernels})),
+        accuracy=accuracy(held_out[best], measured_ms, networks),
+        macs_only=accuracy(held_out[MACS_ONLY], measured_ms, networks),
+        relative_error=_relative_error(held_out[best], measured_ms),
+        extent=extent_of(networks),
+    )
+    return Chosen(best, fits[best](networks), validation, errors)
+
+
+MACS_ONLY = "MACs alone"
+
+
+def fits_for(networks: Sequence[MeasuredNetwork], like: LatencyModel) -> dict[str, Fit]:
+    """Return every way of fitting that the measurements allow."""
+    fits: dict[str, Fit] = {
+        MACS_ONLY: lambda given: fit_roofline(given, like, macs_only=True),
+        "three numbers": lambda given: fit_roofline(given, like),
+        "the device it is like, scaled": lambda given: scaled(given, like),
+    }
+    if all(network.nodes for network in networks):
+        fits["prices of kernels"] = fit_kernel_prices
+    return fits
+
+
+def fit_roofline(networks: Sequence[MeasuredNetwork], like: LatencyModel, *, macs_only: bool = False) -> Roofline:
+    """Return the three numbers (or the one of MACs) with the least relative error."""
+    nodes = dict(like.activation_nodes) if isinstance(like, Roofline) else {}
+    counter = Roofline(ms_per_gmac=0, ms_per_mib=0, ms_per_operator=0, activation_nodes=nodes)
+    costs = [[counter.cost(kernel) for kernel in network.kernels] for network in networks]
+    features = np.array(
+        [[sum(c.gmacs for c in each), sum(c.mib for c in each), sum(c.operators for c in each)] for each in costs]
+    )
+    if macs_only:
+        features[:, 1:] = 0.0
+    gmac, mib, operator = fit_non_negative(features, np.array([network.latency_ms for network in networks]))
+    return Roofline(ms_per_gmac=gmac, ms_per_mib=mib, ms_per_operator=operator, activation_nodes=nodes)
+
+
+def scaled(networks: Sequence[MeasuredNetwork], like: LatencyModel) -> LatencyModel:
+    """Return ``like`` with all its prices times the median ratio of measured to predicted."""
+    ratios = [network.latency_ms / like.total_ms(network.kernels) for network in networks]
+    return like.times(float(np.median(ratios)))
+
+
+def out_of_fold(networks: Sequence[MeasuredNetwork], fit: Fit) -> Floats:
+    """Return the prediction of each network by a model fitted without it [networks].
+
+    Folds take every ``FOLDS``-th network in order of latency, so that each spans the range.
+    """
+    order = np.argsort([network.latency_ms for network in networks])
+    fold = np.empty(len(networks), int)
+    fold[order] = np.arange(len(networks)) % FOLDS
+    predicted = np.empty(len(networks))
+    for number in range(FOLDS):
+        model = fit([network for network, each in zip(networks, fold, strict=True) if each != number])
+        for index in map(int, np.flatnonzero(fold == number)):
+            predicted[index] = model.total_ms(networks[index].kernels)
+    return predicted
+
+
+def accuracy(predicted_ms: Floats, measured_ms: Floats, networks: Sequence[MeasuredNetwork]) -> Accuracy:
+    """Return how well predictions agree with measurements [networks]."""
+    macs = np.array([sum(kernel.macs for kernel in network.kernels) for network in networks], dtype=np.float64)
+    found = quality(predicted_ms, measured_ms, macs)
+    return Accuracy(
+        tau=_rounded(found.tau),
+        spearman=_rounded(float(spearmanr(predicted_ms, measured_ms).statistic)),
+        mape=_rounded(found.mape),
+        within_10_percent=_rounded(found.within_10_percent),
+        iso_mac_accuracy=None if np.isnan(found.iso_mac_accuracy) else _rounded(found.iso_mac_accuracy),
+    )
+
+
+def extent_of(networks: Sequence[MeasuredNetwork]) -> Extent:
+    """Return the range of each total over the networks measured."""
+    gmacs = [sum(kernel.macs for kernel in network.kernels) / GMAC for network in networks]
+    mib = [sum(kernel.bytes for kernel in network.kernels) / MIB for network in networks]
+    kernels = [len(network.kernels) for network in networks]
+    return Extent(
+        gmacs=(_rounded(min(gmacs)), _rounded(max(gmacs))),
+        mib=(_rounded(min(mib)), _rounded(max(mib))),
+        kernels=(min(kernels), max(kernels)),
+    )
+
+
+def _mape(predicted_ms: Floats, measured_ms: Floats) -> float:
+    return float(100 * np.abs(predicted_ms / measured_ms - 1).mean())
+
+
+def _relative_error(predicted_ms: Floats, measured_ms: Floats) -> float:
+    """Return by how much nine in ten predictions are off at most, as a factor minus one."""
+    return _rounded(float(np.expm1(np.quantile(np.abs(np.log(predicted_ms / measured_ms)), COVERAGE))))
+
+
+def _others(errors: Mapping[str, float], best: str) -> str:
+    return ", ".join(f"{name} ({error:.1f} %)" for name, error in errors.items() if name != best)
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

@@ -1,0 +1,1 @@
+"""Measuring model files: each in a process of its own, pinned, warmed up, and told apart from a busy machine."""

@@ -1,0 +1,418 @@
+#!/usr/bin/env python3
+# ruff: noqa: B905, PTH105, T201, UP006, UP022, UP035, UP045
+# NOTE: this file also runs on boards: Python 3.6 syntax, standard library, numpy and onnxruntime (or trtexec) only.
+"""Measure the latency of ONNX files on this machine and write one line a file to a CSV.
+
+    python3 measure.py [--out results.csv] [--threads N] [MODEL.onnx ...]     default: every file of models/
+
+Each model runs in a process of its own, pinned to as many cores as it has threads, after a warm-up that lasts until
+its times settle, in several rounds over all models; the quietest round counts. With trtexec on the machine (NVIDIA
+boards) that is what is measured, otherwise onnxruntime.
+"""
+
+import argparse
+import csv
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Dict, List, Optional
+
+HERE = Path(__file__).resolve().parent
+TRTEXEC_PLACES = ("/usr/src/tensorrt/bin/trtexec", "/opt/tensorrt/bin/trtexec")
+COLUMNS = [
+    "model",
+    "sha256",
+    "runtime",
+    "runtime_version",
+    "provider",
+    "precision",
+    "threads",
+    "rounds",
+    "runs",
+    "latency_ms",
+    "p50_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "sd_ms",
+    "spread",
+    "peak_rss_mib",
+    "base_rss_mib",
+    "busy",
+    "machine",
+]
+BUSY = 0.1
+"""Share of the processors' time that others may take before a measurement is called disturbed."""
+PERCENTILES = (50, 90, 95, 99)
+WARM_UP_S = 2.0
+WARM_UP_WINDOW = 5
+WARM_UP_TOLERANCE = 0.03
+MIN_RUNS = 5
+MAX_RUNS = 1000
+NODE_RUNS = 20
+NODE_SECONDS = 0.6
+TIMEOUT_S = 1800
+
+
+class Problem(Exception):
+    """Something that stops a measurement; the message is one sentence that names the mend."""
+
+
+# ---------------------------------------------------------------- one model, in this process
+
+
+def measure_one(path: Path, threads: int, seconds: float, provider: str, nodes: bool) -> Dict[str, Any]:
+    """Return what one model takes with onnxruntime in this very process."""
+    pin(threads)
+    import numpy as np
+    import onnxruntime
+
+    base = resident_mib()
+    session = open_session(onnxruntime, path, threads, provider)
+    feeds = inputs_of(session, np)
+    names = [output.name for output in session.get_outputs()]
+
+    def run() -> float:
+        start = time.perf_counter()
+        session.run(names, feeds)
+        return (time.perf_counter() - start) * 1000
+
+    warm_up(run)
+    before = processor_seconds()
+    times_ms = timed(run, seconds)
+    busy = busy_share(before, processor_seconds())
+    row = summary(np.array(times_ms))
+    row.update(
+        runtime="onnxruntime",
+        runtime_version=onnxruntime.__version__,
+        provider=session.get_providers()[0],
+        precision="fp32",
+        threads=threads,
+        peak_rss_mib=peak_resident_mib(),
+        base_rss_mib=base,
+        busy=busy,
+    )
+    if nodes:
+        row["nodes"] = node_times(onnxruntime, np, path, threads, provider)
+    return row
+
+
+def open_session(onnxruntime: Any, path: Path, threads: int, provider: str, prefix: Optional[str] = None) -> Any:
+    """Return a session at full optimisation; with ``prefix`` it records what every node takes."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    if prefix:
+        options.enable_profiling = True
+        options.profile_file_prefix = prefix
+    available = onnxruntime.get_available_providers()
+    wanted = provider or ("CUDAExecutionProvider" if "CUDAExecutionProvider" in available else "CPUExecutionProvider")
+    if wanted not in available:
+        raise Problem(f"onnxruntime has no {wanted} here, only {', '.join(available)}: choose another --provider.")
+    return onnxruntime.InferenceSession(str(path), options, providers=[wanted])
+
+
+def inputs_of(session: Any, np: Any) -> Dict[str, Any]:
+    """Return one grey image for every input of the model."""
+    generator = np.random.RandomState(0)
+    return {
+        each.name: (generator.rand(*[side if isinstance(side, int) else 1 for side in each.shape]) * 255).astype(
+            np.float32
+        )
+        for each in session.get_inputs()
+    }
+
+
+def warm_up(run: Any) -> None:
+    """Run until the median of a few runs no longer differs from that of the few before, or for two seconds."""
+    times = []  # type: List[float]
+    start = time.perf_counter()
+    while time.perf_counter() - start < WARM_UP_S:
+        times.append(run())
+        if len(times) >= 2 * WARM_UP_WINDOW:
+            now, earlier = (sorted(part)[WARM_UP_WINDOW // 2] for part in (times[-5:], times[-10:-5]))
+            if abs(now - earlier) <= WARM_UP_TOLERANCE * earlier:
+                return
+
+
+def timed(run: Any, seconds: float) -> List[float]:
+    """Return the milliseconds of each run, for as long as asked."""
+    times = []  # type: List[float]
+    start = time.perf_counter()
+    while len(times) < MIN_RUNS or (time.perf_counter() - start < seconds and len(times) < MAX_RUNS):
+        times.append(run())
+    return times
+
+
+def summary(times_ms: Any) -> Dict[str, Any]:
+    """Return percentiles, spread and number of the runs of one round."""
+    ordered = sorted(float(each) for each in times_ms)
+    row = {f"p{share}_ms": ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in PERCENTILES}
+    row["sd_ms"] = float(times_ms.std())
+    row["runs"] = len(ordered)
+    return row
+
+
+def node_times(onnxruntime: Any, np: Any, path: Path, threads: int, provider: str) -> List[Any]:
+    """Return [operator, input shapes, output shape, milliseconds] of every node that the runtime executes.
+
+    The lower quartile over several runs, from onnxruntime's own profile; empty where that version tells no shapes.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = open_session(onnxruntime, path, threads, provider, str(Path(folder) / "nodes"))
+        feeds = inputs_of(session, np)
+        start, runs = time.perf_counter(), 0
+        while runs < 3 or (runs < NODE_RUNS and time.perf_counter() - start < NODE_SECONDS):
+            session.run(None, feeds)
+            runs += 1
+        events = json.loads(Path(session.end_profiling()).read_text())
+    found = [each for each in events if each.get("cat") == "Node" and each["name"].endswith("_kernel_time")]
+    if not found or len(found) % runs or "output_type_shape" not in found[0]["args"]:
+        return []
+    count = len(found) // runs
+    rows = []
+    for index in range(count):
+        facts = found[index]["args"]
+        durations = sorted(found[turn * count + index]["dur"] for turn in range(runs))
+        shapes = [next(iter(each.values())) for each in facts["input_type_shape"]]
+        outputs = [next(iter(each.values())) for each in facts["output_type_shape"]]
+        rows.append([facts["op_name"], shapes, outputs[0] if outputs else [], durations[runs // 4] / 1000])
+    return rows
+
+
+# ---------------------------------------------------------------- the machine
+
+
+def pin(threads: int) -> None:
+    """Keep this process on its last ``threads`` processors, where the system allows it."""
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, allowed[-threads:])
+
+
+def processor_seconds() -> Optional[List[float]]:
+    """Return [wall, all processors busy, this process] in seconds, or None where the system does not tell."""
+    try:
+        fields = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    except (OSError, ValueError, IndexError):
+        return None
+    ticks = os.sysconf("SC_CLK_TCK")
+    own = os.times()
+    return [time.time(), (sum(fields) - fields[3] - fields[4]) / ticks, own[0] + own[1]]
+
+
+def busy_share(before: Optional[List[float]], after: Optional[List[float]]) -> Optional[float]:
+    """Return the share of all processors' time that other processes took in between (also a hypervisor's)."""
+    if before is None or after is None:
+        return None
+    wall, busy, own = (late - early for late, early in zip(after, before))
+    available = wall * (os.cpu_count() or 1)
+    return round(max(0.0, (busy - own) / available), 3) if available > 0 else None
+
+
+def resident_mib() -> float:
+    """Return the memory that this process holds now."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2.0**20
+    except (OSError, ValueError, IndexError):
+        return peak_resident_mib()
+
+
+def peak_resident_mib() -> float:
+    """Return the most memory that this process has held."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2.0**20 if sys.platform == "darwin" else peak / 1024.0
+
+
+def machine() -> str:
+    """Return what the processor or board calls itself."""
+    for path, pattern in (("/proc/device-tree/model", r"(.+)"), ("/proc/cpuinfo", r"model name\s*:\s*(.+)")):
+        try:
+            match = re.search(pattern, Path(path).read_text(errors="replace").strip("\0"))
+        except OSError:
+            continue
+        if match:
+            return f"{match.group(1).strip()}, {os.cpu_count()} processors"
+    return f"{platform.machine()}, {os.cpu_count()} processors"
+
+
+# ---------------------------------------------------------------- all models
+
+
+def measure_all(models: List[Path], options: Any, say: Any = print) -> List[Dict[str, Any]]:
+    """Measure every model in every round and return one row each, that of its quietest round."""
+    rows = {}  # type: Dict[str, Dict[str, Any]]
+    medians = {path.name: [] for path in models}  # type: Dict[str, List[float]]
+    for turn in range(options.rounds):
+        for number, path in enumerate(models):
+            row = measure_apart(path, options, nodes=options.nodes and turn == 0)
+            medians[path.name].append(row["p50_ms"])
+            say(f"round {turn + 1}/{options.rounds}  {number + 1}/{len(models)}  {path.name}  {row['p50_ms']:.2f} ms")
+            best = rows.get(path.name)
+            if best is None or row["p50_ms"] < best["p50_ms"]:
+                rows[path.name] = dict(row, nodes=(best or row).get("nodes"))
+    for path in models:
+        times = medians[path.name]
+        spread = max(times) / min(times) - 1
+        rows[path.name].update(
+            model=path.name,
+            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+            rounds=options.rounds,
+            latency_ms=min(times),
+            spread=spread,
+            machine=machine(),
+        )
+    return [rows[path.name] for path in models]
+
+
+def measure_apart(path: Path, options: Any, nodes: bool) -> Dict[str, Any]:
+    """Measure one model in a process of its own."""
+    if options.trtexec:
+        return measure_trtexec(path, options)
+    command = [sys.executable, str(Path(__file__).resolve()), "--one", str(path)]
+    command += ["--threads", str(options.threads), "--seconds", str(options.seconds), "--provider", options.provider]
+    return json.loads(output_of(command + (["--nodes"] if nodes else []), path).splitlines()[-1])  # type: ignore
+
+
+def measure_trtexec(path: Path, options: Any) -> Dict[str, Any]:
+    """Measure one model with TensorRT's own program, which builds it for this board first."""
+    command = [options.trtexec, f"--onnx={path}", "--workspace=1024", "--warmUp=500", "--avgRuns=10"]
+    command += [f"--duration={max(1, int(options.seconds))}"] + (["--fp16"] if options.precision == "fp16" else [])
+    before = processor_seconds()
+    text = output_of(command, path)
+    row = parse_trtexec(text)
+    row.update(runtime="TensorRT", provider="trtexec", precision=options.precision, threads=0)
+    row["busy"] = None if before is None else 0.0
+    return row
+
+
+def parse_trtexec(text: str) -> Dict[str, Any]:
+    """Return the figures that trtexec (TensorRT 8) prints about the computing on the GPU."""
+    line = re.search(r"GPU Compute(?: Time)?: *(min = .+)", text) or re.search(r"Latency: *(min = .+)", text)
+    if not line:
+        raise Problem("trtexec printed no latency: run it by hand to see why.")
+    found = dict(re.findall(r"(min|max|mean|median|percentile\(\d+%\)) = ([0-9.]+) ms", line.group(1)))
+    version = re.search(r"TensorRT(?: version:|\.trtexec \[TensorRT) *v?([0-9.]+)", text)
+    runs = re.search(r"(\d+) (?:queries|iterations)", text)
+    median, worst = float(found["median"]), float(found["max"])
+    last = float(found.get("percentile(99%)", worst))
+    return {
+        "runtime_version": version.group(1) if version else "",
+        "runs": int(runs.group(1)) if runs else 0,
+        "p50_ms": median,
+        "p90_ms": float(found.get("percentile(90%)", last)),
+        "p95_ms": float(found.get("percentile(95%)", last)),
+        "p99_ms": last,
+        "sd_ms": "",
+        "peak_rss_mib": "",
+        "base_rss_mib": "",
+    }
+
+
+def output_of(command: List[str], path: Path) -> str:
+    """Return what a command prints; raises Problem with its last line where it fails."""
+    environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE")
+    try:
+        done = subprocess.run(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, timeout=TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise Problem(f"{path.name} took longer than {TIMEOUT_S // 60} minutes: leave it out.") from None
+    text = done.stdout.decode("utf-8", "replace")
+    if done.returncode:
+        lines = (done.stderr.decode("utf-8", "replace") or text).strip().splitlines() or ["no message"]
+        raise Problem(f"{path.name} cannot be measured ({lines[-1][:300]}).")
+    return text
+
+
+# ---------------------------------------------------------------- the program
+
+
+def write_results(path: Path, rows: List[Dict[str, Any]]) -> None:
+    """Write the CSV and, where the runtime tells, what every node takes beside it; a rename makes both whole."""
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows([{key: shown(row.get(key)) for key in COLUMNS} for row in rows])
+    nodes = {row["model"]: row["nodes"] for row in rows if row.get("nodes")}
+    if nodes:
+        beside = path.with_suffix(".nodes.json")
+        beside.write_text(json.dumps(nodes))
+    os.replace(str(partial), str(path))
+
+
+def shown(value: Any) -> Any:
+    """Return a value as it stands in the CSV."""
+    return "" if value is None else round(value, 5) if isinstance(value, float) else value
+
+
+def parsed(arguments: Optional[List[str]]) -> Any:
+    """Return the options of the command line."""
+    parser = argparse.ArgumentParser(description="Measure the latency of ONNX files on this machine.")
+    parser.add_argument("models", nargs="*", type=Path, help="model files; default: every file of models/ beside this")
+    parser.add_argument("--out", type=Path, default=HERE / "results.csv", help="where to write (default: beside this)")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of onnxruntime")
+    parser.add_argument("--rounds", type=int, default=3, help="how often every model is measured")
+    parser.add_argument("--seconds", type=float, default=1.0, help="how long each model runs in a round")
+    parser.add_argument("--provider", default="", help="onnxruntime's execution provider (default: CUDA if there)")
+    parser.add_argument("--precision", choices=["fp16", "fp32"], default="fp16", help="of trtexec")
+    parser.add_argument("--runtime", choices=["auto", "onnxruntime", "trtexec"], default="auto")
+    parser.add_argument("--nodes", action="store_true", default=None, help=argparse.SUPPRESS)
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.threads < 1 or options.rounds < 1 or options.seconds <= 0:
+        parser.error("--threads, --rounds and --seconds must be positive")
+    options.trtexec = None if options.runtime == "onnxruntime" else find_trtexec()
+    if options.runtime == "trtexec" and not options.trtexec:
+        parser.error("trtexec was not found: install TensorRT or use --runtime onnxruntime")
+    return options
+
+
+def find_trtexec() -> Optional[str]:
+    """Return the path of trtexec, if it is there."""
+    return shutil.which("trtexec") or next((place for place in TRTEXEC_PLACES if Path(place).is_file()), None)
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Measure and write."""
+    options = parsed(arguments)
+    try:
+        if options.one:
+            print(
+                json.dumps(measure_one(options.one, options.threads, options.seconds, options.provider, options.nodes))
+            )
+            return 0
+        models = options.models or sorted((HERE / "models").glob("*.onnx"))
+        missing = [str(path) for path in models if not path.is_file()]
+        if missing or not models:
+            raise Problem(f"No model at {missing[0] if missing else HERE / 'models'}: give paths of ONNX files.")
+        options.nodes = True
+        rows = measure_all(models, options, lambda text: print(text, flush=True))
+        write_results(options.out, rows)
+    except Problem as problem:
+        print(f"measure.py: {problem}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("measure.py: interrupted, nothing written.", file=sys.stderr)
+        return 130
+    disturbed = [row["model"] for row in rows if (row.get("busy") or 0) > BUSY]
+    if disturbed:
+        print(f"This machine was busy with other work while {len(disturbed)} of {len(rows)} models ran: repeat it.")
+    print(f"Wrote {options.out}: {len(rows)} models.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
