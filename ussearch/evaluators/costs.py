@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -9,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from ussearch.hardware_profiles import Kernel, LatencyPrediction, Profile, peak_memory_mib, trace_kernels
-from ussearch.search_spaces import Architecture, NormalisedNetwork, build, deploy
+from ussearch.search_spaces import Architecture, NormalisedNetwork, build
+from ussearch.search_spaces.deploy import deploy_
 
 
 class Costs(BaseModel):
@@ -89,16 +93,32 @@ def trace(architecture: Architecture, image_size: int) -> Traced:
     """
     if image_size % architecture.size_divisor:
         raise ValueError(f"image side {image_size} is no multiple of {architecture.size_divisor}")
-    network = deploy(build(architecture, device="meta"))
-    shape = (1, architecture.image_channels, image_size, image_size)
-    parameters = sum(parameter.numel() for parameter in network.parameters())
-    kernels = tuple(map(_within_network, trace_kernels(NormalisedNetwork(network, mean=0.0, std=1.0), shape)))
-    return Traced(architecture, image_size, kernels, parameters, _tensor_bytes(network))
+    with _no_collection():
+        network = deploy_(build(architecture, device="meta"))
+        shape = (1, architecture.image_channels, image_size, image_size)
+        parameters = sum(parameter.numel() for parameter in network.parameters())
+        kernels = tuple(map(_within_network, trace_kernels(NormalisedNetwork(network, mean=0.0, std=1.0), shape)))
+        return Traced(architecture, image_size, kernels, parameters, _tensor_bytes(network))
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep the garbage collector from walking through all of torch again and again while many objects are made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _within_network(kernel: Kernel) -> Kernel:
-    """Return ``kernel`` under the path of its module in the network, or of the normalisation in front."""
-    return replace(kernel, name=kernel.name.removeprefix("network").removeprefix(".") or "normalisation")
+    """Return ``kernel`` under the path of its module in the network, or of the normalisation in front.
+
+    What the network does outside of its modules, such as repeating a grey image, is left to ``network`` itself.
+    """
+    return replace(kernel, name=kernel.name.removeprefix("network.") or "normalisation")
 
 
 def costs(architecture: Architecture, image_size: int, profile: Profile) -> Costs:

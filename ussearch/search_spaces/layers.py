@@ -6,6 +6,7 @@ A module that can be simplified exactly for inference has a method ``fold_()``; 
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -27,16 +28,16 @@ class Foldable(Protocol):
 
 def activation_layer(name: Activation) -> nn.Module:
     """Return the activation; never in place, so that pruning and feature hooks see every tensor."""
-    layers: dict[str, nn.Module] = {
-        "none": nn.Identity(),
-        "relu": nn.ReLU(),
-        "relu6": nn.ReLU6(),
-        "leaky": nn.LeakyReLU(0.01),
-        "swish": nn.SiLU(),
-        "hswish": nn.Hardswish(),
-        "gelu": nn.GELU(),
+    layers: dict[str, Callable[[], nn.Module]] = {
+        "none": nn.Identity,
+        "relu": nn.ReLU,
+        "relu6": nn.ReLU6,
+        "leaky": lambda: nn.LeakyReLU(0.01),
+        "swish": nn.SiLU,
+        "hswish": nn.Hardswish,
+        "gelu": nn.GELU,
     }
-    return layers[name]
+    return layers[name]()
 
 
 class Bilinear(nn.Module):
@@ -53,13 +54,13 @@ class Bilinear(nn.Module):
 
 def resample_layer(name: Resample) -> nn.Module:
     """Return the layer that halves or doubles the resolution."""
-    layers: dict[str, nn.Module] = {
-        "none": nn.Identity(),
-        "maxpool": nn.MaxPool2d(2),
-        "bilinear": Bilinear(2),
-        "nearest": nn.Upsample(scale_factor=2, mode="nearest"),
+    layers: dict[str, Callable[[], nn.Module]] = {
+        "none": nn.Identity,
+        "maxpool": lambda: nn.MaxPool2d(2),
+        "bilinear": lambda: Bilinear(2),
+        "nearest": lambda: nn.Upsample(scale_factor=2, mode="nearest"),
     }
-    return layers[name]
+    return layers[name]()
 
 
 class LayerNorm2d(nn.LayerNorm):
@@ -89,12 +90,22 @@ def batch_norm_affine(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 @torch.no_grad()
 def folded_conv(conv: nn.Conv2d, norm: nn.BatchNorm2d) -> nn.Conv2d:
     """Return one convolution (with bias) that equals ``norm(conv(x))`` in evaluation mode."""
+    if conv.weight.is_meta:
+        return _with_bias(conv)
     scale, shift = batch_norm_affine(norm)
     merged = copy.deepcopy(conv)
     bias = torch.zeros_like(shift) if conv.bias is None else conv.bias.double()
     merged.weight = nn.Parameter((conv.weight.double() * scale.reshape(-1, 1, 1, 1)).to(conv.weight))
     merged.bias = nn.Parameter((bias * scale + shift).to(conv.weight))
     return merged
+
+
+def _with_bias(conv: nn.Conv2d) -> nn.Conv2d:
+    """Return a convolution on the meta device with a bias: without values, all that folding changes."""
+    result = copy.copy(conv)
+    result._parameters = dict(conv._parameters)  # a shallow copy shares them with the original
+    result.bias = nn.Parameter(conv.weight.new_empty(conv.out_channels))
+    return result
 
 
 class ConvNorm(nn.Module):

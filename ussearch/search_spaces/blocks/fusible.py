@@ -47,15 +47,19 @@ class Fusible(BlockModule):
             return
         if not self.slope.is_meta and float(self.slope) != 1.0:
             raise ValueError(f"deep training has not ended: λ is {float(self.slope):.4f}, fusing needs exactly 1")
-        first, second = self.first, self.second
+        merged = ConvNorm(self.in_channels, self.out_channels, bias=True, norm="none").to(self.slope)
+        if not self.slope.is_meta:
+            self._merge_into(merged.conv, self.first, self.second)
+        self.first, self.second = None, merged
+        self.series.fold_()
+
+    @torch.no_grad()
+    def _merge_into(self, merged: nn.Conv2d, first: ConvNorm, second: ConvNorm) -> None:
+        """Set ``merged`` to what the two convolutions with their norms compute one after the other."""
         assert isinstance(first.norm, nn.BatchNorm2d) and isinstance(second.norm, nn.BatchNorm2d)
         first_scaled = folded_conv(first.conv.double(), first.norm)
         second_scaled = folded_conv(second.conv.double(), second.norm)
-        merged = ConvNorm(self.in_channels, self.out_channels, bias=True, norm="none").to(self.slope)
         w1, w2 = (conv.weight.flatten(1) for conv in (first_scaled, second_scaled))
-        assert first_scaled.bias is not None and second_scaled.bias is not None and merged.conv.bias is not None
-        with torch.no_grad():
-            merged.conv.weight.copy_((w2 @ w1)[:, :, None, None])
-            merged.conv.bias.copy_(w2 @ first_scaled.bias + second_scaled.bias)
-        self.first, self.second = None, merged
-        self.series.fold_()
+        assert first_scaled.bias is not None and second_scaled.bias is not None and merged.bias is not None
+        merged.weight.copy_((w2 @ w1)[:, :, None, None])
+        merged.bias.copy_(w2 @ first_scaled.bias + second_scaled.bias)
