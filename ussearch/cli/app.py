@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ussearch import __version__
-from ussearch.cli import check, data, export, infer, pareto, presets, profiles, run, show, verify
+from ussearch.cli import bench, check, data, export, infer, pareto, presets, profile, profiles, run, show, verify
 from ussearch.errors import UserError
 
 USER_ERROR = 2
@@ -45,10 +45,12 @@ for command in (
     verify.verify,
     infer.infer,
     check.check,
+    bench.bench,
     presets.presets,
     profiles.profiles,
 ):
     app.command()(command)
+app.add_typer(profile.app, name="profile", help="Make a profile of a device of your own.")
 app.add_typer(data.app, name="data", help="Look at a data set.")
 
 

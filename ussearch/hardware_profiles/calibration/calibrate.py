@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import tempfile
 from collections.abc import Callable
@@ -12,12 +11,12 @@ from typing import Any
 
 import onnxruntime
 
-from ussearch.errors import UserError
 from ussearch.hardware_profiles.calibration.measurements import from_rows
 from ussearch.hardware_profiles.calibration.networks import draw_networks
 from ussearch.hardware_profiles.calibration.profiles import Calibrated, check_name, export_networks, profile_from
 from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.measuring import measure
+from ussearch.hardware_profiles.measuring.bench import measure_here
 from ussearch.hardware_profiles.profile import Limits, Profile, Provenance
 
 LIKE = "x86-server"
@@ -46,8 +45,6 @@ def calibrate(request: CalibrationRequest, say: Say = lambda _: None) -> Calibra
     ``say`` is told what happens, a short line at a time. Raises UserError for a request that cannot be met.
     """
     check_name(request.name)
-    if not 1 <= request.threads <= (os.cpu_count() or 1):
-        raise UserError(f"{request.threads} threads were asked for; this machine has {os.cpu_count()} processors.")
     like = load_profile(request.like, request.profiles_dirs)
     say("drawing networks")
     networks = draw_networks(request.networks, request.seed, like)
@@ -57,19 +54,6 @@ def calibrate(request: CalibrationRequest, say: Say = lambda _: None) -> Calibra
     results = from_rows(rows, f"{len(rows)} networks of ussearch measured here")
     say("fitting")
     return profile_from(request.name, results, networks, like, _this_machine(like, rows))
-
-
-def measure_here(
-    paths: list[Path], threads: int, rounds: int, seconds: float, say: Say = lambda _: None, *, nodes: bool = True
-) -> list[dict[str, Any]]:
-    """Return the rows of ``measure.py`` for model files on this machine's onnxruntime; raises UserError."""
-    options = argparse.Namespace(
-        rounds=rounds, nodes=nodes, threads=threads, seconds=seconds, provider="CPUExecutionProvider", trtexec=None
-    )
-    try:
-        return measure.measure_all(paths, options, say)
-    except measure.Problem as problem:
-        raise UserError(str(problem)) from problem
 
 
 def _this_machine(like: Profile, rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -117,12 +117,18 @@ def _number(value: object) -> float:
         return 0.0
 
 
-def save_profile(profile: Profile, folder: Path, *, replace: bool) -> Path:
-    """Write ``profile`` into a folder of profiles; raises UserError where one is there and must not be replaced."""
-    path = folder / f"{profile.name}.yaml"
+def require_free(name: str, folder: Path, *, replace: bool) -> Path:
+    """Return where a profile is written; raises UserError where one is there and must not be replaced."""
+    check_name(name)
+    path = folder / f"{name}.yaml"
     if path.exists() and not replace:
         raise UserError(f"{path} exists already; give another --name, or --replace to write over it.")
-    folder.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def save_profile(profile: Profile, folder: Path, *, replace: bool) -> Path:
+    """Write ``profile`` into a folder of profiles and read it again; return its path. Raises UserError."""
+    path = require_free(profile.name, folder, replace=replace)
     write_atomically(path, profile.to_yaml().encode("utf-8"))
     load_profile(profile.name, [folder])
     return path

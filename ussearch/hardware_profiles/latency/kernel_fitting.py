@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,12 +39,12 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
     """Return prices per class of kernels; every network needs its nodes (ValueError otherwise).
 
     Prices are fitted to nodes, class by class, and held to the general price of convolutions or of other operators
-    where a class has few samples. Then all are scaled, and a price for the call added, to fit the networks' own
-    latencies, since timing nodes takes time too.
+    where a class has few samples. Nodes tell shares only: their sum is scaled to the network's own latency, since
+    timing them takes time too and the machine may have been busier while it was done.
     """
     if not networks or not all(network.nodes for network in networks):
         raise ValueError("fitting prices of kernels needs the time of every node of every network")
-    matched = [match(items(network.kernels), network.nodes) for network in networks]
+    matched = [match(items(network.kernels), _shares(network)) for network in networks]
     samples = [sample for each in matched for sample in each.samples]
     general = {name: _fit(_of_group(samples, name)) for name in (CONVOLUTIONS, OTHERS)}
     by_class: dict[str, list[tuple[Item, float]]] = defaultdict(list)
@@ -57,6 +57,12 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
     }
     fitted |= general | {LAYOUT: _layout(networks, matched)}
     return _scaled(fitted, networks)
+
+
+def _shares(network: MeasuredNetwork) -> list[NodeTime]:
+    """Return the nodes of a network, scaled so that they sum to its latency."""
+    factor = network.latency_ms / sum(node.ms for node in network.nodes)
+    return [replace(node, ms=node.ms * factor) for node in network.nodes]
 
 
 def _of_group(samples: Sequence[tuple[Item, float]], group: str) -> list[tuple[Item, float]]:

@@ -1,0 +1,93 @@
+"""``ussearch bench``: what a model file takes on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ussearch.hardware_profiles import LatencyPrediction
+    from ussearch.hardware_profiles.measuring.bench import Measurement
+
+
+def bench(
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The model file.")],
+    profile: Annotated[str | None, typer.Option(help="Device whose prediction to show beside.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of onnxruntime, each on a processor of its own.")] = 1,
+    rounds: Annotated[int, typer.Option(min=1, help="How often to measure; the quietest round counts.")] = 3,
+    seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of a round.")] = 2.0,
+    profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a model file with onnxruntime: in a process of its own, pinned, after a warm-up.
+
+    Example: ussearch bench bundle/edge/model.onnx --profile raspberry-pi-5
+    """
+    from ussearch.cli.output import console, print_json
+    from ussearch.hardware_profiles import load_profile
+    from ussearch.hardware_profiles.measuring.bench import bench as measure
+    from ussearch.hardware_profiles.measuring.bench import compared, predict_file
+
+    folders = () if profiles_dir is None else (profiles_dir,)
+    prediction = predict_file(model, load_profile(profile, folders)) if profile else None
+    with console.status(f"Measuring {model.name}"):
+        measurement = measure(model, threads=threads, rounds=rounds, seconds=seconds)
+    if json_output:
+        beside = {"prediction": compared(measurement, prediction)} if prediction else {}
+        print_json({**measurement.to_dict(), **beside})
+    else:
+        _show(measurement, prediction)
+
+
+def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> None:
+    from rich.table import Table
+
+    from ussearch.cli.output import console
+    from ussearch.hardware_profiles.calibration.profiles import UNSTEADY
+
+    each = measurement
+    threads = f"{each.threads} thread{'s' if each.threads > 1 else ''}"
+    console.print(
+        f"{each.model} on {each.machine}: {each.runtime} {each.runtime_version}, {each.precision}, {threads}, "
+        f"{each.runs} runs in the quietest of {each.rounds} rounds.",
+        soft_wrap=True,
+    )
+    table = Table("", "p50", "p90", "p95", "p99", "SD", "frames/s")
+    figures = (each.p50_ms, each.p90_ms, each.p95_ms, each.p99_ms, each.sd_ms)
+    table.add_row("measured (ms)", *(f"{value:.2f}" for value in figures), f"{each.frames_per_second:.1f}")
+    if prediction:
+        mark = "~" if prediction.extrapolated else ""
+        speed = f"{1000 / prediction.latency_ms:.1f}"
+        table.add_row("predicted (ms)", f"{mark}{prediction.latency_ms:.2f}", "", "", "", "", speed)
+    console.print(table)
+    console.print(f"Memory: {each.peak_rss_mib:.0f} MiB at most, {each.base_rss_mib:.0f} MiB before loading the model.")
+    if prediction:
+        _about(prediction)
+    if each.disturbed:
+        share = f"{each.busy or 0:.0%}"
+        console.print(
+            f"This machine is busy: others took {share} of it. Repeat when nothing else runs.", style="yellow"
+        )
+    if each.spread > UNSTEADY:
+        console.print(
+            f"The slowest round took {each.spread:.0%} longer than the quietest: fix the clock.", style="yellow"
+        )
+
+
+def _about(prediction: LatencyPrediction) -> None:
+    """Print what kind of number the prediction is, and what it leaves out."""
+    from ussearch.cli.output import console
+
+    console.print(
+        f"Prediction: {prediction.label}; 90 % between {prediction.low_ms:.2f} and {prediction.high_ms:.2f} ms.",
+        soft_wrap=True,
+    )
+    if prediction.extrapolated:
+        classes = ", ".join(sorted(prediction.uncovered))
+        console.print(f"~ extrapolated: never measured there: {classes}.", soft_wrap=True)
+    for reason in prediction.outside:
+        console.print(f"Outside what was measured there: {reason}.", soft_wrap=True)
+    if prediction.unpriced:
+        console.print(f"Arithmetic not known: {', '.join(prediction.unpriced)}.", soft_wrap=True)
