@@ -1,9 +1,9 @@
-"""Every rule has a deliberately bad model; one that keeps all of them has no finding."""
+"""Every rule has a deliberately bad model and a good neighbour; strange files give a sentence, never a traceback."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,90 +13,179 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from ussearch.errors import UserError
-from ussearch.hardware_profiles import check_onnx, load_profile
+from ussearch.hardware_profiles import check_onnx, load_profile, profile_names
+from ussearch.hardware_profiles.onnx_files.check import LARGEST_BYTES
 from ussearch.hardware_profiles.onnx_files.rules import RULES
+from ussearch.hardware_profiles.onnx_files.rules.tensorrt import CONSTANT_INPUTS
+
+from .onnx_models import CASES, Case, branches, conv, model, node, outside, quantised_conv
 
 NANO = load_profile("jetson-nano")
+NAMES = [f"{case.rule}-{number}" for number, case in enumerate(CASES)]
 
 
-def good_model(*more: onnx.NodeProto, opset: int = 13, batch: int | str = 1) -> onnx.ModelProto:
-    """A convolution, and nodes after it."""
-    weight = numpy_helper.from_array(np.ones((1, 1, 3, 3), np.float32), "weight")
-    nodes = [helper.make_node("Conv", ["image", "weight"], ["logits"], name="conv", pads=[1, 1, 1, 1]), *more]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, [batch, 1, 8, 8])
-    logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [batch, 1, 8, 8])
-    graph = helper.make_graph(nodes, "network", [image], [logits], [weight])
-    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-
-
-def newer_ir() -> onnx.ModelProto:
-    model = good_model()
-    model.ir_version = 10
-    return model
-
-
-def outside() -> onnx.ModelProto:
-    model = good_model()
-    model.graph.initializer[0].data_location = TensorProto.EXTERNAL
-    return model
-
-
-def half() -> onnx.ModelProto:
-    model = good_model()
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.ones((1, 1, 3, 3), "bfloat16"), "weight"))
-    return model
-
-
-def in_a_branch() -> onnx.ModelProto:
-    node = helper.make_node("TopK", ["logits", "k"], ["values", "indices"], name="deep")
-    branch = helper.make_graph([node], "then", [], [helper.make_tensor_value_info("values", 1, [1])])
-    return good_model(helper.make_node("If", ["condition"], ["out"], name="if", then_branch=branch, else_branch=branch))
-
-
-BAD: list[tuple[str, str, Callable[[], onnx.ModelProto]]] = [
-    ("opset", "model", lambda: good_model(opset=17)),
-    ("ir_version", "model", newer_ir),
-    ("static_shapes", "image", lambda: good_model(batch="batch")),
-    ("batch_one", "image", lambda: good_model(batch=2)),
-    ("external_data", "weight", outside),
-    ("operators", "act", lambda: good_model(helper.make_node("HardSwish", ["logits"], ["y"], name="act"))),
-    ("operators", "grid", lambda: good_model(helper.make_node("Mish", ["logits"], ["y"], name="grid"))),
-    ("operators", "own", lambda: good_model(helper.make_node("Relu", ["logits"], ["y"], name="own", domain="com.me"))),
-    ("operators", "ArgMax that makes y", lambda: good_model(helper.make_node("ArgMax", ["logits"], ["y"]))),
-    ("operators", "deep", in_a_branch),
-    ("reduce_axes", "mean", lambda: good_model(helper.make_node("ReduceMean", ["logits", "a"], ["y"], name="mean"))),
-    ("constant_weights", "dyn", lambda: good_model(helper.make_node("Conv", ["logits", "logits"], ["y"], name="dyn"))),
-    ("precision", "q", lambda: good_model(helper.make_node("QuantizeLinear", ["logits", "s"], ["y"], name="q"))),
-]
-
-
-@pytest.mark.parametrize(("rule", "node", "make"), BAD, ids=[f"{rule}:{node}" for rule, node, _ in BAD])
-def test_a_planted_fault_is_found_and_the_node_named(rule: str, node: str, make: Callable[[], onnx.ModelProto]) -> None:
-    findings = check_onnx(make(), NANO)
-    assert (rule, node) in {(finding.rule, finding.node) for finding in findings}
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_a_planted_fault_is_the_one_finding(case: Case) -> None:
+    findings = check_onnx(case.bad(), load_profile(case.profile))
+    expected = {(case.rule, case.node)} | ({("operators", "else-node")} if case.node == "then-node" else set())
+    assert {(finding.rule, finding.node) for finding in findings} == expected, findings
     assert all(finding.mend and finding.message for finding in findings)
-    assert {finding.rule for finding in findings} == {rule}
+
+
+@pytest.mark.parametrize("case", CASES, ids=NAMES)
+def test_its_good_neighbour_has_no_finding(case: Case) -> None:
+    good = case.good()
+    onnx.checker.check_model(good, full_check=True)
+    assert check_onnx(good, load_profile(case.profile)) == ()
 
 
 def test_every_rule_has_a_bad_model() -> None:
-    assert {rule for rule, _, _ in BAD} == set(RULES)
+    assert {case.rule for case in CASES} == set(RULES)
 
 
-def test_a_good_model_has_no_finding() -> None:
-    assert check_onnx(good_model(), NANO) == ()
-    assert check_onnx(good_model(helper.make_node("ReduceMean", ["logits"], ["y"], axes=[2, 3])), NANO) == ()
+def test_every_constant_input_has_a_bad_model() -> None:
+    bad = [each for case in CASES if case.rule == "constant_inputs" for each in case.bad().graph.node]
+    assert {each.op_type for each in bad if each.name == "bad"} == set(CONSTANT_INPUTS)
 
 
-def test_reduce_sum_takes_its_axes_as_input_from_opset_13_on() -> None:
-    assert check_onnx(good_model(helper.make_node("ReduceSum", ["logits", "axes"], ["y"])), NANO) == ()
+def test_the_rules_of_the_parser_are_those_written_down(shared: Path) -> None:
+    assert len(json.loads((shared / "trt82_rules.json").read_text())["rules"]) == 11
+
+
+def test_a_parser_has_rules_of_its_own() -> None:
+    cubic = model(node("Resize", "image,-,scales", mode="cubic"), out=(1, 4, 16, 16), opset=15)
+    assert check_onnx(cubic, load_profile("raspberry-pi-4")) == ()
+    assert {name for name in profile_names() if load_profile(name).export.parser == "tensorrt-8"} == {
+        *("jetson-nano", "jetson-orin-nano", "jetson-tx2", "jetson-xavier-nx")
+    }
+
+
+@pytest.mark.parametrize(
+    ("operator", "version"),
+    [("HardSwish", "8.4"), ("GridSample", "8.5"), ("LayerNormalization", "8.6"), ("Mod", "8.5"), ("Mish", "8.6")],
+)
+def test_the_mend_names_the_version_that_imports_an_operator(operator: str, version: str) -> None:
+    (finding,) = [each for each in check_onnx(model(node(operator, "image")), NANO) if each.rule == "operators"]
+    assert version in finding.mend
 
 
 def test_what_one_device_lacks_another_has() -> None:
-    pi = load_profile("raspberry-pi-5")
-    quantised = good_model(helper.make_node("QuantizeLinear", ["logits", "s"], ["y"], name="q"), opset=pi.export.opset)
-    assert check_onnx(quantised, pi) == ()
-    (finding,) = check_onnx(half(), NANO)
+    quantised = model(node("QuantizeLinear", "image,scale,zero"), kind=TensorProto.INT8, opset=15)
+    assert check_onnx(quantised, load_profile("raspberry-pi-5")) == ()
+    (finding,) = check_onnx(model(conv(), kernel=np.ones((4, 4, 3, 3), "bfloat16")), NANO)
     assert "BF16" in finding.message
+
+
+def test_constant_nodes_and_quantised_weights_are_weights() -> None:
+    kernel = helper.make_node("Constant", [], ["k"], value=numpy_helper.from_array(np.ones((4, 4, 3, 3), np.float32)))
+    assert check_onnx(model(kernel, conv("image,k")), NANO) == ()
+    assert check_onnx(quantised_conv(bias=False), load_profile("jetson-xavier-nx")) == ()
+
+
+def test_initializers_listed_as_inputs_are_no_images() -> None:
+    listed = model(conv())
+    listed.graph.input.append(helper.make_tensor_value_info("kernel", TensorProto.FLOAT, (4, 4, 3, 3)))
+    assert check_onnx(listed, NANO) == ()
+
+
+def test_external_files_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(outside().SerializeToString())
+    os.mkfifo(tmp_path / "absent.bin")  # whoever opened it would wait forever
+    made = onnx.load_model_from_string(path.read_bytes())
+    made.graph.initializer[0].external_data[0].value = "absent.bin"
+    assert [finding.rule for finding in check_onnx(made, NANO)] == ["external_data"]
+
+
+def cyclic() -> onnx.ModelProto:
+    return model(node("Relu", "b", "a", name="1"), node("Relu", "a", "b", name="2"), node("Add", "a,image"))
+
+
+def lying_weight() -> onnx.ModelProto:
+    made = model(conv())
+    made.graph.initializer[0].raw_data = b"\0"
+    return made
+
+
+def negative_sizes() -> onnx.ModelProto:
+    made = model(node("Resize", "image,-,scales"), out=(1, 4, 16, 16))
+    made.graph.initializer[0].dims[:] = [-(2**62)]
+    return made
+
+
+def without_inputs() -> onnx.ModelProto:
+    made = model(conv())
+    for each in ("Conv", "Resize", "DequantizeLinear", "MaxPool", "ReduceSum", "If", "Constant"):
+        made.graph.node.append(onnx.NodeProto(op_type=each))
+    return made
+
+
+def deep() -> onnx.ModelProto:
+    made = branches("Mish")
+    for _ in range(20):
+        outer = helper.make_graph(list(made.graph.node), "g", [], list(made.graph.output))
+        made = model(
+            helper.make_node("If", ["yes"], ["y"], name="if", then_branch=outer, else_branch=outer), yes=np.array(True)
+        )
+        outer.initializer.extend(made.graph.initializer)
+        if made.ByteSize() > 100_000:
+            break
+    return made
+
+
+def strange_names() -> onnx.ModelProto:
+    return model(node("Mish", "image", name="\x1b[31m" + "x" * 10_000))
+
+
+def a_sequence() -> onnx.ModelProto:
+    made = model(node("SequenceConstruct", "image", "s"), conv())
+    made.graph.output.append(helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None))
+    return made
+
+
+STRANGE = [cyclic, lying_weight, negative_sizes, without_inputs, deep, strange_names, a_sequence, outside]
+
+
+@pytest.mark.parametrize("profile", ["jetson-nano", "jetson-xavier-nx", "coral-edge-tpu", "x86-server"])
+@pytest.mark.parametrize("make", STRANGE, ids=lambda make: make.__name__)
+def test_a_strange_model_gives_findings_never_a_traceback(make: object, profile: str, tmp_path: Path) -> None:
+    assert callable(make)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(make().SerializeToString())
+    findings = check_onnx(path, load_profile(profile))
+    assert findings
+    assert all(finding.node.isprintable() and len(finding.node) <= 200 for finding in findings)
+
+
+def test_a_cycle_is_named_by_the_checker_of_onnx() -> None:
+    (finding,) = [each for each in check_onnx(cyclic(), NANO) if each.rule == "valid_onnx"]
+    assert "topologically sorted" in finding.message
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99])
+def test_a_truncated_file_is_refused_or_found_out(share: float, tmp_path: Path) -> None:
+    content = model(conv()).SerializeToString()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content[: int(share * len(content))])
+    try:
+        assert check_onnx(path, NANO)
+    except UserError as error:
+        assert "is not an ONNX file" in str(error)
+
+
+def test_damaged_bytes_never_give_a_traceback(tmp_path: Path) -> None:
+    content = np.frombuffer(quantised_conv(bias=True).SerializeToString(), np.uint8)
+    random = np.random.default_rng(0)
+    path = tmp_path / "model.onnx"
+    for _ in range(200):
+        damaged = content.copy()
+        damaged[random.integers(0, len(content), 4)] = random.integers(0, 256, 4)
+        path.write_bytes(damaged.tobytes())
+        try:
+            check_onnx(path, load_profile("jetson-xavier-nx"))
+        except UserError as error:
+            assert "is not an ONNX file" in str(error)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"\x08\x08"])
@@ -109,12 +198,23 @@ def test_a_file_that_is_no_model_is_refused(tmp_path: Path, content: bytes) -> N
         check_onnx(tmp_path / "absent.onnx", NANO)
 
 
+def test_what_is_no_file_or_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    for path in (tmp_path, tmp_path / "pipe.onnx"):
+        with pytest.raises(UserError, match="it is not a file"):
+            check_onnx(path, NANO)
+    with (tmp_path / "large.onnx").open("wb") as file:
+        file.truncate(LARGEST_BYTES + 1)
+    with pytest.raises(UserError, match=r"2\.0 GiB, expected at most 2 GiB"):
+        check_onnx(tmp_path / "large.onnx", NANO)
+
+
 def test_the_command_lists_findings_with_status_1(tmp_path: Path) -> None:
     from ussearch.cli.app import app
 
     good, bad = tmp_path / "good.onnx", tmp_path / "bad.onnx"
-    onnx.save(good_model(), good)
-    onnx.save(newer_ir(), bad)
+    onnx.save(model(conv()), good)
+    onnx.save(model(conv(), ir_version=10), bad)
     accepted = CliRunner().invoke(app, ["check", str(good), "--profile", "jetson-nano"])
     assert accepted.exit_code == 0
     assert "keeps every rule" in accepted.output
