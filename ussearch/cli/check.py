@@ -11,6 +11,7 @@ import typer
 def check(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The model file.")],
     profile: Annotated[str, typer.Option(help="Name of the device's profile.")],
+    profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List everything about a model file that a device cannot run, with the mend; exit status 1 where there
@@ -24,7 +25,8 @@ def check(
     from ussearch.cli.tables import counted, whole
     from ussearch.hardware_profiles import check_onnx, load_profile
 
-    findings = check_onnx(model, load_profile(profile))
+    folders = () if profiles_dir is None else (profiles_dir,)
+    findings = check_onnx(model, load_profile(profile, folders))
     if json_output:
         print_json([finding.to_dict() for finding in findings])
     elif findings:

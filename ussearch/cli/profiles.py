@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,37 +15,71 @@ if TYPE_CHECKING:
 
 
 def profiles(
-    name: Annotated[str | None, typer.Argument(help="Show everything about this profile.")] = None,
+    name: Annotated[str | None, typer.Argument(help="Show everything about it; NAME@RUNTIME for another one.")] = None,
+    profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the devices that can be searched for, or show one with the origin of each number.
 
     Example: ussearch profiles jetson-nano
     """
-
     from ussearch.cli.output import console, print_json
-    from ussearch.hardware_profiles import load_profile, profile_names
+    from ussearch.hardware_profiles import load_profile
 
-    chosen = [load_profile(each) for each in ([name] if name else profile_names())]
+    folders = () if profiles_dir is None else (profiles_dir,)
+    chosen = [load_profile(name, folders)] if name else every_profile(folders)
     if json_output:
         content = [profile.model_dump(mode="json") for profile in chosen]
         print_json(content[0] if name else content)
-    else:
-        console.print(details(chosen[0]) if name else overview(chosen))
-        for profile in [] if name else chosen:
-            console.print(f"{profile.name}: {profile.trust}", soft_wrap=True)
+        return
+    console.print(details(chosen[0]) if name else overview(chosen))
+    for profile in chosen:
+        console.print(f"{profile.name}: {profile.trust}", soft_wrap=True)
 
 
-def overview(chosen: list[Profile]) -> Table:
-    """Return one row a profile."""
+def every_profile(folders: Sequence[Path]) -> list[Profile]:
+    """Return all devices by name, each with all of its runtimes, the default one first."""
+    from ussearch.hardware_profiles import load_profile, profile_names
+
+    found = []
+    for name in profile_names(folders):
+        default = load_profile(name, folders)
+        found += [default, *(load_profile(f"{name}@{other}", folders) for other in default.variants[1:])]
+    return found
+
+
+def overview(chosen: Sequence[Profile]) -> Table:
+    """Return one row a device and runtime."""
     from rich.table import Column, Table
 
-    table = Table(Column("profile", no_wrap=True), "runtime, precision", "frames/s", "RAM limit", "opset")
+    table = Table(
+        Column("profile", no_wrap=True),
+        "runtime, precision",
+        Column("frames/s", justify="right"),
+        Column("RAM limit", justify="right", no_wrap=True),
+        Column("opset", justify="right"),
+        "validated on networks left out",
+    )
     for profile in chosen:
         limits = profile.limits
-        runtime, memory = f"{profile.runtime}, {profile.precision}", f"{limits.memory_mib:g} MiB"
-        table.add_row(profile.name, runtime, f"{limits.frames_per_second:g}", memory, str(profile.export.opset))
+        table.add_row(
+            profile.name,
+            f"{profile.runtime}, {profile.precision}",
+            f"{limits.frames_per_second:g}",
+            f"{limits.memory_mib:g} MiB",
+            str(profile.export.opset),
+            validated(profile),
+        )
     return table
+
+
+def validated(profile: Profile) -> str:
+    """Return how well latencies are predicted, beside what a count of MACs alone would do."""
+    record = profile.validation
+    if record is None:
+        return "datasheet only"
+    wrong = "" if record.accuracy.mape is None else f"MAPE {record.accuracy.mape:.1f} %, "
+    return f"{record.networks} networks: {wrong}τ {record.accuracy.tau:.2f} (MACs {record.macs_only.tau:.2f})"
 
 
 def details(profile: Profile) -> Table:
@@ -52,27 +88,36 @@ def details(profile: Profile) -> Table:
 
     from ussearch.cli.tables import whole
 
-    data = profile.model_dump(mode="json", exclude={"provenance": True, "title": True, "latency": {"label"}})
-    rows = {key: value for key, value in data.items() if not isinstance(value, dict)}
-    rows |= {
-        f"{key}.{field}": value for key, part in data.items() if isinstance(part, dict) for field, value in part.items()
-    }
     table = Table(*whole("field", "value", "origin"), title=profile.title)
     above = ""
-    for field, value in rows.items():
-        origin = profile.provenance.get(field) or profile.provenance.get(field.split(".")[0])
-        shown = f"{origin.basis}: {origin.source}" if origin else ""
+    for field, value in rows(profile).items():
+        shown = origin(profile, field)
         table.add_row(field, readable(value), "″" if shown and shown == above else shown)
         above = shown
     return table
 
 
+def rows(profile: Profile) -> dict[str, Any]:
+    """Return the fields of a profile and of its parts by dotted name."""
+    data = profile.model_dump(mode="json", exclude={"provenance", "title"})
+    found: dict[str, Any] = {}
+    for key, value in data.items():
+        found |= {f"{key}.{field}": each for field, each in value.items()} if isinstance(value, dict) else {key: value}
+    return found
+
+
+def origin(profile: Profile, field: str) -> str:
+    """Return where a field comes from: its own entry, or that of the part it belongs to."""
+    found = profile.provenance.get(field) or profile.provenance.get(field.partition(".")[0])
+    return f"{found.basis}: {found.source}" if found else ""
+
+
 def readable(value: object) -> str:
     """Return a value as a person reads it; long lists as their length (``--json`` has them in full)."""
-    if value is None or value == "":
+    if value is None or value in ("", [], {}):
         return "–"
     if isinstance(value, list):
-        return ", ".join(map(str, sorted(value))) if len(value) <= 20 else f"{len(value)} names"
+        return ", ".join(map(readable, value)) if len(value) <= 20 else f"{len(value)} names"
     if isinstance(value, dict):
-        return "\n".join(f"{key}: {each}" for key, each in value.items())
+        return "\n".join(f"{key}: {readable(each)}" for key, each in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)
