@@ -1,18 +1,14 @@
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from types import ModuleType
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
-from ussearch.hardware_profiles import load_profile
-from ussearch.hardware_profiles.latency.fitting import fit_non_negative
-from ussearch.hardware_profiles.latency.quality import iso_mac_accuracy, quality
+from ussearch.hardware_profiles import Kernel, Roofline
+from ussearch.hardware_profiles.latency.fitting import fit_non_negative, fit_shrunk
+from ussearch.hardware_profiles.latency.quality import factor_of_nine_in_ten, iso_mac_accuracy, quality
 
 
 @given(weights=st.tuples(*[st.floats(0.01, 100)] * 3), seed=st.integers(0, 100))
@@ -52,22 +48,43 @@ def test_iso_mac_pairs_by_hand() -> None:
     assert np.isnan(iso_mac_accuracy(measured[:1], measured[:1], macs[:1]))
 
 
-def program() -> ModuleType:
-    path = Path(__file__).resolve().parents[2] / "benchmarks" / "latency.py"
-    spec = importlib.util.spec_from_file_location("benchmark_latency", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
+@given(seed=st.integers(0, 50))
+def test_no_weight_falls_below_the_least(seed: int) -> None:
+    random = np.random.default_rng(seed)
+    features, latency_ms = random.uniform(0.1, 10, (8, 3)), random.uniform(0.1, 100, 8)
+    least = np.array([0.0, 0.5, 0.0])
+    weights = fit_non_negative(features, latency_ms, least)
+    reference = lsq_linear(features / latency_ms[:, None], np.ones(8), bounds=(least, np.inf), tol=1e-14).x
+    assert weights == pytest.approx(reference, abs=1e-5)
 
 
-@pytest.mark.shared
-def test_the_shipped_numbers_are_those_that_the_program_fits(shared: Path) -> None:
-    for name, numbers in program().fit_profiles(shared / "latency").items():
-        shipped = load_profile(name).latency
-        for key, value in numbers.items():
-            assert getattr(shipped, key) == pytest.approx(value, rel=1e-4), (name, key)
+def test_groups_keep_the_common_prices_unless_they_say_otherwise() -> None:
+    random = np.random.default_rng(0)
+    features = random.uniform(0.1, 10, (60, 3, 3))
+    features[:, 2] = 0  # never measured
+    prices = np.array([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [0.0, 0.0, 0.0]])
+    latency_ms = (features * prices).sum(axis=(1, 2))
+    common, own = fit_shrunk(features, latency_ms, strength=1e-6)
+    assert own[:2] == pytest.approx(prices[:2], rel=1e-3)
+    assert (own[2] == common).all()
+    assert common == pytest.approx(fit_non_negative(features.sum(axis=1), latency_ms))
+    _, drawn = fit_shrunk(features, latency_ms, strength=1e6)
+    assert drawn == pytest.approx(np.tile(common, (3, 1)), rel=1e-3)
+
+
+def test_nine_in_ten_predictions_lie_within_the_factor() -> None:
+    measured = np.ones(11)
+    predicted = np.array([1.0] * 9 + [0.5, 4.0])
+    assert factor_of_nine_in_ten(predicted, measured) == pytest.approx(2)
+
+
+def test_a_tile_that_is_filled_in_part_costs_a_whole_one() -> None:
+    def charged(side: int, tile: int) -> float:
+        model = Roofline(ms_per_gmac=1, ms_per_mib=0, ms_per_operator=0, tile_pixels=tile)
+        shape = (1, 4, side, side)
+        kernel = Kernel("", "conv", (shape,), shape, macs=10**9 * side**2, bytes=0, parameters=0, sources=())
+        return model.total_ms([kernel])
+
+    assert charged(16, 128) == pytest.approx(256)
+    assert charged(12, 128) == pytest.approx(256)
+    assert charged(12, 1) == pytest.approx(144)

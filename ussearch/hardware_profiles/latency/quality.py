@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import kendalltau
+from scipy.stats import kendalltau, spearmanr
 
 Floats = NDArray[np.float64]
 
@@ -15,10 +15,11 @@ Floats = NDArray[np.float64]
 class Quality:
     """Agreement of predicted with measured latencies; fractions are 0..1, ``mape`` is in per cent.
 
-    Kendall's tau over a wide range proves little (MACs alone reach 0.9): read it beside the other three.
+    Kendall's tau over a wide range proves little (MACs alone reach 0.9): read it beside the others.
     """
 
     tau: float
+    spearman: float
     mape: float
     within_10_percent: float
     iso_mac_accuracy: float
@@ -29,10 +30,16 @@ def quality(predicted_ms: Floats, measured_ms: Floats, macs: Floats) -> Quality:
     error = np.abs(predicted_ms / measured_ms - 1)
     return Quality(
         tau=float(kendalltau(predicted_ms, measured_ms).statistic),
+        spearman=float(spearmanr(predicted_ms, measured_ms).statistic),
         mape=float(100 * error.mean()),
         within_10_percent=float((error <= 0.1).mean()),
         iso_mac_accuracy=iso_mac_accuracy(predicted_ms, measured_ms, macs),
     )
+
+
+def factor_of_nine_in_ten(predicted_ms: Floats, measured_ms: Floats) -> float:
+    """Return the factor, at least 1, by which nine in ten predictions are wrong at most, either way."""
+    return float(np.quantile(_ratio(predicted_ms, measured_ms), 0.9))
 
 
 def iso_mac_accuracy(predicted_ms: Floats, measured_ms: Floats, macs: Floats) -> float:
