@@ -1,0 +1,1 @@
+"""Published latency measurements: reading them, fitting models to them, judging the models."""
