@@ -26,6 +26,8 @@ DEVICES = {
     *("coral-edge-tpu", "snapdragon-855", "rk3588-cpu", "intel-n100", "x86-server", "gpu-server"),
 }
 
+PRICES = {"kind": "roofline", "ms_per_gmac": 1, "ms_per_mib": 2, "ms_per_operator": 3}
+
 
 def minimal(**changes: Any) -> dict[str, Any]:
     """Return the data of a valid profile with top-level fields replaced."""
@@ -38,7 +40,7 @@ def minimal(**changes: Any) -> dict[str, Any]:
         "limits": {"memory_mib": 100},
         "runtime_memory_mib": 10,
         "export": {"opset": 13, "ir_version": 8, "precisions": ["fp32"]},
-        "latency": {"ms_per_gmac": 1, "ms_per_mib": 2, "ms_per_operator": 3},
+        "latency": PRICES,
         "note": "made up",
         "provenance": {
             key: {"basis": "chosen", "source": "a test"}
@@ -119,8 +121,9 @@ def test_a_folder_of_the_user_hides_shipped_profiles(tmp_path: Path) -> None:
     ("changes", "expected"),
     [
         ({"provenance": {}}, "provenance is missing for limits.memory_mib"),
-        ({"latency": {"ms_per_gmac": -1, "ms_per_mib": 2, "ms_per_operator": 3}}, "latency.ms_per_gmac"),
-        ({"latency": {"ms_per_gmac": float("nan"), "ms_per_mib": 2, "ms_per_operator": 3}}, "latency.ms_per_gmac"),
+        ({"latency": {**PRICES, "ms_per_gmac": -1}}, "latency.roofline.ms_per_gmac"),
+        ({"latency": {**PRICES, "ms_per_gmac": float("nan")}}, "latency.roofline.ms_per_gmac"),
+        ({"latency": {"ms_per_gmac": 1}}, "latency: .*kind"),
         ({"limits": {"memory_mib": 0}}, "limits.memory_mib"),
         ({"precision": "int4"}, "precision"),
         ({"surprise": 1}, "surprise"),
