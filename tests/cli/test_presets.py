@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import preset_names
 
 from .conftest import Command
@@ -50,8 +52,42 @@ def test_every_integer(ussearch: Command) -> None:
     assert sizes == {"unet": 34_527_041, "unext": 1_471_921, "cmunext-s": 417_505, "cmunext": 3_149_185}
     # module hooks miss the functional convolutions, which is why thop only stands beside the exact count
     assert lightawnet["thop"]["macs"] < 0.4 * lightawnet["macs_conv"]
-    assert lightawnet["latency"]["latency_ms"] is None
-    assert lv_unet["latency"]["latency_ms"] > 0
+    assert lightawnet["latency"]["latency_ms"] is lightawnet["latency"]["extrapolated"] is None
+    latency = lv_unet["latency"]
+    assert 0 < latency["latency_interval_ms"][0] <= latency["latency_ms"] <= latency["latency_interval_ms"][1]
+    assert latency["extrapolated"] is True  # depthwise convolutions were never measured on the board
+
+
+def test_a_profile_of_the_users_folder(ussearch: Command, tmp_path: Path) -> None:
+    text = load_profile("raspberry-pi-4").to_yaml().replace("raspberry-pi-4", "my-board")
+    (tmp_path / "my-board.yaml").write_text(text, encoding="utf-8")
+    asked = ("presets", "lv-unet", "--profile", "my-board", "--profiles-dir", tmp_path, "--json")
+    outcome = ussearch(*asked)
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)["latency"]["profile"] == "my-board"
+    assert ussearch(*asked[:4]).status == 2
+
+
+def test_a_runtime_of_a_device(ussearch: Command) -> None:
+    outcome = ussearch("presets", "lv-unet", "--profile", "jetson-nano@tensorrt-fp16")
+    assert outcome.status == 0, outcome.err
+    assert "predicted for jetson-nano@tensorrt-fp16" in outcome.out
+    assert "~: extrapolated" in outcome.out and "Not among the device's measurements" in outcome.out
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_predicted_milliseconds_are_never_cut(ussearch: Command, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
+    from rich.console import Console
+
+    from ussearch.cli import output
+
+    (sheet,) = json.loads(f"[{ussearch('presets', 'unet', '--profile', 'jetson-nano', '--json').out}]")
+    monkeypatch.setattr(output, "console", Console(highlight=False, markup=False, width=width))
+    text = ussearch("presets", "unet", "--profile", "jetson-nano").out
+    latency = sheet["latency"]
+    low, high = latency["latency_interval_ms"]
+    assert f"{latency['latency_ms']:,.1f} " in text
+    assert (f"{low:,.1f}–{high:,.1f}" in text) is (width == 200)
 
 
 @pytest.mark.parametrize("name", ["lv-unet", "cea-net-standin", "lightawnet"])

@@ -73,6 +73,30 @@ def test_dry_run_plans_and_trains_nothing(ussearch: Command, tiny_data: Path, tm
     assert plan["split"] == {"train": 26, "validation": 5, "calibration": 10, "test": 7}
     assert "lv-unet" in plan["skipped_presets"]
     assert 1 <= len(plan["seed_presets"]) <= 2
+    assert "of the predictions are extrapolated" in outcome.out
+    for limits in plan["limits"].values():
+        (low, high), (least, most) = limits["latency_range_ms"], limits["latency_interval_ms"]
+        assert least <= low <= high <= most
+        assert limits["extrapolated"] is (limits["share_of_random_architectures_extrapolated"] > 0)
+
+
+def test_a_runtime_of_a_device_is_a_profile_everywhere(
+    ussearch: Command, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "jetson-nano@tensorrt-fp16"
+    monkeypatch.chdir(tmp_path)
+    outcome = ussearch("run", "--profile", name, "--data", tiny_data, "--dry-run", *TINY_RUN)
+    assert outcome.status == 0, outcome.err
+    assert f"Edge: {name}, at most" in outcome.out
+    run = ussearch("run", "--profile", name, "--data", tiny_data, *TINY_RUN, "--trials", 2)
+    assert run.status == 0, run.out + run.err
+    study = next((tmp_path / "studies").iterdir())
+    assert study.name == "tiny-jetson-nano-tensorrt-fp16-001"
+    assert Study.open(study).config.edge.name == Bundle.load(study / "bundle").profile("edge").name == name
+    assert "Latency, edge network: " in run.out and f"predicted for {name}" in run.out
+    assert ussearch("pareto", study, "--plot", tmp_path / "front.png").status == 0
+    assert name in ussearch("show", study, 0).out
+    assert ussearch("verify", study / "bundle").status == 0
 
 
 @pytest.mark.parametrize("command", [("pareto",), ("show",)])
@@ -88,7 +112,8 @@ def test_show_accounts_for_every_millisecond(ussearch: Command, tiny_study: Path
     record = Study.open(tiny_study).trial(0)
     assert card["trial"] == record.slot == 0
     shares = [kernel["latency_ms"] for kernel in card["latency"]["kernels"]]
-    assert sum(shares) == pytest.approx(record.costs("edge").latency_ms, rel=1e-6)
+    whole = sum(shares) + card["latency"]["call_ms"]
+    assert whole == pytest.approx(record.costs("edge").latency_ms, rel=1e-6)
 
 
 def test_export_takes_named_trials(ussearch: Command, tiny_study: Path, tmp_path: Path) -> None:

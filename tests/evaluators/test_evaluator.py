@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.evaluators.conftest import tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingFailed, costs, evaluator, trace
-from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import Architecture, build, count, load_preset
+from ussearch.hardware_profiles import load_profile, profile_names
+from ussearch.search_spaces import Architecture, SearchSpace, build, count, load_preset
 
 EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
 
@@ -30,7 +32,36 @@ def test_costs_agree_with_the_exact_counts(name: str) -> None:
 
 def test_kernels_sum_to_the_predicted_latency() -> None:
     traced = trace(load_preset("cmunext-s").architecture.for_task(), 128)
-    assert sum(traced.predict(EDGE).per_kernel_ms) == pytest.approx(traced.costs(EDGE).latency_ms)
+    prediction = traced.predict(EDGE)
+    assert sum(prediction.per_kernel_ms) + prediction.call_ms == pytest.approx(traced.costs(EDGE).latency_ms)
+
+
+ALL_PROFILES = [
+    variant
+    for name in sorted({name.partition("@")[0] for name in profile_names()})
+    for variant in (name, *(f"{name}@{each}" for each in load_profile(name).variants))
+]
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6))
+def test_a_prediction_accounts_for_every_millisecond(seed: int) -> None:
+    traced = trace(SearchSpace.standard(128).sample(seed), 128)
+    for name in ALL_PROFILES:
+        prediction = traced.predict(load_profile(name))
+        assert len(prediction.per_kernel_ms) == len(traced.kernels)
+        assert all(milliseconds >= 0 for milliseconds in prediction.per_kernel_ms) and prediction.call_ms >= 0
+        whole = sum(prediction.per_kernel_ms) + prediction.call_ms
+        assert whole == pytest.approx(prediction.latency_ms, rel=1e-6)
+        assert prediction.low_ms <= prediction.latency_ms <= prediction.high_ms
+        assert prediction.extrapolated is (sum(prediction.uncovered.values()) > 0.1 * prediction.latency_ms)
+        assert prediction.unpriced == ()
+
+
+def test_what_lies_in_front_of_the_network_is_the_normalisation() -> None:
+    names = [kernel.name for kernel in trace(load_preset("bmis").architecture.for_task(), 64).kernels]
+    assert names.count("normalisation") == 1 and names[0] == "normalisation"
+    assert names[1] == "network"  # a grey image is repeated outside of every module
 
 
 def test_limits_and_refusals_decide_feasibility() -> None:

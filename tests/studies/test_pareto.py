@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import CONVENTION, trace
 from ussearch.search_spaces import load_preset, preset_names
 from ussearch.studies import Study
-from ussearch.studies.card import architecture_rows, trial_card
+from ussearch.studies.card import CALL, architecture_rows, trial_card
 from ussearch.studies.pareto import pareto_report
 from ussearch.studies.plots import draw_front, front_picture, save_front
 
@@ -98,7 +99,8 @@ def test_no_figure_is_abbreviated(study: Study, monkeypatch: pytest.MonkeyPatch,
     assert all(len(line) <= width for line in rows)
     assert not [line for line in rows if "…" in line.removeprefix("│ …")]
     for row in pareto_report(study).to_dict()["trials"]:
-        assert f" {row['latency_ms']:.1f} " in tables[0]
+        assert f" ~{row['latency_ms']:.1f} " in tables[0]
+    assert all("~: extrapolated" in text for text in tables[:1]) and "~: of a class" in tables[1]
     for words in ("lesion Dice", "Dice all", "IoU", "HD95 px", CONVENTION):
         assert words in tables[1]
 
@@ -138,9 +140,58 @@ def test_a_study_without_results_has_no_picture(tmp_path: Path) -> None:
 def test_kernels_sum_to_the_prediction(study: Study, end: str) -> None:
     card = trial_card(study, 1, end)  # type: ignore[arg-type]
     expected = trace(study.architecture(1), 64).predict(study.config.profiles[end]).latency_ms  # type: ignore[index]
-    assert sum(milliseconds for _, milliseconds in card.kernels) == pytest.approx(expected)
-    assert sum(card.milliseconds_by_part().values()) == pytest.approx(expected)
-    assert {"stage 0", "level 0", "head"} <= card.milliseconds_by_part().keys()
+    kernels_ms = sum(milliseconds for _, milliseconds in card.kernels)
+    assert kernels_ms + card.prediction.call_ms == pytest.approx(expected)
+    parts = card.milliseconds_by_part()
+    assert sum(parts.values()) == pytest.approx(expected)
+    assert {"normalisation", "stage 0", "level 0", "head"} <= parts.keys()
+    assert parts.get(CALL, 0.0) == card.prediction.call_ms
+
+
+def test_the_call_and_every_doubt_have_their_line(study: Study) -> None:
+    from ussearch.cli.show import _kernel_table, _parts
+    from ussearch.cli.tables import doubts
+
+    card = trial_card(study, 1)
+    prediction = dataclasses.replace(
+        card.prediction,
+        latency_ms=card.prediction.latency_ms - card.prediction.call_ms + 1.25,
+        call_ms=1.25,
+        uncovered={"concat": 0.5, "roll": 1.0},
+        unpriced=("roll",),
+        outside=("3 GMACs, measured 1 to 2",),
+    )
+    card = dataclasses.replace(card, prediction=prediction)
+    assert card.milliseconds_by_part()[CALL] == 1.25
+    for table in (_parts(card), _kernel_table(card, 20, moved=True), _kernel_table(card, 20, moved=False)):
+        cells = [list(column.cells) for column in table.columns]
+        assert cells[0][-1] == CALL and "1.25" in {cells[1][-1], cells[-1][-1][:4]}
+        assert len({len(column) for column in cells}) == 1
+    lines = doubts(prediction.uncovered, prediction.unpriced, prediction.outside, 15.0)
+    assert lines == [
+        "Not among the device's measurements, 10% of the milliseconds: roll 1.00 ms, concat 0.50 ms.",
+        "Beyond every measured network: 3 GMACs, measured 1 to 2.",
+        "Of unknown arithmetic, charged for traffic and launch alone: roll.",
+    ]
+    assert doubts({}, (), (), 15.0) == []
+
+
+def test_intervals_and_extrapolation_reach_table_json_and_picture(study: Study, tmp_path: Path) -> None:
+    data = json.loads(invoke("pareto", str(study.folder), "--json"))
+    for row in data["trials"]:
+        low, high = row["latency_interval_ms"]
+        assert low <= row["latency_ms"] <= high and row["extrapolated"] is True
+        assert row["cloud_latency_interval_ms"][0] <= row["cloud_latency_ms"] and row["cloud_extrapolated"] is True
+        assert f" {low:.1f}–{high:.1f} " in invoke("pareto", str(study.folder))
+    picture = front_picture(pareto_report(study))
+    assert all(point.extrapolated for point in picture.points)
+    legend = draw_front(picture).axes[0].get_legend()
+    assert legend is not None and "hollow: extrapolated" in {text.get_text() for text in legend.get_texts()}
+    solid = dataclasses.replace(
+        picture, points=tuple(dataclasses.replace(point, extrapolated=False) for point in picture.points)
+    )
+    legend = draw_front(solid).axes[0].get_legend()
+    assert legend is not None and "hollow: extrapolated" not in {text.get_text() for text in legend.get_texts()}
 
 
 def test_show_command(study: Study) -> None:
@@ -150,9 +201,12 @@ def test_show_command(study: Study) -> None:
     assert "Training failed: the loss became nan" in invoke("show", str(study.folder), "2")
     data = json.loads(invoke("show", str(study.folder), "1", "--json"))
     assert data["slot"] == 1 and data["counts"]["parameters_training"] > 0
-    assert sum(kernel["latency_ms"] for kernel in data["latency"]["kernels"]) == pytest.approx(
-        data["latency"]["latency_ms"]
-    )
+    latency = data["latency"]
+    kernels_ms = sum(kernel["latency_ms"] for kernel in latency["kernels"])
+    assert kernels_ms + latency["call_ms"] == pytest.approx(latency["latency_ms"])
+    assert latency["interval_ms"][0] <= latency["latency_ms"] <= latency["interval_ms"][1]
+    assert {"extrapolated", "uncovered", "unpriced", "outside"} <= latency.keys()
+    assert all(kernel["kernel_class"] for kernel in latency["kernels"])
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -11,6 +11,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from ussearch.cli.tables import EXTRAPOLATED, doubts, excess, interval, milliseconds
+
 PLAIN_WIDTH = 160
 """Columns where the output is no terminal and COLUMNS is not set: wide enough that no table wraps."""
 
@@ -33,6 +35,16 @@ def print_json(value: Any) -> None:
 
 def print_presets(sheets: Sequence[dict[str, Any]], *, detailed: bool) -> None:
     """Print one row a preset; ``detailed`` adds what is inferred, unknown and how thop counts."""
+    table = _preset_table(sheets, intervals=True)
+    console.print(_preset_table(sheets, intervals=False) if excess(table) else table)
+    if any(sheet.get("latency", {}).get("extrapolated") for sheet in sheets):
+        console.print(EXTRAPOLATED, soft_wrap=True)
+    console.print("MACs: convolutions and matrix products, exact; thop's hooks miss functional convolutions.")
+    if detailed:
+        _print_details(sheets[0])
+
+
+def _preset_table(sheets: Sequence[dict[str, Any]], *, intervals: bool) -> Table:
     table = Table(title="Published networks at their own input size, channels and classes", title_justify="left")
     table.add_column("preset", no_wrap=True)
     for column in ("input", "parameters\ntraining", "parameters\ndeploy", "MACs (M)\ndeploy", "thop\n(M)"):
@@ -40,15 +52,14 @@ def print_presets(sheets: Sequence[dict[str, Any]], *, detailed: bool) -> None:
     table.add_column("in a study: parameters\ndeploy, MACs (M)", justify="right")
     if "latency" in sheets[0]:
         table.add_column(f"predicted ms\n{sheets[0]['latency']['profile']}", justify="right")
+        if intervals:
+            table.add_column("90 %\ninterval", justify="right", no_wrap=True)
     for sheet in sheets:
-        table.add_row(*_preset_row(sheet))
-    console.print(table)
-    console.print("MACs: convolutions and matrix products, exact; thop's hooks miss functional convolutions.")
-    if detailed:
-        _print_details(sheets[0])
+        table.add_row(*_preset_row(sheet, intervals))
+    return table
 
 
-def _preset_row(sheet: dict[str, Any]) -> list[str]:
+def _preset_row(sheet: dict[str, Any], intervals: bool) -> list[str]:
     side, study = sheet["input_size"], sheet["in_a_study"]
     row = [
         sheet["name"],
@@ -60,8 +71,11 @@ def _preset_row(sheet: dict[str, Any]) -> list[str]:
         f"{study['parameters_deploy']:,}, {study['macs'] / 1e6:,.1f}",
     ]
     if "latency" in sheet:
-        latency = sheet["latency"]["latency_ms"]
-        row.append("cannot run" if latency is None else f"{latency:,.1f}")
+        latency = sheet["latency"]
+        known = latency["latency_ms"] is not None
+        row.append(milliseconds(latency["latency_ms"], latency["extrapolated"]) if known else "cannot run")
+        if intervals:
+            row.append(interval(latency["latency_interval_ms"]) if known else "")
     return row
 
 
@@ -73,5 +87,10 @@ def _print_details(sheet: dict[str, Any]) -> None:
             console.print(f"{key}: {line}")
     for variant in sheet["variants"]:
         console.print(f"with {variant['input_channels']} channels: {variant['parameters_training']:,} parameters")
-    if sheet.get("latency", {}).get("reason"):
-        console.print(f"{sheet['latency']['profile']} cannot run it: {sheet['latency']['reason']}")
+    latency = sheet.get("latency", {})
+    if latency.get("reason"):
+        console.print(f"{latency['profile']} cannot run it: {latency['reason']}")
+    elif latency:
+        console.print(f"Latency: {latency['source']}.", soft_wrap=True)
+        for line in doubts(latency["uncovered"], latency["unpriced"], latency["outside"], latency["latency_ms"]):
+            console.print(line, soft_wrap=True)

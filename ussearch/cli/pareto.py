@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ussearch.cli.tables import counted, excess
+from ussearch.cli.tables import EXTRAPOLATED, counted, excess, interval, milliseconds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -45,8 +45,10 @@ def _show(report: ParetoReport) -> None:
     from ussearch.cli.output import console
 
     config = report.study.config
-    table = _table(report)
-    console.print(_narrow_table(report) if excess(table) else table)
+    tables = (_table(report, intervals=True), _table(report, intervals=False), _narrow_table(report))
+    console.print(next((table for table in tables if not excess(table)), tables[-1]))
+    if any(row["extrapolated"] or row["cloud_extrapolated"] for row in map(report.row, report.records)):
+        console.print(EXTRAPOLATED, soft_wrap=True)
     for end, profile in config.profiles.items():
         limits = profile.limits
         console.print(
@@ -79,20 +81,21 @@ def _title(report: ParetoReport) -> str:
     return f"{title}{len(report.records)} of {counted(config.trials, 'trial')}"
 
 
-def _table(report: ParetoReport) -> Table:
+def _table(report: ParetoReport, *, intervals: bool) -> Table:
     from rich.table import Table
 
     table = Table(title=_title(report), title_justify="left")
     table.add_column("front")
     table.add_column("trial", justify="right")
     table.add_column("network", no_wrap=True)
-    numbers = ("lesion\nDice", "Dice,\nall", "false\npositives", "selection", "HD95\npx", "edge\nms", "edge\nMiB")
-    for column in (*numbers, "cloud\nms", "parameters", "MMACs"):
+    metrics = ("lesion\nDice", "Dice,\nall", "false\npositives", "selection", "HD95\npx")
+    latency = ("edge\nms", "90 %\ninterval") if intervals else ("edge\nms",)
+    for column in (*metrics, *latency, "edge\nMiB", "cloud\nms", "parameters", "MMACs"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("fits", no_wrap=True)
     rows = [report.row(record) for record in report.ordered]
     for row in rows:
-        table.add_row(*_cells(row), style="" if row["on_front"] else "dim", end_section=row is rows[-1])
+        table.add_row(*_cells(row, intervals), style="" if row["on_front"] else "dim", end_section=row is rows[-1])
     for name, summary in report.study.baselines.items():
         table.add_row("", "", f"baseline: {name}", *_metrics(dict(summary)))
     return table
@@ -123,7 +126,7 @@ def _narrow_cells(row: dict[str, Any]) -> list[str]:
         f"{'●' if row['on_front'] else ' '} {row['trial']}",
         row["name"] or row["architecture_id"],
         *_narrow_metrics(row),
-        f"{row['latency_ms']:.1f}",
+        milliseconds(row["latency_ms"], row["extrapolated"]),
         f"{row['parameters'] / 1000:,.0f}k",
         "both" if len(ends) == 2 else "".join(ends) or "none",
     ]
@@ -134,16 +137,17 @@ def _narrow_metrics(row: dict[str, Any]) -> list[str]:
     return [lesion_dice, rate, selection]
 
 
-def _cells(row: dict[str, Any]) -> list[str]:
+def _cells(row: dict[str, Any], intervals: bool) -> list[str]:
     fits = ", ".join(end for end in ("edge", "cloud") if row["feasible"][end]) or "neither"
     return [
         "●" if row["on_front"] else "",
         str(row["trial"]),
         row["name"] or row["architecture_id"],
         *_metrics(row),
-        f"{row['latency_ms']:.1f}",
+        milliseconds(row["latency_ms"], row["extrapolated"]),
+        *([interval(row["latency_interval_ms"])] if intervals else []),
         f"{row['memory_mib']:.0f}",
-        f"{row['cloud_latency_ms']:.1f}",
+        milliseconds(row["cloud_latency_ms"], row["cloud_extrapolated"]),
         f"{row['parameters']:,}",
         f"{row['macs'] / 1e6:,.0f}",
         fits,

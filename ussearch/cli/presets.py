@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 def presets(
     name: Annotated[str | None, typer.Argument(help="One preset; all where left out.")] = None,
     profile: Annotated[str | None, typer.Option(help="Device whose latency to predict.")] = None,
+    profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
 ) -> None:
     """List published networks: parameters, MACs, source and, with --profile, the latency on a device.
@@ -21,7 +23,8 @@ def presets(
     from ussearch.hardware_profiles import load_profile
     from ussearch.search_spaces import load_preset, preset_names
 
-    device = load_profile(profile) if profile else None
+    folders = () if profiles_dir is None else (profiles_dir,)
+    device = load_profile(profile, folders) if profile else None
     chosen = [load_preset(name)] if name else [load_preset(each) for each in preset_names()]
     sheets = [preset_sheet(preset, device) for preset in chosen]
     if json_output:

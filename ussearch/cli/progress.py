@@ -13,8 +13,8 @@ from rich.table import Table
 
 from ussearch.cli.duration import spoken
 from ussearch.cli.output import console
-from ussearch.cli.tables import counted
-from ussearch.evaluators import CONVENTION
+from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds
+from ussearch.evaluators import CONVENTION, Costs
 from ussearch.pairs import Pair
 from ussearch.pipeline import Delivery, Event, FinalistEpoch, PairChosen, PlanReady, StageStarted
 from ussearch.studies import TrialRecord
@@ -129,7 +129,7 @@ class RunProgress:
         outcome = f"failed: {record.evaluation.failure}" if record.failed else _figures(record.evaluation.metrics)
         mark = "on the front" if any(each.slot == record.slot for each in front) else ""
         console.print(
-            f"  {record.slot:3d} {record.role:6s} {record.label:16s} {outcome}  {costs.latency_ms:6.1f} ms "
+            f"  {record.slot:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
             f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
         )
 
@@ -149,10 +149,14 @@ class RunProgress:
             return
         console.print(f"Front ({counted(len(event.front), 'candidate')} above every trivial baseline, fastest first):")
         for record in event.front:
-            latency_ms = record.costs("edge").latency_ms
+            costs = record.costs("edge")
             console.print(
-                f"  {record.slot:3d} {record.label:16s} {_figures(record.evaluation.metrics)} {latency_ms:6.1f} ms"
+                f"  {record.slot:3d} {record.label:16s} {_figures(record.evaluation.metrics)} {_latency(costs)} ms "
+                f"({interval(costs.latency_interval_ms)})"
             )
+        console.print("In brackets: where nine in ten networks like those that were measured lie.")
+        if any(record.costs("edge").extrapolated for record in event.front):
+            console.print(EXTRAPOLATED)
 
     def _warn_of_a_weaker_cloud(self, pair: Pair) -> None:
         if pair.cloud.score < pair.edge.score:
@@ -196,6 +200,11 @@ def print_plan(plan: Plan) -> None:
             f"{profile.limits.memory_mib:.0f} MiB; {plan.probe.feasible_share[end]:.0%} of random architectures fit "
             f"({low:.1f} to {high:.1f} ms, {profile.label})"
         )
+        least, most = plan.probe.latency_interval_ms[end]
+        console.print(
+            f"  90 % intervals within {least:.1f} to {most:.1f} ms; "
+            f"{plan.probe.extrapolated_share[end]:.0%} of the predictions are extrapolated (marked ~)"
+        )
     console.print(f"Presets first: {', '.join(config.seeds) or 'none'}")
     for reason, names in by_reason(plan.seeds.skipped).items():
         console.print(f"  without {', '.join(names)}: {reason}")
@@ -231,6 +240,9 @@ def print_delivery(delivery: Delivery) -> None:
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
     console.print(f"Mean ± SD over images. {CONVENTION}")
+    for end in ("edge", "cloud"):
+        if sentence := delivery.bundle.manifest.entry(end).latency_sentence:
+            console.print(f"Latency, {end} network: {sentence}")
     for line in verdicts(delivery):
         console.print(line)
     console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
@@ -271,6 +283,11 @@ def _figures(summary: Mapping[str, Any]) -> str:
     false_positives = "   –" if rate is None else f"{rate:4.0%}"
     dice, selection = _number(summary.get("lesion_dice")), _number(summary.get("selection"))
     return f"lesion Dice {dice}  false positives {false_positives}  selection {selection}"
+
+
+def _latency(costs: Costs) -> str:
+    """Return predicted milliseconds for a column, marked where they are extrapolated."""
+    return f"{milliseconds(costs.latency_ms, costs.extrapolated):>7s}"
 
 
 def _number(value: float | None) -> str:

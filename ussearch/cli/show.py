@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ussearch.cli.tables import counted, excess
+from ussearch.cli.tables import counted, doubts, excess, interval, milliseconds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -67,7 +67,21 @@ def _show(card: TrialCard) -> None:
         )
         console.print(CONVENTION, soft_wrap=True)
     console.print(_costs(card))
-    console.print(f"Where {card.prediction.latency_ms:.2f} ms go ({card.prediction.label}):", soft_wrap=True)
+    _show_latency(card)
+
+
+def _show_latency(card: TrialCard) -> None:
+    from ussearch.cli.output import console
+
+    prediction = card.prediction
+    latency = milliseconds(prediction.latency_ms, prediction.extrapolated, 2)
+    between = interval((prediction.low_ms, prediction.high_ms), 2)
+    extrapolated = "; extrapolated" if prediction.extrapolated else ""
+    console.print(
+        f"Where {latency} ms go ({prediction.label}; 90 % interval {between} ms{extrapolated}):", soft_wrap=True
+    )
+    for line in doubts(prediction.uncovered, prediction.unpriced, prediction.outside, prediction.latency_ms):
+        console.print(line, soft_wrap=True)
     console.print(_parts(card))
     console.print(_kernels(card))
 
@@ -128,7 +142,9 @@ def _costs(card: TrialCard) -> Table:
     for end, profile in card.study.config.profiles.items():
         table.add_column(f"{end}: {profile.name}", justify="right")
     both = [card.record.costs(end) for end in card.study.config.profiles]
-    table.add_row("latency (ms), predicted", *(f"{each.latency_ms:.2f}" for each in both))
+    table.add_row("latency (ms), predicted", *(milliseconds(each.latency_ms, each.extrapolated, 2) for each in both))
+    table.add_row("  90 % interval", *(interval(each.latency_interval_ms, 2) for each in both))
+    table.add_row("  extrapolated", *("yes" if each.extrapolated else "no" for each in both))
     table.add_row("peak memory (MiB)", *(f"{each.memory_mib:.1f}" for each in both))
     table.add_row("within the limits", *("yes" if each.feasible else "no" for each in both))
     table.add_row("parameters", *(f"{each.parameters:,}" for each in both))
@@ -149,9 +165,9 @@ def _parts(card: TrialCard) -> Table:
     table.add_column("ms", justify="right")
     table.add_column("share", justify="right")
     table.add_column("")
-    for part, milliseconds in card.milliseconds_by_part().items():
-        share = milliseconds / total if total else 0.0
-        table.add_row(part, f"{milliseconds:.2f}", f"{share:.0%}", "█" * round(40 * share))
+    for part, part_ms in card.milliseconds_by_part().items():
+        share = part_ms / total if total else 0.0
+        table.add_row(part, f"{part_ms:.2f}", f"{share:.0%}", "█" * round(40 * share))
     return table
 
 
@@ -168,7 +184,10 @@ def _kernels(card: TrialCard) -> Table:
 def _kernel_table(card: TrialCard, longest: int, *, moved: bool) -> Table:
     from rich.table import Table
 
+    from ussearch.studies.card import CALL
+
     kernels = card.kernels
+    total = sum(each for _, each in kernels) + card.prediction.call_ms
     table = Table(title="Layer by layer", title_justify="left", show_footer=True)
     table.add_column("kernel", footer="sum", no_wrap=True)
     table.add_column("operator", footer=counted(len(kernels), "kernel"), no_wrap=True)
@@ -178,8 +197,8 @@ def _kernel_table(card: TrialCard, longest: int, *, moved: bool) -> Table:
     )
     if moved:
         table.add_column("KiB moved", justify="right", no_wrap=True)
-    table.add_column("ms", justify="right", no_wrap=True, footer=f"{sum(each for _, each in kernels):.3f}")
-    for kernel, milliseconds in kernels:
+    table.add_column("ms", justify="right", no_wrap=True, footer=f"{total:.3f}")
+    for kernel, kernel_ms in kernels:
         traffic = [f"{kernel.bytes / 1024:,.0f}"] if moved else []
         table.add_row(
             _end_of(kernel.name, longest),
@@ -187,8 +206,12 @@ def _kernel_table(card: TrialCard, longest: int, *, moved: bool) -> Table:
             "×".join(map(str, kernel.output_shape[1:])),
             f"{kernel.macs / 1e6:.2f}",
             *traffic,
-            f"{milliseconds:.3f}",
+            f"{'~' if kernel.kernel_class in card.prediction.uncovered else ''}{kernel_ms:.3f}",
         )
+    if card.prediction.call_ms:
+        table.add_row(CALL, *[""] * (len(table.columns) - 2), f"{card.prediction.call_ms:.3f}")
+    if card.prediction.uncovered:
+        table.caption = "~: of a class that the device's measurements lack"
     return table
 
 

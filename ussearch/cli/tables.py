@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,6 +24,38 @@ def whole(*heads: str) -> list[Column]:
     from rich.table import Column
 
     return [Column(head, overflow="fold") for head in heads]
+
+
+EXTRAPOLATED = "~: extrapolated, over a tenth of the milliseconds lies in kernels that the device's measurements lack."
+"""What the mark of ``milliseconds`` means, for below the table."""
+
+
+def milliseconds(latency_ms: float, extrapolated: bool, digits: int = 1) -> str:
+    """Return a predicted latency, marked where it is extrapolated."""
+    return f"{'~' if extrapolated else ''}{latency_ms:,.{digits}f}"
+
+
+def interval(bounds: Sequence[float], digits: int = 1) -> str:
+    """Return the interval that nine in ten such networks lie in: ``2.4–14.8``."""
+    return "–".join(f"{bound:,.{digits}f}" for bound in bounds)
+
+
+def doubts(
+    uncovered: Mapping[str, float], unpriced: Sequence[str], outside: Sequence[str], latency_ms: float
+) -> list[str]:
+    """Return what a reader should know before trusting a predicted latency, a sentence each."""
+    lines = []
+    if uncovered:
+        classes = ", ".join(
+            f"{name} {each:.2f} ms" for name, each in sorted(uncovered.items(), key=lambda item: -item[1])
+        )
+        share = sum(uncovered.values()) / latency_ms if latency_ms else 0.0
+        lines.append(f"Not among the device's measurements, {share:.0%} of the milliseconds: {classes}.")
+    if outside:
+        lines.append(f"Beyond every measured network: {'; '.join(outside)}.")
+    if unpriced:
+        lines.append(f"Of unknown arithmetic, charged for traffic and launch alone: {', '.join(unpriced)}.")
+    return lines
 
 
 def counted(number: int, noun: str) -> str:

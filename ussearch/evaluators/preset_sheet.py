@@ -39,9 +39,24 @@ def _prediction(traced: Traced, profile: Profile) -> dict[str, Any]:
     """Return the predicted latency on a device at the preset's own input size, or why it cannot run there."""
     refused = refusals(traced.architecture, profile)
     if refused:
-        return {"profile": profile.name, "latency_ms": None, "reason": "; ".join(refused)}
+        return {
+            "profile": profile.name,
+            "latency_ms": None,
+            "latency_interval_ms": None,
+            "extrapolated": None,
+            "reason": "; ".join(refused),
+        }
     prediction = traced.predict(profile)
-    return {"profile": profile.name, "latency_ms": prediction.latency_ms, "source": prediction.label}
+    return {
+        "profile": profile.name,
+        "latency_ms": prediction.latency_ms,
+        "latency_interval_ms": [prediction.low_ms, prediction.high_ms],
+        "extrapolated": prediction.extrapolated,
+        "source": prediction.label,
+        "uncovered": dict(prediction.uncovered),
+        "unpriced": list(prediction.unpriced),
+        "outside": list(prediction.outside),
+    }
 
 
 def preset_sheet(preset: Preset, profile: Profile | None = None) -> dict[str, Any]:

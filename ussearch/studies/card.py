@@ -12,6 +12,9 @@ from ussearch.search_spaces import Architecture, Block, count
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.study import Study
 
+CALL = "the call itself"
+"""What a forward pass costs before its first kernel, among the parts."""
+
 
 @dataclass(frozen=True)
 class TrialCard:
@@ -26,16 +29,19 @@ class TrialCard:
 
     @property
     def kernels(self) -> list[tuple[Kernel, float]]:
-        """Every kernel in order with its milliseconds, which sum to the predicted latency."""
+        """Every kernel in order with its milliseconds; with those of the call they sum to the predicted latency."""
         return list(zip(self.traced.kernels, self.prediction.per_kernel_ms, strict=True))
 
     def milliseconds_by_part(self) -> dict[str, float]:
-        """Return the predicted milliseconds of each stage, decoder level and the rest, in order of use."""
+        """Return the predicted milliseconds of each stage, decoder level and the rest, in order of use.
+
+        The normalisation in front and the call itself, where it costs anything, are parts of their own.
+        """
         parts: dict[str, float] = {}
         for kernel, milliseconds in self.kernels:
             part = _part(kernel.name)
             parts[part] = parts.get(part, 0.0) + milliseconds
-        return parts
+        return {**parts, CALL: self.prediction.call_ms} if self.prediction.call_ms else parts
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready data."""
@@ -48,24 +54,35 @@ class TrialCard:
             "on_front": self.record in self.study.front(),
             "counts": counts.to_dict(),
             "architecture": self.architecture.model_dump(mode="json", exclude_defaults=True),
-            "latency": {
-                "end": self.end,
-                "profile": self.study.config.profiles[self.end].name,
-                "latency_ms": self.prediction.latency_ms,
-                "source": self.prediction.label,
-                "parts": self.milliseconds_by_part(),
-                "kernels": [
-                    {
-                        "name": kernel.name,
-                        "operator": kernel.operator,
-                        "output_shape": list(kernel.output_shape),
-                        "macs": kernel.macs,
-                        "bytes": kernel.bytes,
-                        "latency_ms": milliseconds,
-                    }
-                    for kernel, milliseconds in self.kernels
-                ],
-            },
+            "latency": self._latency(),
+        }
+
+    def _latency(self) -> dict[str, Any]:
+        prediction = self.prediction
+        return {
+            "end": self.end,
+            "profile": self.study.config.profiles[self.end].name,
+            "latency_ms": prediction.latency_ms,
+            "interval_ms": [prediction.low_ms, prediction.high_ms],
+            "extrapolated": prediction.extrapolated,
+            "uncovered": dict(prediction.uncovered),
+            "unpriced": list(prediction.unpriced),
+            "outside": list(prediction.outside),
+            "call_ms": prediction.call_ms,
+            "source": prediction.label,
+            "parts": self.milliseconds_by_part(),
+            "kernels": [
+                {
+                    "name": kernel.name,
+                    "operator": kernel.operator,
+                    "kernel_class": kernel.kernel_class,
+                    "output_shape": list(kernel.output_shape),
+                    "macs": kernel.macs,
+                    "bytes": kernel.bytes,
+                    "latency_ms": milliseconds,
+                }
+                for kernel, milliseconds in self.kernels
+            ],
         }
 
 

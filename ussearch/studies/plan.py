@@ -74,6 +74,10 @@ class Plan:
             "memory_mib": profile.limits.memory_mib,
             "share_of_random_architectures_within": self.probe.feasible_share[end],
             "latency_range_ms": list(self.probe.latency_range_ms[end]),
+            "latency_source": profile.label,
+            "latency_interval_ms": list(self.probe.latency_interval_ms[end]),
+            "extrapolated": self.probe.extrapolated_share[end] > 0,
+            "share_of_random_architectures_extrapolated": self.probe.extrapolated_share[end],
         }
 
 

@@ -23,6 +23,9 @@ class Probe:
 
     feasible_share: Mapping[End, float]
     latency_range_ms: Mapping[End, tuple[float, float]]
+    latency_interval_ms: Mapping[End, tuple[float, float]]
+    """From the least lower to the greatest upper end of their intervals."""
+    extrapolated_share: Mapping[End, float]
     typical_work: float
     """Median training work of one image among those that fit an end (``estimates.training_work``)."""
 
@@ -43,6 +46,7 @@ def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Probe:
     costs = [evaluator.costs(architecture) for architecture in architectures]
     ends: tuple[End, ...] = ("edge", "cloud")
     latencies = {end: [each[end].latency_ms for each in costs] for end in ends}
+    intervals = {end: [each[end].latency_interval_ms for each in costs] for end in ends}
     work = [
         training_work(architecture, space.image_size)
         for architecture, each in zip(architectures, costs, strict=True)
@@ -51,6 +55,10 @@ def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Probe:
     return Probe(
         feasible_share={end: sum(each[end].feasible for each in costs) / PROBES for end in ends},
         latency_range_ms={end: (min(values), max(values)) for end, values in latencies.items()},
+        latency_interval_ms={
+            end: (min(low for low, _ in values), max(high for _, high in values)) for end, values in intervals.items()
+        },
+        extrapolated_share={end: sum(each[end].extrapolated for each in costs) / PROBES for end in ends},
         typical_work=median(work or [training_work(each, space.image_size) for each in architectures]),
     )
 

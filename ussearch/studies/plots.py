@@ -26,7 +26,10 @@ OFFSETS = ((7, 5), (7, -12), (-7, 8), (-7, -14), (10, 16), (10, -24), (-10, 18),
 
 @dataclass(frozen=True)
 class Point:
-    """One trial in the picture; ``name`` is that of a preset, empty for sampled architectures."""
+    """One trial in the picture; ``name`` is that of a preset, empty for sampled architectures.
+
+    ``extrapolated`` latencies are drawn hollow.
+    """
 
     slot: int
     name: str
@@ -34,6 +37,7 @@ class Point:
     dice: float
     fit: Fit
     on_front: bool
+    extrapolated: bool
 
     @property
     def label(self) -> str:
@@ -68,6 +72,7 @@ def front_picture(report: ParetoReport) -> FrontPicture:
             dice=record.dice or 0.0,
             fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",
             on_front=record.slot in report.front,
+            extrapolated=record.costs("edge").extrapolated,
         )
         for record in good
     )
@@ -122,7 +127,7 @@ def draw_front(picture: FrontPicture) -> Figure:
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.012, 0.995),
-        ncols=5,
+        ncols=6,
         frameon=False,
         fontsize=9,
         labelcolor=_INK,
@@ -209,13 +214,15 @@ def _candidates(axes: Axes, picture: FrontPicture) -> None:
                 [point.latency_ms for point in chosen],
                 [point.dice for point in chosen],
                 s=[62 if point.on_front else 34 for point in chosen],
-                c=colour,
+                c=["white" if point.extrapolated else colour for point in chosen],
                 marker=marker,
-                edgecolors="white",
-                linewidths=0.8,
+                edgecolors=[colour if point.extrapolated else "white" for point in chosen],
+                linewidths=[1.4 if point.extrapolated else 0.8 for point in chosen],
                 zorder=3,
-                label=meaning,
             )
+            axes.scatter([], [], s=62, c=colour, marker=marker, edgecolors="white", linewidths=0.8, label=meaning)
+    if any(point.extrapolated for point in picture.points):
+        axes.scatter([], [], s=48, c="white", edgecolors=_MUTED, linewidths=1.4, label="hollow: extrapolated")
     if any(not point.on_front for point in picture.points):
         axes.scatter([], [], s=34, c=_MUTED, edgecolors="white", linewidths=0.8, label="small: beaten")
     stairs = _staircase([point for point in picture.points if point.on_front])
