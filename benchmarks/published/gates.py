@@ -14,7 +14,7 @@ from published.protocol import MACS_ONLY, RECIPES, SEEDS, THREE_NUMBERS, held_ou
 from ussearch.hardware_profiles.latency.quality import Quality
 
 FACTOR = 1.5
-SHARE_OF_PAIRS = 0.95
+SHARE_OF_PAIRS = 0.9
 
 
 @dataclass(frozen=True)

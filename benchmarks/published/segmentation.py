@@ -17,7 +17,7 @@ from ussearch.hardware_profiles.latency.roofline import Roofline
 
 CLASSES = 21
 TILE_PIXELS = 128
-"""Output pixels that TensorRT's convolutions compute at a time; A40's measurements (YOLOBench) want the same."""
+"""Output pixels that TensorRT's convolutions compute at a time on this GPU."""
 KERNEL_CLASSES = ("conv 3x3", "conv 7x7", "max_pool", "pointwise_conv")
 
 

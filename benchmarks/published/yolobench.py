@@ -40,7 +40,7 @@ NODES = {
 }
 """What each runtime executes for an activation behind a kernel (``Roofline.activation_nodes``)."""
 
-TILES = {"raspberry-pi-4-tflite": 16, "i7-openvino": 16, "a40-tensorrt": 128}
+TILES = {"raspberry-pi-4-tflite": 16, "i7-openvino": 16, "a40-tensorrt": 256}
 """Output pixels that a convolution computes at a time, where whole tiles explain the measurements better."""
 
 OPERATORS = {"maxpool2d": "max_pool", "concat": "concat", "upsample": "resize_nearest", "tconv": "transposed_conv"}
