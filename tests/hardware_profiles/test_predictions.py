@@ -14,6 +14,7 @@ from ussearch.hardware_profiles import (
     profile_names,
     trace_kernels,
 )
+from ussearch.hardware_profiles.profile import MemoryCopies
 
 MODEL = Roofline(ms_per_gmac=10, ms_per_mib=2, ms_per_operator=0.5, activation_nodes={"relu": 0, "silu": 2})
 
@@ -94,7 +95,17 @@ def test_a_skip_lives_until_it_is_used() -> None:
     assert activation_peak_mib(kernels) == 1 + 4 + 2 + 6
 
 
-def test_peak_memory_adds_weights_and_the_runtime() -> None:
-    profile = load_profile("raspberry-pi-4")
-    kernels = [kernel()]
-    assert peak_memory_mib(kernels, 2**20, profile) == profile.runtime_memory_mib + 4 + activation_peak_mib(kernels)
+def test_peak_memory_is_the_larger_of_loading_and_running() -> None:
+    profile = load_profile("jetson-nano").model_copy(
+        update={"memory_copies": MemoryCopies(weights=2, activations=3, weights_while_loading=4)}
+    )
+    small, large = 2**18, 2**20  # parameters: 1 and 4 MiB, beside 2 MiB of activations
+    assert activation_peak_mib([kernel()]) == 2
+    assert peak_memory_mib([kernel()], small, profile) == profile.runtime_memory_mib + 2 * 1 + 3 * 2
+    assert peak_memory_mib([kernel()], large, profile) == profile.runtime_memory_mib + 4 * 4
+
+
+def test_an_activation_that_cannot_work_in_place_needs_more_tensors() -> None:
+    plain, gated = kernel(epilogue=("relu",)), kernel(epilogue=("silu",))
+    assert activation_peak_mib([plain]) == 2
+    assert activation_peak_mib([gated]) == 4

@@ -11,6 +11,13 @@ from ussearch.hardware_profiles.kernels.trace import INPUT
 from ussearch.hardware_profiles.latency.roofline import MIB
 from ussearch.hardware_profiles.profile import Profile
 
+IN_PLACE = frozenset(
+    {"relu", "relu6", "clip", "leaky_relu", "sigmoid", "tanh", "hardsigmoid", "hardswish", "add", "sub", "mul", "div"}
+)
+"""Element-wise operators that runtimes fuse or write over their input."""
+APART = 2
+"""Tensors of that size that another one (SiLU, GELU) needs: its input in the layout of other operators, and its output."""
+
 
 def activation_peak_mib(kernels: Sequence[Kernel]) -> float:
     """Return the largest sum of activations that are alive together, in MiB (FP32).
@@ -28,16 +35,25 @@ def activation_peak_mib(kernels: Sequence[Kernel]) -> float:
                 last_use[source] = index
     dying = defaultdict(list)
     for source, index in last_use.items():
-        dying[index].append(kernels[source].output_bytes)
+        if source != index:
+            dying[index].append(kernels[source].output_bytes)
     alive = peak = image_bytes
     for index, kernel in enumerate(kernels):
         alive += kernel.output_bytes
         peak = max(peak, alive)
         alive -= sum(dying[index])
+        if not IN_PLACE.issuperset(kernel.epilogue):
+            peak = max(peak, alive + APART * kernel.output_bytes)
     return peak / MIB
 
 
 def peak_memory_mib(kernels: Sequence[Kernel], parameters: int, profile: Profile) -> float:
-    """Return the peak memory in MiB of a process on ``profile`` that runs ``kernels`` with FP32 weights."""
+    """Return the peak memory in MiB of a process on ``profile`` that runs ``kernels`` with FP32 weights.
+
+    The larger of loading the model (the file and its copies) and of running it; see ``MemoryCopies``.
+    """
     weights_mib = parameters * BYTES_PER_ELEMENT / MIB
-    return profile.runtime_memory_mib + weights_mib + activation_peak_mib(kernels)
+    copies = profile.memory_copies
+    loading_mib = copies.weights_while_loading * weights_mib
+    running_mib = copies.weights * weights_mib + copies.activations * activation_peak_mib(kernels)
+    return profile.runtime_memory_mib + max(loading_mib, running_mib)

@@ -67,6 +67,18 @@ class ExportRules(_Part):
     forbidden_operators: dict[str, str] = Field(default_factory=dict, description="operator to mend")
 
 
+class MemoryCopies(_Part):
+    """How many times a runtime holds weights and activations; once, where nobody measured it.
+
+    onnxruntime keeps weights as read and as rearranged for its kernels, and its arena does not give back what one layer
+    needed before the next asks for another size.
+    """
+
+    weights: float = Field(default=1.0, ge=0)
+    activations: float = Field(default=1.0, ge=0)
+    weights_while_loading: float = Field(default=1.0, ge=0)
+
+
 class Profile(_Part):
     """One (device, runtime, precision, threads), its rules and its latency model.
 
@@ -87,6 +99,7 @@ class Profile(_Part):
     facts: dict[str, float] = Field(default_factory=dict, description="datasheet facts, unit in the name")
     limits: Limits
     runtime_memory_mib: float = Field(ge=0, description="what the runtime takes before any network is loaded")
+    memory_copies: MemoryCopies = MemoryCopies()
     export: ExportRules
     latency: AnyLatencyModel
     validation: Validation | None = None
