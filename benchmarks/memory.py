@@ -135,8 +135,8 @@ def report(rows: Sequence[Row]) -> str:
         "Peak = runtime + max(copies of weights × weights + copies of activations × liveness, copies while loading ×",
         f"weights). Fitted to all {len(rows)}: runtime {fit[0]:.1f} MiB, copies of weights {fit[1]:.2f}, of",
         f"activations {fit[2]:.2f}, of weights while loading {fit[3]:.2f}. Predictions below are by a fit that",
-        f"saw the network at no size: presets {judged.mean():.1%} off on average and {judged.max():.1%} at most (limit {LIMIT:.0%}: "
-        f"{'kept' if judged.max() <= LIMIT else 'NOT kept'}), sampled networks {others.mean():.1%} and "
+        f"saw the network at no size: presets {judged.mean():.1%} off on average and {judged.max():.1%} at most (limit",
+        f"{LIMIT:.0%}: {'kept' if judged.max() <= LIMIT else 'NOT kept'}), sampled networks {others.mean():.1%} and "
         f"{others.max():.1%}.",
         "",
         "| network | weights MiB | liveness MiB | measured MiB | predicted MiB | error |",

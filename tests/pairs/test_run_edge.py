@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import json
 import os
-import shutil
 import subprocess
 import sys
 import zlib
@@ -19,17 +18,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from tests.old_pythons import old_python
 from ussearch.datasets import read_image, resize_image, resize_plane
 from ussearch.pairs import Bundle, infer, soft_dice_confidence
 from ussearch.pairs.edge_runtime import run_edge, run_edge_source
 from ussearch.pairs.onnx_network import sigmoid
 
 RANDOM = np.random.default_rng(0)
-OLD_PYTHONS = {
-    "3.6": ["pip==21.3.1", "numpy==1.19.5", "onnxruntime==1.10.0"],
-    "3.7": ["numpy==1.21.6", "onnxruntime==1.14.1"],
-    "3.8": ["numpy==1.24.4", "onnxruntime==1.16.3"],
-}
 
 
 def smooth(height: int, width: int, channels: int = 1) -> Any:
@@ -221,23 +216,6 @@ def test_errors_end_with_status_2_and_write_nothing(copy: Path, data_folder: Pat
     assert not (tmp_path / "out").exists()
     (copy / "edge" / "model.onnx").write_bytes(b"broken")
     assert "edge/model.onnx is missing or changed" in call(copy, image, "--out", out).stderr
-
-
-def old_python(version: str, folder: Path) -> str:
-    """Return an interpreter of ``version`` with numpy and onnxruntime; skips where there is none."""
-    pyenv = sorted(
-        Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python{version}")
-    )
-    base = str(pyenv[-1]) if pyenv else shutil.which(f"python{version}")
-    if base is None:
-        pytest.skip(f"needs CPython {version} (pyenv install {version})")
-    python = str(folder / "bin" / "python")
-    subprocess.run([base, "-m", "venv", str(folder)], check=True, capture_output=True)
-    for requirement in OLD_PYTHONS[version]:
-        done = subprocess.run([python, "-m", "pip", "install", "-q", requirement], check=False, capture_output=True)
-        if done.returncode:
-            pytest.skip(f"cannot install {requirement} for CPython {version}")
-    return python
 
 
 @pytest.mark.parametrize("version", ["3.6", *(pytest.param(each, marks=pytest.mark.slow) for each in ("3.7", "3.8"))])

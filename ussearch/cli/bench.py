@@ -70,10 +70,11 @@ def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> Non
         console.print(
             f"This machine is busy: others took {share} of it. Repeat when nothing else runs.", style="yellow"
         )
-    if each.spread > UNSTEADY:
-        console.print(
-            f"The slowest round took {each.spread:.0%} longer than the quietest: fix the clock.", style="yellow"
+    if each.slowed or each.spread > UNSTEADY:
+        message = (
+            f"The slowest round took {each.spread:.0%} longer than the quietest: another tenant, or no fixed clock."
         )
+        console.print(message, style="yellow")
 
 
 def _about(prediction: LatencyPrediction) -> None:

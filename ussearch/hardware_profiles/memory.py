@@ -16,7 +16,7 @@ IN_PLACE = frozenset(
 )
 """Element-wise operators that runtimes fuse or write over their input."""
 APART = 2
-"""Tensors of that size that another one (SiLU, GELU) needs: its input in the layout of other operators, and its output."""
+"""Tensors of that size that another one (SiLU, GELU) needs: its input in another layout, and its output."""
 
 
 def activation_peak_mib(kernels: Sequence[Kernel]) -> float:

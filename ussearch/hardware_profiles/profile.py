@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.kernels.operators import KNOWN
+from ussearch.hardware_profiles.latency.boosted import BoostedPrices
 from ussearch.hardware_profiles.latency.kernel_prices import KernelPrices
 from ussearch.hardware_profiles.latency.prediction import DATASHEET_FACTOR, LatencyPrediction
 from ussearch.hardware_profiles.latency.roofline import Roofline
@@ -23,7 +24,7 @@ measured it.
 """
 
 
-AnyLatencyModel = Annotated[Roofline | KernelPrices, Field(discriminator="kind")]
+AnyLatencyModel = Annotated[Roofline | KernelPrices | BoostedPrices, Field(discriminator="kind")]
 
 
 class _Part(BaseModel):

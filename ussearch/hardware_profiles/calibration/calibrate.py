@@ -33,7 +33,7 @@ class CalibrationRequest:
     networks: int = 22
     threads: int = 1
     rounds: int = 3
-    seconds: float = 0.8
+    seconds: float = 0.6
     seed: int = 0
     like: str = LIKE
     profiles_dirs: tuple[Path, ...] = ()

@@ -14,6 +14,7 @@ from ussearch.hardware_profiles.calibration.measurements import Results
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.latency.cross_validation import Chosen, choose_model
+from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
 from ussearch.hardware_profiles.measuring.measure import BUSY
 from ussearch.hardware_profiles.onnx_files.export import export_module
 from ussearch.hardware_profiles.profile import Profile, Provenance
@@ -29,6 +30,7 @@ class Calibrated:
 
     profile: Profile
     chosen: Chosen
+    measured: tuple[MeasuredNetwork, ...]
     warnings: tuple[str, ...]
 
 
@@ -63,7 +65,8 @@ def profile_from(
     """
     first = results.first
     data = f"{results.origin}: {first.get('runtime')} {first.get('runtime_version', '')} on {first.get('machine', '')}"
-    chosen = choose_model(results.measured(networks), like.latency, " ".join(data.split()))
+    measured = results.measured(networks)
+    chosen = choose_model(measured, like.latency, " ".join(data.split()))
     origin = Provenance(basis="measured", source=f"{len(networks)} networks of this kit, {chosen.name}")
     kept = {key: each for key, each in like.provenance.items() if not key.startswith("latency")}
     fields = like.model_copy(
@@ -82,7 +85,7 @@ def profile_from(
             **machine,
         }
     )
-    return Calibrated(Profile.model_validate(fields.model_dump()), chosen, tuple(_warnings(results)))
+    return Calibrated(Profile.model_validate(fields.model_dump()), chosen, tuple(measured), tuple(warnings_of(results)))
 
 
 def _runtime(row: Mapping[str, Any], like: Profile) -> str:
@@ -92,15 +95,25 @@ def _runtime(row: Mapping[str, Any], like: Profile) -> str:
     return name if name != "onnxruntime" or provider in {"", "CPU"} else f"{name}-{provider}"
 
 
-def _warnings(results: Results) -> list[str]:
+def warnings_of(results: Results) -> list[str]:
     """Return what makes the measurements doubtful, one sentence each."""
     busy = [name for name, row in results.rows.items() if _number(row.get("busy")) > BUSY]
-    unsteady = [name for name, row in results.rows.items() if _number(row.get("spread")) > UNSTEADY]
+    slowed = [name for name, row in results.rows.items() if _number(row.get("slowed"))]
+    unsteady = [
+        name
+        for name, row in results.rows.items()
+        if not row.get("reference_ms") and _number(row.get("spread")) > UNSTEADY
+    ]
     warnings = []
     if busy:
         warnings.append(
             f"The machine was busy with other work while {len(busy)} of {len(results.rows)} networks ran: these are "
             "numbers of a busy machine; repeat when nothing else runs."
+        )
+    if slowed:
+        warnings.append(
+            f"{len(slowed)} of {len(results.rows)} networks only ran while this core was slower than at its best "
+            f"({', '.join(slowed[:3])}): another tenant or a changing clock; repeat later."
         )
     if unsteady:
         warnings.append(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import spearmanr
 
+from ussearch.hardware_profiles.latency.boosted import fit_boosted_prices
 from ussearch.hardware_profiles.latency.fitting import fit_non_negative
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork, fit_kernel_prices
 from ussearch.hardware_profiles.latency.model import LatencyModel
@@ -70,6 +71,7 @@ def fits_for(networks: Sequence[MeasuredNetwork], like: LatencyModel) -> dict[st
     }
     if all(network.nodes for network in networks):
         fits["prices of kernels"] = fit_kernel_prices
+        fits["prices of kernels with boosted trees"] = fit_boosted_prices
     return fits
 
 

@@ -37,6 +37,8 @@ LAYOUT = "layout"
 """Class of a tensor that changes between the layout of convolutions and that of other operators."""
 OWN_LAYOUT = ("conv", "pool")
 """Endings of operators that run in the layout of convolutions."""
+EITHER_LAYOUT = frozenset({"add", "concat", "resize_nearest", "resize_bilinear"})
+"""Operators that keep the layout of what they read, where all of it is that of convolutions."""
 
 Terms = tuple[float, ...]
 
@@ -55,6 +57,7 @@ class Item:
 
 def items(kernels: Sequence[Kernel]) -> Iterator[Item]:
     """Yield everything that ``kernels`` may be charged for, in order."""
+    own = _in_own_layout(kernels)
     for index, kernel in enumerate(kernels):
         shape = kernel.input_shapes[0] if kernel.input_shapes else kernel.output_shape
         yield Item(_class_of(kernel), index, shape, kernel.output_shape, kernel.window, _kernel_terms(kernel))
@@ -62,7 +65,7 @@ def items(kernels: Sequence[Kernel]) -> Iterator[Item]:
         for activation in kernel.epilogue:
             yield _copy(f"{activation} behind {behind}", index, kernel.output_shape)
         for source in dict.fromkeys(kernel.sources):
-            if source >= 0 and _own_layout(kernels[source]) != _own_layout(kernel):
+            if source >= 0 and own[source] != own[index]:
                 yield _copy(LAYOUT, index, kernels[source].output_shape)
 
 
@@ -105,5 +108,10 @@ def _rounded(channels: int, block: int) -> int:
     return channels if channels < FEW_CHANNELS else -(-channels // block) * block
 
 
-def _own_layout(kernel: Kernel) -> bool:
-    return kernel.operator.endswith(OWN_LAYOUT)
+def _in_own_layout(kernels: Sequence[Kernel]) -> list[bool]:
+    """Return for each kernel whether its output is in the layout of convolutions."""
+    own: list[bool] = []
+    for kernel in kernels:
+        inherited = kernel.operator in EITHER_LAYOUT and all(source >= 0 and own[source] for source in kernel.sources)
+        own.append(inherited or kernel.operator.endswith(OWN_LAYOUT))
+    return own

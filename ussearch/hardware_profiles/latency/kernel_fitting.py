@@ -44,7 +44,7 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
     """
     if not networks or not all(network.nodes for network in networks):
         raise ValueError("fitting prices of kernels needs the time of every node of every network")
-    matched = [match(items(network.kernels), _shares(network)) for network in networks]
+    matched = [match(items(network.kernels), shares(network)) for network in networks]
     samples = [sample for each in matched for sample in each.samples]
     general = {name: _fit(_of_group(samples, name)) for name in (CONVOLUTIONS, OTHERS)}
     by_class: dict[str, list[tuple[Item, float]]] = defaultdict(list)
@@ -59,7 +59,7 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
     return _scaled(fitted, networks)
 
 
-def _shares(network: MeasuredNetwork) -> list[NodeTime]:
+def shares(network: MeasuredNetwork) -> list[NodeTime]:
     """Return the nodes of a network, scaled so that they sum to its latency."""
     factor = network.latency_ms / sum(node.ms for node in network.nodes)
     return [replace(node, ms=node.ms * factor) for node in network.nodes]

@@ -25,7 +25,8 @@ class Measurement:
     """What one model file takes here: the figures of its quietest round, in milliseconds and MiB.
 
     ``latency_ms`` is that round's median. ``spread`` says how much slower the busiest round was (0.1: a tenth);
-    ``busy`` which share of all processors other processes took, None where the system does not tell.
+    ``busy`` which share of all processors other processes took, None where the system does not tell; ``slowed`` (0 or
+    1) whether the core was slower than at its best in every round, by the time of a matrix product (``reference_ms``).
     """
 
     model: str
@@ -47,6 +48,8 @@ class Measurement:
     peak_rss_mib: float
     base_rss_mib: float
     busy: float | None
+    reference_ms: float
+    slowed: int
 
     @property
     def frames_per_second(self) -> float:

@@ -6,8 +6,9 @@
     python3 measure.py [--out results.csv] [--threads N] [MODEL.onnx ...]     default: every file of models/
 
 Each model runs in a process of its own, pinned to as many cores as it has threads, after a warm-up that lasts until
-its times settle, in several rounds over all models; the quietest round counts. With trtexec on the machine (NVIDIA
-boards) that is what is measured, otherwise onnxruntime.
+its times settle, in several rounds over all models; the quietest round counts. A small matrix product tells how fast
+the machine is at that moment: models that met it only while it was slower than at its best are measured again. With
+trtexec on the machine (NVIDIA boards) that is what is measured, otherwise onnxruntime.
 """
 
 import argparse
@@ -47,10 +48,19 @@ COLUMNS = [
     "peak_rss_mib",
     "base_rss_mib",
     "busy",
+    "reference_ms",
+    "slowed",
     "machine",
 ]
 BUSY = 0.1
 """Share of the processors' time that others may take before a measurement is called disturbed."""
+SLOW = 1.15
+"""How much longer the matrix product may take than at its best before the machine is called slower than it can be:
+another tenant of the same core, or a lower clock.
+"""
+EXTRA_ROUNDS = 6
+CHUNKS = 4
+REFERENCE_SIDE, REFERENCE_RUNS = 192, 30
 PERCENTILES = (50, 90, 95, 99)
 WARM_UP_S = 2.0
 WARM_UP_WINDOW = 5
@@ -58,7 +68,7 @@ WARM_UP_TOLERANCE = 0.03
 MIN_RUNS = 5
 MAX_RUNS = 1000
 NODE_RUNS = 20
-NODE_SECONDS = 0.6
+NODE_SECONDS = 0.4
 TIMEOUT_S = 1800
 
 
@@ -87,10 +97,11 @@ def measure_one(path: Path, threads: int, seconds: float, provider: str, nodes: 
 
     warm_up(run)
     before = processor_seconds()
-    times_ms = timed(run, seconds)
+    times_ms, reference_ms = quietest_chunk(np, run, seconds)
     busy = busy_share(before, processor_seconds())
     row = summary(np.array(times_ms))
     row.update(
+        reference_ms=reference_ms,
         runtime="onnxruntime",
         runtime_version=onnxruntime.__version__,
         provider=session.get_providers()[0],
@@ -143,6 +154,34 @@ def warm_up(run: Any) -> None:
             now, earlier = (sorted(part)[WARM_UP_WINDOW // 2] for part in (times[-5:], times[-10:-5]))
             if abs(now - earlier) <= WARM_UP_TOLERANCE * earlier:
                 return
+
+
+def quietest_chunk(np: Any, run: Any, seconds: float) -> Any:
+    """Return the times of the chunk with the lowest median, and the matrix product's time around it.
+
+    Slow models have fewer chunks, so that each holds a few runs.
+    """
+    chunks = max(1, min(CHUNKS, int(1000 * seconds / (MIN_RUNS * run()))))
+    found = []
+    before = reference(np)
+    for _ in range(chunks):
+        times = timed(run, seconds / chunks)
+        after = reference(np)
+        found.append((sorted(times)[len(times) // 2], max(before, after), times))
+        before = after
+    _, reference_ms, times = min(found, key=lambda each: each[0])
+    return times, reference_ms
+
+
+def reference(np: Any) -> float:
+    """Return the milliseconds of a small matrix product: how fast this core is right now."""
+    matrix = np.ones((REFERENCE_SIDE, REFERENCE_SIDE), np.float32)
+    times = []
+    for _ in range(REFERENCE_RUNS):
+        start = time.perf_counter()
+        matrix.dot(matrix)
+        times.append((time.perf_counter() - start) * 1000)
+    return sorted(times)[REFERENCE_RUNS // 2]
 
 
 def timed(run: Any, seconds: float) -> List[float]:
@@ -260,37 +299,56 @@ def machine() -> str:
 
 def measure_all(models: List[Path], options: Any, say: Any = print) -> List[Dict[str, Any]]:
     """Measure every model in every round and return one row each, that of its quietest round."""
-    rows = {}  # type: Dict[str, Dict[str, Any]]
-    medians = {path.name: [] for path in models}  # type: Dict[str, List[float]]
-    for turn in range(options.rounds):
-        for number, path in enumerate(models):
-            row = measure_apart(path, options, nodes=options.nodes and turn == 0)
-            medians[path.name].append(row["p50_ms"])
-            say(f"round {turn + 1}/{options.rounds}  {number + 1}/{len(models)}  {path.name}  {row['p50_ms']:.2f} ms")
-            best = rows.get(path.name)
-            if best is None or row["p50_ms"] < best["p50_ms"]:
-                rows[path.name] = dict(row, nodes=(best or row).get("nodes"))
-    for path in models:
-        times = medians[path.name]
-        spread = max(times) / min(times) - 1
-        rows[path.name].update(
-            model=path.name,
-            sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
-            rounds=options.rounds,
-            latency_ms=min(times),
-            spread=spread,
-            machine=machine(),
-        )
-    return [rows[path.name] for path in models]
+    found = {path.name: [] for path in models}  # type: Dict[str, List[Dict[str, Any]]]
+    left = list(models)
+    for turn in range(options.rounds + EXTRA_ROUNDS):
+        again = " (again: the machine was slow)" if turn >= options.rounds else ""
+        for number, path in enumerate(left):
+            row = measure_apart(path, options)
+            found[path.name].append(row)
+            say(f"round {turn + 1}{again}  {number + 1}/{len(left)}  {path.name}  {row['p50_ms']:.2f} ms")
+        if turn + 1 >= options.rounds:
+            left = [path for path in models if slowed(quietest(found[path.name]), found)]
+        if not left:
+            break
+    return [finished(path, found) for path in models]
 
 
-def measure_apart(path: Path, options: Any, nodes: bool) -> Dict[str, Any]:
+def quietest(rows: List[Dict[str, Any]]) -> Dict[str, Any]:
+    """Return the row of the round with the lowest median."""
+    return min(rows, key=lambda row: row["p50_ms"])
+
+
+def slowed(row: Dict[str, Any], found: Dict[str, List[Dict[str, Any]]]) -> bool:
+    """Return whether the machine was slower than it can be while a row was measured."""
+    known = [each["reference_ms"] for rows in found.values() for each in rows if each.get("reference_ms")]
+    best = sorted(known)[len(known) // 20] if known else None  # NOTE: the very best may be luck of the clock
+    return bool(best and row.get("reference_ms") and row["reference_ms"] > SLOW * best)
+
+
+def finished(path: Path, found: Dict[str, List[Dict[str, Any]]]) -> Dict[str, Any]:
+    """Return the row of a model's quietest round with what is known of all of them."""
+    rows = found[path.name]
+    times = [row["p50_ms"] for row in rows]
+    return dict(
+        quietest(rows),
+        model=path.name,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        rounds=len(rows),
+        latency_ms=min(times),
+        spread=max(times) / min(times) - 1,
+        slowed=int(slowed(quietest(rows), found)),
+        machine=machine(),
+    )
+
+
+def measure_apart(path: Path, options: Any) -> Dict[str, Any]:
     """Measure one model in a process of its own."""
     if options.trtexec:
         return measure_trtexec(path, options)
     command = [sys.executable, str(Path(__file__).resolve()), "--one", str(path)]
     command += ["--threads", str(options.threads), "--seconds", str(options.seconds), "--provider", options.provider]
-    return json.loads(output_of(command + (["--nodes"] if nodes else []), path).splitlines()[-1])  # type: ignore
+    return json.loads(output_of(command + (["--nodes"] if options.nodes else []), path).splitlines()[-1])  # type: ignore
 
 
 def measure_trtexec(path: Path, options: Any) -> Dict[str, Any]:
@@ -330,7 +388,7 @@ def parse_trtexec(text: str) -> Dict[str, Any]:
 
 def output_of(command: List[str], path: Path) -> str:
     """Return what a command prints; raises Problem with its last line where it fails."""
-    environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE")
+    environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, timeout=TIMEOUT_S, check=False
@@ -415,9 +473,9 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except KeyboardInterrupt:
         print("measure.py: interrupted, nothing written.", file=sys.stderr)
         return 130
-    disturbed = [row["model"] for row in rows if (row.get("busy") or 0) > BUSY]
+    disturbed = [row["model"] for row in rows if (row.get("busy") or 0) > BUSY or row["slowed"]]
     if disturbed:
-        print(f"This machine was busy with other work while {len(disturbed)} of {len(rows)} models ran: repeat it.")
+        print(f"{len(disturbed)} of {len(rows)} models never ran undisturbed: repeat when nothing else runs.")
     print(f"Wrote {options.out}: {len(rows)} models.")
     return 0
 
