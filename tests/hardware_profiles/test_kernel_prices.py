@@ -94,7 +94,7 @@ def test_unmeasured_classes_pay_the_general_price(model: KernelPrices) -> None:
     conv = next(kernel for kernel in kernels_of(0) if kernel.operator == "conv")
     new = replace(conv, operator="deformable_conv", epilogue=(), sources=(-1,))
     prices = {name: model.prices[name] for name in (CONVOLUTIONS, OTHERS, LAYOUT)}
-    assert model.kernel_ms([new]) == pytest.approx(KernelPrices(prices=prices).kernel_ms([new]))
+    assert model.kernel_ms([new]) == pytest.approx(KernelPrices(prices=prices, cache=model.cache).kernel_ms([new]))
 
 
 @settings(max_examples=15)

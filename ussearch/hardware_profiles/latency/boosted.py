@@ -12,7 +12,12 @@ from typing_extensions import Self
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.items import LAYOUT, Item, items
-from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork, fit_kernel_prices, shares
+from ussearch.hardware_profiles.latency.kernel_fitting import (
+    MeasuredNetwork,
+    fit_kernel_prices,
+    shares,
+    timing_overhead_ms,
+)
 from ussearch.hardware_profiles.latency.kernel_prices import KernelPrices
 from ussearch.hardware_profiles.latency.model import LatencyModel
 from ussearch.hardware_profiles.latency.node_times import match
@@ -82,8 +87,9 @@ class BoostedPrices(LatencyModel):
         found = list(items(kernels))
         milliseconds = [0.0] * len(kernels)
         if found:
+            cache = self.base.cache.factor(kernels)
             for item, factor in zip(found, self._factors(found), strict=True):
-                milliseconds[item.kernel] += float(factor) * self.base.priced(item)
+                milliseconds[item.kernel] += cache * float(factor) * self.base.priced(item)
         return tuple(milliseconds)
 
     def times(self, factor: float) -> Self:
@@ -113,10 +119,11 @@ def fit_boosted_prices(networks: Sequence[MeasuredNetwork]) -> BoostedPrices:
     from sklearn.ensemble import GradientBoostingRegressor  # slow to import, and only fitting needs it
 
     base = fit_kernel_prices(networks)
+    overhead_ms = timing_overhead_ms(networks)
     samples = [
         sample
         for network in networks
-        for sample in match(items(network.kernels), shares(network)).samples
+        for sample in match(items(network.kernels), shares(network, overhead_ms, base.cache)).samples
         if sample[0].name != LAYOUT and sample[1] > NEGLIGIBLE_MS and base.priced(sample[0]) > NEGLIGIBLE_MS
     ]
     features = np.array([describe(item) for item, _ in samples])

@@ -21,6 +21,8 @@ Floats = NDArray[np.float64]
 Fit = Callable[[Sequence[MeasuredNetwork]], LatencyModel]
 
 FOLDS = 6
+SIGNIFICANT = 2.0
+"""Standard errors by which a richer model must be better."""
 COVERAGE = 0.9
 """Share of held-out networks that the interval of a prediction is made to contain."""
 
@@ -37,15 +39,16 @@ class Chosen:
 
 
 def choose_model(networks: Sequence[MeasuredNetwork], like: LatencyModel, data: str) -> Chosen:
-    """Return the model with the smallest error on held-out networks.
+    """Return the simplest model that predicts held-out networks as well as can be told.
 
-    ``like`` says which activations the runtime fuses; ``data`` names the measurements in the record.
+    A richer one is taken only if its errors are smaller by more than two standard errors of the difference. ``like``
+    says which activations the runtime fuses; ``data`` names the measurements in the record.
     """
     measured_ms = np.array([network.latency_ms for network in networks])
     fits = fits_for(networks, like)
     held_out = {name: out_of_fold(networks, fit) for name, fit in fits.items()}
     errors = {name: _mape(predicted, measured_ms) for name, predicted in held_out.items()}
-    best = min((name for name in fits if name != MACS_ONLY), key=lambda name: errors[name])
+    best = _simplest({name: held_out[name] for name in fits if name != MACS_ONLY}, measured_ms)
     validation = Validation(
         data=data,
         networks=len(networks),
@@ -63,11 +66,11 @@ MACS_ONLY = "MACs alone"
 
 
 def fits_for(networks: Sequence[MeasuredNetwork], like: LatencyModel) -> dict[str, Fit]:
-    """Return every way of fitting that the measurements allow."""
+    """Return every way of fitting that the measurements allow, the simplest first."""
     fits: dict[str, Fit] = {
         MACS_ONLY: lambda given: fit_roofline(given, like, macs_only=True),
-        "three numbers": lambda given: fit_roofline(given, like),
         "the device it is like, scaled": lambda given: scaled(given, like),
+        "three numbers": lambda given: fit_roofline(given, like),
     }
     if all(network.nodes for network in networks):
         fits["prices of kernels"] = fit_kernel_prices
@@ -134,6 +137,17 @@ def extent_of(networks: Sequence[MeasuredNetwork]) -> Extent:
         mib=(_rounded(min(mib)), _rounded(max(mib))),
         kernels=(min(kernels), max(kernels)),
     )
+
+
+def _simplest(held_out: Mapping[str, Floats], measured_ms: Floats) -> str:
+    """Return the name of the model that no richer one beats clearly; the simplest comes first."""
+    names = list(held_out)
+    best = names[0]
+    for name in names[1:]:
+        gain = np.abs(held_out[best] / measured_ms - 1) - np.abs(held_out[name] / measured_ms - 1)
+        if gain.mean() > SIGNIFICANT * gain.std(ddof=1) / np.sqrt(len(gain)):
+            best = name
+    return best
 
 
 def _mape(predicted_ms: Floats, measured_ms: Floats) -> float:

@@ -12,7 +12,15 @@ from scipy.optimize import nnls
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.items import LAYOUT, TERMS, Item, items
-from ussearch.hardware_profiles.latency.kernel_prices import CONVOLUTIONS, OTHERS, KernelPrices, Price, general_class
+from ussearch.hardware_profiles.latency.kernel_prices import (
+    CONVOLUTIONS,
+    OTHERS,
+    CacheEffect,
+    KernelPrices,
+    Price,
+    general_class,
+    moved_mib,
+)
 from ussearch.hardware_profiles.latency.node_times import Matched, NodeTime, match
 
 Floats = NDArray[np.float64]
@@ -22,6 +30,9 @@ FLOOR_MS = 0.05
 PRIOR_WEIGHT = 0.01
 """How strongly prices are held to those of the whole group where a class has not enough kernels to tell."""
 ROUNDS = 8
+CACHE_ROUNDS, CACHE_RIDGE, MOST_EXPONENT = 2, 1.0, 0.3
+LEAST_NODE_MS, MOST_OVERHEAD_MS = 0.001, 0.005
+"""No node takes less; and timing one takes no more, whatever a busy machine seems to say."""
 FIGURES = 5
 
 
@@ -39,12 +50,22 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
     """Return prices per class of kernels; every network needs its nodes (ValueError otherwise).
 
     Prices are fitted to nodes, class by class, and held to the general price of convolutions or of other operators
-    where a class has few samples. Nodes tell shares only: their sum is scaled to the network's own latency, since
-    timing them takes time too and the machine may have been busier while it was done.
+    where a class has few samples. Nodes tell shares only: less what timing one costs, they are scaled to the network's
+    own latency, since the machine may have been busier while they were timed. What networks take more or less than
+    their kernels, by how much they move, is the effect of the cache; with it, the prices are fitted once more.
     """
     if not networks or not all(network.nodes for network in networks):
         raise ValueError("fitting prices of kernels needs the time of every node of every network")
-    matched = [match(items(network.kernels), shares(network)) for network in networks]
+    cache = CacheEffect()
+    for _ in range(CACHE_ROUNDS):
+        prices = _fit_prices(networks, cache)
+        cache = _fit_cache(prices, networks, cache)
+    return _scaled(prices, networks, cache)
+
+
+def _fit_prices(networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> dict[str, Floats]:
+    overhead_ms = timing_overhead_ms(networks)
+    matched = [match(items(network.kernels), shares(network, overhead_ms, cache)) for network in networks]
     samples = [sample for each in matched for sample in each.samples]
     general = {name: _fit(_of_group(samples, name)) for name in (CONVOLUTIONS, OTHERS)}
     by_class: dict[str, list[tuple[Item, float]]] = defaultdict(list)
@@ -55,14 +76,37 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
         name: _fit(chosen, prior=general[general_class(name)], scale=scales[general_class(name)])
         for name, chosen in sorted(by_class.items())
     }
-    fitted |= general | {LAYOUT: _layout(networks, matched)}
-    return _scaled(fitted, networks)
+    return fitted | general | {LAYOUT: _layout(networks, matched)}
 
 
-def shares(network: MeasuredNetwork) -> list[NodeTime]:
-    """Return the nodes of a network, scaled so that they sum to its latency."""
-    factor = network.latency_ms / sum(node.ms for node in network.nodes)
-    return [replace(node, ms=node.ms * factor) for node in network.nodes]
+def timing_overhead_ms(networks: Sequence[MeasuredNetwork]) -> float:
+    """Return what timing a node adds to it: the median excess of nodes over their network, per node."""
+    excess = [
+        (sum(node.ms for node in network.nodes) - network.latency_ms) / len(network.nodes) for network in networks
+    ]
+    return min(max(float(np.median(excess)), 0.0), MOST_OVERHEAD_MS)
+
+
+def shares(network: MeasuredNetwork, overhead_ms: float, cache: CacheEffect) -> list[NodeTime]:
+    """Return the nodes of a network without the overhead of timing, scaled to what it takes outside of the cache."""
+    plain = [max(node.ms - overhead_ms, LEAST_NODE_MS) for node in network.nodes]
+    factor = network.latency_ms / sum(plain) / cache.factor(network.kernels)
+    return [replace(node, ms=ms * factor) for node, ms in zip(network.nodes, plain, strict=True)]
+
+
+def _fit_cache(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> CacheEffect:
+    """Return the exponent with which latencies depart from the sums over kernels, shrunk towards none."""
+    plain = KernelPrices(prices={name: _price(vector) for name, vector in prices.items()})
+    departure = np.log([network.latency_ms / plain.total_ms(network.kernels) for network in networks])
+    mib = np.array([moved_mib(network.kernels) for network in networks])
+    logs = np.log(mib) - np.log(mib).mean()
+    slope = float(logs @ departure / (logs @ logs + CACHE_RIDGE))
+    return CacheEffect(
+        exponent=round(min(max(slope, 0.0), MOST_EXPONENT), FIGURES),
+        typical_mib=float(f"{np.exp(np.log(mib).mean()):.{FIGURES}g}"),
+        least_mib=float(f"{mib.min():.{FIGURES}g}"),
+        most_mib=float(f"{mib.max():.{FIGURES}g}"),
+    )
 
 
 def _of_group(samples: Sequence[tuple[Item, float]], group: str) -> list[tuple[Item, float]]:
@@ -118,17 +162,13 @@ def _layout(networks: Sequence[MeasuredNetwork], matched: Sequence[Matched]) -> 
     return _fit([(item, each.rest_ms) for item, each in zip(whole, matched, strict=True)])
 
 
-def _scaled(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork]) -> KernelPrices:
+def _scaled(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> KernelPrices:
     """Return the model whose sums over kernels, times a factor and plus a call, come closest to the networks."""
-    plain = KernelPrices(prices={name: _price(vector) for name, vector in prices.items()})
-    sums = np.array([sum(plain.kernel_ms(network.kernels)) for network in networks])
+    plain = KernelPrices(prices={name: _price(vector) for name, vector in prices.items()}, cache=cache)
+    sums = np.array([plain.total_ms(network.kernels) for network in networks])
     measured = np.array([network.latency_ms for network in networks])
     ratio = float(np.median(measured / sums))
-    call_ms = max(0.0, float(np.median(measured - ratio * sums)))
-    return KernelPrices(
-        ms_per_call=round(call_ms, FIGURES),
-        prices={name: _price(vector * ratio) for name, vector in prices.items()},
-    )
+    return KernelPrices(prices={name: _price(vector * ratio) for name, vector in prices.items()}, cache=cache)
 
 
 def _price(vector: Floats) -> Price:

@@ -6,18 +6,44 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.items import LAYOUT, TERMS, Item, items
 from ussearch.hardware_profiles.latency.model import LatencyModel
+from ussearch.hardware_profiles.latency.roofline import MIB
 
 Price = dict[str, Annotated[float, Field(ge=0)]]
 """Milliseconds of one unit of each term; terms that are left out cost nothing."""
 
 CONVOLUTIONS, OTHERS = "any convolution", "any other"
 """Prices of classes that were not measured."""
+
+
+class CacheEffect(BaseModel):
+    """How much less a network takes than its kernels one by one, because what it moves stays in the processor's cache.
+
+    The factor is ``(MiB moved / typical_mib) ** exponent``, within the range of what was measured: small networks are
+    faster than the prices of their kernels, large ones slower.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    exponent: float = Field(default=0.0, ge=0.0, le=0.5)
+    typical_mib: float = Field(default=1.0, gt=0)
+    least_mib: float = Field(default=1.0, gt=0)
+    most_mib: float = Field(default=1.0, gt=0)
+
+    def factor(self, kernels: Sequence[Kernel]) -> float:
+        """Return by what to multiply the price of every kernel of a network."""
+        mib = min(max(moved_mib(kernels), self.least_mib), self.most_mib)
+        return float((mib / self.typical_mib) ** self.exponent)
+
+
+def moved_mib(kernels: Sequence[Kernel]) -> float:
+    """Return what all kernels read and write, in MiB."""
+    return sum(kernel.bytes for kernel in kernels) / MIB
 
 
 class KernelPrices(LatencyModel):
@@ -30,14 +56,16 @@ class KernelPrices(LatencyModel):
 
     kind: Literal["kernels"] = "kernels"
     prices: dict[str, Price]
+    cache: CacheEffect = CacheEffect()
 
     def kernel_ms(self, kernels: Sequence[Kernel]) -> tuple[float, ...]:
         """Return the milliseconds of each kernel with its activations and changes of layout."""
         milliseconds = [0.0] * len(kernels)
         vectors = {name: self._vector(name) for name in self.prices}
+        factor = self.cache.factor(kernels)
         for item in items(kernels):
             price = vectors.get(item.name, vectors[general_class(item.name)])
-            milliseconds[item.kernel] += float(price @ np.asarray(item.terms))
+            milliseconds[item.kernel] += factor * float(price @ np.asarray(item.terms))
         return tuple(milliseconds)
 
     def times(self, factor: float) -> Self:
@@ -46,7 +74,7 @@ class KernelPrices(LatencyModel):
         return self.model_copy(update={"prices": prices, "ms_per_call": self.ms_per_call * factor})
 
     def priced(self, item: Item) -> float:
-        """Return the milliseconds of one item."""
+        """Return the milliseconds of one item, before the effect of the cache."""
         name = item.name if item.name in self.prices else general_class(item.name)
         return float(self._vector(name) @ np.asarray(item.terms))
 

@@ -58,7 +58,7 @@ SLOW = 1.15
 """How much longer the matrix product may take than at its best before the machine is called slower than it can be:
 another tenant of the same core, or a lower clock.
 """
-EXTRA_ROUNDS = 6
+EXTRA_ROUNDS = 4
 CHUNKS = 4
 REFERENCE_SIDE, REFERENCE_RUNS = 192, 30
 PERCENTILES = (50, 90, 95, 99)
