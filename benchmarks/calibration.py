@@ -26,12 +26,12 @@ from scipy.stats import spearmanr
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.calibration.calibrate import CalibrationRequest, calibrate
 from ussearch.hardware_profiles.calibration.measurements import Results, from_rows
-from ussearch.hardware_profiles.calibration.networks import SIZES, CalibrationNetwork
+from ussearch.hardware_profiles.calibration.networks import SIZES, CalibrationNetwork, preset_networks
 from ussearch.hardware_profiles.calibration.profiles import Calibrated, export_networks, warnings_of
 from ussearch.hardware_profiles.latency.quality import iso_mac_accuracy
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import measure_here
-from ussearch.search_spaces import SearchSpace, load_preset, preset_names
+from ussearch.search_spaces import SearchSpace
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "results" / "calibration.md"
 RANDOM = 40
@@ -87,17 +87,6 @@ def random_networks() -> list[CalibrationNetwork]:
         CalibrationNetwork(f"random-{index:02d}-{size}", SearchSpace.standard(size).sample(FIRST_SEED + index), size)
         for index in range(RANDOM)
         for size in [SIZES[index % len(SIZES)]]
-    ]
-
-
-def preset_networks() -> list[CalibrationNetwork]:
-    """Return every preset at every size that it divides."""
-    found = [(name, load_preset(name).architecture.for_task()) for name in preset_names()]
-    return [
-        CalibrationNetwork(f"{name}-{size}", architecture, size)
-        for name, architecture in found
-        for size in SIZES
-        if size % architecture.size_divisor == 0
     ]
 
 

@@ -20,14 +20,13 @@ from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from ussearch.hardware_profiles import activation_peak_mib, load_profile
-from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
+from ussearch.hardware_profiles.calibration.networks import SIZES, CalibrationNetwork, preset_networks
 from ussearch.hardware_profiles.calibration.profiles import export_networks
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import bench
-from ussearch.search_spaces import SearchSpace, load_preset, preset_names
+from ussearch.search_spaces import SearchSpace
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "results" / "memory.md"
-SIZES = (128, 256, 320)
 LIMIT = 0.15
 PROFILE = "x86-server"
 
@@ -55,21 +54,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sampled", type=int, default=24, help="networks drawn from the space")
     arguments = parser.parse_args()
-    rows = [measured(network) for network in [*presets(), *sampled(arguments.sampled)]]
+    rows = [measured(network) for network in [*preset_networks(), *sampled(arguments.sampled)]]
     text = report(rows)
     print(text)
     REPORT.write_text(text, encoding="utf-8")
-
-
-def presets() -> list[CalibrationNetwork]:
-    """Return every preset at every size that it divides."""
-    found = [(name, load_preset(name).architecture.for_task()) for name in preset_names()]
-    return [
-        CalibrationNetwork(f"{name}-{size}", architecture, size)
-        for name, architecture in found
-        for size in SIZES
-        if size % architecture.size_divisor == 0
-    ]
 
 
 def sampled(count: int) -> list[CalibrationNetwork]:

@@ -73,7 +73,8 @@ def test_a_csv_of_every_model_and_the_nodes_beside_it(tmp_path: Path) -> None:
     for row in (small, large):
         assert float(row["p50_ms"]) <= float(row["p90_ms"]) <= float(row["p95_ms"]) <= float(row["p99_ms"])
         assert float(row["base_rss_mib"]) < float(row["peak_rss_mib"]) < 2000
-        assert (row["runtime"], row["precision"], row["threads"], row["rounds"]) == ("onnxruntime", "fp32", "1", "2")
+        assert (row["runtime"], row["precision"], row["threads"]) == ("onnxruntime", "fp32", "1")
+        assert 2 <= int(row["rounds"]) <= 2 + measure.EXTRA_ROUNDS  # more where the machine was slow
     nodes = json.loads((tmp_path / "results.nodes.json").read_text())
     assert any("Conv" in operator for operator, *_ in nodes["large.onnx"])
 

@@ -20,10 +20,10 @@ from ussearch.search_spaces import (
     NormalisedNetwork,
     SearchSpace,
     build,
-    deploy,
     load_preset,
     preset_names,
 )
+from ussearch.search_spaces.deploy import deploy_
 
 SIZES = (128, 256, 320)
 CANDIDATES = 60
@@ -61,7 +61,18 @@ class CalibrationNetwork:
     def _shipped(self, device: str) -> NormalisedNetwork:
         network = build(self.architecture, device=device)
         network.set_schedule(1.0)
-        return NormalisedNetwork(deploy(network), GREY_MEAN, GREY_STD)
+        return NormalisedNetwork(deploy_(network), GREY_MEAN, GREY_STD)
+
+
+def preset_networks(sizes: Sequence[int] = SIZES) -> list[CalibrationNetwork]:
+    """Return every preset at every size that it divides."""
+    found = [(name, load_preset(name).architecture.for_task()) for name in preset_names()]
+    return [
+        CalibrationNetwork(f"{_plain(name)}-{size}", architecture, size)
+        for name, architecture in found
+        for size in sizes
+        if size % architecture.size_divisor == 0
+    ]
 
 
 def draw_networks(count: int, seed: int, profile: Profile, sizes: Sequence[int] = SIZES) -> list[CalibrationNetwork]:
@@ -91,11 +102,8 @@ def _candidates(seed: int, profile: Profile, sizes: Sequence[int]) -> list[Calib
         size = sizes[index % len(sizes)]
         space, _ = SearchSpace.standard(size).restricted(profile.forbidden_features)
         drawn.append(CalibrationNetwork(f"sampled-{index:02d}-{size}", space.sample(_seed(seed, index)), size))
-    presets = [(name, load_preset(name).architecture.for_task()) for name in preset_names()]
-    for name, architecture in presets:
-        if not architecture.features & profile.forbidden_features.keys() and not sizes[0] % architecture.size_divisor:
-            drawn.append(CalibrationNetwork(f"{_plain(name)}-{sizes[0]}", architecture, sizes[0]))
-    return drawn
+    forbidden = profile.forbidden_features.keys()
+    return drawn + [each for each in preset_networks(sizes[:1]) if not each.architecture.features & forbidden]
 
 
 def _seed(seed: int, index: int) -> int:
