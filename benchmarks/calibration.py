@@ -164,7 +164,7 @@ def _head(made: Calibrated, judged: Judged, warnings: Sequence[str]) -> Iterator
     yield ", ".join(f"{name} {error:.1f} %" for name, error in made.chosen.errors.items()) + " mean error)."
     yield f"Judged on {len(judged.networks)} networks that it has not seen: {RANDOM} drawn from the whole space and the"
     yield "presets that were not in the calibration, at 128, 256 and 320 pixels. Each latency is the median of the"
-    yield f"quietest of {ROUNDS} rounds."
+    yield f"quietest of {ROUNDS} or more rounds."
     yield ""
     yield from (f"**{warning}**\n" for warning in warnings)
 
