@@ -36,7 +36,7 @@ def calibrate(
     replace: Replace = False,
     json_output: Json = False,
 ) -> None:
-    """Measure networks on this machine (some three minutes), fit a latency model, check it and save the profile.
+    """Measure networks on this machine (three to four minutes), fit a latency model, check it and save the profile.
 
     Example: ussearch profile calibrate --name my-box
     """
