@@ -10,7 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from ussearch.errors import UserError
-from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles import Kernel, load_profile
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.calibration.profiles import export_networks
 from ussearch.hardware_profiles.kernels.onnx_graph import onnx_kernels
@@ -29,9 +29,9 @@ def assert_same(network: CalibrationNetwork, folder: Path) -> None:
     assert activations(found) == activations(traced)
 
 
-def activations(kernels: tuple[object, ...]) -> Counter[str]:
+def activations(kernels: tuple[Kernel, ...]) -> Counter[str]:
     """Count element-wise operators behind kernels; additions of constants may be folded by either side."""
-    count = Counter(name for kernel in kernels for name in kernel.epilogue)  # type: ignore[attr-defined]
+    count = Counter(name for kernel in kernels for name in kernel.epilogue)
     return Counter({name: number for name, number in count.items() if name != "add"})
 
 

@@ -165,6 +165,8 @@ class Profile(_Part):
             "latency": self.latency.model_dump(),
         }
         names = [*_numbers(numbers), "runtime_memory_mib", "export.opset", "export.ir_version"]
+        if self.memory_copies != MemoryCopies():
+            names.append("memory_copies")
         missing = [
             name for name in names if not any(name == key or name.startswith(f"{key}.") for key in self.provenance)
         ]

@@ -7,16 +7,18 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import onnxruntime
 
 from ussearch.hardware_profiles.calibration.measurements import from_rows
-from ussearch.hardware_profiles.calibration.networks import draw_networks
+from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork, draw_networks
 from ussearch.hardware_profiles.calibration.profiles import Calibrated, check_name, export_networks, profile_from
 from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import measure_here
+from ussearch.hardware_profiles.memory import peak_memory_mib
 from ussearch.hardware_profiles.profile import Limits, Profile, Provenance
 
 LIKE = "x86-server"
@@ -53,22 +55,27 @@ def calibrate(request: CalibrationRequest, say: Say = lambda _: None) -> Calibra
         rows = measure_here(paths, request.threads, request.rounds, request.seconds, say)
     results = from_rows(rows, f"{len(rows)} networks of ussearch measured here")
     say("fitting")
-    return profile_from(request.name, results, networks, like, _this_machine(like, rows))
+    return profile_from(request.name, results, networks, like, _this_machine(like, rows, networks))
 
 
-def _this_machine(like: Profile, rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _this_machine(like: Profile, rows: list[dict[str, Any]], networks: list[CalibrationNetwork]) -> dict[str, Any]:
     """Return what of ``like`` does not hold for this machine."""
     ram_mib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20
-    floor_mib = float(min(row["base_rss_mib"] for row in rows))
+    bare = like.model_copy(update={"runtime_memory_mib": 0.0})
+    floors_mib = [
+        row["peak_rss_mib"] - peak_memory_mib(each.kernels, sum(kernel.parameters for kernel in each.kernels), bare)
+        for row, each in zip(rows, networks, strict=True)
+    ]
     here = Provenance(basis="measured", source="this machine")
     chosen = Provenance(basis="chosen", source="a quarter of this machine's memory; 24 frames a second")
-    kept = {key: value for key, value in like.provenance.items() if key.split(".")[0] == "export"}
+    kept = {key: value for key, value in like.provenance.items() if key.split(".")[0] in {"export", "memory_copies"}}
     return {
         "device": measure.machine(),
         "title": f"{measure.machine()} (onnxruntime {onnxruntime.__version__})",
         "power_mode": "",
+        "note": f"Export rules are those of {like.name}.",
         "facts": {"ram_gib": round(ram_mib / 1024, 1)},
         "limits": Limits(memory_mib=round(ram_mib * RAM_SHARE), frames_per_second=FRAMES_PER_SECOND),
-        "runtime_memory_mib": round(floor_mib, 1),
+        "runtime_memory_mib": round(max(median(floors_mib), 0.0), 1),
         "provenance": {**kept, "facts": here, "limits": chosen, "runtime_memory_mib": here, "latency": here},
     }

@@ -17,7 +17,7 @@ from ussearch.hardware_profiles.latency.cross_validation import Chosen, choose_m
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
 from ussearch.hardware_profiles.measuring.measure import BUSY
 from ussearch.hardware_profiles.onnx_files.export import export_module
-from ussearch.hardware_profiles.profile import Profile, Provenance
+from ussearch.hardware_profiles.profile import Profile
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 UNSTEADY = 0.25
@@ -61,34 +61,30 @@ def profile_from(
 ) -> Calibrated:
     """Return a profile called ``name`` with a model fitted to ``results``, in everything else like ``like``.
 
-    ``machine`` replaces fields of the profile, such as ``device`` and ``limits``, with the provenance of each.
+    ``machine`` replaces fields of the profile: ``device``, ``title`` and ``provenance`` at least.
     """
     first = results.first
     data = f"{results.origin}: {first.get('runtime')} {first.get('runtime_version', '')} on {first.get('machine', '')}"
     measured = results.measured(networks)
     chosen = choose_model(measured, like.latency, " ".join(data.split()))
-    origin = Provenance(basis="measured", source=f"{len(networks)} networks of this kit, {chosen.name}")
-    kept = {key: each for key, each in like.provenance.items() if not key.startswith("latency")}
     fields = like.model_copy(
         update={
             "name": name,
-            "title": f"{name} (like {like.name})",
             "variant": "",
             "variants": (),
-            "runtime": _runtime(first, like),
+            "runtime": _runtime(first),
             "precision": str(first["precision"]),
             "threads": int(first.get("threads") or 0) or None,
             "latency": chosen.model,
             "validation": chosen.validation,
             "note": f"Limits and export rules are those of {like.name}.",
-            "provenance": {**kept, "latency": origin},
             **machine,
         }
     )
     return Calibrated(Profile.model_validate(fields.model_dump()), chosen, tuple(measured), tuple(warnings_of(results)))
 
 
-def _runtime(row: Mapping[str, Any], like: Profile) -> str:
+def _runtime(row: Mapping[str, Any]) -> str:
     """Return the runtime's name; onnxruntime's execution providers are runtimes of their own."""
     provider = str(row.get("provider", "")).removesuffix("ExecutionProvider")
     name = str(row["runtime"])

@@ -59,7 +59,7 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
     cache = CacheEffect()
     for _ in range(CACHE_ROUNDS):
         prices = _fit_prices(networks, cache)
-        cache = _fit_cache(prices, networks, cache)
+        cache = _fit_cache(prices, networks)
     return _scaled(prices, networks, cache)
 
 
@@ -94,7 +94,7 @@ def shares(network: MeasuredNetwork, overhead_ms: float, cache: CacheEffect) -> 
     return [replace(node, ms=ms * factor) for node, ms in zip(network.nodes, plain, strict=True)]
 
 
-def _fit_cache(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> CacheEffect:
+def _fit_cache(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork]) -> CacheEffect:
     """Return the exponent with which latencies depart from the sums over kernels, shrunk towards none."""
     plain = KernelPrices(prices={name: _price(vector) for name, vector in prices.items()})
     departure = np.log([network.latency_ms / plain.total_ms(network.kernels) for network in networks])
@@ -163,7 +163,7 @@ def _layout(networks: Sequence[MeasuredNetwork], matched: Sequence[Matched]) -> 
 
 
 def _scaled(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> KernelPrices:
-    """Return the model whose sums over kernels, times a factor and plus a call, come closest to the networks."""
+    """Return the model whose sums over kernels, times a factor, come closest to the networks."""
     plain = KernelPrices(prices={name: _price(vector) for name, vector in prices.items()}, cache=cache)
     sums = np.array([plain.total_ms(network.kernels) for network in networks])
     measured = np.array([network.latency_ms for network in networks])

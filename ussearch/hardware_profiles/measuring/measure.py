@@ -240,14 +240,14 @@ def pin(threads: int) -> None:
 
 
 def processor_seconds() -> Optional[List[float]]:
-    """Return [wall, all processors busy, this process] in seconds, or None where the system does not tell."""
+    """Return [wall, all processors busy, this process and its children] in seconds, or None where nobody tells."""
     try:
         fields = [int(each) for each in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
     except (OSError, ValueError, IndexError):
         return None
     ticks = os.sysconf("SC_CLK_TCK")
     own = os.times()
-    return [time.time(), (sum(fields) - fields[3] - fields[4]) / ticks, own[0] + own[1]]
+    return [time.time(), (sum(fields) - fields[3] - fields[4]) / ticks, sum(own[:4])]
 
 
 def busy_share(before: Optional[List[float]], after: Optional[List[float]]) -> Optional[float]:
@@ -348,7 +348,8 @@ def measure_apart(path: Path, options: Any) -> Dict[str, Any]:
         return measure_trtexec(path, options)
     command = [sys.executable, str(Path(__file__).resolve()), "--one", str(path)]
     command += ["--threads", str(options.threads), "--seconds", str(options.seconds), "--provider", options.provider]
-    return json.loads(output_of(command + (["--nodes"] if options.nodes else []), path).splitlines()[-1])  # type: ignore
+    row = json.loads(output_of(command + (["--nodes"] if options.nodes else []), path).splitlines()[-1])
+    return dict(row)
 
 
 def measure_trtexec(path: Path, options: Any) -> Dict[str, Any]:
@@ -359,7 +360,7 @@ def measure_trtexec(path: Path, options: Any) -> Dict[str, Any]:
     text = output_of(command, path)
     row = parse_trtexec(text)
     row.update(runtime="TensorRT", provider="trtexec", precision=options.precision, threads=0)
-    row["busy"] = None if before is None else 0.0
+    row["busy"] = busy_share(before, processor_seconds())
     return row
 
 
