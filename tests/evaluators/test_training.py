@@ -11,6 +11,7 @@ import torch
 from tests.evaluators.conftest import tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import EpochRecord, Recipe, TrainingFailed, TrainingResult, predict, score, train
+from ussearch.evaluators.schedules import learning_rate_at
 from ussearch.search_spaces import Network, build, deploy
 
 QUICK = Recipe(epochs=8, batch_size=4, augmentation=None)
@@ -42,6 +43,48 @@ def test_same_seed_same_weights(discs: ImageSet, discs_split: Split) -> None:
         assert torch.equal(value, other.state_dict()[name]), name
     different = trained(discs, discs_split, recipe, seed=1)[0]
     assert any(not torch.equal(value, different.state_dict()[name]) for name, value in first.state_dict().items())
+
+
+def test_it_starts_from_given_weights(discs: ImageSet, discs_split: Split) -> None:
+    torch.manual_seed(3)
+    start = {name: value.clone() for name, value in build(tiny()).state_dict().items()}
+    networks = [build(tiny()) for _ in range(2)]
+    for network in networks:
+        train(network, discs, discs_split, QUICK.model_copy(update={"epochs": 1}), initial=start)
+    expected = build(tiny())
+    expected.load_state_dict(start)
+    train(expected, discs, discs_split, QUICK.model_copy(update={"epochs": 1}))
+    for network in networks:
+        for name, value in expected.state_dict().items():
+            assert torch.equal(network.state_dict()[name], value), name
+
+
+@pytest.mark.parametrize("steps", [1, 3, 4, 6])
+def test_a_course_in_steps_ends_exactly_there(
+    discs: ImageSet, discs_split: Split, steps: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def noted(step: int, total: int, recipe: Recipe) -> float:
+        seen.append(step)
+        assert total == steps
+        return learning_rate_at(step, total, recipe)
+
+    monkeypatch.setattr("ussearch.evaluators.training.learning_rate_at", noted)
+    recipe = Recipe(epochs=50, steps=steps, batch_size=4, schedule_fraction=1.0)
+    batches_an_epoch = -(-len(discs_split.train) // 4)
+    _, result = trained(discs, discs_split, recipe, kind="fusible")
+    assert sorted(set(seen)) == list(range(steps))
+    assert len(result.history) == -(-steps // batches_an_epoch)
+    assert result.history[-1].schedule == 1.0 and result.best_epoch == len(result.history)
+
+
+def test_steps_of_whole_epochs_train_as_those_epochs_do(discs: ImageSet, discs_split: Split) -> None:
+    batches_an_epoch = -(-len(discs_split.train) // 4)
+    by_epochs, _ = trained(discs, discs_split, Recipe(epochs=2, batch_size=4))
+    by_steps, _ = trained(discs, discs_split, Recipe(epochs=9, steps=2 * batches_an_epoch, batch_size=4))
+    for name, value in by_epochs.state_dict().items():
+        assert torch.equal(value, by_steps.state_dict()[name]), name
 
 
 def test_weights_come_back_contiguous(discs: ImageSet, discs_split: Split) -> None:

@@ -17,6 +17,8 @@ class Recipe(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     epochs: int = Field(default=30, ge=1)
+    steps: int | None = Field(default=None, ge=1)
+    """Length in optimiser steps instead of whole epochs; the last epoch then shows a part of the images only."""
     batch_size: int = Field(default=4, ge=1, description="small: twice the steps gain more than calmer gradients")
     learning_rate: float = Field(default=1e-2, gt=0, description="peak of the cosine")
     final_learning_rate: float = Field(default=1e-4, ge=0, description="end of the cosine")

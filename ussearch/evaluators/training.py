@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -62,9 +64,14 @@ def train(
     *,
     seed: int = 0,
     device: torch.device | str = "cpu",
+    initial: Mapping[str, torch.Tensor] | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> TrainingResult:
     """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
+
+    It starts from the weights ``initial`` where they are given (a state dict of ``network``), else from those that the
+    network has. It lasts ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning
+    rate and λ end their course exactly there.
 
     The best epoch has the highest selection score (``overlap.selection_score``) on the validation part;
     networks with fusible blocks choose only among epochs that ended with λ = 1, because only those can be
@@ -75,6 +82,8 @@ def train(
         TrainingFailed: the loss or the weights stopped being finite, or the loss rose above
             ``recipe.divergence_factor`` times that of the first epoch.
     """
+    if initial is not None:
+        network.load_state_dict(initial)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return _Training(network, images, split, recipe, seed, torch.device(device)).run(on_epoch)
@@ -106,7 +115,8 @@ class _Training:
             augment=recipe.augmentation or False,
             empty_fraction=recipe.empty_fraction,
         )
-        self.steps = recipe.epochs * len(self.batches)
+        self.steps = recipe.steps or recipe.epochs * len(self.batches)
+        self.epochs = math.ceil(self.steps / len(self.batches))
         self.on_cuda = self.device.type == "cuda" and recipe.mixed_precision
         # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -124,7 +134,7 @@ class _Training:
         """Train all epochs or until patience ends."""
         start = time.perf_counter()
         best: tuple[float, int, dict[str, Any]] | None = None
-        for epoch in range(self.recipe.epochs):
+        for epoch in range(self.epochs):
             record = self._epoch(epoch)
             self.history.append(record)
             if record.schedule == 1.0 and (best is None or record.selection > best[0] or not self.split.validation):
@@ -142,7 +152,9 @@ class _Training:
     def _epoch(self, epoch: int) -> EpochRecord:
         start = time.perf_counter()
         self.network.train()
-        losses = [self._step(images, masks) for images, masks in self.batches.epoch(epoch)]
+        # NOTE: a course that is measured in steps may end within an epoch.
+        batches = islice(self.batches.epoch(epoch), self.steps - self.step)
+        losses = [self._step(images, masks) for images, masks in batches]
         loss = float(torch.stack(losses).mean())
         self._check(epoch, loss)
         schedule = self._set_schedule(self.average.network)
