@@ -16,7 +16,7 @@ def bench(
     model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="The model file.")],
     profile: Annotated[str | None, typer.Option(help="Device whose prediction to show beside.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Threads of onnxruntime, each on a processor of its own.")] = 1,
-    rounds: Annotated[int, typer.Option(min=1, help="How often to measure; the quietest round counts.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How often to measure, in a process of its own each time.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.1, max=600, help="Length of a round.")] = 2.0,
     profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -51,17 +51,18 @@ def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> Non
     threads = f"{each.threads} thread{'s' if each.threads > 1 else ''}"
     console.print(
         f"{each.model} on {each.machine}: {each.runtime} {each.runtime_version}, {each.precision}, {threads}, "
-        f"{each.runs} runs in the quietest of {each.rounds} rounds.",
+        f"{each.runs} runs in {each.rounds} rounds.",
         soft_wrap=True,
     )
-    table = Table("", "p50", "p90", "p95", "p99", "SD", "frames/s")
-    figures = (each.p50_ms, each.p90_ms, each.p95_ms, each.p99_ms, each.sd_ms)
+    table = Table("", "latency", "p50", "p90", "p95", "p99", "SD", "frames/s")
+    figures = (each.latency_ms, each.p50_ms, each.p90_ms, each.p95_ms, each.p99_ms, each.sd_ms)
     table.add_row("measured (ms)", *(f"{value:.2f}" for value in figures), f"{each.frames_per_second:.1f}")
     if prediction:
         mark = "~" if prediction.extrapolated else ""
         speed = f"{1000 / prediction.latency_ms:.1f}"
-        table.add_row("predicted (ms)", f"{mark}{prediction.latency_ms:.2f}", "", "", "", "", speed)
+        table.add_row("predicted (ms)", f"{mark}{prediction.latency_ms:.2f}", "", "", "", "", "", speed)
     console.print(table)
+    console.print("Latency: with the core at its best; percentiles: of all runs.")
     console.print(f"Memory: {each.peak_rss_mib:.0f} MiB at most, {each.base_rss_mib:.0f} MiB before loading the model.")
     if prediction:
         _about(prediction)

@@ -35,7 +35,9 @@ class CalibrationRequest:
     networks: int = 22
     threads: int = 1
     rounds: int = 3
-    seconds: float = 0.6
+    seconds: float = 0.8
+    patience_s: float = 70.0
+    """How long to go on with networks that only met a slowed core."""
     seed: int = 0
     like: str = LIKE
     profiles_dirs: tuple[Path, ...] = ()
@@ -52,7 +54,14 @@ def calibrate(request: CalibrationRequest, say: Say = lambda _: None) -> Calibra
     networks = draw_networks(request.networks, request.seed, like)
     with tempfile.TemporaryDirectory(prefix="ussearch-calibration-") as folder:
         paths = export_networks(networks, like, Path(folder), lambda name: say(f"exported {name}"))
-        rows = measure_here(paths, request.threads, request.rounds, request.seconds, say)
+        rows = measure_here(
+            paths,
+            request.threads,
+            say,
+            rounds=request.rounds,
+            seconds=request.seconds,
+            patience_s=request.patience_s,
+        )
     results = from_rows(rows, f"{len(rows)} networks of ussearch measured here")
     say("fitting")
     return profile_from(request.name, results, networks, like, _this_machine(like, rows, networks))

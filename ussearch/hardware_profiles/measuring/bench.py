@@ -22,11 +22,12 @@ CPU = "CPUExecutionProvider"
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one model file takes here: the figures of its quietest round, in milliseconds and MiB.
+    """What one model file takes here, in milliseconds and MiB.
 
-    ``latency_ms`` is that round's median. ``spread`` says how much slower the busiest round was (0.1: a tenth);
-    ``busy`` which share of all processors other processes took, None where the system does not tell; ``slowed`` (0 or
-    1) whether the core was slower than at its best in every round, by the time of a matrix product (``reference_ms``).
+    ``latency_ms`` is what it takes with the core at its best, by the time of a matrix product between short stretches
+    of runs (``reference_ms``); ``slowed`` (0 or 1) says that the core hardly ever was. Percentiles are those of all
+    runs. ``spread`` says how much slower the busiest round was (0.1: a tenth); ``busy`` which share of all processors
+    other processes took, None where the system does not tell.
     """
 
     model: str
@@ -67,26 +68,45 @@ class Measurement:
 
 
 def bench(
-    model: Path, *, threads: int = 1, rounds: int = 3, seconds: float = 2.0, say: Say = lambda _: None
+    model: Path,
+    *,
+    threads: int = 1,
+    rounds: int = 3,
+    seconds: float = 2.0,
+    patience_s: float = 20.0,
+    say: Say = lambda _: None,
 ) -> Measurement:
     """Measure ``model`` with onnxruntime on this machine's processors, pinned, after a warm-up.
 
     Raises UserError where the file is no model or onnxruntime cannot run it.
     """
     load_onnx(model)
-    row = measure_here([model], threads, rounds, seconds, say, nodes=False)[0]
+    row = measure_here([model], threads, say, rounds=rounds, seconds=seconds, patience_s=patience_s, nodes=False)[0]
     return Measurement(**{name: row[name] for name in Measurement.__dataclass_fields__})
 
 
 def measure_here(
-    models: Sequence[Path], threads: int, rounds: int, seconds: float, say: Say = lambda _: None, *, nodes: bool = True
+    models: Sequence[Path],
+    threads: int,
+    say: Say = lambda _: None,
+    *,
+    rounds: int,
+    seconds: float,
+    patience_s: float,
+    nodes: bool = True,
 ) -> list[dict[str, Any]]:
     """Return the rows of ``measure.py`` for model files on this machine's onnxruntime; raises UserError."""
     processors = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if not 1 <= threads <= processors:
         raise UserError(f"{threads} threads were asked for, {processors} processors may be used here; ask for fewer.")
     options = argparse.Namespace(
-        rounds=rounds, nodes=nodes, threads=threads, seconds=seconds, provider=CPU, trtexec=None
+        rounds=rounds,
+        nodes=nodes,
+        threads=threads,
+        seconds=seconds,
+        patience=patience_s,
+        provider=CPU,
+        trtexec=None,
     )
     try:
         return measure.measure_all(list(models), options, say)

@@ -6,9 +6,10 @@
     python3 measure.py [--out results.csv] [--threads N] [MODEL.onnx ...]     default: every file of models/
 
 Each model runs in a process of its own, pinned to as many cores as it has threads, after a warm-up that lasts until
-its times settle, in several rounds over all models; the quietest round counts. A small matrix product tells how fast
-the machine is at that moment: models that met it only while it was slower than at its best are measured again. With
-trtexec on the machine (NVIDIA boards) that is what is measured, otherwise onnxruntime.
+its times settle, in several rounds over all models. Between short stretches of runs a small matrix product tells how
+fast the core is at that moment: only stretches with the core at its best make a model's latency, and models that met
+too few of them are measured again. With trtexec on the machine (NVIDIA boards) that is what is measured, otherwise
+onnxruntime.
 """
 
 import argparse
@@ -54,13 +55,17 @@ COLUMNS = [
 ]
 BUSY = 0.1
 """Share of the processors' time that others may take before a measurement is called disturbed."""
-SLOW = 1.15
-"""How much longer the matrix product may take than at its best before the machine is called slower than it can be:
-another tenant of the same core, or a lower clock.
+STRETCH_S = 0.025
+"""How long a model runs between two matrix products; a core's speed changes within tens of milliseconds."""
+AT_ITS_BEST = 1.05
+"""How much longer the matrix product may take beside a stretch than at its fastest for the stretch to count: another
+tenant of the same core, or a lower clock, make it take longer.
 """
-EXTRA_ROUNDS = 4
-CHUNKS = 4
-REFERENCE_SIDE, REFERENCE_RUNS = 192, 30
+ENOUGH = 6
+"""Stretches with the core at its best that settle a latency."""
+FASTEST_SHARE = 50
+"""The core's best is the fastest fiftieth of the matrix products: the very fastest is luck of the clock."""
+REFERENCE_SIDE, REFERENCE_RUNS = 192, 5
 PERCENTILES = (50, 90, 95, 99)
 WARM_UP_S = 2.0
 WARM_UP_WINDOW = 5
@@ -97,20 +102,19 @@ def measure_one(path: Path, threads: int, seconds: float, provider: str, nodes: 
 
     warm_up(run)
     before = processor_seconds()
-    times_ms, reference_ms = quietest_chunk(np, run, seconds)
+    stretches = timed(np, run, seconds)
     busy = busy_share(before, processor_seconds())
-    row = summary(np.array(times_ms))
-    row.update(
-        reference_ms=reference_ms,
-        runtime="onnxruntime",
-        runtime_version=onnxruntime.__version__,
-        provider=session.get_providers()[0],
-        precision="fp32",
-        threads=threads,
-        peak_rss_mib=peak_resident_mib(),
-        base_rss_mib=base,
-        busy=busy,
-    )
+    row = {
+        "stretches": stretches,
+        "runtime": "onnxruntime",
+        "runtime_version": onnxruntime.__version__,
+        "provider": session.get_providers()[0],
+        "precision": "fp32",
+        "threads": threads,
+        "peak_rss_mib": peak_resident_mib(),
+        "base_rss_mib": base,
+        "busy": busy,
+    }
     if nodes:
         row["nodes"] = node_times(onnxruntime, np, path, threads, provider)
     return row
@@ -156,21 +160,23 @@ def warm_up(run: Any) -> None:
                 return
 
 
-def quietest_chunk(np: Any, run: Any, seconds: float) -> Any:
-    """Return the times of the chunk with the lowest median, and the matrix product's time around it.
+def timed(np: Any, run: Any, seconds: float) -> List[Any]:
+    """Return stretches of runs for as long as asked: (the matrix product's slower time on its two sides, their times).
 
-    Slow models have fewer chunks, so that each holds a few runs.
+    The first run after a matrix product does not count where others follow: it finds another cache.
     """
-    chunks = max(1, min(CHUNKS, int(1000 * seconds / (MIN_RUNS * run()))))
-    found = []
+    stretches = []  # type: List[Any]
+    runs, start = 0, time.perf_counter()
     before = reference(np)
-    for _ in range(chunks):
-        times = timed(run, seconds / chunks)
+    while runs < MIN_RUNS or (time.perf_counter() - start < seconds and runs < MAX_RUNS):
+        times, began = [run()], time.perf_counter()
+        while time.perf_counter() - began < STRETCH_S - times[0] / 1000:
+            times.append(run())
         after = reference(np)
-        found.append((sorted(times)[len(times) // 2], max(before, after), times))
+        stretches.append((max(before, after), times[1:] or times))
+        runs += len(stretches[-1][1])
         before = after
-    _, reference_ms, times = min(found, key=lambda each: each[0])
-    return times, reference_ms
+    return stretches
 
 
 def reference(np: Any) -> float:
@@ -182,24 +188,6 @@ def reference(np: Any) -> float:
         matrix.dot(matrix)
         times.append((time.perf_counter() - start) * 1000)
     return sorted(times)[REFERENCE_RUNS // 2]
-
-
-def timed(run: Any, seconds: float) -> List[float]:
-    """Return the milliseconds of each run, for as long as asked."""
-    times = []  # type: List[float]
-    start = time.perf_counter()
-    while len(times) < MIN_RUNS or (time.perf_counter() - start < seconds and len(times) < MAX_RUNS):
-        times.append(run())
-    return times
-
-
-def summary(times_ms: Any) -> Dict[str, Any]:
-    """Return percentiles, spread and number of the runs of one round."""
-    ordered = sorted(float(each) for each in times_ms)
-    row = {f"p{share}_ms": ordered[min(len(ordered) - 1, len(ordered) * share // 100)] for share in PERCENTILES}
-    row["sd_ms"] = float(times_ms.std())
-    row["runs"] = len(ordered)
-    return row
 
 
 def node_times(onnxruntime: Any, np: Any, path: Path, threads: int, provider: str) -> List[Any]:
@@ -298,48 +286,92 @@ def machine() -> str:
 
 
 def measure_all(models: List[Path], options: Any, say: Any = print) -> List[Dict[str, Any]]:
-    """Measure every model in every round and return one row each, that of its quietest round."""
+    """Measure every model in every round and return one row each.
+
+    Rounds go on with the models that met the core at its best too seldom, for ``options.patience`` seconds at most.
+    """
     found = {path.name: [] for path in models}  # type: Dict[str, List[Dict[str, Any]]]
-    left = list(models)
-    for turn in range(options.rounds + EXTRA_ROUNDS):
+    left, turn, deadline = list(models), 0, None  # type: List[Path], int, Optional[float]
+    while left and (turn < options.rounds or time.monotonic() < (deadline or 0.0)):
         again = " (again: the machine was slow)" if turn >= options.rounds else ""
         for number, path in enumerate(left):
             row = measure_apart(path, options)
             found[path.name].append(row)
-            say(f"round {turn + 1}{again}  {number + 1}/{len(left)}  {path.name}  {row['p50_ms']:.2f} ms")
-        if turn + 1 >= options.rounds:
-            left = [path for path in models if slowed(quietest(found[path.name]), found)]
-        if not left:
-            break
-    return [finished(path, found) for path in models]
+            say(f"round {turn + 1}{again}  {number + 1}/{len(left)}  {path.name}  {middle_of(row):.2f} ms")
+        turn += 1
+        if turn == options.rounds:
+            deadline = time.monotonic() + options.patience
+        if turn >= options.rounds:
+            left = [path for path in models if unsettled(found[path.name], best_reference(found))]
+    best = best_reference(found)
+    return [finished(path, found[path.name], best) for path in models]
 
 
-def quietest(rows: List[Dict[str, Any]]) -> Dict[str, Any]:
-    """Return the row of the round with the lowest median."""
-    return min(rows, key=lambda row: row["p50_ms"])
+def middle_of(row: Dict[str, Any]) -> float:
+    """Return the median of all runs of a round."""
+    if "stretches" not in row:
+        return float(row["p50_ms"])
+    times = sorted(each for _, part in row["stretches"] for each in part)
+    return float(times[len(times) // 2])
 
 
-def slowed(row: Dict[str, Any], found: Dict[str, List[Dict[str, Any]]]) -> bool:
-    """Return whether the machine was slower than it can be while a row was measured."""
-    known = [each["reference_ms"] for rows in found.values() for each in rows if each.get("reference_ms")]
-    best = sorted(known)[len(known) // 20] if known else None  # NOTE: the very best may be luck of the clock
-    return bool(best and row.get("reference_ms") and row["reference_ms"] > SLOW * best)
+def best_reference(found: Dict[str, List[Dict[str, Any]]]) -> float:
+    """Return how long the matrix product takes with the core at its best; 0 where nobody measured it."""
+    known = sorted(each[0] for rows in found.values() for row in rows for each in row.get("stretches", ()))
+    return float(known[len(known) // FASTEST_SHARE]) if known else 0.0
 
 
-def finished(path: Path, found: Dict[str, List[Dict[str, Any]]]) -> Dict[str, Any]:
-    """Return the row of a model's quietest round with what is known of all of them."""
-    rows = found[path.name]
-    times = [row["p50_ms"] for row in rows]
-    return dict(
-        quietest(rows),
+def unsettled(rows: List[Dict[str, Any]], best_ms: float) -> bool:
+    """Return whether a model met the core at its best too seldom."""
+    references = [each[0] for row in rows for each in row.get("stretches", ())]
+    return bool(references) and sum(each <= AT_ITS_BEST * best_ms for each in references) < ENOUGH
+
+
+def finished(path: Path, rows: List[Dict[str, Any]], best_ms: float) -> Dict[str, Any]:
+    """Return the row of a model: its latency with the core at its best, percentiles of all its runs."""
+    middles = [middle_of(row) for row in rows]
+    result = dict(rows[middles.index(min(middles))], latency_ms=min(middles))
+    stretches = [each for row in rows for each in row.get("stretches", ())]
+    if stretches:
+        result.update(percentiles([each for _, times in stretches for each in times]))
+        result.update(undisturbed(stretches, best_ms))
+    result.update(
         model=path.name,
         sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
         rounds=len(rows),
-        latency_ms=min(times),
-        spread=max(times) / min(times) - 1,
-        slowed=int(slowed(quietest(rows), found)),
+        spread=max(middles) / min(middles) - 1,
+        slowed=int(unsettled(rows, best_ms)),
         machine=machine(),
     )
+    if result.get("nodes"):
+        result["nodes"] = min((row["nodes"] for row in rows), key=lambda nodes: sum(node[-1] for node in nodes))
+    return result
+
+
+def undisturbed(stretches: List[Any], best_ms: float) -> Dict[str, float]:
+    """Return the latency with the core at its best, from the medians of stretches.
+
+    The lower quartile of those beside a fast matrix product, which does not see what others do to the cache. Where
+    there are too few, the fastest twentieth of all.
+    """
+    at_best = [each for each in stretches if each[0] <= AT_ITS_BEST * best_ms]
+    settled = len(at_best) >= ENOUGH
+    chosen = at_best if settled else stretches
+    medians = sorted(sorted(times)[len(times) // 2] for _, times in chosen)
+    references = sorted(each[0] for each in chosen)
+    share = 4 if settled else 20
+    return {"latency_ms": medians[len(medians) // share], "reference_ms": references[len(references) // share]}
+
+
+def percentiles(times_ms: List[float]) -> Dict[str, Any]:
+    """Return percentiles, spread and number of runs."""
+    ordered = sorted(times_ms)
+    count = len(ordered)
+    mean = sum(ordered) / count
+    row = {f"p{share}_ms": ordered[min(count - 1, count * share // 100)] for share in PERCENTILES}
+    row["sd_ms"] = (sum((each - mean) ** 2 for each in ordered) / count) ** 0.5
+    row["runs"] = count
+    return row
 
 
 def measure_apart(path: Path, options: Any) -> Dict[str, Any]:
@@ -433,6 +465,12 @@ def parsed(arguments: Optional[List[str]]) -> Any:
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of onnxruntime")
     parser.add_argument("--rounds", type=int, default=3, help="how often every model is measured")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long each model runs in a round")
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=300.0,
+        help="for how many seconds to go on with models that only met a slowed core",
+    )
     parser.add_argument("--provider", default="", help="onnxruntime's execution provider (default: CUDA if there)")
     parser.add_argument("--precision", choices=["fp16", "fp32"], default="fp16", help="of trtexec")
     parser.add_argument("--runtime", choices=["auto", "onnxruntime", "trtexec"], default="auto")
