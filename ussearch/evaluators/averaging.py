@@ -23,15 +23,16 @@ class WeightAverage(Generic[NetworkT]):
 
     def __init__(self, network: NetworkT, decay: float) -> None:
         self.network: NetworkT = copy.deepcopy(network).requires_grad_(False)
+        self.updates = 0
+        """How many steps were taken; a continued average is given its weights and this number."""
         self._decay = decay
-        self._updates = 0
         self._known: tuple[NetworkT, list[Pair], list[Pair]] | None = None
 
     @torch.no_grad()
     def update(self, source: NetworkT) -> None:
         """Take one step towards ``source``, whose tensors must stay where they are from one call to the next."""
-        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
-        self._updates += 1
+        decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
+        self.updates += 1
         # NOTE: collecting the pairs takes longer than averaging them, and networks are trained in place.
         if self._known is None or self._known[0] is not source:
             self._known = (source, *self._pairs(source))

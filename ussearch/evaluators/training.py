@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.evaluators.averaging import WeightAverage
+from ussearch.evaluators.checkpoints import Checkpoint, Keeper, digest_of, moments_of, set_moments
 from ussearch.evaluators.losses import Loss, make_loss
 from ussearch.evaluators.overlap import Detection, detect
 from ussearch.evaluators.prediction import predict
@@ -48,12 +50,17 @@ OnEpoch = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training went. ``best_epoch`` counts from 1; ``seconds`` is wall-clock time."""
+    """How a training went. ``best_epoch`` counts from 1; ``seconds`` is time of training, over all continuations.
+
+    ``epochs`` is the full length; a training that is not ``complete`` was stopped before it and can be continued.
+    """
 
     history: tuple[EpochRecord, ...]
     best_epoch: int
     seconds: float
     normalisation: Normalisation
+    epochs: int
+    complete: bool = True
 
 
 def train(
@@ -65,6 +72,8 @@ def train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     initial: Mapping[str, torch.Tensor] | None = None,
+    checkpoint: Path | None = None,
+    until_epoch: int | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> TrainingResult:
     """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
@@ -78,15 +87,40 @@ def train(
     deployed exactly. Without validation images the last epoch counts. The same seed on one CPU thread gives
     the same weights.
 
+    Training continues from the file ``checkpoint`` where there is one and keeps it up to date
+    (``checkpoints.INTERVAL_S``); whoever keeps the result deletes it. ``until_epoch`` (from 1) stops after so many
+    epochs of the same course; where none has ended with λ = 1 the network then has the averaged weights of the last
+    one. On one CPU thread a training that was stopped or killed and is continued ends with the very weights of one that
+    was not.
+
     Raises:
         TrainingFailed: the loss or the weights stopped being finite, or the loss rose above
             ``recipe.divergence_factor`` times that of the first epoch.
+        UserError: the checkpoint is damaged or belongs to another architecture, recipe, seed, start or data.
     """
     if initial is not None:
         network.load_state_dict(initial)
+    made_from = {
+        "architecture": network.architecture.id,
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "start": None if initial is None else digest_of(initial),
+        "data": [images.fingerprint, images.image_size],
+        "split": [list(split.train), list(split.validation)],
+    }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return _Training(network, images, split, recipe, seed, torch.device(device)).run(on_epoch)
+        training = _Training(network, images, split, recipe, seed, torch.device(device))
+        return training.run(Keeper(checkpoint, made_from), until_epoch, on_epoch)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The epoch whose weights count so far."""
+
+    selection: float
+    epoch: int
+    weights: Mapping[str, torch.Tensor]
 
 
 @dataclass
@@ -101,6 +135,8 @@ class _Training:
     device: torch.device
     history: list[EpochRecord] = field(default_factory=list)
     step: int = 0
+    seconds: float = 0.0
+    best: _Best | None = None
 
     def __post_init__(self) -> None:
         recipe = self.recipe
@@ -130,24 +166,82 @@ class _Training:
         )
         self.loss: Loss = make_loss(recipe)
 
-    def run(self, on_epoch: OnEpoch | None) -> TrainingResult:
-        """Train all epochs or until patience ends."""
-        start = time.perf_counter()
-        best: tuple[float, int, dict[str, Any]] | None = None
-        for epoch in range(self.epochs):
-            record = self._epoch(epoch)
+    def run(self, keeper: Keeper, until_epoch: int | None, on_epoch: OnEpoch | None) -> TrainingResult:
+        """Train the epochs that are left, up to ``until_epoch`` or until patience ends."""
+        if until_epoch is not None and until_epoch < 1:
+            raise ValueError(f"training cannot stop after {until_epoch} epochs")
+        checkpoint = keeper.read()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        last = self.epochs if until_epoch is None else min(until_epoch, self.epochs)
+        start, before = time.perf_counter(), self.seconds
+        while len(self.history) < last and not self._out_of_patience:
+            record = self._epoch(len(self.history))
             self.history.append(record)
-            if record.schedule == 1.0 and (best is None or record.selection > best[0] or not self.split.validation):
-                weights = {name: value.clone() for name, value in self.average.network.state_dict().items()}
-                best = (record.selection, record.epoch, weights)
+            self._choose(record)
+            self.seconds = before + time.perf_counter() - start
+            keeper.write(self._checkpoint, now=len(self.history) == last < self.epochs)
             if on_epoch:
                 on_epoch(record)
-            if best and self.recipe.patience and record.epoch - best[1] >= self.recipe.patience:
-                break
-        assert best is not None  # the last epoch always ends with λ = 1
-        self.network.load_state_dict(best[2])
+        return self._result()
+
+    def _choose(self, record: EpochRecord) -> None:
+        """Remember the averaged weights if they are the best that can be deployed so far."""
+        better = self.best is None or record.selection > self.best.selection or not self.split.validation
+        if record.schedule == 1.0 and better:
+            self.best = _Best(record.selection, record.epoch, self._averaged_weights())
+
+    def _averaged_weights(self) -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in self.average.network.state_dict().items()}
+
+    @property
+    def _out_of_patience(self) -> bool:
+        waited = len(self.history) - self.best.epoch if self.best else 0
+        return self.recipe.patience is not None and waited >= self.recipe.patience
+
+    def _result(self) -> TrainingResult:
+        """Give the network its final weights; before λ was 1 those of the last epoch are all there is."""
+        epochs = len(self.history)
+        best = self.best or _Best(self.history[-1].selection, epochs, self._averaged_weights())
+        self.network.load_state_dict(best.weights)
         self.network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
-        return TrainingResult(tuple(self.history), best[1], time.perf_counter() - start, self.normalisation)
+        complete = epochs == self.epochs or self._out_of_patience
+        return TrainingResult(tuple(self.history), best.epoch, self.seconds, self.normalisation, self.epochs, complete)
+
+    def _checkpoint(self) -> Checkpoint:
+        progress = {
+            "history": [record.model_dump(mode="json") for record in self.history],
+            "step": self.step,
+            "updates": self.average.updates,
+            "seconds": self.seconds,
+            "best": None if self.best is None else [self.best.selection, self.best.epoch],
+        }
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        groups = {
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "best": {} if self.best is None else self.best.weights,
+            "moments": moments_of(self.optimiser),
+            "random": random,
+        }
+        return Checkpoint(progress, groups)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        progress, groups = checkpoint.progress, checkpoint.groups
+        self.history = [EpochRecord.model_validate(record) for record in progress["history"]]
+        self.step, self.seconds = progress["step"], progress["seconds"]
+        self.network.load_state_dict(groups["network"])
+        self.average.network.load_state_dict(groups["average"])
+        self.average.updates = progress["updates"]
+        if progress["best"]:
+            selection, epoch = progress["best"]
+            self.best = _Best(selection, epoch, groups["best"])
+        set_moments(self.optimiser, groups["moments"])
+        torch.set_rng_state(groups["random"]["cpu"])
+        if self.device.type == "cuda" and "cuda" in groups["random"]:
+            torch.cuda.set_rng_state(groups["random"]["cuda"], self.device)
 
     def _epoch(self, epoch: int) -> EpochRecord:
         start = time.perf_counter()
