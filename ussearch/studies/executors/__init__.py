@@ -1,0 +1,36 @@
+"""Where trials are evaluated: in this process, in worker processes, on a Ray cluster.
+
+An executor runs any ``Evaluator`` and keeps nothing: records are written by the driver alone. What differs between
+executors is where the processor time is spent; for the same job all of them give the same evaluation, bit for bit,
+with the same number of threads.
+"""
+
+from ussearch.studies.executors.base import (
+    EXECUTORS,
+    EpochDone,
+    Executor,
+    ExecutorSettings,
+    Job,
+    JobStarted,
+    Message,
+    Outcome,
+    Tell,
+)
+from ussearch.studies.executors.local import LocalExecutor
+from ussearch.studies.executors.processes import ProcessExecutor
+from ussearch.studies.executors.ray_cluster import RayExecutor
+
+__all__ = [
+    "EXECUTORS",
+    "EpochDone",
+    "Executor",
+    "ExecutorSettings",
+    "Job",
+    "JobStarted",
+    "LocalExecutor",
+    "Message",
+    "Outcome",
+    "ProcessExecutor",
+    "RayExecutor",
+    "Tell",
+]

@@ -1,0 +1,98 @@
+"""What every executor does: take jobs, tell what happens to them, give each one's outcome once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ussearch.evaluators import EpochRecord, Evaluation, Evaluator
+from ussearch.registry import Registry
+from ussearch.search_spaces import Architecture
+
+
+@dataclass(frozen=True)
+class Job:
+    """One evaluation to be made; ``limit_s`` is the longest it may take from its start, None: as long as it needs."""
+
+    slot: int
+    architecture: Architecture
+    seed: int
+    limit_s: float | None = None
+
+
+@dataclass(frozen=True)
+class JobStarted:
+    """A worker has begun with a job."""
+
+    slot: int
+
+
+@dataclass(frozen=True)
+class EpochDone:
+    """A job has trained one epoch."""
+
+    slot: int
+    record: EpochRecord
+
+
+Message = JobStarted | EpochDone
+Tell = Callable[[Message], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended: ``evaluation``, or None where its worker was lost, for the ``reason`` given.
+
+    ``seconds`` is the wall-clock time of the evaluation where it was made; 0 where the worker was lost.
+    """
+
+    slot: int
+    evaluation: Evaluation | None
+    reason: str = ""
+    seconds: float = 0.0
+
+
+class Executor(Protocol):
+    """Evaluates jobs, ``workers`` of them at a time, in the order they are submitted."""
+
+    workers: int
+
+    def submit(self, job: Job) -> None:
+        """Take a job; returns at once. A job that was lost may be submitted again."""
+
+    def collect(self, tell: Tell) -> Outcome:
+        """Wait for the next outcome, telling what happens in the meantime; there must be an unfinished job.
+
+        Raises UserError where no worker can be started or a worker met something that the user must mend.
+        """
+
+    def close(self) -> None:
+        """End all workers at once, whatever they are doing; further calls do nothing."""
+
+
+@dataclass(frozen=True)
+class ExecutorSettings:
+    """How many workers, and of what kind.
+
+    Attributes:
+        workers: jobs evaluated at the same time.
+        threads: intra-op threads of each worker; the local executor leaves those of this process as they are.
+        ray_address: of the Ray cluster (``auto``: the one on this machine).
+        on_gpu: whether a job needs a GPU or a share of one; Ray must be told.
+    """
+
+    workers: int = 1
+    threads: int = 1
+    ray_address: str | None = None
+    on_gpu: bool = False
+
+
+MakeExecutor = Callable[[Evaluator, ExecutorSettings], Executor]
+EXECUTORS: Registry[MakeExecutor] = Registry("executor")
+
+
+def reason_of(error: BaseException) -> str:
+    """Return an unexpected error in one line, such as ``MemoryError: no message``."""
+    text = " ".join(str(error).split()) or "no message"
+    return f"{type(error).__name__}: {text}"[:500]

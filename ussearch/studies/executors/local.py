@@ -1,0 +1,69 @@
+"""Evaluation in this process: nothing travels, nothing runs side by side."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from ussearch.errors import UserError
+from ussearch.evaluators import EpochRecord, Evaluator
+from ussearch.studies.executors.base import (
+    EXECUTORS,
+    EpochDone,
+    Executor,
+    ExecutorSettings,
+    Job,
+    JobStarted,
+    Outcome,
+    Tell,
+    reason_of,
+)
+
+
+class LocalExecutor:
+    """Evaluates one job at a time while it is collected; it cannot interrupt one, so time limits do not hold here."""
+
+    workers = 1
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._jobs: deque[Job] = deque()
+
+    def submit(self, job: Job) -> None:
+        """Take a job."""
+        self._jobs.append(job)
+
+    def collect(self, tell: Tell) -> Outcome:
+        """Evaluate the oldest job."""
+        return evaluated(self._evaluator, self._jobs.popleft(), tell)
+
+    def close(self) -> None:
+        """Forget the jobs that have not begun."""
+        self._jobs.clear()
+
+
+def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> Outcome:
+    """Evaluate a job here and now; this is what workers do, too.
+
+    An error that is neither the candidate's (those are evaluations with a ``failure``) nor the user's loses the job.
+    """
+
+    def on_epoch(record: EpochRecord) -> None:
+        tell(EpochDone(job.slot, record))
+
+    tell(JobStarted(job.slot))
+    start = time.perf_counter()
+    try:
+        evaluation = evaluator.evaluate(job.architecture, job.seed, on_epoch)
+    except UserError:
+        raise
+    except Exception as error:
+        return Outcome(job.slot, None, reason_of(error))
+    return Outcome(job.slot, evaluation, seconds=time.perf_counter() - start)
+
+
+@EXECUTORS.register("local")
+def _local(evaluator: Evaluator, settings: ExecutorSettings) -> Executor:
+    if settings.workers != 1:
+        raise ValueError(f"the local executor has one worker, not {settings.workers}")
+    return LocalExecutor(evaluator)

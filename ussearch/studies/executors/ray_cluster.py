@@ -1,0 +1,199 @@
+"""Evaluation as tasks on an existing Ray cluster (extra ``ray``).
+
+The evaluator is put into the object store once and fetched once a node. A task streams what happens: messages first,
+a letter last. Ray itself repeats nothing: whether a lost job is tried again is for the search to decide.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import queue
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from ussearch.errors import UserError
+from ussearch.evaluators import Evaluator
+from ussearch.studies.executors.base import (
+    EXECUTORS,
+    Executor,
+    ExecutorSettings,
+    Job,
+    JobStarted,
+    Message,
+    Outcome,
+    Tell,
+    reason_of,
+)
+from ussearch.studies.executors.letters import Letter
+from ussearch.studies.executors.local import evaluated
+from ussearch.studies.executors.parcels import Parcel
+from ussearch.studies.executors.processes import overdue
+from ussearch.studies.executors.worker import Refused
+
+GLANCE_S = 0.5
+"""How often time limits are looked at."""
+
+
+class RayExecutor:
+    """Runs ``workers`` tasks at a time on the cluster at ``address``, each with ``threads`` CPUs and a GPU's share."""
+
+    def __init__(
+        self, evaluator: Evaluator, workers: int, address: str = "auto", threads: int = 1, on_gpu: bool = False
+    ) -> None:
+        """Join the cluster; raises UserError where Ray is not installed or the cluster cannot be reached."""
+        self.workers = workers
+        self._ray = joined(address)
+        self._parcel = self._ray.put(Parcel.of(evaluator, same_machine=False))
+        self._task = self._ray.remote(_evaluated_remotely).options(
+            num_cpus=threads,
+            num_gpus=gpu_share(workers, self._ray.cluster_resources().get("GPU", 0.0)) if on_gpu else 0,
+            max_retries=0,
+            num_returns="streaming",
+            runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}},
+        )
+        self._threads = threads
+        self._waiting: deque[Job] = deque()
+        self._running: dict[Any, Job] = {}
+        self._deadlines: dict[int, float] = {}
+
+    def submit(self, job: Job) -> None:
+        """Take a job; it becomes a task when fewer than ``workers`` are there."""
+        self._waiting.append(job)
+        self._launch()
+
+    def collect(self, tell: Tell) -> Outcome:
+        """Wait for the next outcome."""
+        while True:
+            self._launch()
+            ready, _ = self._ray.wait(list(self._running), num_returns=1, timeout=GLANCE_S)
+            outcome = self._next_of(ready[0], tell) if ready else self._first_overdue()
+            if outcome is not None:
+                self._launch()
+                return outcome
+
+    def close(self) -> None:
+        """Cancel all tasks and leave the cluster as it was."""
+        self._waiting.clear()
+        for stream in list(self._running):
+            self._dismiss(stream)
+        self._ray.shutdown()
+
+    def _launch(self) -> None:
+        while self._waiting and len(self._running) < self.workers:
+            job = self._waiting.popleft()
+            self._running[self._task.remote(self._parcel, self._threads, job)] = job
+
+    def _next_of(self, stream: Any, tell: Tell) -> Outcome | None:
+        """Take the next thing that a task says: its outcome, or None after something that was told."""
+        job = self._running[stream]
+        try:
+            said: Message | Letter | Refused = self._ray.get(next(stream))
+        except (StopIteration, self._ray.exceptions.RayError) as error:
+            self._forget(stream)
+            return Outcome(job.slot, None, self._loss(error))
+        match said:
+            case Letter():
+                self._forget(stream)
+                return said.read()
+            case Refused():
+                raise UserError(said.message)
+            case JobStarted() if job.limit_s is not None:
+                self._deadlines[job.slot] = time.monotonic() + job.limit_s
+        tell(said)
+        return None
+
+    def _loss(self, error: BaseException) -> str:
+        """Return why a task came to nothing, in one line; raises UserError where the cluster can run none at all."""
+        if isinstance(error, (self._ray.exceptions.RayTaskError, self._ray.exceptions.RuntimeEnvSetupError)):
+            raise UserError(
+                f"A node of the Ray cluster cannot run trials ({reason_of(error)}): install the same version of "
+                "ussearch on every node; all finished trials are kept, the same command with --resume continues."
+            ) from error
+        return f"its worker on the Ray cluster was lost ({reason_of(error).partition('. ')[0]})"
+
+    def _first_overdue(self) -> Outcome | None:
+        """Give up a task that has taken too long since it began; queueing in the cluster does not count."""
+        for stream, job in self._running.items():
+            if time.monotonic() > self._deadlines.get(job.slot, math.inf):
+                self._dismiss(stream)
+                return Outcome(job.slot, None, overdue(job.limit_s or 0.0))
+        return None
+
+    def _dismiss(self, stream: Any) -> None:
+        self._ray.cancel(stream, force=True)
+        self._forget(stream)
+
+    def _forget(self, stream: Any) -> None:
+        self._deadlines.pop(self._running.pop(stream).slot, None)
+
+
+def joined(address: str) -> Any:
+    """Return the module ``ray``, connected to the cluster at ``address``."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray: Any = importlib.import_module("ray")
+    except ImportError as error:
+        raise UserError("--ray needs Ray, which is not installed: pip install 'ussearch[ray]'.") from error
+    try:
+        _require_listening(address)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"No Ray cluster can be reached at {address!r} ({reason_of(error)}): expected auto on a machine of the "
+            "cluster, or HOST:PORT of its head; `ray start --head` starts one."
+        ) from error
+    return ray
+
+
+def _require_listening(address: str) -> None:
+    """Raise OSError or ValueError where nobody listens at HOST:PORT: Ray would wait for minutes, then end us."""
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    if "://" in address or not port.isdecimal():
+        raise ValueError("not HOST:PORT")
+    with socket.create_connection((host, int(port)), timeout=5):
+        pass
+
+
+def gpu_share(workers: int, gpus: float) -> float:
+    """Return what one of ``workers`` tasks takes of a GPU, so that all of them fit; one GPU at most."""
+    return 1.0 / max(1, math.ceil(workers / gpus)) if gpus else 1.0
+
+
+def _evaluated_remotely(parcel: Parcel, threads: int, job: Job) -> Iterator[Message | Letter | Refused]:
+    """Evaluate a job on a node, in a thread beside this generator: the body of a task."""
+    said: queue.SimpleQueue[Message | Letter | Refused] = queue.SimpleQueue()
+
+    def work() -> None:
+        try:
+            said.put(Letter.of(_evaluated_in_thread(parcel, threads, job, said.put)))
+        except UserError as error:
+            said.put(Refused(str(error)))
+        except Exception as error:
+            said.put(Letter.of(Outcome(job.slot, None, reason_of(error))))
+
+    threading.Thread(target=work, daemon=True).start()
+    while True:
+        message = said.get()
+        yield message
+        if isinstance(message, Letter | Refused):
+            return
+
+
+def _evaluated_in_thread(parcel: Parcel, threads: int, job: Job, tell: Tell) -> Outcome:
+    import torch
+
+    torch.set_num_threads(threads)  # here, because OpenMP keeps the number of threads by thread
+    return evaluated(parcel.open(), job, tell)
+
+
+@EXECUTORS.register("ray")
+def _ray(evaluator: Evaluator, settings: ExecutorSettings) -> Executor:
+    return RayExecutor(evaluator, settings.workers, settings.ray_address or "auto", settings.threads, settings.on_gpu)

@@ -1,0 +1,109 @@
+"""One worker process as its driver sees it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import IO, Any
+
+from ussearch.studies.executors.base import Job
+from ussearch.studies.executors.parcels import Parcel
+from ussearch.studies.executors.worker import Assignment
+
+START_LIMIT_S = 600.0
+"""Importing torch takes seconds; minutes on a machine that is far too busy."""
+
+
+class WorkerProcess:
+    """A process that evaluates one job at a time; it is ``ready`` once it has the evaluator."""
+
+    def __init__(self, threads: int) -> None:
+        """Start the process; it imports its modules while the driver goes on."""
+        ours, theirs = socket.socketpair()
+        self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "ussearch.studies.executors.worker", str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                env=_environment(threads),
+                stdin=subprocess.DEVNULL,
+                stdout=self._stderr,
+                stderr=self._stderr,
+                start_new_session=True,  # Ctrl-C in the terminal is the driver's to handle
+            )
+        self.connection = Connection(ours.detach())
+        self.ready = False
+        self.job: Job | None = None
+        self._threads = threads
+        self._deadline: float | None = time.monotonic() + START_LIMIT_S
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._process.pid
+
+    @property
+    def idle(self) -> bool:
+        """Whether it waits for a job."""
+        return self.ready and self.job is None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether its job, or its start, has taken longer than it may."""
+        return self._deadline is not None and time.monotonic() > self._deadline
+
+    def equip(self, parcel: Parcel) -> None:
+        """Send the evaluator; raises OSError where the process has ended."""
+        self.connection.send(Assignment(parcel, self._threads))
+
+    def settle(self) -> None:
+        """Note that the process has the evaluator and waits for jobs."""
+        self.ready, self._deadline = True, None
+
+    def give(self, job: Job) -> None:
+        """Send a job, whose time limit begins now; raises OSError where the process has ended."""
+        self.job = job
+        self._deadline = None if job.limit_s is None else time.monotonic() + job.limit_s
+        self.connection.send(job)
+
+    def release(self) -> None:
+        """Note that its job is done."""
+        self.job, self._deadline = None, None
+
+    def kill(self) -> None:
+        """End the process at once and wait for its end."""
+        self._process.kill()
+        self._process.wait()
+        self.connection.close()
+        self._stderr.close()
+
+    def cause_of_death(self) -> str:
+        """Return how a process that closed its pipe came to its end, with the last line it wrote."""
+        try:
+            status = self._process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            return "its worker process stopped answering"
+        if status == -signal.SIGKILL:
+            return "its worker process was killed (SIGKILL: by hand, or by the system for lack of memory)"
+        end = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
+        return f"its worker process {end}{self._last_words()}"
+
+    def _last_words(self) -> str:
+        self._stderr.seek(0, os.SEEK_END)
+        self._stderr.seek(max(0, self._stderr.tell() - 4096))
+        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        return f": {lines[-1].strip()[:300]}" if lines else ""
+
+
+def _environment(threads: int) -> dict[str, str]:
+    """Return the environment of a worker: threads that sleep while they wait, and modules from where ours are."""
+    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
+    settings: dict[str, Any] = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": path}
+    return {**os.environ, **{name: str(value) for name, value in settings.items()}}
