@@ -50,6 +50,8 @@ class FinalistEpoch:
     end: End
     record: EpochRecord
     epochs: int
+    training: str = ""
+    """Which of several trainings of that end it belongs to, in words."""
 
 
 Event = StageStarted | PlanReady | PairChosen | FinalistEpoch | SearchEvent
@@ -170,9 +172,7 @@ def _finish(study: Study, workbench: Workbench, wish: ExportRequest, table: Time
     pair = choose_pair(study, wish.edge, wish.cloud)
     on_event(PairChosen(pair))
     with table.stage("full training", on_event):
-        finalists = train_pair(
-            study, workbench, pair, lambda end, record, epochs: on_event(FinalistEpoch(end, record, epochs))
-        )
+        finalists = train_pair(study, workbench, pair, lambda *epoch: on_event(FinalistEpoch(*epoch)))
     with table.stage("export", on_event):
         out = wish.out or study.folder / "bundle"
         bundle = deliver(study, workbench, finalists, out, wish.offload_share)

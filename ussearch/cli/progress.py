@@ -58,6 +58,7 @@ class RunProgress:
         )
         self._task: TaskID | None = None
         self._total = 0
+        self._trained = ""
         self._last_line = time.monotonic()
 
     def __enter__(self) -> RunProgress:
@@ -166,15 +167,21 @@ class RunProgress:
             )
 
     def _finalist(self, event: FinalistEpoch) -> None:
-        if event.record.epoch == 1:
-            self._start(f"{event.end} network", event.epochs)
-        self._advance(1)
-        self._sign_of_life(f"{event.end}: epoch {event.record.epoch} of {event.epochs}")
+        training = f"{event.end}, {event.training}" if event.training else event.end
+        self._training(training, event.epochs, event.record.epoch)
+        self._sign_of_life(f"{training}: epoch {event.record.epoch} of {event.epochs}")
         if event.record.epoch in (event.epochs, event.epochs // 2):
             figure = _number(event.record.lesion_dice)
             console.print(
-                f"  {event.end}: epoch {event.record.epoch} of {event.epochs}, validation lesion Dice {figure}"
+                f"  {training}: epoch {event.record.epoch} of {event.epochs}, validation lesion Dice {figure}"
             )
+
+    def _training(self, description: str, epochs: int, epoch: int) -> None:
+        """Draw how far a full training is, which may have been continued at any epoch."""
+        if description != self._trained:
+            self._start(description, epochs, epoch - 1)
+            self._trained = description
+        self._advance(1)
 
 
 def print_plan(plan: Plan) -> None:
@@ -211,7 +218,7 @@ def print_plan(plan: Plan) -> None:
     sampled = config.trials - len(config.seeds)
     console.print(
         f"Trials: {config.trials} ({len(config.seeds)} presets, {sampled} sampled) of {config.recipe.epochs} epochs, "
-        f"then two full trainings of {config.final_epochs}"
+        f"then two full trainings of {config.final_epochs}{_repeats(config.final_seeds)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
     console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two)")
@@ -276,6 +283,10 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     for name, reason in reasons.items():
         grouped.setdefault(reason, []).append(name)
     return grouped
+
+
+def _repeats(seeds: int) -> str:
+    return f", each from {seeds} random starts, the best kept" if seeds > 1 else ""
 
 
 def _figures(summary: Mapping[str, Any]) -> str:

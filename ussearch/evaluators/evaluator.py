@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import torch
+from torch import Tensor
 
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators.baselines import trivial_baselines
 from ussearch.evaluators.costs import refusals, trace
 from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
+from ussearch.evaluators.fidelity import TRAINED, trained_part
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.recipe import Recipe
 from ussearch.evaluators.scores import Summary, score
@@ -50,7 +53,7 @@ class TrainEvaluator:
     profiles: Mapping[End, Profile]
     device: torch.device | str = "cpu"
 
-    fidelity: ClassVar[str] = "trained"
+    fidelity: ClassVar[str] = TRAINED
 
     def refused(self, architecture: Architecture, end: End) -> bool:
         """Return whether the end's profile forbids a feature of the architecture."""
@@ -65,25 +68,41 @@ class TrainEvaluator:
         """Return the trivial baselines' figures on the validation part."""
         return {name: scores.summary for name, scores in trivial_baselines(self.images, self.split).items()}
 
-    def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
-        """Train, predict and score; NaN, divergence, lack of memory and unbuildable networks become a failure."""
+    def evaluate(
+        self,
+        architecture: Architecture,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        *,
+        initial: Mapping[str, Tensor] | None = None,
+        checkpoint: Path | None = None,
+        until_epoch: int | None = None,
+    ) -> Evaluation:
+        """Train, predict and score; NaN, divergence, lack of memory and unbuildable networks become a failure.
+
+        ``initial``, ``checkpoint`` and ``until_epoch`` are those of ``training.train``; a training that was stopped
+        says so in its fidelity.
+        """
         common: dict[str, Any] = {
             "architecture_id": architecture.id,
             "seed": seed,
-            "fidelity": self.fidelity,
-            "epochs": self.recipe.epochs,
             "image_size": self.images.image_size,
             "device": device_name(self.device),
             "costs": self.costs(architecture),
         }
         try:
-            network, result = self.trained(architecture, seed, on_epoch)
+            network, result = self.trained(
+                architecture, seed, on_epoch, initial=initial, checkpoint=checkpoint, until_epoch=until_epoch
+            )
         # NOTE: torch reports lack of memory and impossible shapes (batch norm over a single value) as
         # RuntimeError and ValueError; both belong to the candidate, not to the search.
         except (TrainingFailed, ValueError, RuntimeError) as error:
-            return Evaluation(**common, failure=_reason(error))
+            return Evaluation(**common, fidelity=self.fidelity, epochs=self.recipe.epochs, failure=_reason(error))
+        epochs = len(result.history)
         return Evaluation(
             **common,
+            fidelity=self.fidelity if result.complete else trained_part(epochs, result.epochs),
+            epochs=result.epochs if result.complete else epochs,
             metrics=self.scored(network, result),
             history=result.history,
             best_epoch=result.best_epoch,
@@ -93,14 +112,30 @@ class TrainEvaluator:
         )
 
     def trained(
-        self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None
+        self,
+        architecture: Architecture,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        *,
+        initial: Mapping[str, Tensor] | None = None,
+        checkpoint: Path | None = None,
+        until_epoch: int | None = None,
     ) -> tuple[Network, TrainingResult]:
-        """Return a network trained from its seeded start; raises TrainingFailed."""
+        """Return a network trained from its seeded start, or from ``initial``; raises TrainingFailed."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(architecture)
         return network, train(
-            network, self.images, self.split, self.recipe, seed=seed, device=self.device, on_epoch=on_epoch
+            network,
+            self.images,
+            self.split,
+            self.recipe,
+            seed=seed,
+            device=self.device,
+            initial=initial,
+            checkpoint=checkpoint,
+            until_epoch=until_epoch,
+            on_epoch=on_epoch,
         )
 
     def scored(self, network: Network, result: TrainingResult) -> Summary:

@@ -11,6 +11,7 @@ from ussearch.datasets import Normalisation
 from ussearch.evaluators import End, EpochRecord
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.finalists import Finalist, train_finalist
+from ussearch.pairs.full_training import Attempt, InitialWeights
 from ussearch.pairs.selection import Candidate, Pair, select_pair
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.workbench import Workbench
@@ -18,7 +19,8 @@ from ussearch.studies.workbench import Workbench
 EXAMPLES = 4
 """Test images whose answers are kept in a bundle."""
 
-OnFinalistEpoch = Callable[[End, EpochRecord, int], None]
+OnFinalistEpoch = Callable[[End, EpochRecord, int, str], None]
+"""(end, what the epoch did, how many there are, which of several trainings it belongs to, in words)."""
 
 
 def choose_pair(study: Study, edge: int | None = None, cloud: int | None = None) -> Pair:
@@ -27,20 +29,29 @@ def choose_pair(study: Study, edge: int | None = None, cloud: int | None = None)
 
 
 def train_pair(
-    study: Study, workbench: Workbench, pair: Pair, on_epoch: OnFinalistEpoch | None = None
+    study: Study,
+    workbench: Workbench,
+    pair: Pair,
+    on_epoch: OnFinalistEpoch | None = None,
+    initial: InitialWeights | None = None,
 ) -> dict[End, Finalist]:
-    """Train both ends at full length; an end that was trained before is taken as it is."""
-    recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs})
+    """Train both ends at full length; an end that was trained before is taken as it is.
+
+    ``initial`` may have weights that each end is trained from besides random ones; the better is kept.
+    """
+    recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs, "steps": None})
     evaluator = workbench.evaluator(recipe)
     numbers: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
     finalists: dict[End, Finalist] = {}
     for end, number in numbers.items():
 
-        def tell(record: EpochRecord, end: End = end) -> None:
+        def tell(attempt: Attempt, record: EpochRecord, end: End = end) -> None:
             if on_epoch:
-                on_epoch(end, record, recipe.epochs)
+                on_epoch(end, record, recipe.epochs, attempt.title)
 
-        finalists[end] = train_finalist(study, evaluator, end, number, tell)
+        finalists[end] = train_finalist(
+            study, evaluator, end, number, tell, seeds=study.config.final_seeds, initial=initial
+        )
     return finalists
 
 

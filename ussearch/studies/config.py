@@ -88,6 +88,8 @@ class StudyConfig(_Data):
     recipe: Recipe
     final_epochs: int = Field(default=100, ge=1)
     """Length of the training of the two networks that are chosen in the end."""
+    final_seeds: int = Field(default=1, ge=1)
+    """How often each of them is trained, from different random starts; the best on validation is kept."""
     data: DataSource
     space: dict[str, tuple[Any, ...]]
     """Choices of the sampled space, after what a device cannot run was removed."""

@@ -63,6 +63,7 @@ class Plan:
             "epochs": config.recipe.epochs,
             "recipe": config.recipe.model_dump(mode="json"),
             "final_epochs": config.final_epochs,
+            "final_seeds": config.final_seeds,
             "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
@@ -98,6 +99,8 @@ def plan(request: RunRequest) -> Plan:
     trials = _trials(request, sizes.trials, seen.typical_work * epoch_seconds * recipe.epochs)
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
     _require_satisfiable(seen, seeds, evaluator, edge)
+    final_seconds = 2 * seen.typical_work * epoch_seconds * sizes.final_epochs
+    final_seeds = _final_seeds(request, sizes.final_seeds, final_seconds)
     config = StudyConfig(
         trials=trials,
         image_size=sizes.image_size,
@@ -105,6 +108,7 @@ def plan(request: RunRequest) -> Plan:
         cloud=cloud,
         recipe=recipe,
         final_epochs=sizes.final_epochs,
+        final_seeds=final_seeds,
         data=workbench.source,
         space=dict(space.choices),
         seeds=tuple(architecture.name for architecture in seeds.seeds),
@@ -124,7 +128,7 @@ def plan(request: RunRequest) -> Plan:
         probe=seen,
         baselines=evaluator.baselines(),
         search_seconds=search_work * epoch_seconds * recipe.epochs,
-        final_seconds=2 * seen.typical_work * epoch_seconds * sizes.final_epochs,
+        final_seconds=final_seeds * final_seconds,
     )
 
 
@@ -147,6 +151,13 @@ def _trials(request: RunRequest, usual: int, seconds_per_trial: float) -> int:
         return usual
     affordable = int(SEARCH_SHARE * request.budget_seconds / seconds_per_trial)
     return max(2, min(affordable, 1000))
+
+
+def _final_seeds(request: RunRequest, usual: int, seconds_per_seed: float) -> int:
+    """Return how often the pair is trained: as usual, but within what the search leaves of a budget."""
+    if request.budget_seconds is None or request.final_seeds is not None:
+        return usual
+    return max(1, min(usual, int((1 - SEARCH_SHARE) * request.budget_seconds / seconds_per_seed)))
 
 
 def _require_satisfiable(seen: Probe, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:

@@ -35,6 +35,8 @@ class RunRequest(BaseModel):
     trials: int | None = None
     epochs: int | None = None
     final_epochs: int | None = None
+    final_seeds: int | None = None
+    """Random starts of the full training of each network of the pair; None: two for data, where the budget allows."""
     image_size: int | None = None
     recipe: Path | None = None
     """YAML with fields of ``evaluators.Recipe``; its ``epochs`` count unless ``epochs`` is given."""
@@ -58,12 +60,13 @@ class Sizes:
     epochs: int
     final_epochs: int
     image_size: int
+    final_seeds: int
 
 
-PHANTOM_SIZES = Sizes(trials=11, epochs=2, final_epochs=18, image_size=128)
+PHANTOM_SIZES = Sizes(trials=11, epochs=2, final_epochs=18, image_size=128, final_seeds=1)
 """Small: phantoms are there to try the program in minutes. Five presets and six samples; 82 steps each tell
 candidates apart, the rest of the time goes to the pair, which gains from every further epoch."""
-DATA_SIZES = Sizes(trials=40, epochs=25, final_epochs=100, image_size=256)
+DATA_SIZES = Sizes(trials=40, epochs=25, final_epochs=100, image_size=256, final_seeds=2)
 
 
 def sizes_for(request: RunRequest) -> Sizes:
@@ -76,12 +79,13 @@ def sizes_for(request: RunRequest) -> Sizes:
         epochs=epochs,
         final_epochs=final if request.final_epochs is None else request.final_epochs,
         image_size=usual.image_size if request.image_size is None else request.image_size,
+        final_seeds=usual.final_seeds if request.final_seeds is None else request.final_seeds,
     )
 
 
 def check_request(request: RunRequest) -> None:
     """Raise UserError for the first number that cannot be meant."""
-    for name, least in (("trials", 1), ("epochs", 1), ("final_epochs", 1), ("phantoms", 40)):
+    for name, least in (("trials", 1), ("epochs", 1), ("final_epochs", 1), ("final_seeds", 1), ("phantoms", 40)):
         value = getattr(request, name)
         if value is not None and value < least:
             option = name.replace("_", "-")

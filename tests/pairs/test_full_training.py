@@ -1,0 +1,145 @@
+"""Finalists: every attempt is recorded, the best is kept, a killed one goes on where it was."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from tests.evaluators.conftest import disc_images, disc_split, tiny
+from ussearch.evaluators import Recipe, TrainEvaluator, checkpoints
+from ussearch.hardware_profiles import load_profile
+from ussearch.pairs.full_training import Attempt, FullTrainingFailed, train_fully
+from ussearch.search_spaces import build
+
+ROOT = Path(__file__).resolve().parents[2]
+ARCHITECTURE = tiny("fusible")
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Any:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def make_evaluator(epochs: int = 4, learning_rate: float = 1e-2) -> TrainEvaluator:
+    images = disc_images()
+    profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
+    recipe = Recipe(epochs=epochs, batch_size=4, learning_rate=learning_rate)
+    return TrainEvaluator(images, disc_split(images), recipe, profiles)  # type: ignore[arg-type]
+
+
+def record_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "record.json").read_text())
+
+
+def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    drawn = build(ARCHITECTURE).state_dict()
+
+    def note(attempt: Attempt, record: Any) -> None:
+        seen.append((attempt.number, record.epoch))
+
+    trained = train_fully(
+        tmp_path, ARCHITECTURE, make_evaluator(), seed=5, seeds=2, initial=lambda _: drawn, on_epoch=note
+    )
+    assert seen == [(number, epoch) for number in (1, 2, 3, 4) for epoch in (1, 2, 3, 4)]
+    attempts = record_of(tmp_path)["attempts"]
+    assert [attempt["start"] for attempt in attempts] == ["scratch", "drawn", "scratch", "drawn"]
+    assert len({attempt["seed"] for attempt in attempts}) == 2
+    assert trained.evaluation.dice == max(attempt["selection"] for attempt in attempts)
+    assert [attempt["selection"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.dice]
+    assert not (tmp_path / "attempts").exists()
+    separately = [
+        make_evaluator().evaluate(ARCHITECTURE, seed).dice for seed in sorted({each["seed"] for each in attempts})
+    ]
+    scratch = [each["selection"] for each in sorted(attempts, key=lambda e: e["seed"]) if each["start"] == "scratch"]
+    assert scratch == separately
+
+
+def test_drawn_weights_are_trained_as_they_were_used(tmp_path: Path) -> None:
+    """λ of deep training is 1 from the first step on; from scratch it begins at 0."""
+    schedules: dict[str, list[float]] = {"scratch": [], "drawn": []}
+
+    def note(attempt: Attempt, record: Any) -> None:
+        schedules[attempt.start].append(record.schedule)
+
+    initial = build(ARCHITECTURE).state_dict()
+    train_fully(tmp_path, ARCHITECTURE, make_evaluator(), seed=5, initial=lambda _: initial, on_epoch=note)
+    assert schedules["scratch"][0] < 1.0 and schedules["drawn"] == [1.0] * 4
+
+
+def test_what_is_there_is_not_trained_again_unless_it_was_made_from_something_else(tmp_path: Path) -> None:
+    first = train_fully(tmp_path, ARCHITECTURE, make_evaluator(), seed=5)
+    again = train_fully(
+        tmp_path, ARCHITECTURE, make_evaluator(), seed=5, on_epoch=lambda *_: pytest.fail("trained again")
+    )
+    assert again.evaluation.dice == first.evaluation.dice and first.weights == again.weights
+    longer = train_fully(tmp_path, ARCHITECTURE, make_evaluator(epochs=5), seed=5)
+    assert len(longer.evaluation.history) == 5
+    more = train_fully(tmp_path, ARCHITECTURE, make_evaluator(epochs=5), seed=5, seeds=2)
+    assert len(record_of(tmp_path)["attempts"]) == 2 and (more.evaluation.dice or 0) >= (longer.evaluation.dice or 0)
+
+
+def test_the_kept_weights_are_those_of_the_evaluation(tmp_path: Path) -> None:
+    evaluator = make_evaluator()
+    trained = train_fully(tmp_path, ARCHITECTURE, evaluator, seed=5, seeds=2)
+    best = evaluator.evaluate(ARCHITECTURE, trained.evaluation.seed)
+    assert best.weights is not None
+    kept = load_file(trained.weights)
+    assert all(torch.equal(value, kept[name]) for name, value in best.weights.items())
+    assert not trained.network().training
+
+
+def test_failure_of_all_is_an_error_with_its_reason(tmp_path: Path) -> None:
+    evaluator = make_evaluator()
+    broken = replace(evaluator, recipe=evaluator.recipe.model_copy(update={"divergence_factor": 1e-9}))
+    with pytest.raises(FullTrainingFailed, match="cannot be trained: training diverged"):
+        train_fully(tmp_path, ARCHITECTURE, broken, seed=5)
+    assert not (tmp_path / "record.json").exists()
+
+
+KILLED = """
+import os, signal, sys, torch
+from pathlib import Path
+from tests.pairs.test_full_training import ARCHITECTURE, checkpoints, make_evaluator, train_fully
+checkpoints.INTERVAL_S = 0.0
+torch.set_num_threads(1)
+def die(attempt, record):
+    if (attempt.number, record.epoch) == (2, 3):
+        os.kill(os.getpid(), signal.SIGKILL)
+train_fully(Path(sys.argv[1]), ARCHITECTURE, make_evaluator(), seed=5, seeds=2, on_epoch=die)
+"""
+
+
+def test_killed_it_goes_on_at_its_last_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoints, "INTERVAL_S", 0.0)
+    folder, undisturbed = tmp_path / "killed", tmp_path / "undisturbed"
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED, str(folder)], cwd=ROOT, check=False, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
+    assert child.returncode == -signal.SIGKILL and list(folder.glob("attempts/*/checkpoint.safetensors"))
+    seen: list[tuple[int, int]] = []
+    train_fully(
+        folder,
+        ARCHITECTURE,
+        make_evaluator(),
+        seed=5,
+        seeds=2,
+        on_epoch=lambda attempt, record: seen.append((attempt.number, record.epoch)),
+    )
+    assert seen == [(2, 4)]
+    train_fully(undisturbed, ARCHITECTURE, make_evaluator(), seed=5, seeds=2)
+    assert (folder / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
+    assert not list(folder.rglob("checkpoint*"))
