@@ -44,7 +44,7 @@ def front(
     chosen: list[TrialRecord] = []
     for fidelity in sorted({r.evaluation.fidelity for r in candidates}):
         peers = [r for r in candidates if r.evaluation.fidelity == fidelity]
-        mask = non_dominated(_distinguished(losses_of(peers, end)))
+        mask = non_dominated(distinguished(losses_of(peers, end)))
         chosen += [record for record, kept in zip(peers, mask, strict=True) if kept]
     return tuple(sorted(chosen, key=lambda record: record.costs(end).latency_ms))
 
@@ -58,7 +58,7 @@ def beats(metrics: Summary, baselines: Mapping[str, Summary]) -> bool:
     )
 
 
-def _distinguished(losses: Floats) -> Floats:
+def distinguished(losses: Floats) -> Floats:
     """Return losses in which memory differs only by steps of ``MEMORY_STEP``: less is within what is predicted."""
     steps = np.round(np.log(losses[:, 2:]) / np.log1p(MEMORY_STEP))
     return np.concatenate([losses[:, :2], steps], axis=1)
