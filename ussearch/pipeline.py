@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+
+import torch
 
 from ussearch.evaluators import End, EpochRecord, Summary, trivial_baselines
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
@@ -15,9 +17,12 @@ from ussearch.pairs.delivery import choose_pair, deliver, train_pair
 from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
+from ussearch.studies.means import means_for
 from ussearch.studies.places import require_usable, study_folder, with_data_of_study
 from ussearch.studies.plan import Plan, plan
 from ussearch.studies.request import RunRequest
+from ussearch.studies.storage import require_reachable
+from ussearch.studies.timings import SearchTimings, outside_training
 from ussearch.studies.workbench import Workbench, reopen_workbench
 
 
@@ -99,6 +104,13 @@ class Delivery:
     verification: Verification
     baselines: Mapping[str, Summary]
     seconds: Mapping[str, float]
+    search_timings: SearchTimings | None = None
+    """Where the time of the search went; None where there was none."""
+
+    @property
+    def outside_training(self) -> float | None:
+        """Share of the run's time that was neither training nor evaluation."""
+        return None if self.search_timings is None else outside_training(self.seconds, self.search_timings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the outcome as JSON-ready data."""
@@ -112,6 +124,8 @@ class Delivery:
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "seconds": dict(self.seconds),
+            "search_seconds": None if self.search_timings is None else self.search_timings.to_dict(),
+            "share_outside_training": self.outside_training,
         }
 
 
@@ -124,15 +138,24 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
     with table.stage("plan", on_event):
         folder = study_folder(request)
         require_usable(folder, request.resume)
+        if request.storage is not None:
+            require_reachable(request.storage)
         made = plan(with_data_of_study(request, folder))
         study = _open(request, made, folder)
         on_event(PlanReady(made, folder))
     with table.stage("search", on_event):
         seeds = [load_preset(name).architecture.for_task() for name in study.config.seeds]
-        search(study, made.evaluator, made.space, seeds, on_event)
+        means = means_for(
+            request,
+            on_gpu=made.workbench.device.type == "cuda",
+            threads=request.worker_threads or torch.get_num_threads(),
+            predicted_s=made.trial_seconds,
+        )
+        search(study, made.evaluator, made.space, seeds, on_event, means=means)
     wish = ExportRequest(out=request.out, offload_share=request.offload_share)
     with study.lock():
-        return _finish(study, made.workbench, wish, table, on_event)
+        delivery = _finish(study, made.workbench, wish, table, on_event)
+    return replace(delivery, search_timings=means.timings)
 
 
 def export(

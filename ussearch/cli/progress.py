@@ -24,6 +24,7 @@ from ussearch.studies.events import (
     SearchFinished,
     SearchStarted,
     TrialFinished,
+    TrialRepeated,
     TrialStarted,
 )
 from ussearch.studies.plan import Plan
@@ -57,7 +58,8 @@ class RunProgress:
             disable=quiet,
         )
         self._task: TaskID | None = None
-        self._total = 0
+        self._total = self._finished = 0
+        self._running: dict[int, float] = {}
         self._trained = ""
         self._last_line = time.monotonic()
 
@@ -83,18 +85,16 @@ class RunProgress:
             case CandidateSkipped(name, reason):
                 console.print(f"  preset {name} left out: {reason}")
             case SearchStarted(finished, total):
-                self._total = total
+                self._total, self._finished = total, finished
                 if finished:
                     console.print(f"  {finished} of {total} trials are finished already")
                 self._start(f"{finished} of {total} trials", total, finished)
-            case TrialStarted():
-                self._describe(
-                    f"trial {event.slot + 1}/{self._total} {event.architecture.name or event.architecture.id}"
-                )
-            case EpochFinished():
-                self._advance(1 / event.epochs)
-                self._sign_of_life(f"trial {event.slot}: epoch {event.record.epoch} of {event.epochs}")
+            case TrialStarted() | TrialRepeated() | EpochFinished():
+                self._follow(event)
             case TrialFinished(record, front):
+                self._running.pop(record.slot, None)
+                self._finished += 1
+                self._show_running()
                 self._trial(record, front)
             case SearchFinished():
                 self._finish_search(event)
@@ -115,9 +115,27 @@ class RunProgress:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(description, total=total, completed=int(completed))
 
-    def _describe(self, description: str) -> None:
+    def _follow(self, event: TrialStarted | TrialRepeated | EpochFinished) -> None:
+        """Note how far a trial has come; several may run at a time."""
+        match event:
+            case TrialStarted(slot):
+                self._running[slot] = 0.0
+            case TrialRepeated(slot, reason):
+                self._running.pop(slot, None)
+                console.print(f"  trial {slot} begins anew: {reason}", soft_wrap=True)
+            case EpochFinished(slot, record, epochs):
+                self._running[slot] = record.epoch / epochs
+                self._sign_of_life(f"trial {slot}: epoch {record.epoch} of {epochs}")
+        self._show_running()
+
+    def _show_running(self) -> None:
+        """Draw which trials run, and how far all of them have come; ``_running`` holds the share that each has done."""
         if self._task is not None:
-            self._bar.update(self._task, description=description)
+            names = ", ".join(str(slot) for slot in sorted(self._running)) or "–"
+            done = self._finished + sum(self._running.values())
+            self._bar.update(
+                self._task, description=f"{self._finished} of {self._total} trials, now {names}", completed=done
+            )
 
     def _advance(self, amount: float) -> None:
         if self._task is not None:

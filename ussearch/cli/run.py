@@ -33,6 +33,11 @@ def run(
     profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
     threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all cores, 1 makes runs repeatable.")] = 0,
+    workers: Annotated[int, typer.Option(help="Trials trained at a time, one thread each; part of the study.")] = 1,
+    ray: Annotated[str | None, typer.Option(help="Train on this Ray cluster: auto or HOST:PORT.")] = None,
+    storage: Annotated[str | None, typer.Option(help="Database of the study, such as postgresql://HOST/NAME.")] = None,
+    trial_timeout: Annotated[str | None, typer.Option(help="Longest a trial may take, such as 2h.")] = None,
+    timings: Annotated[bool, typer.Option("--timings", help="Print where the time went.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and train nothing.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result (or plan) as JSON.")] = False,
 ) -> None:
@@ -44,6 +49,7 @@ def run(
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress, print_delivery, print_plan
+    from ussearch.cli.timings import print_timings
     from ussearch.pipeline import run as run_pipeline
     from ussearch.studies.plan import plan
     from ussearch.studies.request import RunRequest
@@ -73,6 +79,10 @@ def run(
         seed=seed,
         device=device,
         threads=threads,
+        workers=workers,
+        ray=ray,
+        storage=storage,
+        trial_timeout_seconds=seconds_from(trial_timeout) if trial_timeout is not None else None,
     )
     if dry_run:
         made = plan(request)
@@ -84,5 +94,7 @@ def run(
         print_json(delivery.to_dict())
     else:
         print_delivery(delivery)
+        if timings:
+            print_timings(delivery)
     if not delivery.verification.passed:
         raise typer.Exit(1)

@@ -15,6 +15,7 @@ from ussearch.studies.events import (
     SearchFinished,
     SearchStarted,
     TrialFinished,
+    TrialRepeated,
     TrialStarted,
 )
 from ussearch.studies.front import front, front_hypervolume, hypervolume, non_dominated
@@ -39,6 +40,7 @@ __all__ = [
     "TrainingSpeed",
     "TrialFinished",
     "TrialRecord",
+    "TrialRepeated",
     "TrialStarted",
     "estimate_training_seconds",
     "front",

@@ -18,6 +18,7 @@ from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe
 from ussearch.hardware_profiles import Profile
+from ussearch.studies.storage_url import hide_passwords
 
 SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random"]
 _PACKAGES = ("ussearch", "torch", "optuna", "monai", "numpy")
@@ -70,7 +71,7 @@ def installed_versions() -> dict[str, str]:
 
 
 def _command_line() -> str:
-    return shlex.join(sys.argv)
+    return shlex.join(map(hide_passwords, sys.argv))
 
 
 def _now() -> str:
@@ -101,6 +102,8 @@ class StudyConfig(_Data):
     """Share of the sampled trials that must fit the device; the others need to fit the cloud only."""
     sampler: SamplerSettings = SamplerSettings()
     seed: int = Field(default=0, ge=0)
+    workers: int = Field(default=1, ge=1)
+    """How many trials are evaluated at a time: it decides which records each draft may learn from."""
     command_line: str = Field(default_factory=_command_line)
     versions: dict[str, str] = Field(default_factory=installed_versions)
     created: str = Field(default_factory=_now)
@@ -147,6 +150,7 @@ _DECISIVE: Mapping[str, str] = {
     "seeds": "list of seed presets",
     "edge_share": "share of edge trials",
     "sampler": "sampler",
+    "workers": "number of workers",
 }
 """Fields that results depend on, with their names in errors."""
 

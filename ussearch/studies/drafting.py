@@ -8,7 +8,7 @@ an end cannot use are told as failed there and never reach the study's storage.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,22 +64,24 @@ def draft(
     *,
     slot: int,
     end: End,
+    taken: Collection[str] = (),
 ) -> Candidate | None:
     """Return a new architecture for ``slot`` that ``end`` can use; None where ``MAX_DRAFTS`` gave none.
 
-    ``records`` are the finished trials of earlier slots. Architectures that are there already are not proposed
-    again. Objectives and limits are those of ``end``, so that each end evolves on its own figures.
+    ``records`` are the finished trials of earlier slots that may be learnt from. Their architectures and those whose
+    ids are ``taken`` are not proposed again. Objectives and limits are those of ``end``, so that each end evolves on
+    its own figures.
     """
     optuna_study = _replayed(config, space, records, slot, end)
-    taken = {record.architecture_id for record in records}
+    seen = {record.architecture_id for record in records} | set(taken)
     for _ in range(MAX_DRAFTS):
         trial = optuna_study.ask()
         architecture = space.suggest(trial)
-        costs = None if architecture.id in taken else _affordable(evaluator, architecture, end)
+        costs = None if architecture.id in seen else _affordable(evaluator, architecture, end)
         if costs is not None:
             attributes = dict(optuna_study.get_trials(deepcopy=False)[trial.number].system_attrs)
             return Candidate(slot, end, architecture, costs, dict(trial.params), attributes)
-        taken.add(architecture.id)
+        seen.add(architecture.id)
         optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return None
 

@@ -37,6 +37,14 @@ class TrialStarted:
 
 
 @dataclass(frozen=True)
+class TrialRepeated:
+    """A trial's worker was lost, for the reason given; the trial begins anew."""
+
+    slot: int
+    reason: str
+
+
+@dataclass(frozen=True)
 class EpochFinished:
     """A candidate has trained one of ``epochs`` epochs."""
 
@@ -64,7 +72,7 @@ class SearchFinished:
     """The edge front of all finished trials, those of earlier runs included."""
 
 
-Event = SearchStarted | CandidateSkipped | TrialStarted | EpochFinished | TrialFinished | SearchFinished
+Event = SearchStarted | CandidateSkipped | TrialStarted | TrialRepeated | EpochFinished | TrialFinished | SearchFinished
 OnEvent = Callable[[Event], None]
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +12,10 @@ import torch
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
 from ussearch.hardware_profiles import Profile, load_profile
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
 from ussearch.studies.config import SamplerSettings, StudyConfig
-from ussearch.studies.estimates import measure_speed
+from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.planning import Probe, SeedPlan, plan_seeds, probe
 from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for
 from ussearch.studies.workbench import Workbench, open_workbench
@@ -39,6 +40,17 @@ class Plan:
     baselines: Mapping[str, Summary]
     search_seconds: float
     final_seconds: float
+    worker_speed: TrainingSpeed
+
+    def trial_seconds(self, architecture: Architecture) -> float:
+        """Return how long one worker should train an architecture in the search."""
+        return estimate_training_seconds(
+            architecture,
+            image_size=self.config.image_size,
+            images=len(self.workbench.split.train),
+            epochs=self.config.recipe.epochs,
+            speed=self.worker_speed,
+        )
 
     @property
     def evaluator(self) -> TrainEvaluator:
@@ -60,6 +72,7 @@ class Plan:
             "seed_presets": list(config.seeds),
             "skipped_presets": dict(self.seeds.skipped),
             "trials": config.trials,
+            "workers": config.workers,
             "epochs": config.recipe.epochs,
             "recipe": config.recipe.model_dump(mode="json"),
             "final_epochs": config.final_epochs,
@@ -85,7 +98,8 @@ class Plan:
 def plan(request: RunRequest) -> Plan:
     """Decide everything; prepares (and caches) the data, trains nothing, writes no study."""
     check_request(request)
-    torch.set_num_threads(request.threads or torch.get_num_threads())
+    threads = request.threads or torch.get_num_threads()
+    torch.set_num_threads(threads)
     folders = () if request.profiles_dir is None else (request.profiles_dir,)
     edge, cloud = (load_profile(name, folders) for name in (request.profile, request.cloud_profile))
     sizes = sizes_for(request)
@@ -95,8 +109,12 @@ def plan(request: RunRequest) -> Plan:
     evaluator = workbench.evaluator(recipe)
     seen = probe(space, evaluator, request.seed)
     speed = measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
+    with _threads(request.worker_threads):
+        alike = torch.get_num_threads() == threads
+        worker_speed = speed if alike else measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
     epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(workbench.split.train)
-    trials = _trials(request, sizes.trials, seen.typical_work * epoch_seconds * recipe.epochs)
+    search_epoch_seconds = VALIDATION_FACTOR * worker_speed.seconds_per_unit * len(workbench.split.train)
+    trials = _trials(request, sizes.trials, seen.typical_work * search_epoch_seconds * recipe.epochs / request.workers)
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
     _require_satisfiable(seen, seeds, evaluator, edge)
     final_seconds = 2 * seen.typical_work * epoch_seconds * sizes.final_epochs
@@ -116,6 +134,7 @@ def plan(request: RunRequest) -> Plan:
         edge_share=request.edge_share,
         sampler=SamplerSettings.model_validate({"name": request.sampler}),
         seed=request.seed,
+        workers=request.workers,
     )
     search_work = seeds.work + seen.typical_work * (trials - len(seeds.seeds))
     return Plan(
@@ -127,9 +146,21 @@ def plan(request: RunRequest) -> Plan:
         seeds=seeds,
         probe=seen,
         baselines=evaluator.baselines(),
-        search_seconds=search_work * epoch_seconds * recipe.epochs,
+        search_seconds=search_work * search_epoch_seconds * recipe.epochs / request.workers,
         final_seconds=final_seeds * final_seconds,
+        worker_speed=worker_speed,
     )
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    """Use this number of intra-op threads for the block; 0 changes nothing."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _recipe(request: RunRequest, sizes: Sizes) -> Recipe:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.errors import UserError
 from ussearch.registry import nearest_names
 from ussearch.studies.samplers import SAMPLERS
+from ussearch.studies.storage_url import require_driver
 
 FINAL_TO_SEARCH_EPOCHS = 4
 """Full length in multiples of the length in the search, where only the latter was chosen."""
@@ -49,7 +50,20 @@ class RunRequest(BaseModel):
     seed: int = 0
     device: str = "auto"
     threads: int = 0
-    """Intra-op threads; 0 takes all cores."""
+    """Intra-op threads; 0 takes all cores, and one for each of several workers."""
+    workers: int = 1
+    """Trials evaluated at a time."""
+    ray: str | None = None
+    """Address of the Ray cluster that evaluates them; None: this machine."""
+    storage: str | None = Field(default=None, repr=False)
+    """URL of the database; None: a file in the study's folder. It may hold a password: never print it."""
+    trial_timeout_seconds: float | None = None
+    """Longest that one trial may take; None: a generous multiple of what is predicted."""
+
+    @property
+    def worker_threads(self) -> int:
+        """Intra-op threads of one worker; 0: all cores."""
+        return self.threads or (1 if self.workers > 1 or self.ray is not None else 0)
 
 
 @dataclass(frozen=True)
@@ -98,5 +112,17 @@ def check_request(request: RunRequest) -> None:
         raise UserError("--seed and --threads cannot be negative: expected whole numbers from 0.")
     if request.budget_seconds is not None and request.budget_seconds < 1:
         raise UserError(f"--budget of {request.budget_seconds:g} s is not possible: expected a time such as 30m or 2h.")
+    _check_workers(request)
     if request.sampler not in SAMPLERS:
         raise UserError(f"Unknown sampler {request.sampler!r}: {nearest_names(request.sampler, list(SAMPLERS))}")
+
+
+def _check_workers(request: RunRequest) -> None:
+    """Raise UserError for workers, a time limit or a database that cannot be meant."""
+    if request.workers < 1:
+        raise UserError(f"--workers {request.workers} is not possible: expected at least 1.")
+    limit_s = request.trial_timeout_seconds
+    if limit_s is not None and limit_s < 1:
+        raise UserError(f"--trial-timeout of {limit_s:g} s is not possible: expected a time such as 30m or 2h.")
+    if request.storage is not None:
+        require_driver(request.storage)

@@ -3,48 +3,103 @@
 from __future__ import annotations
 
 import sqlite3
+import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
-from sqlalchemy.exc import SQLAlchemyError
+from pydantic import BaseModel, ConfigDict
+from sqlalchemy import create_engine
+from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from ussearch.errors import UserError
+from ussearch.files import write_atomically
 from ussearch.studies.drafting import Candidate
 from ussearch.studies.optuna_trials import DIRECTIONS, Space, finished_trial, quiet_optuna, running_trial
 from ussearch.studies.records import TrialRecord
+from ussearch.studies.storage_url import hide_passwords, normalised, require_driver, without_password
 
 STUDY_NAME = "search"
+"""Of the Optuna study in the study's own file; one in a shared database has a name of its own."""
+PLACE = "storage.json"
 _TIMEOUT_S = 60
+_ATTEMPTS = 5
+"""Two drivers that make the tables of a new database at the same moment disturb each other, once."""
+
+
+class Place(BaseModel):
+    """Where the database of a study lies if not in its folder; ``url`` without its password."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    """Of the Optuna study; unique, because other studies share the database."""
+    url: str
 
 
 @contextmanager
-def storage_errors(folder: Path) -> Iterator[None]:
+def storage_errors(folder: Path, url: str | None = None) -> Iterator[None]:
     """Turn what SQLite, SQLAlchemy and Optuna raise for a database they cannot use into one sentence."""
     try:
         yield
     except (sqlite3.Error, SQLAlchemyError, StorageInternalError) as error:
-        reason = str(getattr(error, "orig", None) or error.__cause__ or error).splitlines()[0]
+        reason = _reason(error)
+        if url is None and not (folder / PLACE).exists():
+            raise UserError(
+                f"The database of the study in {folder} cannot be used ({reason}): free some space or mend the disk; "
+                "the same command with --resume continues, all finished trials are kept."
+            ) from error
         raise UserError(
-            f"The database of the study in {folder} cannot be used ({reason}): free some space or mend the disk; the "
+            f"The database of the study in {folder} cannot be used ({reason}): mend it or give another --storage; the "
             "same command with --resume continues, all finished trials are kept."
-        ) from error
+        ) from None  # what the driver raised may hold the password
+
+
+def require_reachable(url: str) -> None:
+    """Raise UserError where there is no database at ``url``, or it does not let us in."""
+    require_driver(url)
+    engine = create_engine(normalised(url))
+    try:
+        engine.connect().close()
+    except SQLAlchemyError as error:
+        reason = _reason(error)
+        raise UserError(
+            f"The database {hide_passwords(url)} cannot be used ({reason}): check --storage, and that the server runs."
+        ) from None  # what the driver raised may hold the password
+    finally:
+        engine.dispose()
+
+
+def _reason(error: Exception) -> str:
+    return hide_passwords(str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0])
 
 
 class StudyStorage:
     """The study in a relational database, kept in step with the records. Values are those of the edge."""
 
-    def __init__(self, url: str, space: Space) -> None:
-        quiet_optuna()
-        sqlite = url.startswith("sqlite")
-        storage = RDBStorage(url, engine_kwargs={"connect_args": {"timeout": _TIMEOUT_S}} if sqlite else None)
-        self._storage, self._space = storage, space
+    def __init__(self, storage: RDBStorage, space: Space, name: str = STUDY_NAME) -> None:
+        """Use ``of``, ``in_file`` or ``in_database``."""
+        self._storage, self._space, self._name = storage, space, name
         self._study = self._opened()
+
+    @classmethod
+    def of(cls, folder: Path, space: Space, url: str | None = None) -> StudyStorage:
+        """Open the storage of the study in ``folder``: the database at ``url``, the last one used, or its own file."""
+        place = _known_place(folder)
+        url = url or (place.url if place else None)
+        if url is None:
+            return cls.in_file(folder / "study.db", space)
+        name = place.name if place else f"{folder.resolve().name}-{uuid.uuid4().hex[:12]}"
+        storage = cls.in_database(url, space, name)
+        write_atomically(folder / PLACE, Place(name=name, url=without_password(url)).model_dump_json(indent=1))
+        return storage
 
     @classmethod
     def in_file(cls, path: Path, space: Space) -> StudyStorage:
@@ -57,11 +112,17 @@ class StudyStorage:
             raise UserError(
                 f"{path} cannot be used ({error}): delete it, it is made again from the trials' records."
             ) from error
-        return cls(f"sqlite:///{path}", space)
+        return cls(_rdb(f"sqlite:///{path}"), space)
+
+    @classmethod
+    def in_database(cls, url: str, space: Space, name: str) -> StudyStorage:
+        """Open or create the Optuna study ``name`` in the database at ``url``, which others may use, too."""
+        require_driver(url)
+        return cls(_rdb(normalised(url)), space, name)
 
     def _opened(self) -> optuna.Study:
         return optuna.create_study(
-            storage=self._storage, study_name=STUDY_NAME, directions=DIRECTIONS, load_if_exists=True
+            storage=self._storage, study_name=self._name, directions=DIRECTIONS, load_if_exists=True
         )
 
     def reconcile(self, records: Sequence[TrialRecord]) -> None:
@@ -72,7 +133,7 @@ class StudyStorage:
         """
         by_slot = {record.slot: record for record in records}
         if not self._agrees(by_slot):
-            optuna.delete_study(study_name=STUDY_NAME, storage=self._storage)
+            optuna.delete_study(study_name=self._name, storage=self._storage)
             self._study = self._opened()
         told = {trial.user_attrs.get("slot") for trial in self._trials() if _is_result(trial, by_slot)}
         for trial in self._trials(TrialState.RUNNING):
@@ -123,6 +184,33 @@ class StudyStorage:
             and tuple(trial.values) == record.objectives("edge")
             for trial in complete
         )
+
+
+def _rdb(url: str) -> RDBStorage:
+    """Return Optuna's storage at ``url``; connections that have gone stale between long trials are made anew."""
+    quiet_optuna()
+    settings: dict[str, Any] = {"pool_pre_ping": True}
+    if url.startswith("sqlite"):
+        settings["connect_args"] = {"timeout": _TIMEOUT_S}
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return RDBStorage(url, engine_kwargs=dict(settings))
+        except (IntegrityError, ProgrammingError):
+            time.sleep(0.5)
+    return RDBStorage(url, engine_kwargs=settings)
+
+
+def _known_place(folder: Path) -> Place | None:
+    """Return where the study's database was last; None where it is the file in its folder."""
+    path = folder / PLACE
+    if not path.exists():
+        return None
+    try:
+        return Place.model_validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path} is damaged: delete it, and give --storage again; the database is made from the records."
+        ) from error
 
 
 def _is_result(trial: optuna.trial.FrozenTrial, by_slot: Mapping[int, TrialRecord]) -> bool:

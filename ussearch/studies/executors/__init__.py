@@ -17,6 +17,7 @@ from ussearch.studies.executors.base import (
     Tell,
 )
 from ussearch.studies.executors.local import LocalExecutor
+from ussearch.studies.executors.losses import loss_of
 from ussearch.studies.executors.processes import ProcessExecutor
 from ussearch.studies.executors.ray_cluster import RayExecutor
 
@@ -33,4 +34,5 @@ __all__ = [
     "ProcessExecutor",
     "RayExecutor",
     "Tell",
+    "loss_of",
 ]

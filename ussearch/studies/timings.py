@@ -1,0 +1,91 @@
+"""Where the time of a search goes: what the driver does, and what its workers do meanwhile."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class SearchTimings:
+    """Seconds of one search.
+
+    Each of ``workers`` is at any moment evaluating, without a job because none is drafted yet (``lacking_s``), without
+    one because none is left (``ending_s``), or being started, sending results or waiting for the driver: the rest.
+
+    Attributes:
+        workers: how many there are.
+        driver_s: wall-clock time of the driver by activity; drafting and keeping go on beside the workers.
+        evaluation_s: worker-seconds of training and evaluation, measured where they happen.
+        lacking_s, ending_s: worker-seconds.
+        wall_s: wall-clock time of the search.
+    """
+
+    workers: int = 1
+    driver_s: dict[str, float] = field(default_factory=dict)
+    evaluation_s: float = 0.0
+    lacking_s: float = 0.0
+    ending_s: float = 0.0
+    wall_s: float = 0.0
+    _since: float | None = None
+    _idle: int = 0
+    _ending: bool = False
+
+    @contextmanager
+    def driver(self, activity: str) -> Iterator[None]:
+        """Count the time of the block as the driver's ``activity``."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.driver_s[activity] = self.driver_s.get(activity, 0.0) + time.perf_counter() - start
+
+    def staffed(self, jobs: int, *, ending: bool) -> None:
+        """Note that from now on there are ``jobs`` for the workers, and whether no more will come."""
+        now = time.perf_counter()
+        if self._since is not None:
+            passed = now - self._since
+            self.wall_s += passed
+            if self._ending:
+                self.ending_s += passed * self._idle
+            else:
+                self.lacking_s += passed * self._idle
+        self._since, self._idle, self._ending = now, max(0, self.workers - jobs), ending
+
+    @property
+    def moving_s(self) -> float:
+        """Worker-seconds of starting workers, sending results and waiting for the driver to take them."""
+        return max(0.0, self.workers * self.wall_s - self.evaluation_s - self.lacking_s - self.ending_s)
+
+    @property
+    def overhead_s(self) -> float:
+        """Wall-clock seconds in which the workers, taken together, could have evaluated but did not."""
+        return (self.lacking_s + self.moving_s) / self.workers
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data, all in seconds."""
+        return {
+            "workers": self.workers,
+            "wall": self.wall_s,
+            "driver": dict(self.driver_s),
+            "workers_evaluating": self.evaluation_s,
+            "workers_lacking_drafts": self.lacking_s,
+            "workers_without_work_at_the_end": self.ending_s,
+            "workers_starting_and_sending": self.moving_s,
+            "overhead": self.overhead_s,
+        }
+
+
+TRAINING_STAGES = ("full training",)
+"""Stages of a run that are training as a whole."""
+
+
+def outside_training(stage_seconds: Mapping[str, float], search: SearchTimings) -> float:
+    """Return the share of a run's time that was neither training nor evaluation, from 0 to 1."""
+    total = sum(stage_seconds.values())
+    others = sum(seconds for name, seconds in stage_seconds.items() if name not in (*TRAINING_STAGES, "search"))
+    unseen = stage_seconds.get("search", 0.0) - search.wall_s  # taking the lock, opening the database
+    return (others + unseen + search.overhead_s) / total if total else 0.0
