@@ -51,6 +51,8 @@ def assert_same(one: tuple[Network, TrainingResult], other: tuple[Network, Train
     first, second = one[0].state_dict(), other[0].state_dict()
     assert first.keys() == second.keys()
     assert all(torch.equal(value, second[name]) for name, value in first.items())
+    last = [result.last_weights for _, result in (one, other)]
+    assert all(torch.equal(value, last[1][name]) for name, value in last[0].items())
     assert untimed(one[1]) == untimed(other[1])
 
 

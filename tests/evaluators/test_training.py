@@ -36,6 +36,12 @@ def test_it_learns_discs(discs: ImageSet, discs_split: Split) -> None:
     assert result.history[-1].loss < result.history[0].loss
 
 
+def test_the_last_weights_are_those_without_selection(discs: ImageSet, discs_split: Split) -> None:
+    _, chosen = trained(discs, discs_split, Recipe(epochs=4, batch_size=4))
+    blind, _ = trained(discs, replace(discs_split, validation=()), Recipe(epochs=4, batch_size=4))
+    assert all(torch.equal(value, chosen.last_weights[name]) for name, value in blind.state_dict().items())
+
+
 def test_same_seed_same_weights(discs: ImageSet, discs_split: Split) -> None:
     recipe = Recipe(epochs=2, batch_size=4)
     first, other = trained(discs, discs_split, recipe)[0], trained(discs, discs_split, recipe)[0]

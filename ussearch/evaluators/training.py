@@ -60,6 +60,8 @@ class TrainingResult:
     seconds: float
     normalisation: Normalisation
     epochs: int
+    last_weights: Mapping[str, torch.Tensor] = field(compare=False, repr=False)
+    """Averaged weights of the last epoch, for judgements that must not select on validation images."""
     complete: bool = True
 
 
@@ -201,12 +203,20 @@ class _Training:
 
     def _result(self) -> TrainingResult:
         """Give the network its final weights; before λ was 1 those of the last epoch are all there is."""
-        epochs = len(self.history)
-        best = self.best or _Best(self.history[-1].selection, epochs, self._averaged_weights())
+        epochs, last = len(self.history), self._averaged_weights()
+        best = self.best or _Best(self.history[-1].selection, epochs, last)
         self.network.load_state_dict(best.weights)
         self.network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
         complete = epochs == self.epochs or self._out_of_patience
-        return TrainingResult(tuple(self.history), best.epoch, self.seconds, self.normalisation, self.epochs, complete)
+        return TrainingResult(
+            history=tuple(self.history),
+            best_epoch=best.epoch,
+            seconds=self.seconds,
+            normalisation=self.normalisation,
+            epochs=self.epochs,
+            last_weights=last,
+            complete=complete,
+        )
 
     def _checkpoint(self) -> Checkpoint:
         progress = {

@@ -23,7 +23,7 @@ BEYOND = 1.1
 
 
 class Halving(BaseModel):
-    """How brackets are trained: to ``rungs`` lengths, each ``eta`` times the one before and for 1/``eta`` of those there."""
+    """How brackets are trained: to ``rungs`` lengths, each ``eta`` times the last and for 1/``eta`` of those there."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
