@@ -17,6 +17,7 @@ from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation,
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
+from ussearch.studies.means import Means
 
 EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
 SPLIT = Split(train=(0, 1), validation=(2,), calibration=(3,), test=(4,), fingerprint="discs")
@@ -48,12 +49,16 @@ def made_summary(dice: float) -> Summary:
     return Scores(dice=same, iou=same, auc=same, hd95=same, has_lesion=truth, predicted_any=truth).summary
 
 
+def nothing(call: int, architecture: Architecture) -> None:
+    """Do nothing before a training; named, so that the evaluator can be sent to workers."""
+
+
 class FormulaEvaluator:
     """Costs grow with blocks and widths, Dice with widths up to a point: there is a trade-off to be found."""
 
     fidelity = "formula"
 
-    def __init__(self, before: Callable[[int, Architecture], None] = lambda call, architecture: None) -> None:
+    def __init__(self, before: Callable[[int, Architecture], None] = nothing) -> None:
         self.trained: list[str] = []
         self._before = before
 
@@ -114,12 +119,16 @@ def make_config(**changes: Any) -> StudyConfig:
 
 
 def run_search(
-    folder: Path, evaluator: FormulaEvaluator | None = None, seeds: Sequence[Architecture] = (), **changes: Any
+    folder: Path,
+    evaluator: FormulaEvaluator | None = None,
+    seeds: Sequence[Architecture] = (),
+    means: Means | None = None,
+    **changes: Any,
 ) -> tuple[Study, tuple[TrialRecord, ...]]:
     """Create a study and search it to the end."""
     config = make_config(seeds=tuple(seed.name for seed in seeds), **changes)
     study = Study.create(folder, config, SPLIT)
-    return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds)
+    return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds, means=means)
 
 
 def outcome(records: Sequence[TrialRecord]) -> list[tuple[int, str, str, float | None]]:

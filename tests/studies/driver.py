@@ -1,7 +1,8 @@
 """A search with real training on tiny data, run as a process of its own that tests kill.
 
-``python -m tests.studies.driver FOLDER TRIALS [CRASH]``: creates or resumes the study. CRASH is ``POINT:SLOT``: the
-process kills itself (SIGKILL) before the weights, the record or the result of that slot is written, or after it.
+``python -m tests.studies.driver FOLDER TRIALS [CRASH [WORKERS]]``: creates or resumes the study. CRASH is
+``POINT:SLOT``: the process kills itself (SIGKILL) before the weights, the record or the result of that slot is written,
+or after it. With WORKERS trials run in that many processes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, StudyConfig, search
 from ussearch.studies import study as study_module
+from ussearch.studies.executors import ProcessExecutor
+from ussearch.studies.means import Means
 from ussearch.studies.storage import StudyStorage
 
 torch.set_num_threads(1)
@@ -52,7 +55,7 @@ def arrange_crash(point: str, slot: int) -> None:
     StudyStorage.finish = dying_finish  # type: ignore[method-assign]
 
 
-def drive(folder: Path, trials: int, crash: str = "") -> int:
+def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int:
     """Create or resume the study and search it; return the exit status that the command line would give."""
     if crash:
         point, _, slot = crash.partition(":")
@@ -68,6 +71,7 @@ def drive(folder: Path, trials: int, crash: str = "") -> int:
         data=DataSource.of(images),
         space=dict(space.choices),
         seed=3,
+        workers=int(workers),
     )
     split = disc_split(images)
 
@@ -78,7 +82,9 @@ def drive(folder: Path, trials: int, crash: str = "") -> int:
     try:
         resumed = (folder / "study.yaml").exists()
         study = Study.resume(folder, config) if resumed else Study.create(folder, config, split, images)
-        search(study, TrainEvaluator(images, split, recipe, profiles), space, on_event=on_event)  # type: ignore[arg-type]
+        evaluator = TrainEvaluator(images, split, recipe, profiles)  # type: ignore[arg-type]
+        means = None if workers == "1" else Means(lambda each: ProcessExecutor(each, int(workers)))
+        search(study, evaluator, space, on_event=on_event, means=means)
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

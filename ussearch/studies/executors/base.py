@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 from ussearch.evaluators import EpochRecord, Evaluation, Evaluator
 from ussearch.registry import Registry
@@ -13,12 +14,23 @@ from ussearch.search_spaces import Architecture
 
 @dataclass(frozen=True)
 class Job:
-    """One evaluation to be made; ``limit_s`` is the longest it may take from its start, None: as long as it needs."""
+    """One evaluation to be made; ``limit_s`` is the longest it may take from its start, None: as long as it needs.
+
+    A training that is to stop after ``until_epoch`` epochs goes on from the file ``checkpoint``, and from the start
+    where a worker on another machine does not see that file, to the same end.
+    """
 
     slot: int
     architecture: Architecture
     seed: int
     limit_s: float | None = None
+    until_epoch: int | None = None
+    checkpoint: Path | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What an evaluator that can stop and continue is told besides."""
+        return {} if self.checkpoint is None else {"until_epoch": self.until_epoch, "checkpoint": self.checkpoint}
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> Outcome:
     tell(JobStarted(job.slot))
     start = time.perf_counter()
     try:
-        evaluation = evaluator.evaluate(job.architecture, job.seed, on_epoch)
+        evaluation = evaluator.evaluate(job.architecture, job.seed, on_epoch, **job.options)
     except UserError:
         raise
     except Exception as error:

@@ -17,6 +17,8 @@ from ussearch.studies.executors.base import Job
 from ussearch.studies.executors.parcels import Parcel
 from ussearch.studies.executors.worker import Assignment
 
+PROGRAM = "from ussearch.studies.executors.worker import main; main()"
+"""Not run by ``-m``: what a worker sends must be of the same classes as the driver's, not of a second ``__main__``."""
 START_LIMIT_S = 600.0
 """Importing torch takes seconds; minutes on a machine that is far too busy."""
 
@@ -30,7 +32,7 @@ class WorkerProcess:
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "ussearch.studies.executors.worker", str(theirs.fileno())],
+                [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
                 env=_environment(threads),
                 stdin=subprocess.DEVNULL,

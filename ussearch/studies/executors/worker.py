@@ -1,4 +1,4 @@
-"""A worker process: ``python -m ussearch.studies.executors.worker FD`` evaluates jobs until its driver is gone.
+"""A worker process: evaluates jobs until its driver is gone.
 
 It says Hello when it can listen, gets the parcel, says Ready, and from then on answers every job with messages and a
 letter. A thread reads the pipe, so that the end of the driver ends the worker at once, in the middle of a training.
@@ -46,8 +46,9 @@ class Assignment:
     threads: int
 
 
-def work(connection: Connection) -> None:
-    """Serve the driver at the other end of ``connection``; never returns."""
+def main() -> None:
+    """Serve the driver at the other end of the socket whose number is the program's argument; never returns."""
+    connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides when its workers stop
     inbox: queue.SimpleQueue[Assignment | Job] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
@@ -80,7 +81,3 @@ def _read(connection: Connection, inbox: queue.SimpleQueue[Assignment | Job]) ->
             inbox.put(connection.recv())
     except (EOFError, OSError):
         os._exit(0)  # not sys.exit: the main thread is training and would go on
-
-
-if __name__ == "__main__":
-    work(Connection(int(sys.argv[1])))

@@ -1,0 +1,59 @@
+"""Executors of every kind, and jobs for them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ussearch.evaluators import Evaluator
+from ussearch.studies.executors import EXECUTORS, Executor, ExecutorSettings, Message, Outcome
+
+MakeExecutor = Callable[[Evaluator], Executor]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A real Ray cluster on this machine, with two nodes of one CPU each."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra `ray`: pip install 'ussearch[ray]'")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        from ray.cluster_utils import Cluster
+
+        node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+        made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        made.add_node(**node)
+        yield made
+        made.shutdown()
+
+
+@pytest.fixture(params=list(EXECUTORS))
+def make_executor(request: pytest.FixtureRequest) -> Iterator[MakeExecutor]:
+    """Make executors of every registered kind, with two workers where it can have several; closed afterwards."""
+    name = request.param
+    address = request.getfixturevalue("cluster").address if name == "ray" else None
+    settings = ExecutorSettings(workers=1 if name == "local" else 2, ray_address=address)
+    made: list[Executor] = []
+
+    def make(evaluator: Evaluator) -> Executor:
+        made.append(EXECUTORS[name](evaluator, settings))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.close()
+
+
+def collected(executor: Executor, count: int) -> tuple[dict[int, Outcome], dict[int, list[str]]]:
+    """Collect ``count`` outcomes; return them and the kinds of messages before, both by slot."""
+    messages: dict[int, list[str]] = {}
+
+    def tell(message: Message) -> None:
+        messages.setdefault(message.slot, []).append(type(message).__name__)
+
+    outcomes = [executor.collect(tell) for _ in range(count)]
+    assert len({outcome.slot for outcome in outcomes}) == count
+    return {outcome.slot: outcome for outcome in outcomes}, messages

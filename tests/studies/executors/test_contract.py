@@ -1,0 +1,78 @@
+"""What every registered executor does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.evaluators.conftest import disc_images, disc_split, tiny
+from tests.studies.executors.conftest import MakeExecutor, collected
+from tests.studies.executors.troubles import TroubledEvaluator
+from ussearch.errors import UserError
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator
+from ussearch.hardware_profiles import load_profile
+from ussearch.studies.executors import Job, Outcome
+from ussearch.studies.executors.letters import Letter
+
+VARYING = {"training_seconds", "history"}
+
+
+def figures(evaluation: Evaluation) -> dict[str, object]:
+    """Return all that must not depend on where an evaluation is made: times may."""
+    history = [record.model_dump(exclude={"seconds"}) for record in evaluation.history]
+    return {**evaluation.model_dump(exclude=VARYING), "history": history}
+
+
+def test_a_training_comes_out_the_same_to_the_last_bit(make_executor: MakeExecutor) -> None:
+    images = disc_images()
+    profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
+    evaluator = TrainEvaluator(images, disc_split(images), Recipe(epochs=2, batch_size=8), profiles)  # type: ignore[arg-type]
+    jobs = [Job(3, tiny(), 11), Job(5, tiny("dwsep"), 12), Job(4, tiny(), 13)]
+    executor = make_executor(evaluator)
+    for job in jobs:
+        executor.submit(job)
+    outcomes, messages = collected(executor, len(jobs))
+    for job in jobs:
+        outcome, here = outcomes[job.slot], evaluator.evaluate(job.architecture, job.seed)
+        assert outcome.evaluation is not None and outcome.reason == "" and outcome.seconds > 0
+        assert figures(outcome.evaluation) == figures(here)
+        assert outcome.evaluation.weights is not None and here.weights is not None
+        assert outcome.evaluation.weights.keys() == here.weights.keys()
+        for name, tensor in here.weights.items():
+            assert tensor.dtype == outcome.evaluation.weights[name].dtype
+            assert torch.equal(tensor, outcome.evaluation.weights[name])
+        assert messages[job.slot] == ["JobStarted", "EpochDone", "EpochDone"]
+
+
+def test_errors_lose_their_job_and_no_other(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor(TroubledEvaluator(tmp_path, {1: ("memory", 9), 2: ("bug", 1), 4: ("mend", 9)}))
+    for seed in (1, 2, 3):
+        executor.submit(Job(seed, tiny(), seed))
+    outcomes, _ = collected(executor, 3)
+    assert outcomes[1].evaluation is None and outcomes[1].reason == "MemoryError: no room for 7 TiB"
+    assert outcomes[2].evaluation is None and outcomes[2].reason == "TypeError: this is a defect"
+    assert outcomes[3].evaluation is not None
+    executor.submit(Job(2, tiny(), 2))
+    again, _ = collected(executor, 1)
+    assert again[2].evaluation is not None
+    executor.submit(Job(4, tiny(), 4))
+    with pytest.raises(UserError, match=r"Give another folder\."):
+        collected(executor, 1)
+
+
+def test_closing_twice_does_no_harm(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor(TroubledEvaluator(tmp_path))
+    executor.close()
+    executor.close()
+
+
+def test_letters_read_as_they_were_written(tmp_path: Path) -> None:
+    evaluation = TroubledEvaluator(tmp_path).evaluate(tiny(), 1)
+    read = Letter.of(Outcome(1, evaluation, seconds=2.5)).read()
+    assert evaluation.weights is not None
+    assert read.evaluation is not None and read.evaluation.weights is not None
+    assert read.evaluation.model_dump() == evaluation.model_dump() and read.seconds == 2.5
+    assert torch.equal(read.evaluation.weights["weight"], evaluation.weights["weight"])
+    assert Letter.of(Outcome(2, None, "gone")).read() == Outcome(2, None, "gone")

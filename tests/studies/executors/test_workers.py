@@ -1,0 +1,169 @@
+"""Searches whose workers are killed, hang or die of what they are given: nothing is lost, nothing counted twice."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import optuna
+import psutil
+import pytest
+
+from tests.evaluators.conftest import tiny
+from tests.studies.conftest import SPACE, SPLIT, make_config, outcome, run_search
+from tests.studies.executors.conftest import collected
+from tests.studies.executors.troubles import TroubledEvaluator, Unsendable
+from ussearch.errors import UserError
+from ussearch.studies import EpochFinished, Event, Study, TrialRecord, TrialRepeated, search
+from ussearch.studies.drafting import derived_seed
+from ussearch.studies.executors import Job, LocalExecutor, ProcessExecutor
+from ussearch.studies.means import Means
+from ussearch.studies.timings import SearchTimings
+
+TRIALS = 14
+WORKERS = 2
+
+
+def seed_of(slot: int) -> int:
+    return derived_seed(make_config().seed, slot, 1)
+
+
+def means(limit_s: float | None = None) -> Means:
+    """Two processes, for formula figures in milliseconds."""
+    return Means(lambda evaluator: ProcessExecutor(evaluator, WORKERS), limit_s=lambda architecture: limit_s)
+
+
+def assert_each_once(study: Study, records: tuple[TrialRecord, ...]) -> None:
+    assert [record.slot for record in records] == list(range(len(records)))
+    assert study.trials() == records
+    loaded = optuna.load_study(study_name="search", storage=f"sqlite:///{study.folder / 'study.db'}")
+    assert sorted(trial.user_attrs["slot"] for trial in loaded.trials) == [record.slot for record in records]
+    assert all(trial.state.is_finished() for trial in loaded.trials)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialRecord, ...]:
+    """What two workers must find, found by one that cannot be overtaken: in this process."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    return run_search(folder / "s", TroubledEvaluator(folder), trials=TRIALS, workers=WORKERS)[1]
+
+
+def test_lost_trials_are_repeated_and_the_study_is_the_same(
+    tmp_path: Path, undisturbed: tuple[TrialRecord, ...]
+) -> None:
+    """One worker is killed from outside in the middle of a trial, one kills itself, one hangs, one GPU is full."""
+    troubles = {
+        seed_of(1): ("hang", 1),
+        seed_of(4): ("killed", 1),
+        seed_of(6): ("hang", 1),
+        seed_of(9): ("out of memory on the GPU", 1),
+    }
+    evaluator = TroubledEvaluator(tmp_path, troubles)
+    study = Study.create(tmp_path / "s", make_config(trials=TRIALS, workers=WORKERS), SPLIT)
+    repeated: dict[int, str] = {}
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, TrialRepeated):
+            repeated[event.slot] = event.reason
+        if isinstance(event, EpochFinished) and event.slot == 1 and 1 not in repeated:
+            psutil.Process(int((tmp_path / f"{seed_of(1)}.1").read_text())).kill()
+
+    records = search(study, evaluator, SPACE, on_event=on_event, means=means(limit_s=4))
+    assert outcome(records) == outcome(undisturbed)
+    assert not any(record.failed for record in records)
+    assert_each_once(study, records)
+    assert set(repeated) == {1, 4, 6, 9}
+    assert "SIGKILL" in repeated[1] and "SIGKILL" in repeated[4]
+    assert "time limit of 4 s (--trial-timeout)" in repeated[6] and "CUDA out of memory" in repeated[9]
+    assert [evaluator.attempts(seed_of(slot)) for slot in range(TRIALS)].count(2) == 4
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_trials_lost_twice_are_failed_with_the_reason_and_the_search_goes_on(tmp_path: Path) -> None:
+    troubles = {seed_of(0): ("killed", 9), seed_of(2): ("crash", 9), seed_of(3): ("memory", 9)}
+    evaluator = TroubledEvaluator(tmp_path, troubles)
+    study, records = run_search(tmp_path / "s", evaluator, trials=5, workers=WORKERS, means=means())
+    assert_each_once(study, records)
+    failures = {record.slot: record.evaluation.failure or "" for record in records if record.failed}
+    assert set(failures) == {0, 2, 3}
+    assert all(failure.startswith("given up after a second try: ") for failure in failures.values())
+    assert "SIGKILL" in failures[0] and "SIGABRT" in failures[2] and "no room for 7 TiB" in failures[3]
+    assert [evaluator.attempts(seed_of(slot)) for slot in range(5)] == [2, 1, 2, 2, 1]
+    assert "trial 0 is tried again" in (study.folder / "log.txt").read_text()
+
+
+def test_workers_that_cannot_start_end_the_search(tmp_path: Path) -> None:
+    executor = ProcessExecutor(Unsendable(), 3)
+    for slot in range(3):
+        executor.submit(Job(slot, tiny(), slot))
+    with pytest.raises(UserError, match=r"No worker process can be started.*no such driver.*--resume"):
+        collected(executor, 1)
+    executor.close()
+    assert not psutil.Process().children(recursive=True)
+
+
+def test_as_many_drafts_ahead_as_the_number_of_workers_allows(tmp_path: Path) -> None:
+    """The same for any executor: the lag is the configuration's, not the machine's."""
+
+    class Watching(LocalExecutor):
+        most = 0
+
+        def submit(self, job: Job) -> None:
+            super().submit(job)
+            self.most = max(self.most, len(self._jobs))
+
+    found = {}
+    for workers in (1, 3):
+        made: list[Watching] = []
+
+        def make(evaluator: object, made: list[Watching] = made) -> Watching:
+            made.append(Watching(evaluator))  # type: ignore[arg-type]
+            return made[0]
+
+        folder = tmp_path / str(workers)
+        folder.mkdir()
+        evaluator = TroubledEvaluator(folder)
+        _, records = run_search(folder / "s", evaluator, trials=16, workers=workers, means=Means(make))
+        found[workers] = outcome(records)
+        assert made[0].most == 1 + 4 * (workers - 1)
+        assert len({record.architecture_id for record in records}) == 16
+    assert found[1][0] == found[3][0] and found[1] != found[3]
+
+
+def test_another_number_of_workers_is_another_study(tmp_path: Path) -> None:
+    study, _ = run_search(tmp_path / "s", trials=1, workers=2)
+    with pytest.raises(UserError, match="another number of workers"):
+        Study.resume(study.folder, study.config.model_copy(update={"workers": 1}))
+    text = (study.folder / "study.yaml").read_text()
+    (study.folder / "study.yaml").write_text(text.replace("workers: 2\n", ""))
+    assert Study.open(study.folder).config.workers == 1  # studies from before there were workers
+
+
+def test_time_is_accounted_for(tmp_path: Path) -> None:
+    timings = SearchTimings()
+    start = time.perf_counter()
+    run_search(tmp_path / "s", TroubledEvaluator(tmp_path), trials=6, means=Means(timings=timings))
+    passed = time.perf_counter() - start
+    assert set(timings.driver_s) == {"drafting", "waiting", "keeping"}
+    assert sum(timings.driver_s.values()) <= timings.wall_s <= passed
+    assert timings.evaluation_s <= timings.driver_s["waiting"]
+    everything = timings.evaluation_s + timings.lacking_s + timings.moving_s + timings.ending_s
+    assert everything == pytest.approx(timings.wall_s, rel=1e-6)
+    assert timings.lacking_s >= timings.driver_s["drafting"]
+
+
+def test_submitting_does_not_wait_and_closing_ends_a_hanging_worker(tmp_path: Path) -> None:
+    executor = ProcessExecutor(TroubledEvaluator(tmp_path, {1: ("hang", 1)}), 1)
+    start = time.monotonic()
+    executor.submit(Job(0, tiny(), 1))
+    assert time.monotonic() - start < 1
+    collector = threading.Thread(target=lambda: executor.collect(lambda message: None), daemon=True)
+    collector.start()
+    while not (tmp_path / "1.1").exists():
+        time.sleep(0.05)
+    (pid,) = executor.pids
+    assert pid != os.getpid()
+    executor.close()
+    assert not psutil.pid_exists(pid)
