@@ -90,14 +90,17 @@ def _table(report: ParetoReport, *, intervals: bool) -> Table:
     table.add_column("network", no_wrap=True)
     metrics = ("lesion\nDice", "Dice,\nall", "false\npositives", "selection", "HD95\npx")
     latency = ("edge\nms", "90 %\ninterval") if intervals else ("edge\nms",)
-    for column in (*metrics, *latency, "edge\nMiB", "cloud\nms", "parameters", "MMACs"):
+    fidelity = ("fidelity",) if report.mixed else ()
+    for column in (*fidelity, *metrics, *latency, "edge\nMiB", "cloud\nms", "parameters", "MMACs"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("fits", no_wrap=True)
     rows = [report.row(record) for record in report.ordered]
     for row in rows:
-        table.add_row(*_cells(row, intervals), style="" if row["on_front"] else "dim", end_section=row is rows[-1])
+        table.add_row(
+            *_cells(row, intervals, report.mixed), style="" if row["on_front"] else "dim", end_section=row is rows[-1]
+        )
     for name, summary in report.study.baselines.items():
-        table.add_row("", "", f"baseline: {name}", *_metrics(dict(summary)))
+        table.add_row("", "", f"baseline: {name}", *("" for _ in fidelity), *_metrics(dict(summary)))
     return table
 
 
@@ -108,23 +111,28 @@ def _narrow_table(report: ParetoReport) -> Table:
     table = Table(title=_title(report), title_justify="left")
     table.add_column("trial", justify="right", no_wrap=True)
     table.add_column("network", overflow="fold")
+    if report.mixed:
+        table.add_column("fidelity", overflow="fold")
     for column in ("lesion\nDice", "false\npos.", "selec-\ntion", "edge\nms", "para-\nmeters"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("fits", no_wrap=True)
     rows = [report.row(record) for record in report.ordered]
     for row in rows:
-        table.add_row(*_narrow_cells(row), style="" if row["on_front"] else "dim", end_section=row is rows[-1])
+        table.add_row(
+            *_narrow_cells(row, report.mixed), style="" if row["on_front"] else "dim", end_section=row is rows[-1]
+        )
     for name, summary in report.study.baselines.items():
-        table.add_row("", name, *_narrow_metrics(dict(summary)))
+        table.add_row("", name, *([""] if report.mixed else []), *_narrow_metrics(dict(summary)))
     table.caption = "●: on the front; names without a trial are baselines; a wider terminal or --json shows more."
     return table
 
 
-def _narrow_cells(row: dict[str, Any]) -> list[str]:
+def _narrow_cells(row: dict[str, Any], mixed: bool) -> list[str]:
     ends = [end for end in ("edge", "cloud") if row["feasible"][end]]
     return [
         f"{'●' if row['on_front'] else ' '} {row['trial']}",
         row["name"] or row["architecture_id"],
+        *([row["fidelity"]] if mixed else []),
         *_narrow_metrics(row),
         milliseconds(row["latency_ms"], row["extrapolated"]),
         f"{row['parameters'] / 1000:,.0f}k",
@@ -137,12 +145,13 @@ def _narrow_metrics(row: dict[str, Any]) -> list[str]:
     return [lesion_dice, rate, selection]
 
 
-def _cells(row: dict[str, Any], intervals: bool) -> list[str]:
+def _cells(row: dict[str, Any], intervals: bool, mixed: bool) -> list[str]:
     fits = ", ".join(end for end in ("edge", "cloud") if row["feasible"][end]) or "neither"
     return [
         "●" if row["on_front"] else "",
         str(row["trial"]),
         row["name"] or row["architecture_id"],
+        *([row["fidelity"]] if mixed else []),
         *_metrics(row),
         milliseconds(row["latency_ms"], row["extrapolated"]),
         *([interval(row["latency_interval_ms"])] if intervals else []),

@@ -15,9 +15,10 @@ from ussearch.cli.duration import spoken
 from ussearch.cli.output import console
 from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds
 from ussearch.evaluators import CONVENTION, Costs
+from ussearch.evaluators.fidelity import TRAINED, standing
 from ussearch.pairs import Pair
 from ussearch.pipeline import Delivery, Event, FinalistEpoch, PairChosen, PlanReady, StageStarted
-from ussearch.studies import TrialRecord
+from ussearch.studies import StudyConfig, TrialRecord
 from ussearch.studies.events import (
     CandidateSkipped,
     EpochFinished,
@@ -145,8 +146,10 @@ class RunProgress:
         self._last_line = time.monotonic()
         costs = record.costs("edge")
         where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
+        self._advance(1 - (standing(record.evaluation.fidelity) or 1))
         outcome = f"failed: {record.evaluation.failure}" if record.failed else _figures(record.evaluation.metrics)
         mark = "on the front" if any(each.slot == record.slot for each in front) else ""
+        mark += _stopped(record)
         console.print(
             f"  {record.slot:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
             f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
@@ -235,7 +238,8 @@ def print_plan(plan: Plan) -> None:
         console.print(f"  without {', '.join(names)}: {reason}")
     sampled = config.trials - len(config.seeds)
     console.print(
-        f"Trials: {config.trials} ({len(config.seeds)} presets, {sampled} sampled) of {config.recipe.epochs} epochs, "
+        f"Trials: {config.trials} ({len(config.seeds)} presets, {sampled} sampled) of "
+        f"{config.recipe.epochs} epochs{_rungs(config)}, "
         f"then two full trainings of {config.final_epochs}{_repeats(config.final_seeds)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
@@ -303,6 +307,14 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     return grouped
 
 
+def _rungs(config: StudyConfig) -> str:
+    if config.halving is None:
+        return ""
+    *earlier, _ = config.halving.epochs(config.recipe.epochs)
+    after = " and ".join(map(str, earlier))
+    return f" for the best of each {config.halving.bracket}, stopped after {after} else"
+
+
 def _repeats(seeds: int) -> str:
     return f", each from {seeds} random starts, the best kept" if seeds > 1 else ""
 
@@ -312,6 +324,12 @@ def _figures(summary: Mapping[str, Any]) -> str:
     false_positives = "   –" if rate is None else f"{rate:4.0%}"
     dice, selection = _number(summary.get("lesion_dice")), _number(summary.get("selection"))
     return f"lesion Dice {dice}  false positives {false_positives}  selection {selection}"
+
+
+def _stopped(record: TrialRecord) -> str:
+    """Return how far a training went that was stopped; the front compares it with its like only."""
+    fidelity = record.evaluation.fidelity
+    return f"  {fidelity}" if standing(fidelity) and fidelity != TRAINED else ""
 
 
 def _latency(costs: Costs) -> str:

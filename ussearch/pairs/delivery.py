@@ -9,6 +9,7 @@ import numpy as np
 
 from ussearch.datasets import Normalisation
 from ussearch.evaluators import End, EpochRecord
+from ussearch.evaluators.fidelity import standing
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.finalists import Finalist, train_finalist
 from ussearch.pairs.full_training import Attempt, InitialWeights
@@ -86,6 +87,7 @@ def _candidate(record: TrialRecord) -> Candidate:
         edge_feasible=record.feasible("edge"),
         cloud_feasible=record.feasible("cloud"),
         empty_share=metrics.get("empty_share") or 0.0,
+        standing=standing(record.evaluation.fidelity),
     )
 
 

@@ -25,6 +25,8 @@ class Candidate:
     edge_feasible: bool
     cloud_feasible: bool
     empty_share: float = 0.0
+    standing: float = 1.0
+    """How much of a full training its accuracy stands for (``evaluators.fidelity``); more goes before better."""
 
     @property
     def score(self) -> float:
@@ -45,7 +47,8 @@ def select_pair(candidates: Sequence[Candidate], edge: int | None = None, cloud:
 
     A candidate that is best at both ends serves the device, since a pair of one network has nothing to route;
     only where no other fits the cloud does it serve both. ``edge`` and ``cloud`` name candidates by number instead.
-    Among equal scores the faster one wins, then the earlier.
+    Candidates whose training was stopped early count only where no other fits. Among equal scores the faster one wins,
+    then the earlier.
 
     Raises UserError where no finished candidate fits, or a named one is unknown, failed or outside the limits.
     """
@@ -63,7 +66,10 @@ def _choose(
     if not feasible:
         raise UserError(f"No candidate fits the {end} limits{_nearest(finished)}; search longer or relax the limits.")
     if number is None:
-        return min(feasible, key=lambda candidate: (-candidate.score, candidate.latency_ms, candidate.number))
+        return min(
+            feasible,
+            key=lambda candidate: (-candidate.standing, -candidate.score, candidate.latency_ms, candidate.number),
+        )
     chosen = next((candidate for candidate in finished if candidate.number == number), None)
     choices = ", ".join(str(candidate.number) for candidate in feasible)
     if chosen is None:

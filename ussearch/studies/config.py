@@ -18,9 +18,10 @@ from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe
 from ussearch.hardware_profiles import Profile
+from ussearch.studies.halving import Halving
 from ussearch.studies.storage_url import hide_passwords
 
-SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random"]
+SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random", "surrogate"]
 _PACKAGES = ("ussearch", "torch", "optuna", "monai", "numpy")
 
 
@@ -57,6 +58,7 @@ class SamplerSettings(_Data):
 
     name: SamplerName = "nsgaii"
     population: int = Field(default=8, ge=2, description="small, so that evolution happens within tens of trials")
+    startup: int = Field(default=6, ge=2, description="random trials before the surrogate learns from them")
 
 
 def installed_versions() -> dict[str, str]:
@@ -91,6 +93,8 @@ class StudyConfig(_Data):
     """Length of the training of the two networks that are chosen in the end."""
     final_seeds: int = Field(default=1, ge=1)
     """How often each of them is trained, from different random starts; the best on validation is kept."""
+    halving: Halving | None = None
+    """Brackets of candidates of which only the best are trained at full length; None: all are."""
     data: DataSource
     space: dict[str, tuple[Any, ...]]
     """Choices of the sampled space, after what a device cannot run was removed."""
@@ -151,6 +155,7 @@ _DECISIVE: Mapping[str, str] = {
     "edge_share": "share of edge trials",
     "sampler": "sampler",
     "workers": "number of workers",
+    "halving": "successive halving",
 }
 """Fields that results depend on, with their names in errors."""
 

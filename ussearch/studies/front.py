@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.evaluators import End, Summary
+from ussearch.evaluators.fidelity import highest
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.records import TrialRecord
 
@@ -73,10 +74,13 @@ def losses_of(records: Sequence[TrialRecord], end: End) -> Floats:
 def front_hypervolume(records: Sequence[TrialRecord], profile: Profile, end: End = "edge") -> float:
     """Return the share, 0 to 1, of the box (Dice 0..1, latency and memory up to the limits) that is dominated.
 
-    Memory counts from what the runtime takes before any network is loaded.
+    Only the records of the highest fidelity count: what was trained less is not comparable with them. Memory counts
+    from what the runtime takes before any network is loaded.
     """
     floor = profile.runtime_memory_mib
-    losses = losses_of([r for r in records if not r.failed], end)
+    good = [r for r in records if not r.failed]
+    best = highest(r.evaluation.fidelity for r in good)
+    losses = losses_of([r for r in good if r.evaluation.fidelity == best], end)
     span = np.array([1.0, profile.limits.latency_target_ms, max(profile.limits.memory_mib - floor, 1e-9)])
     return hypervolume((losses - np.array([0.0, 0.0, floor])) / span, np.array([0.0, 1.0, 1.0]))
 

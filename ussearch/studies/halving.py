@@ -45,6 +45,12 @@ class Halving(BaseModel):
             raise UserError(f"Successive halving needs trainings of at least 2 epochs, not {full}: raise --epochs.")
         return tuple(lengths)
 
+    def share(self, full: int) -> float:
+        """Return the share of its full course that a candidate is trained on average."""
+        lengths = self.epochs(full)
+        steps = [later - earlier for earlier, later in zip((0, *lengths), lengths, strict=False)]
+        return float(sum(step / self.eta**rung for rung, step in enumerate(steps)) / full)
+
 
 @dataclass(frozen=True)
 class Reached:

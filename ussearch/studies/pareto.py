@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ussearch.evaluators import CONVENTION, End, Summary
+from ussearch.evaluators.fidelity import standing
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.front import front, front_hypervolume
 from ussearch.studies.records import TrialRecord
@@ -38,10 +39,15 @@ class ParetoReport:
         return (*(by_slot[slot] for slot in self.front), *others)
 
     @property
+    def mixed(self) -> bool:
+        """Whether accuracies were come by in different ways, so that some cannot be compared."""
+        return len({each.evaluation.fidelity for each in self.records if not each.failed}) > 1
+
+    @property
     def fidelity(self) -> str:
         """How the accuracy was come by, in words."""
         kinds = sorted({(each.evaluation.fidelity, each.evaluation.epochs) for each in self.records})
-        words = [f"{fidelity}, {epochs} epoch{'s' if epochs > 1 else ''}" for fidelity, epochs in kinds]
+        words = [_in_words(fidelity, epochs) for fidelity, epochs in kinds]
         return "; ".join(words) or "nothing evaluated yet"
 
     def to_dict(self) -> dict[str, Any]:
@@ -104,6 +110,11 @@ def pareto_report(study: Study) -> ParetoReport:
         return tuple(record.slot for record in front(records, end, feasible_only, study.baselines))
 
     return ParetoReport(study, records, slots("edge", False), slots("edge", True), slots("cloud", True))
+
+
+def _in_words(fidelity: str, epochs: int) -> str:
+    """Return how an accuracy was come by; a training that was stopped tells its epochs itself."""
+    return fidelity if 0 < standing(fidelity) < 1 else f"{fidelity}, {epochs} epoch{'s' if epochs > 1 else ''}"
 
 
 def _metrics(summary: Summary) -> dict[str, float | None]:

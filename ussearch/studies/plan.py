@@ -16,6 +16,7 @@ from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
 from ussearch.studies.config import SamplerSettings, StudyConfig
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
+from ussearch.studies.halving import Halving
 from ussearch.studies.planning import Probe, SeedPlan, plan_seeds, probe
 from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for
 from ussearch.studies.workbench import Workbench, open_workbench
@@ -77,6 +78,7 @@ class Plan:
             "recipe": config.recipe.model_dump(mode="json"),
             "final_epochs": config.final_epochs,
             "final_seeds": config.final_seeds,
+            "halving": _rungs(config),
             "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
@@ -93,6 +95,12 @@ class Plan:
             "extrapolated": self.probe.extrapolated_share[end] > 0,
             "share_of_random_architectures_extrapolated": self.probe.extrapolated_share[end],
         }
+
+
+def _rungs(config: StudyConfig) -> dict[str, Any] | None:
+    if config.halving is None:
+        return None
+    return {"bracket": config.halving.bracket, "epochs": list(config.halving.epochs(config.recipe.epochs))}
 
 
 def plan(request: RunRequest) -> Plan:
@@ -114,7 +122,9 @@ def plan(request: RunRequest) -> Plan:
         worker_speed = speed if alike else measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
     epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(workbench.split.train)
     search_epoch_seconds = VALIDATION_FACTOR * worker_speed.seconds_per_unit * len(workbench.split.train)
-    trials = _trials(request, sizes.trials, seen.typical_work * search_epoch_seconds * recipe.epochs / request.workers)
+    halving = _halving(request, recipe)
+    search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
+    trials = _trials(request, sizes.trials, seen.typical_work * search_epoch_seconds * search_epochs / request.workers)
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
     _require_satisfiable(seen, seeds, evaluator, edge)
     final_seconds = 2 * seen.typical_work * epoch_seconds * sizes.final_epochs
@@ -127,6 +137,7 @@ def plan(request: RunRequest) -> Plan:
         recipe=recipe,
         final_epochs=sizes.final_epochs,
         final_seeds=final_seeds,
+        halving=halving,
         data=workbench.source,
         space=dict(space.choices),
         seeds=tuple(architecture.name for architecture in seeds.seeds),
@@ -146,7 +157,7 @@ def plan(request: RunRequest) -> Plan:
         seeds=seeds,
         probe=seen,
         baselines=evaluator.baselines(),
-        search_seconds=search_work * search_epoch_seconds * recipe.epochs / request.workers,
+        search_seconds=search_work * search_epoch_seconds * search_epochs / request.workers,
         final_seconds=final_seeds * final_seconds,
         worker_speed=worker_speed,
     )
@@ -182,6 +193,19 @@ def _trials(request: RunRequest, usual: int, seconds_per_trial: float) -> int:
         return usual
     affordable = int(SEARCH_SHARE * request.budget_seconds / seconds_per_trial)
     return max(2, min(affordable, 1000))
+
+
+def _halving(request: RunRequest, recipe: Recipe) -> Halving | None:
+    """Return how brackets are halved; raises UserError where the recipe's course cannot be cut into rungs."""
+    if not request.halving:
+        return None
+    if recipe.steps is not None:
+        raise UserError(
+            f"--halving cuts a course of epochs, the recipe has {recipe.steps} steps: give it epochs instead."
+        )
+    halving = Halving()
+    halving.epochs(recipe.epochs)
+    return halving
 
 
 def _final_seeds(request: RunRequest, usual: int, seconds_per_seed: float) -> int:

@@ -38,6 +38,8 @@ class RunRequest(BaseModel):
     final_epochs: int | None = None
     final_seeds: int | None = None
     """Random starts of the full training of each network of the pair; None: two for data, where the budget allows."""
+    halving: bool = False
+    """Whether candidates are trained in brackets, the worse ones stopped early."""
     image_size: int | None = None
     recipe: Path | None = None
     """YAML with fields of ``evaluators.Recipe``; its ``epochs`` count unless ``epochs`` is given."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
 from ussearch.errors import UserError
 from ussearch.evaluators import CostsByEnd, Evaluation, Evaluator
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import events
+from ussearch.studies.brackets import Brackets, reached_by
 from ussearch.studies.drafting import MAX_DRAFTS, Candidate, derived_seed, draft, end_of
 from ussearch.studies.events import OnEvent
 from ussearch.studies.executors import EpochDone, Executor, Job, Message, Outcome, loss_of
@@ -70,13 +71,18 @@ def _now() -> str:
 
 @dataclass
 class _Pending:
-    """A candidate that is with the workers; ``number`` is that of its Optuna trial."""
+    """A candidate that is with the workers; ``number`` is that of its Optuna trial.
+
+    ``reached`` is what it was worth when it stopped at a rung, where it waits for the others of its bracket.
+    """
 
     candidate: Candidate
     job: Job
     number: int
     started: str = field(default_factory=_now)
     repeated: bool = False
+    reached: Evaluation | None = None
+    waiting: bool = False
 
 
 class _Search:
@@ -99,6 +105,7 @@ class _Search:
         self._timings.workers = executor.workers
         self._total = study.config.trials
         self._lag = LAG_PER_WORKER * (study.config.workers - 1)
+        self._brackets = Brackets.of(study.config)
         self._records = {record.slot: record for record in study.trials()}
         self._storage = StudyStorage.of(study.folder, space.choices, means.storage)
         self._pending: dict[int, _Pending] = {}
@@ -155,9 +162,13 @@ class _Search:
 
     def _may_be_drafted(self, slot: int, seeds: int) -> bool:
         """Return whether all that a draft for ``slot`` looks at is known; presets look at nothing but wait in line."""
-        if slot < seeds:
+        if slot < seeds and self._brackets is None:
             return len(self._pending) <= self._lag
-        return all(earlier in self._records for earlier in range(slot - self._lag))
+        return all(earlier in self._records for earlier in range(self._learnt_from(slot)))
+
+    def _learnt_from(self, slot: int) -> int:
+        """Return how many slots, from the first on, a draft for ``slot`` may learn from."""
+        return slot - self._lag if self._brackets is None else self._brackets.start(slot)
 
     def _usable_seeds(self) -> list[Candidate]:
         """Return the presets that are trained, each in its slot; tell why others are not."""
@@ -187,7 +198,7 @@ class _Search:
         """Return the sampled candidate number ``sampled``; None, with a reason kept, where none can be found."""
         config = self._study.config
         end = end_of(sampled, config.edge_share)
-        earlier = [record for record in self._ordered() if record.slot < slot - self._lag]
+        earlier = [record for record in self._ordered() if record.slot < self._learnt_from(slot)]
         candidate = draft(
             config, self._space, self._evaluator, earlier, slot=slot, end=end, taken=self._taken_before(slot)
         )
@@ -204,6 +215,8 @@ class _Search:
         slot, architecture = candidate.slot, candidate.architecture
         seed = derived_seed(self._study.config.seed, slot, 1)
         job = Job(slot, architecture, seed, self._means.limit_s(architecture))
+        if self._brackets is not None:
+            job = replace(job, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(slot))
         self._pending[slot] = _Pending(candidate, job, self._storage.begin(candidate))
         self._executor.submit(job)
         self._note_staff()
@@ -213,7 +226,7 @@ class _Search:
         pending = self._pending[message.slot]
         if isinstance(message, EpochDone):
             self._tell(events.EpochFinished(message.slot, message.record, self._study.config.recipe.epochs))
-        else:
+        elif pending.reached is None:
             pending.started = _now()
             candidate = pending.candidate
             self._tell(events.TrialStarted(candidate.slot, candidate.role, candidate.architecture, candidate.costs))
@@ -229,7 +242,28 @@ class _Search:
             self._tell(events.TrialRepeated(outcome.slot, reason))
             self._executor.submit(pending.job)
             return
-        self._keep(pending, outcome.evaluation or self._failed(pending, outcome.reason))
+        evaluation = outcome.evaluation or self._failed(pending, outcome.reason)
+        if self._brackets is None:
+            self._keep(pending, evaluation)
+        else:
+            pending.reached, pending.waiting = evaluation, True
+            self._advance(self._brackets, outcome.slot)
+
+    def _advance(self, brackets: Brackets, slot: int) -> None:
+        """Keep whoever of the slot's bracket is stopped or trained in full, and train on whoever is promoted."""
+        members = brackets.members(slot, self._next)
+        waiting = {each: pending for each in members if (pending := self._pending.get(each)) and pending.waiting}
+        evaluations = {each: pending.reached for each, pending in waiting.items() if pending.reached is not None}
+        reached = {each: reached_by(waiting[each].candidate.role, found) for each, found in evaluations.items()}
+        decisions = brackets.decide(members, self._records, reached)
+        for each, pending in waiting.items():
+            if each in decisions.train:
+                pending.waiting = False
+                pending.job = replace(pending.job, until_epoch=decisions.train[each])
+                self._executor.submit(pending.job)
+            elif each in decisions.stop or reached[each].ended:
+                self._keep(pending, evaluations[each])
+        self._note_staff()
 
     def _failed(self, pending: _Pending, reason: str) -> Evaluation:
         """Return the evaluation of a candidate whose worker was lost twice."""
@@ -260,6 +294,7 @@ class _Search:
         )
         self._study.keep(record, architecture)
         self._storage.finish(pending.number, record)
+        self._study.checkpoint(slot).unlink(missing_ok=True)
         del self._pending[slot]
         self._records[slot] = record.model_copy(update={"evaluation": evaluation.model_copy(update={"weights": None})})
         self._note_staff()
@@ -267,7 +302,8 @@ class _Search:
         self._tell(events.TrialFinished(self._records[slot], self._front()))
 
     def _note_staff(self) -> None:
-        self._timings.staffed(len(self._pending), ending=not self._more)
+        at_work = sum(not pending.waiting for pending in self._pending.values())
+        self._timings.staffed(at_work, ending=not self._more)
 
     def _front(self) -> tuple[TrialRecord, ...]:
         """Return the front on the device of all finished trials."""

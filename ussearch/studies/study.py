@@ -119,6 +119,10 @@ class Study:
         """Return the folder of a trial."""
         return self.folder / "trials" / f"{slot:04d}"
 
+    def checkpoint(self, slot: int) -> Path:
+        """Return where the training of a trial is kept while it is stopped."""
+        return self.trial_folder(slot) / "checkpoint.safetensors"
+
     def architecture(self, slot: int) -> Architecture:
         """Return the architecture of a trial."""
         path = self.trial_folder(slot) / "architecture.yaml"

@@ -1,0 +1,158 @@
+"""Searches in brackets with real training: checkpoints are continued, kills change nothing, fidelities stay apart."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.evaluators.conftest import disc_images, disc_split, tiny
+from tests.studies.conftest import outcome
+from ussearch.errors import UserError
+from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators.fidelity import highest, standing, trained_part
+from ussearch.hardware_profiles import load_profile
+from ussearch.pairs.delivery import choose_pair
+from ussearch.search_spaces import SearchSpace
+from ussearch.studies import DataSource, EpochFinished, Event, Study, StudyConfig, front, front_hypervolume, search
+from ussearch.studies.halving import Halving
+from ussearch.studies.pareto import pareto_report
+
+ROOT = Path(__file__).resolve().parents[2]
+TRIALS = 6
+SEED = tiny().model_copy(update={"name": "seed"})
+
+
+def drive(folder: Path, die_at: tuple[int, int] | None = None, trials: int = TRIALS) -> list[tuple[int, int]]:
+    """Create or resume a study in brackets of four and return the (slot, epoch) that were trained, in order."""
+    torch.set_num_threads(1)
+    images, space = disc_images(), SearchSpace.standard(32)
+    profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
+    recipe = Recipe(epochs=4, batch_size=8)
+    config = StudyConfig(
+        trials=trials,
+        image_size=32,
+        **profiles,
+        recipe=recipe,
+        halving=Halving(eta=2, rungs=3),
+        data=DataSource.of(images),
+        space=dict(space.choices),
+        seeds=(SEED.name,),
+        edge_share=1.0,
+        seed=3,
+    )
+    split = disc_split(images)
+    trained: list[tuple[int, int]] = []
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, EpochFinished):
+            trained.append((event.slot, event.record.epoch))
+            if trained[-1] == die_at:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    study = Study.resume(folder, config) if Study.exists(folder) else Study.create(folder, config, split, images)
+    search(study, TrainEvaluator(images, split, recipe, profiles), space, [SEED], on_event)  # type: ignore[arg-type]
+    return trained
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[tuple[int, int]]]:
+    folder = tmp_path_factory.mktemp("brackets") / "study"
+    return folder, drive(folder)
+
+
+def test_no_epoch_is_trained_twice_and_only_the_best_go_on(undisturbed: tuple[Path, list[tuple[int, int]]]) -> None:
+    folder, trained = undisturbed
+    assert max(Counter(trained).values()) == 1
+    records = Study.open(folder).trials()
+    assert len(records) == TRIALS
+    # NOTE: a bracket of four is trained to 1, 2 and 4 epochs; of the last one, with two slots, each rung promotes one.
+    lengths = Counter((record.slot // 4, len(record.evaluation.history)) for record in records)
+    assert lengths == {(0, 1): 2, (0, 2): 1, (0, 4): 1, (1, 1): 1, (1, 4): 1}
+    for record in records:
+        epochs = len(record.evaluation.history)
+        assert record.evaluation.fidelity == ("trained" if epochs == 4 else f"trained {epochs} of 4 epochs")
+        assert Study.open(folder).network(record.slot) is not None
+    assert not list(folder.rglob("checkpoint*"))
+
+
+def test_the_promoted_are_as_if_trained_at_once(undisturbed: tuple[Path, list[tuple[int, int]]]) -> None:
+    study = Study.open(undisturbed[0])
+    images = disc_images()
+    profiles = {"edge": study.config.edge, "cloud": study.config.cloud}
+    evaluator = TrainEvaluator(images, disc_split(images), study.config.recipe, profiles)  # type: ignore[arg-type]
+    for record in (each for each in study.trials() if each.evaluation.fidelity == "trained"):
+        again = evaluator.evaluate(study.architecture(record.slot), record.evaluation.seed)
+        assert again.dice == record.dice
+        kept = study.network(record.slot).state_dict()
+        assert again.weights is not None
+        assert all(torch.equal(value, kept[name]) for name, value in again.weights.items())
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tests.studies.test_brackets import drive
+drive(Path(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3])))
+"""
+
+
+def test_killed_at_every_rung_and_resumed_equals_undisturbed(
+    tmp_path: Path, undisturbed: tuple[Path, list[tuple[int, int]]]
+) -> None:
+    folder = tmp_path / "study"
+    last = max(undisturbed[1], key=lambda each: (each[1], -each[0]))
+    for slot, epoch in ((2, 1), last):
+        child = subprocess.run(
+            [sys.executable, "-c", KILLED, str(folder), str(slot), str(epoch)],
+            cwd=ROOT,
+            check=False,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+        assert child.returncode == -signal.SIGKILL
+    drive(folder)
+    one, other = Study.open(folder), Study.open(undisturbed[0])
+    assert outcome(one.trials()) == outcome(other.trials())
+    for slot in range(TRIALS):
+        weights = [each.trial_folder(slot) / "weights.safetensors" for each in (one, other)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_study_that_asks_for_more_trials_fills_its_last_bracket_up(
+    tmp_path: Path,
+) -> None:
+    drive(tmp_path / "study", trials=5)
+    drive(tmp_path / "study", trials=7)
+    assert [record.slot for record in Study.open(tmp_path / "study").trials()] == list(range(7))
+
+
+def test_fidelities_are_never_compared(undisturbed: tuple[Path, list[tuple[int, int]]]) -> None:
+    study = Study.open(undisturbed[0])
+    records = study.trials()
+    full = [record for record in records if record.evaluation.fidelity == "trained"]
+    assert front_hypervolume(records, study.config.edge) == front_hypervolume(full, study.config.edge)
+    for fidelity in {record.evaluation.fidelity for record in records}:
+        peers = [record for record in records if record.evaluation.fidelity == fidelity]
+        assert {r.slot for r in front(records) if r.evaluation.fidelity == fidelity} == {r.slot for r in front(peers)}
+    report = pareto_report(study)
+    assert report.mixed and "trained 1 of 4 epochs; " in report.fidelity
+    pair = choose_pair(study)
+    assert {pair.edge.number, pair.cloud.number} == {record.slot for record in full}
+
+
+def test_halving_is_part_of_the_study(tmp_path: Path, undisturbed: tuple[Path, list[tuple[int, int]]]) -> None:
+    config = Study.open(undisturbed[0]).config
+    with pytest.raises(UserError, match="another successive halving"):
+        Study.resume(undisturbed[0], config.model_copy(update={"halving": None}))
+
+
+def test_fidelities_are_ordered_by_how_much_was_trained() -> None:
+    ordered = ["drawn", trained_part(2, 18), trained_part(6, 18), "trained"]
+    assert sorted(ordered[::-1], key=standing) == ordered
+    assert highest(ordered) == "trained" and highest(ordered[:3]) == ordered[2] and highest([]) is None
