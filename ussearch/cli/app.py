@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from ussearch import __version__
-from ussearch.cli import bench, check, data, export, infer, pareto, presets, profile, profiles, run, show, verify
+from ussearch.cli import (
+    bench,
+    check,
+    data,
+    export,
+    infer,
+    pareto,
+    presets,
+    profile,
+    profiles,
+    run,
+    show,
+    specialise,
+    verify,
+)
 from ussearch.errors import UserError
 
 USER_ERROR = 2
@@ -41,6 +55,7 @@ for command in (
     run.run,
     pareto.pareto,
     show.show,
+    specialise.specialise,
     export.export,
     verify.verify,
     infer.infer,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ussearch.errors import UserError
 from ussearch.studies.pareto import ParetoReport
+from ussearch.studies.specialise import Specialised
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -85,6 +86,34 @@ def front_picture(report: ParetoReport) -> FrontPicture:
         limit_title=f"{config.edge.limits.frames_per_second:g} frames a second",
         points=points,
         baselines=baselines,
+    )
+
+
+def specialised_picture(found: Specialised) -> FrontPicture:
+    """Return what the picture of a study's front for another device shows; those beyond its limits as well."""
+    config, profile = found.study.config, found.profile
+    on_front = {found.fitting[position].record.slot for position in found.front}
+    points = tuple(
+        Point(
+            slot=each.record.slot if each.known.trial is None else each.known.trial,
+            name=each.known.architecture.name,
+            latency_ms=each.costs.latency_ms,
+            dice=each.record.dice or 0.0,
+            fit="edge" if each.costs.feasible else "neither",
+            on_front=each.record.slot in on_front,
+            extrapolated=each.costs.extrapolated,
+        )
+        for each in (*found.fitting, *found.over)
+    )
+    fidelities = sorted({each.known.evaluation.fidelity for each in found.fitting})
+    return FrontPicture(
+        title=f"{config.data.name}: {len(points)} candidate{'s' if len(points) > 1 else ''} for {profile.title}",
+        subtitle=f"{'; '.join(fidelities)}, {config.image_size}×{config.image_size} pixels, validation images",
+        latency_title=f"latency in ms ({profile.label})",
+        limit_ms=profile.limits.latency_target_ms,
+        limit_title=f"{profile.limits.frames_per_second:g} frames a second",
+        points=points,
+        baselines={name: summary.get("selection") or 0.0 for name, summary in found.study.baselines.items()},
     )
 
 

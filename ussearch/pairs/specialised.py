@@ -1,0 +1,92 @@
+"""The best of what a study offers another device, trained at full length in a folder of its own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ussearch.datasets import Normalisation
+from ussearch.evaluators import End, EpochRecord
+from ussearch.hardware_profiles import Profile
+from ussearch.pairs.export import export_network
+from ussearch.pairs.finalists import FULL_TRAINING, finalist_folder, finalist_seed
+from ussearch.pairs.full_training import Attempt, FullTraining, InitialWeights, train_fully
+from ussearch.studies import Study
+from ussearch.studies.drafting import derived_seed
+from ussearch.studies.specialise import Known, Specialised
+from ussearch.studies.workbench import Workbench
+
+MODEL = "model.onnx"
+OnEpochOf = Callable[[Known, Attempt, EpochRecord], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A candidate after its full training; ``model`` is its file for the device where one was asked for."""
+
+    known: Known
+    training: FullTraining
+    model: Path | None
+
+
+def train_specialised(
+    found: Specialised,
+    workbench: Workbench,
+    count: int,
+    out: Path,
+    *,
+    export: bool = False,
+    initial: InitialWeights | None = None,
+    on_epoch: OnEpochOf | None = None,
+) -> Sequence[Trained]:
+    """Train the ``count`` best candidates as finalists of ``found.profile``, each in ``out/finalists/LABEL``.
+
+    What the study has trained in full before is copied, not trained again; the study itself is left as it is. A
+    training that was killed goes on from its checkpoint when this is called again. Raises UserError.
+    """
+    study, config = found.study, found.study.config
+    recipe = config.recipe.model_copy(update={"epochs": config.final_epochs, "steps": None})
+    profiles: dict[End, Profile] = {"edge": found.profile, "cloud": config.cloud}
+    evaluator = replace(workbench, profiles=profiles).evaluator(recipe)
+    normalisation = Normalisation.fit(workbench.images.images, workbench.split.train)
+    trained = []
+    for priced in found.best[:count]:
+        known = priced.known
+        folder = out / "finalists" / known.label
+        _copy_finalist(study, known, folder)
+
+        def tell(attempt: Attempt, record: EpochRecord, known: Known = known) -> None:
+            if on_epoch:
+                on_epoch(known, attempt, record)
+
+        training = train_fully(
+            folder,
+            known.architecture,
+            evaluator,
+            seed=_seed_of(study, known),
+            seeds=config.final_seeds,
+            initial=initial,
+            on_epoch=tell,
+        )
+        model = folder / MODEL if export else None
+        if model is not None:
+            export_network(training.network(), normalisation, config.image_size, found.profile, model)
+        trained.append(Trained(known, training, model))
+    return trained
+
+
+def _copy_finalist(study: Study, known: Known, folder: Path) -> None:
+    """Bring along what the study has trained in full; whether it serves is decided by what it was made from."""
+    if known.trial is None or folder.exists():
+        return
+    before = finalist_folder(study, known.trial)
+    if (before / "record.json").is_file():
+        shutil.copytree(before, folder)
+
+
+def _seed_of(study: Study, known: Known) -> int:
+    if known.trial is not None:
+        return finalist_seed(study, known.trial)
+    return derived_seed(study.config.seed, int(known.architecture.id, 16), FULL_TRAINING)
