@@ -65,7 +65,8 @@ def storage_errors(folder: Path, url: str | None = None) -> Iterator[None]:
 def require_reachable(url: str) -> None:
     """Raise UserError where there is no database at ``url``, or it does not let us in."""
     require_driver(url)
-    engine = create_engine(normalised(url))
+    full = normalised(url)
+    engine = create_engine(full, **_engine_settings(full))
     try:
         engine.connect().close()
     except SQLAlchemyError as error:
@@ -189,15 +190,21 @@ class StudyStorage:
 def _rdb(url: str) -> RDBStorage:
     """Return Optuna's storage at ``url``; connections that have gone stale between long trials are made anew."""
     quiet_optuna()
-    settings: dict[str, Any] = {"pool_pre_ping": True}
-    if url.startswith("sqlite"):
-        settings["connect_args"] = {"timeout": _TIMEOUT_S}
     for _ in range(_ATTEMPTS - 1):
         try:
-            return RDBStorage(url, engine_kwargs=dict(settings))
+            return RDBStorage(url, engine_kwargs=_engine_settings(url))
         except (IntegrityError, ProgrammingError):
             time.sleep(0.5)
-    return RDBStorage(url, engine_kwargs=settings)
+    return RDBStorage(url, engine_kwargs=_engine_settings(url))
+
+
+def _engine_settings(url: str) -> dict[str, Any]:
+    connection: dict[str, Any] = {}
+    if url.startswith("sqlite"):
+        connection["timeout"] = _TIMEOUT_S
+    elif "+psycopg:" in url:
+        connection["client_encoding"] = "utf8"  # databases made without an encoding would answer in bytes
+    return {"pool_pre_ping": True, "connect_args": connection}
 
 
 def _known_place(folder: Path) -> Place | None:

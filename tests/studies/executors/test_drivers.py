@@ -59,6 +59,7 @@ def assert_gone(workers: list[psutil.Process]) -> None:
     assert not alive
 
 
+@pytest.mark.slow
 def test_interrupted_then_killed_then_resumed(tmp_path: Path, undisturbed: Study) -> None:
     folder = tmp_path / "study"
     with driving(folder, "epoch of trial 1") as (process, workers):

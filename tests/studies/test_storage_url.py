@@ -1,0 +1,54 @@
+"""Database addresses: read, completed, stripped of their passwords."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from ussearch.errors import UserError
+from ussearch.studies.request import RunRequest, check_request
+from ussearch.studies.storage_url import hide_passwords, normalised, require_driver, without_password
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:pa%40ss@host:5432/name", "postgresql://me:***@host:5432/name"),
+        ("--storage=postgresql+psycopg://me:p@ss/w@host/name", "--storage=postgresql+psycopg://me:***@host/name"),
+        (
+            "postgresql://host/name?user=me&password=abc&sslmode=off",
+            "postgresql://host/name?user=me&password=***&sslmode=off",
+        ),
+        ("mysql://me@host/name", "mysql://me@host/name"),
+        ("sqlite:///a/b.db", "sqlite:///a/b.db"),
+        ("no address: at all", "no address: at all"),
+    ],
+)
+def test_passwords_are_hidden(text: str, shown: str) -> None:
+    assert hide_passwords(text) == shown
+
+
+def test_what_is_kept_is_an_address_without_password() -> None:
+    url = "postgresql://me:pa%40ss@host:5432/name?password=abc&sslmode=require"
+    assert without_password(url) == "postgresql://me@host:5432/name?sslmode=require"
+    assert normalised("postgresql://me:pa%40ss@host/name") == "postgresql+psycopg://me:pa%40ss@host/name"
+    assert normalised("postgresql+psycopg2://host/name") == "postgresql+psycopg2://host/name"
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "me:secret@host", "cassandra://me:secret@host/name"])
+def test_what_is_no_address_is_refused_without_showing_secrets(url: str) -> None:
+    with pytest.raises(UserError, match="expected a database URL") as caught:
+        check_request(RunRequest(profile="p", storage=url))
+    chain = f"{caught.value} {caught.value.__cause__!r}"
+    assert "secret" not in chain or "://" not in url
+
+
+def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(UserError, match=r"ussearch\[postgresql\]"):
+        require_driver("postgresql://me:secret@host/name")
+
+
+def test_requests_do_not_show_their_database() -> None:
+    assert "secret" not in repr(RunRequest(profile="p", storage="postgresql://me:secret@host/name"))
