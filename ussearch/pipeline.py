@@ -17,6 +17,7 @@ from ussearch.pairs.delivery import choose_pair, deliver, train_pair
 from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
+from ussearch.studies.executors import require_cluster
 from ussearch.studies.means import means_for
 from ussearch.studies.places import require_usable, study_folder, with_data_of_study
 from ussearch.studies.plan import Plan, plan
@@ -140,6 +141,8 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
         require_usable(folder, request.resume)
         if request.storage is not None:
             require_reachable(request.storage)
+        if request.ray is not None:
+            require_cluster(request.ray)
         made = plan(with_data_of_study(request, folder))
         study = _open(request, made, folder)
         on_event(PlanReady(made, folder))

@@ -166,3 +166,31 @@ def test_a_recipe_with_a_wrong_field(ussearch: Command, tiny_data: Path, tmp_pat
     (tmp_path / "recipe.yaml").write_text("learning_rat: 0.1")
     outcome = run_on(ussearch, tiny_data, tmp_path / "s", "--recipe", tmp_path / "recipe.yaml")
     assert_one_sentence(outcome, "learning_rat")
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--workers", 0), ("--workers 0", "at least 1")),
+        (("--trial-timeout", "soon"), ("soon", "30m")),
+        (("--trial-timeout", "0"), ("--trial-timeout", "30m")),
+        (("--storage", "nonsense"), ("--storage", "postgresql://")),
+        (("--ray", "nowhere"), ("Ray", "nowhere", "HOST:PORT")),
+    ],
+)
+def test_workers_and_databases_that_cannot_be_meant(
+    ussearch: Command, tiny_data: Path, tmp_path: Path, options: tuple[object, ...], words: tuple[str, ...]
+) -> None:
+    if "--ray" in options:
+        pytest.importorskip("ray", reason="needs the extra `ray`")
+    assert_one_sentence(run_on(ussearch, tiny_data, tmp_path / "s", *options), *words)
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_database_that_is_not_there(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
+    pytest.importorskip("psycopg", reason="needs the extra `postgresql`")
+    url = "postgresql://me:secret@127.0.0.1:1/name"
+    outcome = run_on(ussearch, tiny_data, tmp_path / "s", "--storage", url)
+    assert_one_sentence(outcome, "postgresql://me:***@127.0.0.1:1/name", "--storage")
+    assert "secret" not in outcome.out + outcome.err
+    assert not (tmp_path / "s").exists()

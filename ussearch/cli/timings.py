@@ -31,8 +31,9 @@ def _workers(timings: SearchTimings) -> Table:
     total = timings.workers * timings.wall_s
     table = _table(f"The search's time of {counted(timings.workers, 'worker')}", "worker-seconds")
     _add(table, "training and evaluating", timings.evaluation_s, total)
+    _add(table, "starting", timings.starting_s, total)
     _add(table, "waiting for a draft", timings.lacking_s, total)
-    _add(table, "starting, sending results", timings.moving_s, total)
+    _add(table, "sending results, waiting for the driver", timings.moving_s, total)
     _add(table, "nothing left to do", timings.ending_s, total)
     return table
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -79,6 +80,7 @@ class _Pending:
     candidate: Candidate
     job: Job
     number: int
+    submitted: float = field(default_factory=time.perf_counter)
     started: str = field(default_factory=_now)
     repeated: bool = False
     reached: Evaluation | None = None
@@ -115,7 +117,8 @@ class _Search:
     def run(self) -> tuple[TrialRecord, ...]:
         """Fill every empty slot, in order of slots as far as the workers go."""
         self._note_staff()
-        self._storage.reconcile(self._ordered())
+        with self._timings.driver("opening"):
+            self._storage.reconcile(self._ordered())
         self._tell(events.SearchStarted(len(self._records), self._total))
         self._study.log(f"search of {self._total} trials begins; {len(self._records)} are finished")
         try:
@@ -134,7 +137,8 @@ class _Search:
         return self._ordered()
 
     def _fill(self) -> None:
-        seeds = self._usable_seeds()
+        with self._timings.driver("opening"):
+            seeds = self._usable_seeds()
         while True:
             self._hand_out(seeds)
             if not self._pending:
@@ -153,7 +157,8 @@ class _Search:
                     candidate = seeds[slot] if slot < len(seeds) else self._sampled(slot, slot - len(seeds))
                 if candidate is None:
                     return
-                self._submit(candidate)
+                with self._timings.driver("handing out"):
+                    self._submit(candidate)
             self._next += 1
 
     @property

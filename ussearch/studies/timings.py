@@ -13,26 +13,29 @@ from typing import Any
 class SearchTimings:
     """Seconds of one search.
 
-    Each of ``workers`` is at any moment evaluating, without a job because none is drafted yet (``lacking_s``), without
-    one because none is left (``ending_s``), or being started, sending results or waiting for the driver: the rest.
+    Each of ``workers`` is at any moment evaluating, being started, without a job because none is drafted yet, without
+    one because none is left, or sending results and waiting for the driver: the rest (``moving_s``).
 
     Attributes:
         workers: how many there are.
         driver_s: wall-clock time of the driver by activity; drafting and keeping go on beside the workers.
         evaluation_s: worker-seconds of training and evaluation, measured where they happen.
-        lacking_s, ending_s: worker-seconds.
+        starting_s: worker-seconds from the first job's submission to its begin.
+        lacking_s, ending_s: worker-seconds without a job, before and after the last one is drafted.
         wall_s: wall-clock time of the search.
     """
 
     workers: int = 1
     driver_s: dict[str, float] = field(default_factory=dict)
     evaluation_s: float = 0.0
+    starting_s: float = 0.0
     lacking_s: float = 0.0
     ending_s: float = 0.0
     wall_s: float = 0.0
     _since: float | None = None
     _idle: int = 0
     _ending: bool = False
+    _started: int = 0
 
     @contextmanager
     def driver(self, activity: str) -> Iterator[None]:
@@ -55,15 +58,22 @@ class SearchTimings:
                 self.lacking_s += passed * self._idle
         self._since, self._idle, self._ending = now, max(0, self.workers - jobs), ending
 
+    def begun(self, submitted: float) -> None:
+        """Note that a job begins which was submitted at ``submitted`` (``time.perf_counter``)."""
+        if self._started < self.workers:  # later ones wait for their turn, not for a worker to start
+            self._started += 1
+            self.starting_s += time.perf_counter() - submitted
+
     @property
     def moving_s(self) -> float:
-        """Worker-seconds of starting workers, sending results and waiting for the driver to take them."""
-        return max(0.0, self.workers * self.wall_s - self.evaluation_s - self.lacking_s - self.ending_s)
+        """Worker-seconds of sending results and waiting for the driver to take them, lost trials included."""
+        known = self.evaluation_s + self.starting_s + self.lacking_s + self.ending_s
+        return max(0.0, self.workers * self.wall_s - known)
 
     @property
     def overhead_s(self) -> float:
         """Wall-clock seconds in which the workers, taken together, could have evaluated but did not."""
-        return (self.lacking_s + self.moving_s) / self.workers
+        return (self.starting_s + self.lacking_s + self.moving_s) / self.workers
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data, all in seconds."""
@@ -74,7 +84,8 @@ class SearchTimings:
             "workers_evaluating": self.evaluation_s,
             "workers_lacking_drafts": self.lacking_s,
             "workers_without_work_at_the_end": self.ending_s,
-            "workers_starting_and_sending": self.moving_s,
+            "workers_starting": self.starting_s,
+            "workers_sending_and_waiting": self.moving_s,
             "overhead": self.overhead_s,
         }
 

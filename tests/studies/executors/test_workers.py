@@ -146,10 +146,10 @@ def test_time_is_accounted_for(tmp_path: Path) -> None:
     start = time.perf_counter()
     run_search(tmp_path / "s", TroubledEvaluator(tmp_path), trials=6, means=Means(timings=timings))
     passed = time.perf_counter() - start
-    assert set(timings.driver_s) == {"drafting", "waiting", "keeping"}
+    assert set(timings.driver_s) == {"opening", "drafting", "handing out", "waiting", "keeping"}
     assert sum(timings.driver_s.values()) <= timings.wall_s <= passed
     assert timings.evaluation_s <= timings.driver_s["waiting"]
-    everything = timings.evaluation_s + timings.lacking_s + timings.moving_s + timings.ending_s
+    everything = timings.evaluation_s + timings.starting_s + timings.lacking_s + timings.moving_s + timings.ending_s
     assert everything == pytest.approx(timings.wall_s, rel=1e-6)
     assert timings.lacking_s >= timings.driver_s["drafting"]
 

@@ -19,7 +19,7 @@ from ussearch.studies.executors.base import (
 from ussearch.studies.executors.local import LocalExecutor
 from ussearch.studies.executors.losses import loss_of
 from ussearch.studies.executors.processes import ProcessExecutor
-from ussearch.studies.executors.ray_cluster import RayExecutor
+from ussearch.studies.executors.ray_cluster import RayExecutor, require_cluster
 
 __all__ = [
     "EXECUTORS",
@@ -35,4 +35,5 @@ __all__ = [
     "RayExecutor",
     "Tell",
     "loss_of",
+    "require_cluster",
 ]

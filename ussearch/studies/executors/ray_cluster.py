@@ -48,7 +48,7 @@ class RayExecutor:
     ) -> None:
         """Join the cluster; raises UserError where Ray is not installed or the cluster cannot be reached."""
         self.workers = workers
-        self._ray = joined(address)
+        self._ray, self._ours = joined(address)
         self._parcel = self._ray.put(Parcel.of(evaluator, same_machine=False))
         self._task = self._ray.remote(_evaluated_remotely).options(
             num_cpus=threads,
@@ -82,7 +82,9 @@ class RayExecutor:
         self._waiting.clear()
         for stream in list(self._running):
             self._dismiss(stream)
-        self._ray.shutdown()
+        if self._ours:
+            self._ray.shutdown()
+            self._ours = False
 
     def _launch(self) -> None:
         while self._waiting and len(self._running) < self.workers:
@@ -133,22 +135,34 @@ class RayExecutor:
         self._deadlines.pop(self._running.pop(stream).slot, None)
 
 
-def joined(address: str) -> Any:
-    """Return the module ``ray``, connected to the cluster at ``address``."""
+def require_cluster(address: str) -> None:
+    """Raise UserError where Ray is not installed or the cluster cannot be reached."""
+    ray, ours = joined(address)
+    if ours:
+        ray.shutdown()
+
+
+def joined(address: str) -> tuple[Any, bool]:
+    """Return the module ``ray``, connected to the cluster at ``address``, and whether it was not connected before.
+
+    Raises UserError as ``require_cluster`` does.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise UserError("--ray needs Ray, which is not installed: pip install 'ussearch[ray]'.") from error
+    if ray.is_initialized():
+        return ray, False
     try:
         _require_listening(address)
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR", ignore_reinit_error=True)
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"No Ray cluster can be reached at {address!r} ({reason_of(error)}): expected auto on a machine of the "
             "cluster, or HOST:PORT of its head; `ray start --head` starts one."
         ) from error
-    return ray
+    return ray, True
 
 
 def _require_listening(address: str) -> None:
