@@ -118,8 +118,8 @@ def _foot(networks: Sequence[Network]) -> Iterator[str]:
     yield ""
     yield (
         "IoU over batches pools the pixels of eight images in the published order; per image every image counts the "
-        "same. Parameters and MACs are those of the deploy form; ms is the median of onnxruntime with one thread on this "
-        "machine, measured in this run."
+        "same. Parameters and MACs are those of the deploy form; ms is what onnxruntime takes with one thread on this "
+        "machine at its best, measured in this run."
     )
     yield ""
     minutes = {each.name: sum(run.seconds for run in each.runs.values()) / 60 for each in networks}
