@@ -10,15 +10,15 @@ from ussearch.search_spaces import Architecture, SearchSpace
 
 IMAGE_SIZE = 64
 CHOICES: Mapping[str, tuple[Any, ...]] = {
-    "family": ("dwsep", "mbconv", "convnext", "conv", "asym"),
-    "width": (0, 1, 2, 3),
+    "family": ("dwsep", "mbconv", "convnext", "conv"),
+    "width": (0, 1, 2, 3, 4),
     "depth": (1, 2),
     "kernel": (3, 5),
     "skip": ("none", "concat"),
     "full_resolution": (False, True),
 }
 """Every stage has the same family, depth and kernel, every level the same skip; ``width`` is a step of ``WIDTHS``."""
-WIDTHS = ((8, 16, 24, 32), (16, 24, 32, 48), (16, 32, 48, 64), (24, 48, 64, 96))
+WIDTHS = ((8, 16, 24, 32), (8, 24, 32, 48), (16, 24, 48, 64), (16, 32, 64, 96), (24, 48, 64, 96))
 """Channels of the stem and of the three stages, by step of ``width``."""
 FIXED: Mapping[str, Any] = {
     "stem_stride": 2,

@@ -25,7 +25,7 @@ def run(
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; inside the study else.")] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     seed_presets: Annotated[str | None, typer.Option(help="Published networks to start from: NAME,NAME…")] = None,
-    sampler: Annotated[str, typer.Option(help="nsgaii, nsgaiii, tpe or random.")] = "nsgaii",
+    sampler: Annotated[str, typer.Option(help="nsgaii, nsgaiii, tpe, random or surrogate.")] = "nsgaii",
     edge_share: Annotated[float, typer.Option(help="Share of sampled trials drawn for the device.")] = 0.5,
     offload_share: Annotated[float, typer.Option(help="Share of images that may go to the cloud.")] = 0.2,
     split_file: Annotated[Path | None, typer.Option(help="Published split to use.")] = None,

@@ -21,6 +21,7 @@ from ussearch.studies.config import StudyConfig
 from ussearch.studies.optuna_trials import DIRECTIONS, finished_trial, quiet_optuna
 from ussearch.studies.records import Role, TrialRecord
 from ussearch.studies.samplers import make_sampler
+from ussearch.studies.surrogate import ArchitecturePricing
 
 MAX_DRAFTS = 300
 """Drafts for one slot before the space counts as exhausted; the costs of one take about a tenth of a second."""
@@ -72,7 +73,10 @@ def draft(
     ids are ``taken`` are not proposed again. Objectives and limits are those of ``end``, so that each end evolves on
     its own figures.
     """
-    optuna_study = _replayed(config, space, records, slot, end)
+    sampler = make_sampler(
+        config.sampler, derived_seed(config.seed, slot, 0), ArchitecturePricing(space, evaluator, end)
+    )
+    optuna_study = _replayed(sampler, space, records, end)
     seen = {record.architecture_id for record in records} | set(taken)
     for _ in range(MAX_DRAFTS):
         trial = optuna_study.ask()
@@ -87,11 +91,10 @@ def draft(
 
 
 def _replayed(
-    config: StudyConfig, space: SearchSpace, records: Sequence[TrialRecord], slot: int, end: End
+    sampler: optuna.samplers.BaseSampler, space: SearchSpace, records: Sequence[TrialRecord], end: End
 ) -> optuna.Study:
     """Return an in-memory study that holds the sampled records as this end sees them."""
     quiet_optuna()
-    sampler = make_sampler(config.sampler, derived_seed(config.seed, slot, 0))
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
     # NOTE: presets have no choices; a trial without parameters would leave NSGA-II nothing to cross.
     study.add_trials([finished_trial(record, space.choices, end) for record in records if record.choices])

@@ -10,35 +10,41 @@ from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSa
 
 from ussearch.registry import Registry
 from ussearch.studies.config import SamplerSettings
+from ussearch.studies.surrogate import Pricing, SurrogateSampler
 
-MakeSampler = Callable[[SamplerSettings, int], BaseSampler]
-"""(settings, seed) -> sampler."""
+MakeSampler = Callable[[SamplerSettings, int, Pricing | None], BaseSampler]
+"""(settings, seed, pricing) -> sampler; the pricing tells what candidates cost before training, to whom it helps."""
 
 SAMPLERS: Registry[MakeSampler] = Registry("sampler")
 
 
 @SAMPLERS.register("nsgaii")
-def _nsgaii(settings: SamplerSettings, seed: int) -> BaseSampler:
+def _nsgaii(settings: SamplerSettings, seed: int, pricing: Pricing | None) -> BaseSampler:
     return NSGAIISampler(population_size=settings.population, seed=seed)
 
 
 @SAMPLERS.register("nsgaiii")
-def _nsgaiii(settings: SamplerSettings, seed: int) -> BaseSampler:
+def _nsgaiii(settings: SamplerSettings, seed: int, pricing: Pricing | None) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         return NSGAIIISampler(population_size=settings.population, seed=seed)
 
 
 @SAMPLERS.register("tpe")
-def _tpe(settings: SamplerSettings, seed: int) -> BaseSampler:
+def _tpe(settings: SamplerSettings, seed: int, pricing: Pricing | None) -> BaseSampler:
     return TPESampler(n_startup_trials=settings.population, multivariate=False, seed=seed)
 
 
 @SAMPLERS.register("random")
-def _random(settings: SamplerSettings, seed: int) -> BaseSampler:
+def _random(settings: SamplerSettings, seed: int, pricing: Pricing | None) -> BaseSampler:
     return RandomSampler(seed=seed)
 
 
-def make_sampler(settings: SamplerSettings, seed: int) -> BaseSampler:
+@SAMPLERS.register("surrogate")
+def _surrogate(settings: SamplerSettings, seed: int, pricing: Pricing | None) -> BaseSampler:
+    return SurrogateSampler(seed, pricing, startup=settings.startup)
+
+
+def make_sampler(settings: SamplerSettings, seed: int, pricing: Pricing | None = None) -> BaseSampler:
     """Return the sampler of ``settings``; raises UserError for an unknown name."""
-    return SAMPLERS[settings.name](settings, seed)
+    return SAMPLERS[settings.name](settings, seed, pricing)

@@ -1,0 +1,90 @@
+"""The race: samplers ask for points of the table; what counts is how many different ones they need."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import optuna
+from optuna.samplers import BaseSampler
+
+from enumerated.subspace import CHOICES
+from ussearch.studies import hypervolume, non_dominated
+
+Floats = npt.NDArray[np.float64]
+MakeSampler = Callable[[int], BaseSampler]
+TARGET = 0.95
+MOST_ASKS = 20
+"""A sampler that has asked for so many times the table's size, known points included, is given up."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """N points with losses (-Dice, latency) [N, 2] by each seed: samplers see ``seen``, ``scored`` judges them."""
+
+    points: Sequence[dict[str, Any]]
+    seen: Floats
+    scored: Floats
+    reference: Floats
+
+    @cached_property
+    def index(self) -> dict[tuple[Any, ...], int]:
+        """Return the number of each point by its choices."""
+        return {tuple(point.values()): number for number, point in enumerate(self.points)}
+
+    def score(self, chosen: Sequence[int]) -> float:
+        """Return the hypervolume, on ``scored``, of what is on the front of ``chosen`` on ``seen``."""
+        numbers = np.asarray(chosen, np.int64)
+        return self.volume(self.scored[numbers[non_dominated(self.seen[numbers])]])
+
+    def volume(self, losses: Floats) -> float:
+        """Return the hypervolume of losses [K, 2] below the reference."""
+        flat = np.concatenate([losses, np.zeros((len(losses), 1))], axis=1)
+        return hypervolume(flat, np.append(self.reference, 1.0))
+
+    @cached_property
+    def best(self) -> float:
+        """Return the hypervolume of all points on ``scored``: nobody can do better."""
+        return self.volume(self.scored)
+
+    @cached_property
+    def reachable(self) -> float:
+        """Return the score of the whole table: what a search that trained everything on ``seen`` would deliver."""
+        return self.score(range(len(self.points)))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One search: the points in the order in which they were trained, and the score after each."""
+
+    order: tuple[int, ...]
+    scores: tuple[float, ...]
+    needed: int
+    """Trainings until the target; the table's size where the search never got there."""
+    reached: bool
+
+
+def run(table: Table, make_sampler: MakeSampler, seed: int, goal: float, beyond: int = 0) -> Run:
+    """Search the table until the score is ``goal``, and at least for ``beyond`` trainings."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=make_sampler(seed))
+    order: list[int] = []
+    scores: list[float] = []
+    needed = None
+    for _ in range(MOST_ASKS * len(table.points)):
+        trial = study.ask()
+        number = table.index[tuple(trial.suggest_categorical(name, values) for name, values in CHOICES.items())]
+        study.tell(trial, [-table.seen[number, 0], table.seen[number, 1]])
+        if number in order:
+            continue
+        order.append(number)
+        scores.append(table.score(order))
+        if needed is None and scores[-1] >= goal:
+            needed = len(order)
+        if len(order) == len(table.points) or (needed is not None and len(order) >= beyond):
+            break
+    return Run(tuple(order), tuple(scores), needed or len(table.points), needed is not None)

@@ -1,0 +1,75 @@
+"""What candidates are expected to add to the hypervolume of the finished trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr
+
+from ussearch.studies.surrogate.columns import Columns, choice_blocks, standardised
+from ussearch.studies.surrogate.ensemble import Ensemble
+from ussearch.studies.surrogate.figures import completed, finished_figures, logarithms, offered_figures
+from ussearch.studies.surrogate.history import History
+from ussearch.studies.surrogate.infill import expected_improvement
+from ussearch.studies.surrogate.market import Market
+from ussearch.studies.surrogate.pricing import Choices
+
+Floats = npt.NDArray[np.float64]
+Pair = tuple[Columns, Columns]
+MARGIN = 0.1
+"""How far beyond the worst finished trial hypervolume still counts, as a share of the range."""
+
+
+class Forecast:
+    """Learns from a history with at least two finished trials; ``seed`` draws the trees of the regressor."""
+
+    def __init__(self, history: History, market: Market, seed: int) -> None:
+        self._history, self._market, self._seed = history, market, seed
+        self._probes = market.probes()
+        self._figures = finished_figures(history, market)
+        self._accuracy = self._learnt(history.losses[:, 0])
+        self._excess = None if market.priced or history.feasible.all() else self._learnt(history.excess)
+
+    def gains(self, candidates: Sequence[Choices]) -> Floats:
+        """Return what each of P candidates is expected to add to the hypervolume, [P].
+
+        Costs of candidates that have been priced are exact; those of others are predicted and taken for exact.
+        Where limits are known from finished trials only, the chance of keeping within them is a factor.
+        """
+        history, (_, pair, costs) = self._history, self._columns(candidates)
+        mean, spread = self._accuracy.predict(*pair)
+        usable = history.losses[history.feasible if history.feasible.any() else slice(None)]
+        gains = expected_improvement(mean, spread, costs, history.losses[history.feasible], _reference(usable))
+        if self._excess is None:
+            return gains
+        excess, doubt = self._excess.predict(*pair)
+        return np.asarray(gains * ndtr(-excess / doubt), np.float64)
+
+    def _learnt(self, values: Floats) -> Ensemble:
+        """Return a regressor of ``values`` [N] of the finished trials."""
+        return Ensemble(*self._columns([])[0], values, self._seed)
+
+    def _columns(self, candidates: Sequence[Choices]) -> tuple[Pair, Pair, Floats]:
+        """Return the wide and the narrow columns of finished trials, those of candidates, and the candidates' costs."""
+        history, finished = self._history, len(self._history)
+        rows = [*history.choices, *self._probes, *candidates]
+        known = finished + len(self._probes)
+        choices = choice_blocks(rows, history.space)
+        features = np.array([self._market.describe(row).features for row in rows]).reshape(len(rows), -1)
+        others = offered_figures(rows[finished:], history, self._market, self._figures.shape[1])
+        described = Columns.beside([*choices, standardised(features, features[:known])])
+        figures = completed(np.concatenate([self._figures, others]), described)
+        cheap = [standardised(column[:, None], column[:finished, None]) for column in logarithms(figures).T]
+        wide = Columns.beside([*choices, standardised(features, features[:finished]), *cheap])
+        narrow = Columns.beside([*choices, *cheap])
+        before, after = slice(0, finished), slice(known, None)
+        costs = figures[after, : history.losses.shape[1] - 1]
+        return (wide.rows(before), narrow.rows(before)), (wide.rows(after), narrow.rows(after)), costs
+
+
+def _reference(losses: Floats) -> Floats:
+    """Return the point [M] a little worse than the worst of ``losses`` [N, M] in everything."""
+    worst, reach = losses.max(axis=0), np.ptp(losses, axis=0)
+    return np.asarray(worst + MARGIN * np.where(reach > 0, reach, np.abs(worst) + 1e-9), np.float64)
