@@ -5,15 +5,16 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cache, lru_cache
 
 from pydantic import BaseModel, ConfigDict
-from torch import nn
+from torch import Tensor, nn
 
 from ussearch.hardware_profiles import Kernel, LatencyPrediction, Profile, peak_memory_mib, trace_kernels
-from ussearch.search_spaces import Architecture, NormalisedNetwork, build
-from ussearch.search_spaces.deploy import deploy_
+from ussearch.search_spaces import Architecture, NormalisedNetwork
+from ussearch.search_spaces.deploy import merge_
+from ussearch.search_spaces.network import build_folded
 
 
 class Costs(BaseModel):
@@ -94,16 +95,31 @@ def trace(architecture: Architecture, image_size: int) -> Traced:
     if image_size % architecture.size_divisor:
         raise ValueError(f"image side {image_size} is no multiple of {architecture.size_divisor}")
     with _no_collection():
-        network = deploy_(build(architecture, device="meta"))
+        network = merge_(build_folded(architecture))
         shape = (1, architecture.image_channels, image_size, image_size)
-        parameters = sum(parameter.numel() for parameter in network.parameters())
-        kernels = tuple(map(_within_network, trace_kernels(NormalisedNetwork(network, mean=0.0, std=1.0), shape)))
-        return Traced(architecture, image_size, kernels, parameters, _tensor_bytes(network))
+        tensors = _tensors(network)
+        parameters = sum(tensor.numel() for tensor in tensors if isinstance(tensor, nn.Parameter))
+        kernels = trace_kernels(NormalisedNetwork(network, mean=0.0, std=1.0), shape, named=_within_network)
+        file_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+        return Traced(architecture, image_size, kernels, parameters, file_bytes)
+
+
+def _tensors(network: nn.Module) -> list[Tensor]:
+    """Return parameters and buffers; no module of a network appears twice."""
+    values = [
+        value for module in network.modules() for value in (*module._parameters.values(), *module._buffers.values())
+    ]
+    return [value for value in values if value is not None]
 
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking through all of torch again and again while many objects are made."""
+    """Keep the garbage collector from walking through all of torch again and again while many objects are made.
+
+    What is alive when the first network is traced, mostly imported modules, is taken out of its sight for good: a walk
+    through it takes longer than a network.
+    """
+    _freeze_once()
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -113,12 +129,18 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
-def _within_network(kernel: Kernel) -> Kernel:
-    """Return ``kernel`` under the path of its module in the network, or of the normalisation in front.
+@cache
+def _freeze_once() -> None:
+    gc.collect()
+    gc.freeze()
+
+
+def _within_network(path: str) -> str:
+    """Return the path of a module in the network; the normalisation in front has none.
 
     What the network does outside of its modules, such as repeating a grey image, is left to ``network`` itself.
     """
-    return replace(kernel, name=kernel.name.removeprefix("network.") or "normalisation")
+    return path.removeprefix("network.") or "normalisation"
 
 
 def costs(architecture: Architecture, image_size: int, profile: Profile) -> Costs:
@@ -130,7 +152,3 @@ def refusals(architecture: Architecture, profile: Profile) -> tuple[str, ...]:
     """Return why the device cannot run the architecture's operators: one ``feature: reason`` each; no tracing."""
     refused = sorted(architecture.features & profile.forbidden_features.keys())
     return tuple(f"{feature}: {profile.forbidden_features[feature]}" for feature in refused)
-
-
-def _tensor_bytes(network: nn.Module) -> int:
-    return sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())

@@ -11,6 +11,7 @@ from ussearch.evaluators.costs import Traced, refusals, trace
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture, Preset, build, count
 from ussearch.search_spaces.counting import parameter_count
+from ussearch.search_spaces.layers import Conv2d
 
 
 def thop_counts(architecture: Architecture, image_size: int) -> dict[str, int]:
@@ -19,10 +20,11 @@ def thop_counts(architecture: Architecture, image_size: int) -> dict[str, int]:
     They miss functional and dynamic convolutions (papers.md 0.1), which is why the exact counter is ours.
     """
     import thop
+    from thop.vision.basic_hooks import count_convNd
 
     network = copy.deepcopy(build(architecture, device="meta")).eval()
     image = torch.empty(1, architecture.image_channels, image_size, image_size, device="meta")
-    macs, parameters = thop.profile(network, inputs=(image,), verbose=False)
+    macs, parameters = thop.profile(network, inputs=(image,), verbose=False, custom_ops={Conv2d: count_convNd})
     return {"macs": int(macs), "parameters": int(parameters)}
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ussearch.registry import Registry
 from ussearch.search_spaces.architecture import Attention
-from ussearch.search_spaces.layers import activation_layer
+from ussearch.search_spaces.layers import Conv2d, activation_layer
 
 
 class AttentionFactory(Protocol):
@@ -54,7 +54,7 @@ class SqueezeExcitation(nn.Module):
     def _layer(self, channels: int, out_channels: int, bias: bool) -> nn.Module:
         if self.linear:
             return nn.Linear(channels, out_channels, bias)
-        return nn.Conv2d(channels, out_channels, 1, bias=bias)
+        return Conv2d(channels, out_channels, 1, bias=bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Scale each channel by its gate; with ``identity`` add the input."""
@@ -74,7 +74,7 @@ class EfficientChannelAttention(nn.Module):
     def __init__(self, channels: int, spec: Attention) -> None:
         super().__init__()
         self.pool = nn.AdaptiveAvgPool2d(1)
-        self.conv = nn.Conv2d(1, 1, (spec.kernel, 1), padding=(spec.kernel // 2, 0), bias=False)
+        self.conv = Conv2d(1, 1, (spec.kernel, 1), padding=(spec.kernel // 2, 0), bias=False)
         self.gate = _gate(spec.gate)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,9 +94,9 @@ class ChannelThenSpatial(nn.Module):
         self.average = nn.AdaptiveAvgPool2d(1)
         self.maximum = nn.AdaptiveMaxPool2d(1)
         self.mlp = nn.Sequential(
-            nn.Conv2d(channels, squeeze, 1, bias=False), nn.ReLU(), nn.Conv2d(squeeze, channels, 1, bias=False)
+            Conv2d(channels, squeeze, 1, bias=False), nn.ReLU(), Conv2d(squeeze, channels, 1, bias=False)
         )
-        self.spatial = nn.Conv2d(2, 1, spec.kernel, padding=spec.kernel // 2, bias=False)
+        self.spatial = Conv2d(2, 1, spec.kernel, padding=spec.kernel // 2, bias=False)
         self.gate = _gate(spec.gate)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -113,7 +113,7 @@ class SpatialGate(nn.Module):
 
     def __init__(self, channels: int, spec: Attention) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, 1, 1, bias=spec.bias)
+        self.conv = Conv2d(channels, 1, 1, bias=spec.bias)
         self.gate = _gate(spec.gate)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -25,14 +25,18 @@ def deploy(network: Network, folding: Literal["all", "fusible"] = "all") -> Netw
 
 def deploy_(network: Network, folding: Literal["all", "fusible"] = "all") -> Network:
     """Bring ``network`` itself into the deploy form (see ``deploy``); the copy takes longer than the folding."""
-    network.eval()
+    return merge_(network, folding).eval().requires_grad_(False)
+
+
+def merge_(network: Network, folding: Literal["all", "fusible"] = "all") -> Network:
+    """Merge what ``deploy`` merges, in ``network`` itself, and leave its mode and gradients as they are."""
     network.auxiliary_heads.clear()
     for module in list(network.modules()):
         # asking the runtime-checkable protocol Foldable gives the same answer a hundred times slower
         fold = getattr(type(module), "fold_", None)
         if fold is not None and (folding == "all" or isinstance(module, Fusible)):
             fold(module)
-    return network.requires_grad_(False)
+    return network
 
 
 class NormalisedNetwork(nn.Module):

@@ -41,7 +41,7 @@ def _describe(vector: dict[str, float], prefix: str, block: Block) -> None:
         vector[f"{prefix}_{block.attention.kind}"] += 1
 
 
-def _level_after(level: int, block: Block) -> int:
+def resolution_after(level: int, block: Block) -> int:
     """Return the number of halvings after a block."""
     halves = block.stride == 2 or block.resample == "maxpool"
     doubles = block.kind == "transposed" or block.resample in ("bilinear", "nearest")
@@ -55,11 +55,11 @@ def encode(architecture: Architecture) -> np.ndarray:
     for stage in architecture.stages:
         level = min(level + (stage.down != "none"), LEVELS - 1)
         for block in stage.blocks:
-            level = _level_after(level, block)
+            level = resolution_after(level, block)
             _describe(vector, f"encoder_{level}", block)
     for decoder_level in architecture.decoder:
         for block in decoder_level.up:
-            level = _level_after(level, block)
+            level = resolution_after(level, block)
             _describe(vector, f"decoder_{level}", block)
         if decoder_level.skip:
             vector[f"skip_{level}_{decoder_level.skip.op}"] += 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from ussearch.search_spaces.blocks.fusible import Fusible
 from ussearch.search_spaces.bottlenecks import BOTTLENECKS
 from ussearch.search_spaces.detail import DetailPath
 from ussearch.search_spaces.heads import HeadModule
+from ussearch.search_spaces.layers import building_folded
 from ussearch.search_spaces.skips import SKIPS
 
 Address = tuple[int, int]
@@ -206,12 +206,21 @@ def build(architecture: Architecture, device: torch.device | str | None = None) 
     Raises ValueError where blocks contradict each other, such as a residual block that changes its width.
     """
     place = torch.device(device if device is not None else "cpu")
-    with place, _Uninitialised() if place.type == "meta" else nullcontext():
+    with _Valueless() if place.type == "meta" else place:
         return Network(architecture)
 
 
-class _Uninitialised(TorchFunctionMode):
-    """Leaves tensors as they are: without values there is nothing to initialise, a third of the time of building."""
+def build_folded(architecture: Architecture) -> Network:
+    """Return the network on the meta device with norms and pairs of convolutions merged from the start.
+
+    ``deploy_`` brings the rest into the deploy form; the whole takes half as long as building first and merging then.
+    """
+    with building_folded():
+        return build(architecture, device="meta")
+
+
+class _Valueless(TorchFunctionMode):
+    """Makes tensors on the meta device and initialises none: without values, that is a third of building."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
@@ -219,4 +228,9 @@ class _Uninitialised(TorchFunctionMode):
         arguments = kwargs or {}
         if getattr(func, "__module__", "") == "torch.nn.init":
             return args[0] if args else arguments["tensor"]
+        if func in _CONSTRUCTORS and arguments.get("device") is None:
+            arguments = {**arguments, "device": "meta"}
         return func(*args, **arguments)
+
+
+_CONSTRUCTORS = frozenset({torch.empty, torch.zeros, torch.ones, torch.full, torch.tensor, torch.arange})

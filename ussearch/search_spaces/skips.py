@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ussearch.registry import Registry
+from ussearch.search_spaces.layers import Conv2d
 
 
 class Merge(nn.Module):
@@ -35,7 +36,7 @@ class Add(Merge):
     def __init__(self, channels: int, skip_channels: int) -> None:
         super().__init__(channels, skip_channels)
         self.out_channels = channels
-        self.project = nn.Identity() if channels == skip_channels else nn.Conv2d(skip_channels, channels, 1)
+        self.project = nn.Identity() if channels == skip_channels else Conv2d(skip_channels, channels, 1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """[B, C, H, W] and [B, S, H, W] -> [B, C, H, W]."""
@@ -50,10 +51,10 @@ class AttentionGate(Merge):
     def __init__(self, channels: int, skip_channels: int) -> None:
         super().__init__(channels, skip_channels)
         inner = max(skip_channels // 2, 8)
-        self.query = nn.Conv2d(channels, inner, 1)
-        self.key = nn.Conv2d(skip_channels, inner, 1)
+        self.query = Conv2d(channels, inner, 1)
+        self.key = Conv2d(skip_channels, inner, 1)
         self.activation = nn.ReLU()
-        self.score = nn.Conv2d(inner, 1, 1)
+        self.score = Conv2d(inner, 1, 1)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """[B, C, H, W] and [B, S, H, W] -> [B, C + S, H, W]."""

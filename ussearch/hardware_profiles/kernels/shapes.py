@@ -16,15 +16,20 @@ from ussearch.hardware_profiles.kernels.kernel import Shape
 from ussearch.hardware_profiles.kernels.operators import ACTIVATIONS, BINARY, KERNELS
 
 
-def quick_result(name: str, arguments: Sequence[Any]) -> Tensor | None:
+def quick_result(name: str, arguments: Sequence[Any]) -> Any:
     """Return the result of the ATen operator ``name`` (in place where it ends with ``_``), or None for any other."""
+    if name == "native_batch_norm":  # evaluation: the other two results are empty
+        return torch.empty_like(arguments[0]), *arguments[0].new_empty((2, 0)).unbind()
     plain = name.removesuffix("_")
     if plain in ACTIVATIONS and plain != name:
         image: Tensor = arguments[0]
         return image
     find = _SHAPES.get(name)
     shape = find(arguments) if find else None
-    return None if shape is None else torch.empty(shape, dtype=arguments[0].dtype, device="meta")
+    if shape is None:
+        return None
+    first = arguments[0][0] if isinstance(arguments[0], (list, tuple)) else arguments[0]
+    return torch.empty(shape, dtype=first.dtype, device="meta")
 
 
 def _same(arguments: Sequence[Any]) -> Shape:
@@ -55,7 +60,9 @@ def _resized(arguments: Sequence[Any]) -> Shape:
 def _convolved(arguments: Sequence[Any]) -> Shape | None:
     """Return the shape of a plain 2-d convolution whose channels agree; the rest is left to PyTorch and its errors."""
     image, weight, _, stride, padding, dilation, transposed, _, groups = arguments
-    if transposed or image.ndim != 4 or weight.ndim != 4 or image.shape[1] != weight.shape[1] * groups:
+    if transposed:
+        return _enlarged(arguments)
+    if image.ndim != 4 or weight.ndim != 4 or image.shape[1] != weight.shape[1] * groups:
         return None
     sides = tuple(
         (side + 2 * pad - step * (window - 1) - 1) // stride_ + 1
@@ -64,6 +71,34 @@ def _convolved(arguments: Sequence[Any]) -> Shape | None:
         )
     )
     return (image.shape[0], weight.shape[0], *sides) if min(sides) > 0 else None
+
+
+def _enlarged(arguments: Sequence[Any]) -> Shape | None:
+    """Return the shape of a transposed 2-d convolution; its weight is [in, out per group, height, width]."""
+    image, weight, _, stride, padding, dilation, _, extra, groups = arguments
+    if image.ndim != 4 or weight.ndim != 4 or image.shape[1] != weight.shape[0]:
+        return None
+    sides = tuple(
+        (side - 1) * step - 2 * pad + gap * (window - 1) + more + 1
+        for side, step, pad, gap, window, more in zip(
+            image.shape[2:], stride, padding, dilation, weight.shape[2:], extra, strict=True
+        )
+    )
+    return (image.shape[0], weight.shape[1] * groups, *sides)
+
+
+def _joined(arguments: Sequence[Any]) -> Shape | None:
+    """Return the shape of tensors side by side along their channels."""
+    parts, dimension = arguments[0], arguments[1] if len(arguments) > 1 else 0
+    first = parts[0]
+    rest = {(*part.shape[:1], *part.shape[2:]) for part in parts}
+    if dimension != 1 or first.ndim < 2 or len(rest) > 1:
+        return None
+    return (first.shape[0], sum(part.shape[1] for part in parts), *first.shape[2:])
+
+
+def _permuted(arguments: Sequence[Any]) -> Shape:
+    return tuple(arguments[0].shape[dimension] for dimension in arguments[1])
 
 
 def _reduced(arguments: Sequence[Any]) -> Shape | None:
@@ -81,4 +116,7 @@ _SHAPES: dict[str, Callable[[Sequence[Any]], Shape | None]] = {
     **dict.fromkeys((name for name, kernel in KERNELS.items() if kernel.startswith("resize_")), _resized),
     "convolution": _convolved,
     "mean": _reduced,
+    "amax": _reduced,
+    "cat": _joined,
+    "permute": _permuted,
 }

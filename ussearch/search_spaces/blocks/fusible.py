@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ussearch.search_spaces.architecture import Block
 from ussearch.search_spaces.blocks.base import BLOCKS, BlockModule
-from ussearch.search_spaces.layers import ConvNorm, folded_conv, resample_layer
+from ussearch.search_spaces.layers import ConvNorm, builds_folded, folded_conv, resample_layer
 
 
 @BLOCKS.register("fusible")
@@ -25,7 +25,9 @@ class Fusible(BlockModule):
 
     def __init__(self, in_channels: int, spec: Block) -> None:
         super().__init__(in_channels, spec)
-        self.first: ConvNorm | None = ConvNorm(in_channels, in_channels, bias=True, eps=spec.eps)
+        self.first: ConvNorm | None = None
+        if not builds_folded():
+            self.first = ConvNorm(in_channels, in_channels, bias=True, eps=spec.eps)
         self.second = ConvNorm(in_channels, spec.width, bias=True, eps=spec.eps)
         self.resample = resample_layer(spec.resample)
         self.activation = nn.ReLU()

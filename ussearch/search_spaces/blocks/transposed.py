@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ussearch.search_spaces.architecture import Block
 from ussearch.search_spaces.blocks.base import BLOCKS, BlockModule
-from ussearch.search_spaces.layers import activation_layer, batch_norm_affine
+from ussearch.search_spaces.layers import activation_layer, batch_norm_affine, builds_folded
 
 
 @BLOCKS.register("transposed")
@@ -24,7 +24,7 @@ class Transposed(BlockModule):
             raise ValueError(f"a transposed block has kernel 2 or 3, not {spec.kernel}")
         pad = 1 if spec.kernel == 3 else 0
         self.conv = nn.ConvTranspose2d(in_channels, spec.width, spec.kernel, 2, pad, pad)
-        self.norm: nn.Module = nn.BatchNorm2d(spec.width, eps=spec.eps)
+        self.norm: nn.Module = nn.Identity() if builds_folded() else nn.BatchNorm2d(spec.width, eps=spec.eps)
         self.activation = activation_layer(spec.activation)
 
     def forward(self, x: Tensor) -> Tensor:
