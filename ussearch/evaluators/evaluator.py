@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Protocol
 import torch
 from torch import Tensor
 
-from ussearch.datasets import ImageSet, Split
+from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.baselines import trivial_baselines
 from ussearch.evaluators.costs import refusals, trace
 from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
@@ -103,7 +103,7 @@ class TrainEvaluator:
             **common,
             fidelity=self.fidelity if result.complete else trained_part(epochs, result.epochs),
             epochs=result.epochs if result.complete else epochs,
-            metrics=self.scored(network, result),
+            metrics=self.scored(network, result.normalisation),
             history=result.history,
             best_epoch=result.best_epoch,
             training_seconds=result.seconds,
@@ -138,11 +138,11 @@ class TrainEvaluator:
             on_epoch=on_epoch,
         )
 
-    def scored(self, network: Network, result: TrainingResult) -> Summary:
+    def scored(self, network: Network, normalisation: Normalisation) -> Summary:
         """Return the figures on the validation part."""
         chosen = list(self.split.validation)
         images, masks = self.images.images[chosen], self.images.masks[chosen]
-        return score(predict(network, images, result.normalisation, self.device), masks).summary
+        return score(predict(network, images, normalisation, self.device), masks).summary
 
 
 def device_name(device: torch.device | str) -> str:

@@ -1,0 +1,190 @@
+"""The ladder of fidelities: how accuracy is come by, from a slice of shared weights to a full training.
+
+Every rung is an ``Evaluator`` of its own fidelity. Which of them may select is measured (``trust``); figures of two
+rungs are never compared.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ussearch.datasets import Normalisation
+from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
+from ussearch.evaluators.evaluator import TrainEvaluator, device_name
+from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.scores import Summary
+from ussearch.evaluators.shared.drawing import drawing_of
+from ussearch.evaluators.shared.drawn import drawn_network
+from ussearch.evaluators.shared.store import UnknownWeights, WeightStore
+from ussearch.evaluators.training import OnEpoch
+from ussearch.search_spaces import Architecture
+
+
+@dataclass(frozen=True)
+class Rung:
+    """A start (``drawn`` from the shared weights, or random) and a number of steps of own training.
+
+    ``steps`` of None is the whole recipe.
+    """
+
+    drawn: bool
+    steps: int | None
+
+    @property
+    def fidelity(self) -> str:
+        """The name under which figures of this rung are kept."""
+        if self.steps is None:
+            return f"drawn, {TRAINED}" if self.drawn else TRAINED
+        if not self.drawn:
+            return f"{self.steps} steps"
+        return f"drawn + {self.steps} steps" if self.steps else "drawn"
+
+    @classmethod
+    def named(cls, fidelity: str) -> Rung:
+        """Return the rung of a fidelity; raises ValueError for the fidelity of none."""
+        drawn = fidelity.startswith("drawn")
+        rest = fidelity.removeprefix("drawn").removeprefix(" + ").removesuffix(" steps")
+        rung = cls(drawn, int(rest) if rest.isdigit() else 0 if fidelity == "drawn" else None)
+        if rung.fidelity != fidelity:
+            raise ValueError(f"{fidelity!r} is the fidelity of no rung")
+        return rung
+
+
+FULL = Rung(drawn=False, steps=None)
+
+
+def usual_ladder(full_steps: int, *, drawn: bool) -> tuple[Rung, ...]:
+    """Return rungs below a full training of so many steps, cheapest first; with shared weights if ``drawn``."""
+    lengths = sorted({max(1, full_steps // part) for part in (40, 20, 8)})
+    rungs = [Rung(drawn=False, steps=length) for length in lengths]
+    if drawn:
+        rungs += [Rung(drawn=True, steps=length) for length in (0, *lengths)]
+    return tuple(sorted(rungs, key=lambda rung: (rung.steps or 0, not rung.drawn)))
+
+
+@dataclass(frozen=True)
+class RungEvaluator:
+    """Judges candidates on one rung; everything else is that of ``trainer``."""
+
+    trainer: TrainEvaluator
+    rung: Rung
+    store: WeightStore | None = None
+
+    def __post_init__(self) -> None:
+        if self.rung.drawn and self.store is None:
+            raise ValueError(f"the rung {self.rung.fidelity!r} needs shared weights")
+
+    @property
+    def fidelity(self) -> str:
+        """The rung's."""
+        return self.rung.fidelity
+
+    def refused(self, architecture: Architecture, end: End) -> bool:
+        """Return whether an end cannot run the architecture, or the shared weights do not hold it."""
+        return self.trainer.refused(architecture, end) or not self._known(architecture)
+
+    def costs(self, architecture: Architecture) -> CostsByEnd:
+        """Return the costs of the deploy form under both profiles."""
+        return self.trainer.costs(architecture)
+
+    def baselines(self) -> dict[str, Summary]:
+        """Return the trivial baselines' figures on the validation part."""
+        return self.trainer.baselines()
+
+    def evaluate(
+        self,
+        architecture: Architecture,
+        seed: int,
+        on_epoch: OnEpoch | None = None,
+        *,
+        checkpoint: Path | None = None,
+        until_epoch: int | None = None,
+    ) -> Evaluation:
+        """Return the worth of a candidate on this rung; weights that the store lacks become a failure."""
+        if not self.rung.drawn:
+            trainer = self._shortened()
+            found = trainer.evaluate(architecture, seed, on_epoch, checkpoint=checkpoint, until_epoch=until_epoch)
+            return self._renamed(found)
+        try:
+            if self.rung.steps == 0:
+                return self._drawn(architecture, seed)
+            initial = self._start(architecture)
+        except UnknownWeights as error:
+            return self._failed(architecture, seed, str(error))
+        trainer = self._shortened()
+        found = trainer.evaluate(
+            architecture, seed, on_epoch, initial=initial, checkpoint=checkpoint, until_epoch=until_epoch
+        )
+        return self._renamed(found)
+
+    def _known(self, architecture: Architecture) -> bool:
+        if not self.rung.drawn or self.store is None:
+            return True
+        try:
+            return self.store.covers(drawing_of(architecture))
+        except ValueError:  # a preset with an operator that has no role in the sampled space
+            return False
+
+    def _shortened(self) -> TrainEvaluator:
+        """Return the trainer with the rung's number of steps; drawn weights have been through deep training already."""
+        changes: dict[str, Any] = {} if self.rung.steps is None else {"steps": self.rung.steps, "patience": None}
+        if self.rung.drawn:
+            changes["schedule_fraction"] = 0.0
+        return replace(self.trainer, recipe=self.trainer.recipe.model_copy(update=changes))
+
+    def _renamed(self, found: Evaluation) -> Evaluation:
+        """Return an evaluation under the rung's fidelity; one that was stopped early keeps what it says."""
+        return found.model_copy(update={"fidelity": self.fidelity}) if found.fidelity == TRAINED else found
+
+    def _network(self, architecture: Architecture) -> tuple[Any, Normalisation]:
+        assert self.store is not None  # by __post_init__
+        normalisation = Normalisation.fit(self.trainer.images.images, self.trainer.split.train)
+        return drawn_network(
+            self.store, architecture, self.trainer.images, self.trainer.split, normalisation
+        ), normalisation
+
+    def _start(self, architecture: Architecture) -> Mapping[str, Tensor]:
+        network, _ = self._network(architecture)
+        state: Mapping[str, Tensor] = network.state_dict()
+        return state
+
+    def _drawn(self, architecture: Architecture, seed: int) -> Evaluation:
+        start = time.perf_counter()
+        network, normalisation = self._network(architecture)
+        metrics = self.trainer.scored(network, normalisation)
+        return Evaluation(
+            **self._common(architecture, seed),
+            epochs=0,
+            metrics=metrics,
+            training_seconds=time.perf_counter() - start,
+            normalisation=normalisation.to_record(),
+            weights={name: value.detach().cpu() for name, value in network.state_dict().items()},
+        )
+
+    def _failed(self, architecture: Architecture, seed: int, reason: str) -> Evaluation:
+        return Evaluation(**self._common(architecture, seed), epochs=0, failure=reason)
+
+    def _common(self, architecture: Architecture, seed: int) -> dict[str, Any]:
+        return {
+            "architecture_id": architecture.id,
+            "seed": seed,
+            "fidelity": self.fidelity,
+            "image_size": self.trainer.images.image_size,
+            "device": device_name(self.trainer.device),
+            "costs": self.costs(architecture),
+        }
+
+
+def cheapest_trusted(rungs: Sequence[tuple[Rung, float, bool]]) -> Rung:
+    """Return the rung of least seconds among those that may be trusted; the full training where none may.
+
+    Each entry is (rung, seconds of one architecture, trusted).
+    """
+    trusted = [(seconds, position, rung) for position, (rung, seconds, good) in enumerate(rungs) if good]
+    return min(trusted, key=lambda each: each[:2])[2] if trusted else FULL
