@@ -18,6 +18,8 @@ from ussearch.studies import hypervolume, non_dominated
 Floats = npt.NDArray[np.float64]
 MakeSampler = Callable[[int], BaseSampler]
 TARGET = 0.95
+MARGIN = 0.1
+"""How far the reference point lies beyond the front, a usual choice (Ishibuchi et al. 2018)."""
 MOST_ASKS = 20
 """A sampler that has asked for so many times the table's size, known points included, is given up."""
 
@@ -55,6 +57,12 @@ class Table:
     def reachable(self) -> float:
         """Return the score of the whole table: what a search that trained everything on ``seen`` would deliver."""
         return self.score(range(len(self.points)))
+
+
+def reference_point(losses: Floats) -> Floats:
+    """Return the point [2] that lies ``MARGIN`` of the front's range beyond its worst in each objective."""
+    front = losses[non_dominated(losses)]
+    return np.asarray(front.max(axis=0) + MARGIN * np.ptp(front, axis=0), np.float64)
 
 
 @dataclass(frozen=True)
