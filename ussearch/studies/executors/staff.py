@@ -105,7 +105,11 @@ class WorkerProcess:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    """Return the environment of a worker: threads that sleep while they wait, and modules from where ours are."""
-    path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-    settings: dict[str, Any] = {"OMP_NUM_THREADS": threads, "OMP_WAIT_POLICY": "PASSIVE", "PYTHONPATH": path}
+    """Return the environment of a worker: threads that soon sleep while they wait, and modules from where ours are."""
+    settings: dict[str, Any] = {
+        "OMP_NUM_THREADS": threads,
+        "OMP_WAIT_POLICY": "PASSIVE",
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", 10_000),  # as the command line sets it, and why: cli/app.py
+        "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
+    }
     return {**os.environ, **{name: str(value) for name, value in settings.items()}}
