@@ -109,7 +109,7 @@ def _environment(threads: int) -> dict[str, str]:
     settings: dict[str, Any] = {
         "OMP_NUM_THREADS": threads,
         "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", 10_000),  # as the command line sets it, and why: cli/app.py
+        "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),  # as the command line sets it, and why: cli/app.py
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
     }
     return {**os.environ, **{name: str(value) for name, value in settings.items()}}
