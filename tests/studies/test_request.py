@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from ussearch.errors import UserError
+from ussearch.search_spaces import load_preset
+from ussearch.studies.means import LEAST_LIMIT_S, LIMIT_FACTOR, executor_name, means_for
 from ussearch.studies.places import study_folder
 from ussearch.studies.request import DATA_SIZES, PHANTOM_SIZES, RunRequest, check_request, sizes_for
 
@@ -31,6 +33,35 @@ def test_what_is_asked_for_counts_even_if_it_is_zero() -> None:
 def test_numbers_that_cannot_be_meant(field: str, value: float) -> None:
     with pytest.raises(UserError, match=field.split("_", maxsplit=1)[0]):
         check_request(RunRequest.model_validate({"profile": "p", field: value}))
+
+
+@pytest.mark.parametrize(
+    ("changes", "executor", "threads"),
+    [
+        ({}, "local", 0),
+        ({"threads": 1}, "local", 1),
+        ({"workers": 2}, "process", 1),
+        ({"workers": 2, "threads": 3}, "process", 3),
+        ({"trial_timeout_seconds": 60.0}, "process", 0),
+        ({"ray": "auto"}, "ray", 1),
+        ({"ray": "auto", "workers": 4, "trial_timeout_seconds": 60.0}, "ray", 1),
+    ],
+)
+def test_what_is_asked_for_decides_where_trials_run(changes: dict[str, object], executor: str, threads: int) -> None:
+    request = RunRequest.model_validate({"profile": "p", **changes})
+    check_request(request)
+    assert (executor_name(request), request.worker_threads) == (executor, threads)
+
+
+def test_time_limits_are_generous_or_as_asked_for() -> None:
+    def limit(predicted_s: float, **changes: object) -> float | None:
+        request = RunRequest.model_validate({"profile": "p", **changes})
+        means = means_for(request, on_gpu=False, threads=1, predicted_s=lambda architecture: predicted_s)
+        return means.limit_s(load_preset("unet").architecture)
+
+    assert limit(1.0) == LEAST_LIMIT_S
+    assert limit(600.0) == 600.0 * LIMIT_FACTOR
+    assert limit(600.0, trial_timeout_seconds=5.0) == 5.0
 
 
 def test_studies_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
