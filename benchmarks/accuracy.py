@@ -156,9 +156,10 @@ def measured(task: Task, runs: dict[int, Run]) -> report.Network:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
         export_network(network.eval(), Normalisation(0.0, 1.0), task.image_size, load_profile(PROFILE), path)
-        latency_ms = bench(path, threads=1, rounds=3, seconds=1.0).latency_ms
+        latency = bench(path, threads=1, rounds=3, seconds=1.0)
     counts = count(architecture, task.image_size)
-    return report.Network(task.name, counts.parameters_deploy, counts.macs, latency_ms, runs)
+    busy = latency.disturbed or bool(latency.slowed)
+    return report.Network(task.name, counts.parameters_deploy, counts.macs, latency.latency_ms, busy, runs)
 
 
 def label_of(arguments: argparse.Namespace) -> str:

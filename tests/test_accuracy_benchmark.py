@@ -44,7 +44,7 @@ def network(name: str, iou: dict[int, Any]) -> Any:
         judged = Judged(np.asarray(values), np.asarray(values), float(np.mean(values)))
         return Run(name, number, last=judged, best=judged, best_epoch=1, epochs=1, seconds=60.0, device="CPU")
 
-    return Network(name, 1000, 10**6, 1.0, {number: run(number, values) for number, values in iou.items()})
+    return Network(name, 1000, 10**6, 1.0, False, {number: run(number, values) for number, values in iou.items()})
 
 
 def test_a_paired_difference_sees_what_unpaired_spread_hides() -> None:

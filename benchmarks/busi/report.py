@@ -22,6 +22,8 @@ class Network:
     parameters: int
     macs: int
     latency_ms: float
+    busy: bool
+    """Whether the machine had so much else to do that the latency is not the network's own."""
     runs: Mapping[int, Run]
 
 
@@ -76,7 +78,7 @@ def _table(networks: Sequence[Network]) -> Iterator[str]:
         cells = [
             f"{each.parameters:,}",
             f"{each.macs / 1e6:,.0f}",
-            f"{each.latency_ms:.1f}",
+            f"{each.latency_ms:.1f}{'†' if each.busy else ''}",
             *_figures(last),
             _spread([judged.dice.mean() for judged in last]),
             *(f"*{figure}*" for figure in _figures(best)),
@@ -121,6 +123,9 @@ def _foot(networks: Sequence[Network]) -> Iterator[str]:
         "same. Parameters and MACs are those of the deploy form; ms is what onnxruntime takes with one thread on this "
         "machine at its best, measured in this run."
     )
+    if any(each.busy for each in networks):
+        yield ""
+        yield "†: the machine was busy with other work all the time, alone it is faster: no figure to compare."
     yield ""
     minutes = {each.name: sum(run.seconds for run in each.runs.values()) / 60 for each in networks}
     trained = ", ".join(f"{name} {value:.1f}" for name, value in minutes.items())

@@ -82,10 +82,12 @@ def test_drawn_weights_are_trained_as_they_were_used(tmp_path: Path) -> None:
 
 def test_what_is_there_is_not_trained_again_unless_it_was_made_from_something_else(tmp_path: Path) -> None:
     first = train_fully(tmp_path, ARCHITECTURE, make_evaluator(), seed=5)
+    (tmp_path / "attempts").mkdir()  # what a kill just after the record was written leaves behind
     again = train_fully(
         tmp_path, ARCHITECTURE, make_evaluator(), seed=5, on_epoch=lambda *_: pytest.fail("trained again")
     )
     assert again.evaluation.dice == first.evaluation.dice and first.weights == again.weights
+    assert not (tmp_path / "attempts").exists()
     longer = train_fully(tmp_path, ARCHITECTURE, make_evaluator(epochs=5), seed=5)
     assert len(longer.evaluation.history) == 5
     more = train_fully(tmp_path, ARCHITECTURE, make_evaluator(epochs=5), seed=5, seeds=2)

@@ -137,13 +137,27 @@ def test_fidelities_are_never_compared(undisturbed: tuple[Path, list[tuple[int, 
     records = study.trials()
     full = [record for record in records if record.evaluation.fidelity == "trained"]
     assert front_hypervolume(records, study.config.edge) == front_hypervolume(full, study.config.edge)
-    for fidelity in {record.evaluation.fidelity for record in records}:
-        peers = [record for record in records if record.evaluation.fidelity == fidelity]
-        assert {r.slot for r in front(records) if r.evaluation.fidelity == fidelity} == {r.slot for r in front(peers)}
+    assert front(records) == front(full) and front(full)
+    stopped = [record for record in records if record.evaluation.fidelity != "trained"]
+    assert {record.evaluation.fidelity for record in front(stopped)} == {"trained 2 of 4 epochs"}
+    drawn = [
+        record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"fidelity": "drawn"})})
+        for record in stopped
+    ]
+    both = {(record.slot, record.evaluation.fidelity) for record in front([*full, *drawn])}
+    assert both == {(record.slot, record.evaluation.fidelity) for record in (*front(full), *front(drawn))}
     report = pareto_report(study)
     assert report.mixed and "trained 1 of 4 epochs; " in report.fidelity
     pair = choose_pair(study)
     assert {pair.edge.number, pair.cloud.number} == {record.slot for record in full}
+
+
+def test_a_checkpoint_that_outlived_its_record_is_removed(tmp_path: Path) -> None:
+    drive(tmp_path / "study", trials=1)
+    leftover = Study.open(tmp_path / "study").checkpoint(0)
+    leftover.write_bytes(b"killed just after the record was written")
+    drive(tmp_path / "study", trials=1)
+    assert not leftover.exists()
 
 
 def test_halving_is_part_of_the_study(tmp_path: Path, undisturbed: tuple[Path, list[tuple[int, int]]]) -> None:

@@ -102,6 +102,7 @@ def train_fully(
     work = _Work(folder, architecture, evaluator, on_epoch)
     attempts = _attempts(architecture, seed, seeds, initial)
     kept = _kept(folder, work.origin(attempts)) or work.best_of(attempts)
+    shutil.rmtree(folder / "attempts", ignore_errors=True)
     # NOTE: what a network costs depends on the profiles of today, not on those that it was trained beside.
     costs = evaluator.costs(architecture)
     return FullTraining(folder, architecture, kept.model_copy(update={"costs": costs}))
@@ -144,7 +145,6 @@ class _Work:
             "evaluation": best.model_dump(mode="json"),
         }
         write_atomically(folder / RECORD, json.dumps(record, indent=1))
-        shutil.rmtree(folder / "attempts", ignore_errors=True)
         return best
 
     def _attempted(self, attempt: Attempt) -> tuple[Evaluation, Path]:

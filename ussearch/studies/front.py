@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.evaluators import End, Summary
-from ussearch.evaluators.fidelity import highest
+from ussearch.evaluators.fidelity import highest, standing
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.records import TrialRecord
 
@@ -35,12 +35,14 @@ def front(
 ) -> tuple[TrialRecord, ...]:
     """Return the candidates on the front over (Dice, latency, memory) of one end, fastest first.
 
-    Dominance is computed within one fidelity: accuracy that was come by in different ways is not comparable.
+    Dominance is computed within one fidelity: accuracy that was come by in different ways is not comparable. Trainings
+    that were stopped early are on the front only while none went further.
     ``feasible_only`` leaves out candidates beyond the limits of the end before the front is taken. A candidate that
     one of the trivial ``baselines`` reaches in lesion Dice or in selection is not on the front: a baseline costs
     nothing.
     """
     candidates = [r for r in records if not r.failed and (r.feasible(end) or not feasible_only)]
+    candidates = _trained_furthest(candidates)
     candidates = [r for r in candidates if beats(r.evaluation.metrics, baselines or {})]
     chosen: list[TrialRecord] = []
     for fidelity in sorted({r.evaluation.fidelity for r in candidates}):
@@ -48,6 +50,12 @@ def front(
         mask = non_dominated(distinguished(losses_of(peers, end)))
         chosen += [record for record, kept in zip(peers, mask, strict=True) if kept]
     return tuple(sorted(chosen, key=lambda record: record.costs(end).latency_ms))
+
+
+def _trained_furthest(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Return the records without trainings of their own that ended before the longest; other fidelities stay."""
+    furthest = max((standing(r.evaluation.fidelity) for r in records), default=0.0)
+    return [r for r in records if standing(r.evaluation.fidelity) in {0.0, furthest}]
 
 
 def beats(metrics: Summary, baselines: Mapping[str, Summary]) -> bool:
