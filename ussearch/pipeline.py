@@ -18,6 +18,7 @@ from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
 from ussearch.studies.executors import require_cluster
+from ussearch.studies.ladder import LadderSearch
 from ussearch.studies.means import means_for
 from ussearch.studies.places import require_usable, study_folder, with_data_of_study
 from ussearch.studies.plan import Plan, plan
@@ -154,7 +155,10 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
             threads=request.worker_threads or torch.get_num_threads(),
             predicted_s=made.trial_seconds,
         )
-        search(study, made.evaluator, made.space, seeds, on_event, means=means)
+        if study.config.evaluator == "train":
+            search(study, made.evaluator, made.space, seeds, on_event, means=means)
+        else:
+            LadderSearch(study, made.evaluator, made.space, seeds, means, on_event).run()
     wish = ExportRequest(out=request.out, offload_share=request.offload_share)
     with study.lock():
         delivery = _finish(study, made.workbench, wish, table, on_event)

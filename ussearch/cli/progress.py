@@ -22,8 +22,11 @@ from ussearch.studies import StudyConfig, TrialRecord
 from ussearch.studies.events import (
     CandidateSkipped,
     EpochFinished,
+    RungChosen,
+    RungMeasured,
     SearchFinished,
     SearchStarted,
+    SharedWeightsTrained,
     TrialFinished,
     TrialRepeated,
     TrialStarted,
@@ -99,6 +102,8 @@ class RunProgress:
                 self._trial(record, front)
             case SearchFinished():
                 self._finish_search(event)
+            case SharedWeightsTrained() | RungMeasured() | RungChosen():
+                self._ladder(event)
             case PairChosen(pair):
                 self._last_line = time.monotonic()
                 console.print(
@@ -106,6 +111,22 @@ class RunProgress:
                 )
             case FinalistEpoch():
                 self._finalist(event)
+
+    def _ladder(self, event: SharedWeightsTrained | RungMeasured | RungChosen) -> None:
+        """Tell what is known of cheaper ways to judge candidates."""
+        match event:
+            case SharedWeightsTrained(epoch):
+                self._sign_of_life(f"shared weights: epoch {epoch.epoch} of {epoch.epochs}")
+            case RungMeasured(fidelity, seconds, trust):
+                low, high = trust.interval
+                verdict = "may select" if trust.trusted else "; ".join(trust.doubts)
+                console.print(
+                    f"  {fidelity}: {seconds:.1f} s a candidate, τ {trust.tau:.2f} ({low:.2f} to {high:.2f}), "
+                    f"MACs alone {trust.macs_tau:.2f}: {verdict}",
+                    soft_wrap=True,
+                )
+            case RungChosen(fidelity):
+                console.print(f"  Candidates are judged by: {fidelity}")
 
     def _stage(self, name: str) -> None:
         self._start(STAGES[name], None)
@@ -327,9 +348,9 @@ def _figures(summary: Mapping[str, Any]) -> str:
 
 
 def _stopped(record: TrialRecord) -> str:
-    """Return how far a training went that was stopped; the front compares it with its like only."""
+    """Return how accuracy was come by, unless in full training; the front compares it with its like only."""
     fidelity = record.evaluation.fidelity
-    return f"  {fidelity}" if standing(fidelity) and fidelity != TRAINED else ""
+    return f"  {fidelity}" if fidelity != TRAINED else ""
 
 
 def _latency(costs: Costs) -> str:

@@ -26,6 +26,10 @@ def run(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     seed_presets: Annotated[str | None, typer.Option(help="Published networks to start from: NAME,NAME…")] = None,
     sampler: Annotated[str, typer.Option(help="nsgaii, nsgaiii, tpe, random or surrogate.")] = "nsgaii",
+    evaluator: Annotated[
+        str,
+        typer.Option(help="train every candidate; shared or auto: judge most by cheaper means, where trusted."),
+    ] = "train",
     edge_share: Annotated[float, typer.Option(help="Share of sampled trials drawn for the device.")] = 0.5,
     offload_share: Annotated[float, typer.Option(help="Share of images that may go to the cloud.")] = 0.2,
     split_file: Annotated[Path | None, typer.Option(help="Published split to use.")] = None,
@@ -78,6 +82,7 @@ def run(
         edge_share=edge_share,
         offload_share=offload_share,
         sampler=sampler,
+        evaluator=evaluator,
         seed=seed,
         device=device,
         threads=threads,

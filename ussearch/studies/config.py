@@ -53,6 +53,10 @@ class DataSource(_Data):
         )
 
 
+EvaluatorName = Literal["train", "shared", "auto"]
+"""Train every candidate; or judge most by shared weights, or by the whole ladder's cheapest rung, where trusted."""
+
+
 class SamplerSettings(_Data):
     """Which Optuna sampler proposes architectures."""
 
@@ -105,6 +109,9 @@ class StudyConfig(_Data):
     edge_share: float = Field(default=0.5, ge=0, le=1)
     """Share of the sampled trials that must fit the device; the others need to fit the cloud only."""
     sampler: SamplerSettings = SamplerSettings()
+    evaluator: EvaluatorName = "train"
+    shared_epochs: int = Field(default=20, ge=1)
+    """Length of the training of shared weights, where the evaluator uses them."""
     seed: int = Field(default=0, ge=0)
     workers: int = Field(default=1, ge=1)
     """How many trials are evaluated at a time: it decides which records each draft may learn from."""
@@ -154,6 +161,8 @@ _DECISIVE: Mapping[str, str] = {
     "seeds": "list of seed presets",
     "edge_share": "share of edge trials",
     "sampler": "sampler",
+    "evaluator": "evaluator",
+    "shared_epochs": "length of the training of shared weights",
     "workers": "number of workers",
     "halving": "successive halving",
 }

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ussearch.evaluators import CostsByEnd, EpochRecord
+from ussearch.evaluators.shared.sandwich import SharedEpoch
+from ussearch.evaluators.trust import Trust
 from ussearch.search_spaces import Architecture
 from ussearch.studies.records import Role, TrialRecord
 
@@ -72,7 +74,41 @@ class SearchFinished:
     """The edge front of all finished trials, those of earlier runs included."""
 
 
-Event = SearchStarted | CandidateSkipped | TrialStarted | TrialRepeated | EpochFinished | TrialFinished | SearchFinished
+@dataclass(frozen=True)
+class SharedWeightsTrained:
+    """The weights that all architectures share were trained for one more epoch."""
+
+    epoch: SharedEpoch
+
+
+@dataclass(frozen=True)
+class RungMeasured:
+    """It is known how well a rung ranks, and what it costs for one candidate."""
+
+    fidelity: str
+    seconds: float
+    trust: Trust
+
+
+@dataclass(frozen=True)
+class RungChosen:
+    """Candidates are judged on this rung from now on; ``trained`` where none may be trusted."""
+
+    fidelity: str
+
+
+Event = (
+    SearchStarted
+    | CandidateSkipped
+    | TrialStarted
+    | TrialRepeated
+    | EpochFinished
+    | TrialFinished
+    | SearchFinished
+    | SharedWeightsTrained
+    | RungMeasured
+    | RungChosen
+)
 OnEvent = Callable[[Event], None]
 
 

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pydantic import TypeAdapter
 
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
-from ussearch.studies.config import SamplerSettings, StudyConfig
+from ussearch.studies.config import EvaluatorName, SamplerSettings, StudyConfig
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
+from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Probe, SeedPlan, plan_seeds, probe
 from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for
 from ussearch.studies.workbench import Workbench, open_workbench
@@ -79,6 +81,7 @@ class Plan:
             "final_epochs": config.final_epochs,
             "final_seeds": config.final_seeds,
             "halving": _rungs(config),
+            "evaluator": config.evaluator,
             "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
@@ -144,6 +147,7 @@ def plan(request: RunRequest) -> Plan:
         skipped=dict(seeds.skipped),
         edge_share=request.edge_share,
         sampler=SamplerSettings.model_validate({"name": request.sampler}),
+        evaluator=_evaluator(request, trials, len(seeds.seeds)),
         seed=request.seed,
         workers=request.workers,
     )
@@ -193,6 +197,19 @@ def _trials(request: RunRequest, usual: int, seconds_per_trial: float) -> int:
         return usual
     affordable = int(SEARCH_SHARE * request.budget_seconds / seconds_per_trial)
     return max(2, min(affordable, 1000))
+
+
+def _evaluator(request: RunRequest, trials: int, seeds: int) -> EvaluatorName:
+    """Return how candidates are judged; raises UserError where there are too few to measure trust on."""
+    needed = seeds + SAMPLES + 1
+    if request.evaluator == "train" or trials >= needed:
+        name: EvaluatorName = TypeAdapter(EvaluatorName).validate_python(request.evaluator)
+        return name
+    raise UserError(
+        f"--evaluator {request.evaluator} trains {SAMPLES} random candidates to measure which cheaper accuracy may be "
+        f"trusted, besides {seeds} presets; {trials} trials are too few: ask for --trials {needed} or more, or "
+        "--evaluator train."
+    )
 
 
 def _halving(request: RunRequest, recipe: Recipe) -> Halving | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.errors import UserError
 from ussearch.registry import nearest_names
+from ussearch.studies.config import EvaluatorName
 from ussearch.studies.samplers import SAMPLERS
 from ussearch.studies.storage_url import require_driver
 
@@ -49,6 +51,8 @@ class RunRequest(BaseModel):
     edge_share: float = 0.5
     offload_share: float = 0.2
     sampler: str = "nsgaii"
+    evaluator: str = "train"
+    """How candidates are judged: train, shared or auto (``config.EvaluatorName``)."""
     seed: int = 0
     device: str = "auto"
     threads: int = 0
@@ -115,6 +119,7 @@ def check_request(request: RunRequest) -> None:
     if request.budget_seconds is not None and request.budget_seconds < 1:
         raise UserError(f"--budget of {request.budget_seconds:g} s is not possible: expected a time such as 30m or 2h.")
     _check_workers(request)
+    _check_evaluator(request)
     if request.sampler not in SAMPLERS:
         raise UserError(f"Unknown sampler {request.sampler!r}: {nearest_names(request.sampler, list(SAMPLERS))}")
 
@@ -128,3 +133,13 @@ def _check_workers(request: RunRequest) -> None:
         raise UserError(f"--trial-timeout of {limit_s:g} s is not possible: expected a time such as 30m or 2h.")
     if request.storage is not None:
         require_driver(request.storage)
+
+
+def _check_evaluator(request: RunRequest) -> None:
+    names = get_args(EvaluatorName)
+    if request.evaluator not in names:
+        raise UserError(f"Unknown evaluator {request.evaluator!r}: {nearest_names(request.evaluator, list(names))}")
+    if request.evaluator != "train" and request.halving:
+        raise UserError(
+            f"--halving and --evaluator {request.evaluator} are two ways to train less: give one of the two."
+        )

@@ -20,6 +20,7 @@ from ussearch.studies.front import front
 from ussearch.studies.means import Means
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.storage import StudyStorage, storage_errors
+from ussearch.studies.stretch import Stretch
 from ussearch.studies.study import Study
 
 LAG_PER_WORKER = 4
@@ -43,8 +44,11 @@ def search(
     on_event: OnEvent = events.ignore,
     *,
     means: Means | None = None,
+    stretch: Stretch | None = None,
 ) -> tuple[TrialRecord, ...]:
     """Evaluate candidates until the study has ``config.trials`` of them, and return all finished trials.
+
+    A search in several parts says with ``stretch`` which of them this is.
 
     ``seeds`` are presets (built for the study's task, with their names), evaluated first in the given order; the
     rest is sampled from ``space``, each end getting its share. Candidates that fit neither end are never
@@ -62,8 +66,11 @@ def search(
             f"{[seed.name for seed in seeds]}: resume with the same."
         )
     means = means or Means()
+    stretch = stretch or Stretch.whole(study.config)
     with study.lock(), storage_errors(study.folder, means.storage), closing(means.executor(evaluator)) as executor:
-        return _Search(study, evaluator, space, seeds=seeds, on_event=on_event, means=means, executor=executor).run()
+        return _Search(
+            study, evaluator, space, seeds=seeds, on_event=on_event, means=means, executor=executor, stretch=stretch
+        ).run()
 
 
 def _now() -> str:
@@ -100,12 +107,14 @@ class _Search:
         on_event: OnEvent,
         means: Means,
         executor: Executor,
+        stretch: Stretch,
     ) -> None:
+        self._stretch = stretch
         self._study, self._evaluator, self._space, self._seeds = study, evaluator, space, seeds
         self._tell, self._means, self._executor = on_event, means, executor
         self._timings = means.timings
         self._timings.workers = executor.workers
-        self._total = study.config.trials
+        self._total = stretch.until
         self._lag = LAG_PER_WORKER * (study.config.workers - 1)
         self._brackets = Brackets.of(study.config)
         self._records = {record.slot: record for record in study.trials()}
@@ -119,6 +128,8 @@ class _Search:
         self._note_staff()
         with self._timings.driver("opening"):
             self._storage.reconcile(self._ordered())
+            for slot in self._records:  # a kill just after a record was written leaves the checkpoint behind
+                self._study.checkpoint(slot).unlink(missing_ok=True)
         self._tell(events.SearchStarted(len(self._records), self._total))
         self._study.log(f"search of {self._total} trials begins; {len(self._records)} are finished")
         try:
@@ -154,12 +165,16 @@ class _Search:
             slot = self._next
             if slot not in self._records:
                 with self._timings.driver("drafting"):
-                    candidate = seeds[slot] if slot < len(seeds) else self._sampled(slot, slot - len(seeds))
+                    candidate = self._candidate(slot, seeds)
                 if candidate is None:
                     return
                 with self._timings.driver("handing out"):
                     self._submit(candidate)
             self._next += 1
+
+    def _candidate(self, slot: int, seeds: Sequence[Candidate]) -> Candidate | None:
+        given = seeds[slot] if slot < len(seeds) else self._stretch.given.get(slot)
+        return given or self._sampled(slot, slot - len(seeds))
 
     @property
     def _more(self) -> bool:
@@ -201,9 +216,10 @@ class _Search:
 
     def _sampled(self, slot: int, sampled: int) -> Candidate | None:
         """Return the sampled candidate number ``sampled``; None, with a reason kept, where none can be found."""
-        config = self._study.config
+        config = self._stretch.config
         end = end_of(sampled, config.edge_share)
-        earlier = [record for record in self._ordered() if record.slot < self._learnt_from(slot)]
+        known = [self._stretch.learnt(record) for record in self._ordered() if record.slot < self._learnt_from(slot)]
+        earlier = [record for record in known if record is not None]
         candidate = draft(
             config, self._space, self._evaluator, earlier, slot=slot, end=end, taken=self._taken_before(slot)
         )
@@ -233,6 +249,7 @@ class _Search:
             self._tell(events.EpochFinished(message.slot, message.record, self._study.config.recipe.epochs))
         elif pending.reached is None:
             pending.started = _now()
+            self._timings.begun(pending.submitted)
             candidate = pending.candidate
             self._tell(events.TrialStarted(candidate.slot, candidate.role, candidate.architecture, candidate.costs))
 

@@ -1,0 +1,280 @@
+"""What each rung of the ladder of fidelities costs and how well it ranks architectures, on phantoms.
+
+Draws architectures uniformly from those that fit an edge device, trains each in full with two seeds, judges each on
+every rung (a slice of shared weights; that and a few steps; a few steps from scratch) and compares: Kendall's τ with
+its interval, τ among architectures of like MACs, regret, and the cost as a share of a full training. Rows are kept one
+by one, so that the program continues where it was stopped; several parts may run at once. Writes
+``docs/results/ladder.md`` and ``benchmarks/data/ladder.csv``.
+
+    python benchmarks/ladder.py [store|full|rungs|table] [--part I/N] [--runs FOLDER]     default: all in order
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+
+import torch
+
+from ussearch.datasets import ImageSet, PhantomParameters, Split, phantoms_from, prepare, split
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, trace
+from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
+from ussearch.evaluators.shared import WeightStore
+from ussearch.evaluators.shared.sandwich import SandwichTraining, SharedEpoch
+from ussearch.evaluators.trust import Trust, measure_trust
+from ussearch.files import write_atomically
+from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles.measuring.measure import machine
+from ussearch.search_spaces import Architecture, SearchSpace
+
+ROOT = Path(__file__).resolve().parents[1]
+TABLE, REPORT = ROOT / "benchmarks" / "data" / "ladder.csv", ROOT / "docs" / "results" / "ladder.md"
+EDGE, CLOUD = "jetson-nano", "x86-server"
+IMAGE_SIZE, PHANTOMS = 64, 300
+ARCHITECTURES = 44
+FIRST_SEED = 7_000
+FULL_EPOCHS, STORE_EPOCHS = 8, 12
+SEEDS = {"A": 1, "B": 2, "rung": 3}
+"""Of the two full trainings and of what is done on rungs."""
+LEAST_TAU, MOST_COST = 0.55, 0.15
+COLUMNS = ("number", "architecture", "macs", "parameters", "fidelity", "seed", "selection", "seconds")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Everything that is fixed before anything is trained; ``runs`` keeps what is finished."""
+
+    runs: Path
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """The phantoms."""
+        return prepare(phantoms_from(PhantomParameters(count=PHANTOMS, seed=0, image_size=IMAGE_SIZE)), IMAGE_SIZE)
+
+    @cached_property
+    def split(self) -> Split:
+        """Their parts."""
+        return split(self.images, seed=0)
+
+    @cached_property
+    def trainer(self) -> TrainEvaluator:
+        """The full training."""
+        profiles = {"edge": load_profile(EDGE), "cloud": load_profile(CLOUD)}
+        return TrainEvaluator(self.images, self.split, Recipe(epochs=FULL_EPOCHS), profiles)
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        """The standard space, without what the edge device cannot run."""
+        return SearchSpace.standard(IMAGE_SIZE).restricted(load_profile(EDGE).forbidden_features)[0]
+
+    @cached_property
+    def architectures(self) -> list[Architecture]:
+        """Drawn uniformly from those within the device's limits: the first of a run of seeds."""
+        found: list[Architecture] = []
+        seed = FIRST_SEED
+        while len(found) < ARCHITECTURES:
+            architecture = self.space.sample(seed)
+            if self.fits(architecture):
+                found.append(architecture)
+            seed += 1
+        return found
+
+    @property
+    def full_steps(self) -> int:
+        """Steps of a full training."""
+        return FULL_EPOCHS * -(-len(self.split.train) // self.trainer.recipe.batch_size)
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """The ladder below the full training."""
+        return usual_ladder(self.full_steps, drawn=True)
+
+    def fits(self, architecture: Architecture) -> bool:
+        """Return whether the edge device can hold it."""
+        return trace(architecture, IMAGE_SIZE).costs(self.trainer.profiles["edge"]).feasible
+
+    def store(self) -> WeightStore:
+        """Return the trained shared weights, trained as far as they are not yet."""
+        path = self.runs / "shared.safetensors"
+        if not path.exists():
+            store = WeightStore(seed=0)
+            recipe = self.trainer.recipe.model_copy(update={"epochs": STORE_EPOCHS})
+            training = SandwichTraining(
+                store, self.space, self.images, self.split, recipe, self.fits, checkpoint=self.runs / "checkpoint"
+            )
+            training.run(self._told)
+            store.save(path)
+        return WeightStore.load(path)
+
+    def _told(self, epoch: SharedEpoch) -> None:
+        losses = ", ".join(f"{loss:.3f}" for loss in epoch.losses)
+        print(
+            f"shared weights: epoch {epoch.epoch} of {epoch.epochs}, losses {losses}, {epoch.seconds:.0f} s", flush=True
+        )
+        spent = self.runs / "store-seconds.json"
+        before = json.loads(spent.read_text()) if spent.exists() else {}
+        write_atomically(spent, json.dumps(before | {str(epoch.epoch): epoch.seconds}))
+
+    def judge(self, number: int, rung: Rung, seed: str, store: WeightStore | None) -> None:
+        """Keep the row of one architecture on one rung, unless it is there."""
+        path = self.runs / "rows" / f"{number:03d}-{rung.fidelity.replace(' ', '_')}-{seed}.json"
+        if path.exists():
+            return
+        architecture = self.architectures[number]
+        start = time.perf_counter()
+        found = RungEvaluator(self.trainer, rung, store).evaluate(architecture, SEEDS[seed])
+        write_atomically(path, json.dumps(self._row(number, rung, seed, found, time.perf_counter() - start)))
+        print(f"{number:3d} {rung.fidelity} {seed}: {found.dice}  {time.perf_counter() - start:.1f} s", flush=True)
+
+    def _row(self, number: int, rung: Rung, seed: str, found: Evaluation, seconds: float) -> dict[str, object]:
+        return {
+            "number": number,
+            "architecture": found.architecture_id,
+            "macs": found.costs["edge"].macs,
+            "parameters": found.costs["edge"].parameters,
+            "fidelity": rung.fidelity,
+            "seed": seed,
+            "selection": found.dice if found.dice is not None else "",
+            "seconds": round(seconds, 2),
+        }
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return every finished row, from the folder of runs or, where it is gone, from the committed table."""
+        kept = sorted((self.runs / "rows").glob("*.json"))
+        if kept:
+            return [{key: str(value) for key, value in json.loads(path.read_text()).items()} for path in kept]
+        return list(csv.DictReader(TABLE.read_text(encoding="utf-8").splitlines()))
+
+
+def main() -> int:
+    """Do what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("stage", nargs="?", choices=["store", "full", "rungs", "table"])
+    parser.add_argument("--part", default="0/1", help="every N-th architecture from the I-th: I/N")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ladder")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    bench = Bench(arguments.runs)
+    index, parts = map(int, arguments.part.split("/"))
+    stages = [arguments.stage] if arguments.stage else ["store", "full", "rungs", "table"]
+    if "store" in stages:
+        bench.store()
+    if "full" in stages:
+        for number in range(index, ARCHITECTURES, parts):
+            for seed in ("A", "B"):
+                bench.judge(number, FULL, seed, None)
+    if "rungs" in stages:
+        store = bench.store()
+        for number in range(index, ARCHITECTURES, parts):
+            for rung in bench.rungs:
+                bench.judge(number, rung, "rung", store)
+    return report(bench) if "table" in stages else 0
+
+
+@dataclass(frozen=True)
+class Line:
+    """One rung in the table; ``cost`` is its share of a full training of the same architectures."""
+
+    fidelity: str
+    trust: Trust
+    seconds: float
+    cost: float
+    missing: int
+
+
+def lines_of(rows: list[dict[str, str]]) -> Iterator[Line]:
+    """Yield every rung's line; architectures without a score on a rung are left out there and counted."""
+    by_key = {(row["fidelity"], row["seed"], row["number"]): row for row in rows}
+    full = {row["number"]: row for row in rows if row["fidelity"] == FULL.fidelity and row["seed"] == "A"}
+    again = {row["number"]: row for row in rows if row["fidelity"] == FULL.fidelity and row["seed"] == "B"}
+    numbers = sorted(number for number in full.keys() & again.keys() if full[number]["selection"])
+    for fidelity in dict.fromkeys(row["fidelity"] for row in rows if row["seed"] == "rung"):
+        known = [n for n in numbers if by_key.get((fidelity, "rung", n), {}).get("selection")]
+        cheap = [by_key[fidelity, "rung", number] for number in known]
+        trust = measure_trust(
+            [float(row["selection"]) for row in cheap],
+            [(float(full[n]["selection"]) + float(again[n]["selection"])) / 2 for n in known],
+            [float(full[n]["macs"]) for n in known],
+        )
+        ceiling = measure_trust(
+            [float(again[n]["selection"]) for n in known],
+            [float(full[n]["selection"]) for n in known],
+            [float(full[n]["macs"]) for n in known],
+        )
+        seconds = median(float(row["seconds"]) for row in cheap)
+        cost = sum(float(row["seconds"]) for row in cheap) / sum(float(full[n]["seconds"]) for n in known)
+        yield Line(
+            fidelity, trust.model_copy(update={"ceiling": ceiling.tau}), seconds, cost, len(numbers) - len(known)
+        )
+
+
+def report(bench: Bench) -> int:
+    """Write the table and the page; return 0 where a rung reaches the goals."""
+    rows = sorted(bench.rows(), key=lambda row: (int(row["number"]), row["fidelity"], row["seed"]))
+    TABLE.parent.mkdir(exist_ok=True)
+    with TABLE.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    lines = sorted(lines_of(rows), key=lambda line: line.cost)
+    text = "\n".join(page(bench, lines)) + "\n"
+    write_atomically(REPORT, text)
+    print(text)
+    reached = [
+        each
+        for each in lines
+        if each.trust.tau >= LEAST_TAU and each.trust.tau > each.trust.macs_tau and each.cost <= MOST_COST
+    ]
+    return 0 if reached else 1
+
+
+def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
+    """Yield the page."""
+    spent = bench.runs / "store-seconds.json"
+    store_s = sum(json.loads(spent.read_text()).values()) if spent.exists() else float("nan")
+    first = lines[0].trust
+    yield "# The ladder of fidelities"
+    yield ""
+    yield f"Written by `python benchmarks/ladder.py` on {machine()}, one thread a process: {PHANTOMS} phantoms at"
+    yield f"{IMAGE_SIZE} pixels; {first.architectures} architectures drawn uniformly from those that fit {EDGE}, none"
+    yield f"chosen by size. The truth is the mean selection of two full trainings ({FULL_EPOCHS} epochs,"
+    yield f"{bench.full_steps} steps) on other seeds than the rungs'. Shared weights: {STORE_EPOCHS} epochs of the sandwich"
+    yield f"rule, {store_s / 60:.0f} minutes, once. One full training ranks another with τ = {first.ceiling:.2f} (the"
+    yield "seed-to-seed ceiling; against the mean"
+    yield "of two, a rung may come higher). MACs alone: τ = " + f"{first.macs_tau:.2f}."
+    yield ""
+    yield "| rung | seconds | share of a full training | τ (95 % interval) | τ in quartiles of MACs | regret | may select |"
+    yield "|---|---|---|---|---|---|---|"
+    for line in lines:
+        low, high = line.trust.interval
+        quartiles = " ".join(f"{tau:.2f}" for tau in line.trust.quartile_taus)
+        verdict = "yes" if line.trust.trusted else "; ".join(line.trust.doubts)
+        yield (
+            f"| {line.fidelity} | {line.seconds:.1f} | {line.cost:.1%} | {line.trust.tau:.2f} ({low:.2f} to {high:.2f}) | "
+            f"{quartiles} | {line.trust.regret:.3f} | {verdict} |"
+        )
+    yield ""
+    yield "Regret: selection lost by taking the best of the rung's top tenth instead of the best of all. A rung may select"
+    yield "from τ = 0.5 on, with its interval above 0.3 and above MACs alone."
+    pairs = {line.fidelity: line.trust.tau for line in lines}
+    gains = [
+        f"{fidelity.removeprefix('drawn + ')}: {tau - pairs[fidelity.removeprefix('drawn + ')]:+.2f}"
+        for fidelity, tau in pairs.items()
+        if fidelity.startswith("drawn + ") and fidelity.removeprefix("drawn + ") in pairs
+    ]
+    yield f"What drawn weights add to τ over a random start at equal steps: {', '.join(gains)}."
+    missing = {line.fidelity: line.missing for line in lines if line.missing}
+    if missing:
+        yield f"Without a score (weights that no training step had drawn): {missing}."
+
+
+if __name__ == "__main__":
+    sys.exit(main())

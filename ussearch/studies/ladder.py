@@ -1,0 +1,231 @@
+"""A search that trains only where it changes the front: the ladder of fidelities.
+
+First as many random candidates as trust needs are trained in full. On these every rung is measured, cheapest first,
+until one may be trusted (``evaluators.trust``); the other candidates are judged on that rung. The best of them are then
+trained in full, since a front never mixes fidelities and finalists are chosen among trained ones. Where no rung may be
+trusted, all candidates are trained.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+
+from ussearch.evaluators import End, Evaluation, Evaluator, TrainEvaluator, trace
+from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
+from ussearch.evaluators.shared import WeightStore
+from ussearch.evaluators.shared.sandwich import SandwichTraining
+from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
+from ussearch.files import write_atomically
+from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.studies.config import SamplerSettings
+from ussearch.studies.drafting import Candidate, derived_seed
+from ussearch.studies.events import OnEvent, RungChosen, RungMeasured, SharedWeightsTrained
+from ussearch.studies.front import front
+from ussearch.studies.means import Means
+from ussearch.studies.records import TrialRecord
+from ussearch.studies.search import search
+from ussearch.studies.stretch import Stretch
+from ussearch.studies.study import Study
+
+SAMPLES = FEWEST + 4
+"""Random candidates that are trained in full; a few may fail."""
+PROMOTED = 3
+"""Candidates of each end that are trained in full after the rung has judged all."""
+RUNG_SEED = 3
+"""Purpose of the derived seed of what is done on rungs, apart from sampling (0), the search's and the full training."""
+
+
+class RungRecord(BaseModel):
+    """What is known of one rung in a study; ``selections`` by slot, None where the rung had no score."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fidelity: str
+    seconds: float
+    """Median of one candidate."""
+    trust: Trust
+    selections: dict[int, float | None]
+
+
+class LadderRecord(BaseModel):
+    """The rungs that were measured, cheapest first, and the one that judges (``trained``: all are trained)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rungs: tuple[RungRecord, ...]
+    chosen: str
+
+    @property
+    def judging(self) -> Rung:
+        """The rung that judges."""
+        return Rung.named(self.chosen)
+
+
+def ladder_path(study: Study) -> Path:
+    """Return where a study keeps its ladder."""
+    return study.folder / "ladder.json"
+
+
+def shared_path(study: Study) -> Path:
+    """Return where a study keeps its shared weights."""
+    return study.folder / "shared.safetensors"
+
+
+@dataclass(frozen=True)
+class LadderSearch:
+    """A search by the ladder; killed at any point, it continues where it was."""
+
+    study: Study
+    trainer: TrainEvaluator
+    space: SearchSpace
+    seeds: Sequence[Architecture]
+    means: Means
+    tell: OnEvent
+
+    def run(self) -> None:
+        """Fill the study: trust samples, candidates on the rung, the promoted ones."""
+        config = self.study.config
+        sampling = config.model_copy(update={"sampler": SamplerSettings(name="random"), "edge_share": 1.0})
+        self._search(self.trainer, Stretch(len(self.seeds) + SAMPLES, sampling))
+        ladder = self._ladder(store := self._store())
+        rung = ladder.judging
+        if rung == FULL:
+            self._search(self.trainer, Stretch(config.trials, config))
+            return
+        judge = RungEvaluator(self.trainer, rung, store)
+        self._search(judge, Stretch(config.trials, config, learnt=partial(_as_judged, ladder)))
+        given = self._promoted(ladder)
+        self._search(self.trainer, Stretch(config.trials + len(given), config, given=given))
+
+    def _search(self, evaluator: Evaluator, stretch: Stretch) -> None:
+        """Fill the slots of a stretch, unless all are filled already."""
+        if {record.slot for record in self.study.trials()} >= set(range(stretch.until)):
+            return
+        search(self.study, evaluator, self.space, self.seeds, self.tell, means=self.means, stretch=stretch)
+
+    def _store(self) -> WeightStore:
+        """Return the trained shared weights, trained as far as they are not yet."""
+        path = shared_path(self.study)
+        checkpoint = path.with_suffix(".checkpoint")
+        if not path.exists():
+            store = WeightStore(self.study.config.seed, self.trainer.device)
+            recipe = self.trainer.recipe.model_copy(update={"epochs": self.study.config.shared_epochs, "steps": None})
+            SandwichTraining(
+                store,
+                self.space,
+                self.trainer.images,
+                self.trainer.split,
+                recipe,
+                self._fits,
+                seed=self.study.config.seed,
+                checkpoint=checkpoint,
+            ).run(lambda epoch: self.tell(SharedWeightsTrained(epoch)))
+            store.save(path)
+        checkpoint.unlink(missing_ok=True)
+        return WeightStore.load(path, self.trainer.device)
+
+    def _fits(self, architecture: Architecture) -> bool:
+        """Return whether an end can hold an architecture: the largest networks need not be larger."""
+        costs = trace(architecture, self.trainer.images.image_size)
+        return any(costs.costs(profile).feasible for profile in self.trainer.profiles.values())
+
+    def _ladder(self, store: WeightStore) -> LadderRecord:
+        """Return the ladder of the study, measured as far as it is not yet."""
+        path = ladder_path(self.study)
+        if path.exists():
+            return LadderRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        sampled = range(len(self.seeds), len(self.seeds) + SAMPLES)
+        trained = [r for r in self.study.trials() if r.slot in sampled and r.evaluation.fidelity == TRAINED]
+        samples = [record for record in trained if record.dice is not None]
+        measured: list[RungRecord] = []
+        chosen = FULL
+        for rung in self._rungs():
+            record = self._measured(rung, RungEvaluator(self.trainer, rung, store), samples)
+            measured.append(record)
+            self.study.log(f"rung {rung.fidelity}: τ {record.trust.tau:.2f}; {'; '.join(record.trust.doubts) or 'yes'}")
+            self.tell(RungMeasured(record.fidelity, record.seconds, record.trust))
+            if record.trust.trusted:
+                chosen = rung
+                break
+        ladder = LadderRecord(rungs=tuple(measured), chosen=chosen.fidelity)
+        write_atomically(path, ladder.model_dump_json(indent=1))
+        self.tell(RungChosen(ladder.chosen))
+        return ladder
+
+    def _rungs(self) -> tuple[Rung, ...]:
+        recipe, images = self.trainer.recipe, len(self.trainer.split.train)
+        steps = recipe.steps or recipe.epochs * -(-images // recipe.batch_size)
+        rungs = usual_ladder(steps, drawn=True)
+        return tuple(rung for rung in rungs if rung.drawn or self.study.config.evaluator == "auto")
+
+    def _measured(self, rung: Rung, judge: Evaluator, samples: Sequence[TrialRecord]) -> RungRecord:
+        """Judge the samples on a rung, each once: what was found is kept."""
+        folder = self.study.folder / "rungs" / rung.fidelity.replace(" ", "_")
+        found = {record.slot: self._judged(judge, record, folder) for record in samples}
+        scored = [record for record in samples if found[record.slot]["selection"] is not None]
+        trust = measure_trust(
+            [float(found[record.slot]["selection"] or 0.0) for record in scored],
+            [float(record.dice or 0.0) for record in scored],
+            [float(record.costs("edge").macs) for record in scored],
+            seed=self.study.config.seed,
+        )
+        return RungRecord(
+            fidelity=rung.fidelity,
+            seconds=median(float(each["seconds"] or 0.0) for each in found.values()),
+            trust=trust,
+            selections={slot: each["selection"] for slot, each in found.items()},
+        )
+
+    def _judged(self, judge: Evaluator, record: TrialRecord, folder: Path) -> dict[str, float | None]:
+        path = folder / f"{record.slot:04d}.json"
+        if path.exists():
+            kept: dict[str, float | None] = json.loads(path.read_text(encoding="utf-8"))
+            return kept
+        start = time.perf_counter()
+        seed = derived_seed(self.study.config.seed, record.slot, RUNG_SEED)
+        evaluation: Evaluation = judge.evaluate(self.study.architecture(record.slot), seed)
+        found = {"selection": evaluation.dice, "seconds": time.perf_counter() - start}
+        write_atomically(path, json.dumps(found))
+        return found
+
+    def _promoted(self, ladder: LadderRecord) -> dict[int, Candidate]:
+        """Return the best candidates of the rung for each end, in the slots behind all others."""
+        judged = [record for record in self.study.trials() if record.evaluation.fidelity == ladder.chosen]
+        chosen: dict[str, tuple[TrialRecord, End]] = {}
+        ends: tuple[End, ...] = ("edge", "cloud")
+        for end in ends:
+            best = sorted(_best_for(end, judged), key=lambda record: -(record.dice or 0.0))
+            fresh = [record for record in best if record.architecture_id not in chosen]
+            chosen |= {record.architecture_id: (record, end) for record in fresh[:PROMOTED]}
+        return {
+            slot: Candidate(slot, end, self.study.architecture(record.slot), record.evaluation.costs, record.choices)
+            for slot, (record, end) in enumerate(chosen.values(), start=self.study.config.trials)
+        }
+
+
+def _best_for(end: End, judged: Sequence[TrialRecord]) -> Iterator[TrialRecord]:
+    """Yield the front of an end, then whoever is left of those that fit it."""
+    fitting = [record for record in judged if record.dice is not None and record.feasible(end)]
+    yield from front(fitting, end) or fitting
+
+
+def _as_judged(ladder: LadderRecord, record: TrialRecord) -> TrialRecord | None:
+    """Return how drafts on a rung see a record: as that rung judged it, or not at all."""
+    if record.evaluation.fidelity == ladder.chosen:
+        return record
+    selections: Mapping[int, float | None] = ladder.rungs[-1].selections
+    selection = selections.get(record.slot)
+    if selection is None:
+        return None
+    metrics = {**record.evaluation.metrics, "selection": selection}
+    evaluation = record.evaluation.model_copy(update={"fidelity": ladder.chosen, "metrics": metrics})
+    return record.model_copy(update={"evaluation": evaluation})
