@@ -18,7 +18,7 @@ from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
 from ussearch.studies.executors import require_cluster
-from ussearch.studies.ladder import LadderSearch
+from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.means import means_for
 from ussearch.studies.places import require_usable, study_folder, with_data_of_study
 from ussearch.studies.plan import Plan, plan
@@ -202,7 +202,8 @@ def _finish(study: Study, workbench: Workbench, wish: ExportRequest, table: Time
     pair = choose_pair(study, wish.edge, wish.cloud)
     on_event(PairChosen(pair))
     with table.stage("full training", on_event):
-        finalists = train_pair(study, workbench, pair, lambda *epoch: on_event(FinalistEpoch(*epoch)))
+        initial = drawn_starts(study, workbench)
+        finalists = train_pair(study, workbench, pair, lambda *epoch: on_event(FinalistEpoch(*epoch)), initial)
     with table.stage("export", on_event):
         out = wish.out or study.folder / "bundle"
         bundle = deliver(study, workbench, finalists, out, wish.offload_share)

@@ -7,14 +7,14 @@ rungs are never compared.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
-from ussearch.datasets import Normalisation
+from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
 from ussearch.evaluators.evaluator import TrainEvaluator, device_name
 from ussearch.evaluators.fidelity import TRAINED
@@ -23,7 +23,7 @@ from ussearch.evaluators.shared.drawing import drawing_of
 from ussearch.evaluators.shared.drawn import drawn_network
 from ussearch.evaluators.shared.store import UnknownWeights, WeightStore
 from ussearch.evaluators.training import OnEpoch
-from ussearch.search_spaces import Architecture
+from ussearch.search_spaces import Architecture, Network
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ class RungEvaluator:
         try:
             if self.rung.steps == 0:
                 return self._drawn(architecture, seed)
-            initial = self._start(architecture)
+            initial = drawn_weights(self.store, architecture, self.trainer.images, self.trainer.split)
         except UnknownWeights as error:
             return self._failed(architecture, seed, str(error))
         trainer = self._shortened()
@@ -142,17 +142,11 @@ class RungEvaluator:
         """Return an evaluation under the rung's fidelity; one that was stopped early keeps what it says."""
         return found.model_copy(update={"fidelity": self.fidelity}) if found.fidelity == TRAINED else found
 
-    def _network(self, architecture: Architecture) -> tuple[Any, Normalisation]:
+    def _network(self, architecture: Architecture) -> tuple[Network, Normalisation]:
         assert self.store is not None  # by __post_init__
-        normalisation = Normalisation.fit(self.trainer.images.images, self.trainer.split.train)
-        return drawn_network(
-            self.store, architecture, self.trainer.images, self.trainer.split, normalisation
-        ), normalisation
-
-    def _start(self, architecture: Architecture) -> Mapping[str, Tensor]:
-        network, _ = self._network(architecture)
-        state: Mapping[str, Tensor] = network.state_dict()
-        return state
+        images, split = self.trainer.images, self.trainer.split
+        normalisation = Normalisation.fit(images.images, split.train)
+        return drawn_network(self.store, architecture, images, split, normalisation), normalisation
 
     def _drawn(self, architecture: Architecture, seed: int) -> Evaluation:
         start = time.perf_counter()
@@ -181,10 +175,11 @@ class RungEvaluator:
         }
 
 
-def cheapest_trusted(rungs: Sequence[tuple[Rung, float, bool]]) -> Rung:
-    """Return the rung of least seconds among those that may be trusted; the full training where none may.
-
-    Each entry is (rung, seconds of one architecture, trusted).
-    """
-    trusted = [(seconds, position, rung) for position, (rung, seconds, good) in enumerate(rungs) if good]
-    return min(trusted, key=lambda each: each[:2])[2] if trusted else FULL
+def drawn_weights(
+    store: WeightStore | None, architecture: Architecture, images: ImageSet, split: Split
+) -> Mapping[str, Tensor]:
+    """Return the state that an architecture draws, statistics included; raises UnknownWeights."""
+    if store is None:
+        raise UnknownWeights("there are no shared weights")
+    normalisation = Normalisation.fit(images.images, split.train)
+    return drawn_network(store, architecture, images, split, normalisation).state_dict()

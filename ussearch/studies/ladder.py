@@ -10,18 +10,19 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 from pydantic import BaseModel, ConfigDict
+from torch import Tensor
 
 from ussearch.evaluators import End, Evaluation, Evaluator, TrainEvaluator, trace
 from ussearch.evaluators.fidelity import TRAINED
-from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
-from ussearch.evaluators.shared import WeightStore
+from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, drawn_weights, usual_ladder
+from ussearch.evaluators.shared import UnknownWeights, WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
 from ussearch.files import write_atomically
@@ -35,6 +36,7 @@ from ussearch.studies.records import TrialRecord
 from ussearch.studies.search import search
 from ussearch.studies.stretch import Stretch
 from ussearch.studies.study import Study
+from ussearch.studies.workbench import Workbench
 
 SAMPLES = FEWEST + 4
 """Random candidates that are trained in full; a few may fail."""
@@ -78,6 +80,22 @@ def ladder_path(study: Study) -> Path:
 def shared_path(study: Study) -> Path:
     """Return where a study keeps its shared weights."""
     return study.folder / "shared.safetensors"
+
+
+def drawn_starts(study: Study, workbench: Workbench) -> Callable[[Architecture], Mapping[str, Tensor] | None] | None:
+    """Return what gives an architecture the weights that it draws, or None; None where the study shares no weights."""
+    path = shared_path(study)
+    if not path.exists():
+        return None
+    store = WeightStore.load(path)
+
+    def start(architecture: Architecture) -> Mapping[str, Tensor] | None:
+        try:
+            return drawn_weights(store, architecture, workbench.images, workbench.split)
+        except (UnknownWeights, ValueError):  # a preset with an operator that the sampled space lacks
+            return None
+
+    return start
 
 
 @dataclass(frozen=True)
