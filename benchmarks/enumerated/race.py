@@ -76,13 +76,12 @@ class Run:
     reached: bool
 
 
-def run(table: Table, make_sampler: MakeSampler, seed: int, goal: float, beyond: int = 0) -> Run:
-    """Search the table until the score is ``goal``, and at least for ``beyond`` trainings."""
+def run(table: Table, make_sampler: MakeSampler, seed: int, goal: float) -> Run:
+    """Search the table until the score is ``goal``, or until nothing is left to train."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=make_sampler(seed))
     order: list[int] = []
     scores: list[float] = []
-    needed = None
     for _ in range(MOST_ASKS * len(table.points)):
         trial = study.ask()
         number = table.index[tuple(trial.suggest_categorical(name, values) for name, values in CHOICES.items())]
@@ -91,8 +90,8 @@ def run(table: Table, make_sampler: MakeSampler, seed: int, goal: float, beyond:
             continue
         order.append(number)
         scores.append(table.score(order))
-        if needed is None and scores[-1] >= goal:
-            needed = len(order)
-        if len(order) == len(table.points) or (needed is not None and len(order) >= beyond):
+        if scores[-1] >= goal:
+            return Run(tuple(order), tuple(scores), len(order), reached=True)
+        if len(order) == len(table.points):
             break
-    return Run(tuple(order), tuple(scores), needed or len(table.points), needed is not None)
+    return Run(tuple(order), tuple(scores), len(table.points), reached=False)

@@ -59,7 +59,7 @@ def logarithms(figures: Floats) -> Floats:
 def _features(offers: Sequence[Offer | None]) -> Floats:
     """Return the features [N, K] of offers, NaN where there is no offer."""
     count = max((len(offer.features) for offer in offers if offer), default=0)
-    return np.array([offer.features if offer else [np.nan] * count for offer in offers]).reshape(-1, count)
+    return np.array([offer.features if offer else [np.nan] * count for offer in offers]).reshape(len(offers), count)
 
 
 def _predicted(values: Floats, columns: Columns, known: npt.NDArray[np.bool_]) -> Floats:

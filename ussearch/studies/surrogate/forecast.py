@@ -26,30 +26,31 @@ class Forecast:
     """Learns from a history with at least two finished trials; ``seed`` draws the trees of the regressor."""
 
     def __init__(self, history: History, market: Market, seed: int) -> None:
-        self._history, self._market, self._seed = history, market, seed
+        self._history, self._market = history, market
         self._probes = market.probes()
         self._figures = finished_figures(history, market)
-        self._accuracy = self._learnt(history.losses[:, 0])
-        self._excess = None if market.priced or history.feasible.all() else self._learnt(history.excess)
+        before, _, _ = self._columns([])
+        self._accuracy = Ensemble(*before, history.losses[:, 0], seed)
+        self._excess = None
+        if not market.priced and not history.feasible.all():
+            self._excess = Ensemble(*before, history.excess, seed)
+        # NOTE: one lucky training would keep the search away from all that is really better.
+        self._losses = np.concatenate([self._accuracy.predict(*before)[0][:, None], history.losses[:, 1:]], axis=1)
 
     def gains(self, candidates: Sequence[Choices]) -> Floats:
-        """Return what each of P candidates is expected to add to the hypervolume, [P].
+        """Return what each of P candidates is expected to add to the hypervolume, [P], of the trials as learnt.
 
         Costs of candidates that have been priced are exact; those of others are predicted and taken for exact.
         Where limits are known from finished trials only, the chance of keeping within them is a factor.
         """
         history, (_, pair, costs) = self._history, self._columns(candidates)
         mean, spread = self._accuracy.predict(*pair)
-        usable = history.losses[history.feasible if history.feasible.any() else slice(None)]
-        gains = expected_improvement(mean, spread, costs, history.losses[history.feasible], _reference(usable))
+        usable = self._losses[history.feasible if history.feasible.any() else slice(None)]
+        gains = expected_improvement(mean, spread, costs, self._losses[history.feasible], _reference(usable))
         if self._excess is None:
             return gains
         excess, doubt = self._excess.predict(*pair)
         return np.asarray(gains * ndtr(-excess / doubt), np.float64)
-
-    def _learnt(self, values: Floats) -> Ensemble:
-        """Return a regressor of ``values`` [N] of the finished trials."""
-        return Ensemble(*self._columns([])[0], values, self._seed)
 
     def _columns(self, candidates: Sequence[Choices]) -> tuple[Pair, Pair, Floats]:
         """Return the wide and the narrow columns of finished trials, those of candidates, and the candidates' costs."""
