@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -16,12 +17,13 @@ from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
 from ussearch.evaluators.shared import WeightStore, drawing_of
 from ussearch.evaluators.trust import Trust
 from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import load_preset
+from ussearch.search_spaces import build, load_preset
 from ussearch.studies import DataSource, Study, StudyConfig, ladder
 from ussearch.studies.events import Event, RungChosen, RungMeasured
-from ussearch.studies.ladder import LadderRecord, LadderSearch, ladder_path, shared_path
+from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
 from ussearch.studies.means import Means
 from ussearch.studies.request import RunRequest, check_request
+from ussearch.studies.workbench import Workbench
 
 SIZE = 32
 IMAGES = disc_images(24, SIZE)
@@ -131,6 +133,20 @@ def test_a_killed_ladder_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: py
     kept = [LadderRecord.model_validate_json(ladder_path(each).read_text()) for each in (killed, whole)]
     assert kept[0].chosen == kept[1].chosen and kept[0].rungs[0].selections == kept[1].rungs[0].selections
     assert shared_path(killed).exists() and not shared_path(killed).with_suffix(".checkpoint").exists()
+
+
+def test_finalists_may_start_from_what_they_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    study, _ = searched(tmp_path / "study", monkeypatch, [0.1] * 20)
+    workbench = cast(Workbench, SimpleNamespace(images=IMAGES, split=SPLIT))
+    start = drawn_starts(study, workbench)
+    assert start is not None
+    store = WeightStore.load(shared_path(study))
+    covered = [each for each in map(SPACE.sample, range(30)) if store.covers(drawing_of(each))]
+    network = build(covered[0])
+    network.load_state_dict(start(covered[0]) or {}, strict=True)
+    assert start(load_preset("unext").architecture.for_task()) is None
+    shared_path(study).unlink()
+    assert drawn_starts(study, workbench) is None
 
 
 def outcome(study: Study) -> list[Any]:
