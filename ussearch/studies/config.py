@@ -162,7 +162,6 @@ _DECISIVE: Mapping[str, str] = {
     "edge_share": "share of edge trials",
     "sampler": "sampler",
     "evaluator": "evaluator",
-    "shared_epochs": "length of the training of shared weights",
     "workers": "number of workers",
     "halving": "successive halving",
 }

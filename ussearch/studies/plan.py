@@ -15,6 +15,7 @@ from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
+from ussearch.studies.allotment import MOST_TRIALS, allotment_within, search_trainings, usual_allotment
 from ussearch.studies.config import EvaluatorName, SamplerSettings, StudyConfig
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
@@ -82,6 +83,7 @@ class Plan:
             "final_seeds": config.final_seeds,
             "halving": _rungs(config),
             "evaluator": config.evaluator,
+            "shared_epochs": config.shared_epochs if config.evaluator != "train" else None,
             "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
@@ -127,7 +129,8 @@ def plan(request: RunRequest) -> Plan:
     search_epoch_seconds = VALIDATION_FACTOR * worker_speed.seconds_per_unit * len(workbench.split.train)
     halving = _halving(request, recipe)
     search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
-    trials = _trials(request, sizes.trials, seen.typical_work * search_epoch_seconds * search_epochs / request.workers)
+    trial_seconds = seen.typical_work * search_epoch_seconds * search_epochs / request.workers
+    trials, shared_epochs = _trials(request, sizes.trials, trial_seconds, recipe)
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
     _require_satisfiable(seen, seeds, evaluator, edge)
     final_seconds = 2 * seen.typical_work * epoch_seconds * sizes.final_epochs
@@ -148,10 +151,14 @@ def plan(request: RunRequest) -> Plan:
         edge_share=request.edge_share,
         sampler=SamplerSettings.model_validate({"name": request.sampler}),
         evaluator=_evaluator(request, trials, len(seeds.seeds)),
+        shared_epochs=shared_epochs,
         seed=request.seed,
         workers=request.workers,
     )
     search_work = seeds.work + seen.typical_work * (trials - len(seeds.seeds))
+    if config.evaluator != "train":
+        trainings = search_trainings(trials, len(seeds.seeds), shared_epochs, recipe.epochs)
+        search_work = seeds.work + seen.typical_work * (trainings - len(seeds.seeds))
     return Plan(
         config=config,
         workbench=workbench,
@@ -191,12 +198,19 @@ def _recipe(request: RunRequest, sizes: Sizes) -> Recipe:
     return recipe if keep else recipe.model_copy(update={"epochs": sizes.epochs})
 
 
-def _trials(request: RunRequest, usual: int, seconds_per_trial: float) -> int:
-    """Return how many trials to ask for: as many as the budget allows where it is what was given."""
+def _trials(request: RunRequest, usual: int, seconds_per_trial: float, recipe: Recipe) -> tuple[int, int]:
+    """Return how many trials to ask for, and how many epochs of shared weights.
+
+    As many trials as the budget allows where it is what was given.
+    """
     if request.budget_seconds is None or request.trials is not None:
-        return usual
-    affordable = int(SEARCH_SHARE * request.budget_seconds / seconds_per_trial)
-    return max(2, min(affordable, 1000))
+        allotment = usual_allotment(usual, recipe.epochs)
+    elif request.evaluator == "train":
+        affordable = int(SEARCH_SHARE * request.budget_seconds / seconds_per_trial)
+        allotment = usual_allotment(max(2, min(affordable, MOST_TRIALS)), recipe.epochs)
+    else:
+        allotment = allotment_within(SEARCH_SHARE * request.budget_seconds, seconds_per_trial, recipe.epochs)
+    return allotment.trials, allotment.shared_epochs
 
 
 def _evaluator(request: RunRequest, trials: int, seeds: int) -> EvaluatorName:
