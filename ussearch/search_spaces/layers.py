@@ -9,7 +9,7 @@ import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Protocol, runtime_checkable
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -131,7 +131,34 @@ def _with_bias(conv: nn.Conv2d) -> nn.Conv2d:
     return result
 
 
-class Conv2d(nn.Conv2d):
+class _MadeOnce(type):
+    """Makes each network part without values once, and copies of it for every further call with the same arguments.
+
+    Architectures of a space share nearly all of their layers, and a copy takes a tenth of the time.
+    """
+
+    _blanks: ClassVar[dict[tuple[Any, ...], nn.Module]] = {}
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:
+        if not builds_folded():
+            return super().__call__(*args, **kwargs)
+        key = (cls, args, tuple(sorted(kwargs.items())))
+        blank = cls._blanks.get(key)
+        if blank is None:
+            blank = cls._blanks[key] = super().__call__(*args, **kwargs)
+        return _copied(blank)
+
+
+def _copied(module: nn.Module) -> nn.Module:
+    """Return a module with the same tensors and copies of the modules inside."""
+    copied = object.__new__(type(module))
+    copied.__dict__.update(module.__dict__)
+    copied.__dict__["_modules"] = {name: child and _copied(child) for name, child in module._modules.items()}
+    copied.__dict__["_parameters"] = dict(module._parameters)
+    return copied
+
+
+class Conv2d(nn.Conv2d, metaclass=_MadeOnce):
     """PyTorch's convolution, which finds no random start where there are no values: half of the time of building."""
 
     def reset_parameters(self) -> None:
@@ -140,7 +167,7 @@ class Conv2d(nn.Conv2d):
             super().reset_parameters()
 
 
-class ConvNorm(nn.Module):
+class ConvNorm(nn.Module, metaclass=_MadeOnce):
     """Convolution, norm, resampling, activation; or, with ``norm_last``, the norm after the activation."""
 
     def __init__(
