@@ -69,9 +69,9 @@ class Result:
         return [each.needed for each in self.runs]
 
 
-def race(entry: Entry, table: Table, seeds: range, goal: float) -> Result:
+def race(entry: Entry, table: Table, seeds: range) -> Result:
     """Let one sampler search the table once a seed."""
-    return Result(entry, tuple(run(table, entry.make, seed, goal) for seed in seeds))
+    return Result(entry, tuple(run(table, entry.make, seed) for seed in seeds))
 
 
 @cache

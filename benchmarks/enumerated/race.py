@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -58,6 +58,19 @@ class Table:
         """Return the score of the whole table: what a search that trained everything on ``seen`` would deliver."""
         return self.score(range(len(self.points)))
 
+    @cached_property
+    def goal(self) -> float:
+        """Return ``TARGET`` of the best hypervolume, or of the reachable one where the other is beyond everybody."""
+        return TARGET * (self.best if self.reachable >= TARGET * self.best else self.reachable)
+
+    def exchanged(self) -> Table:
+        """Return the table with the two seeds in each other's place."""
+        return Table(self.points, self.scored, self.seen, reference_point(self.seen))
+
+    def from_nothing(self) -> Table:
+        """Return the table with the reference at no Dice at all and the slowest point."""
+        return replace(self, reference=np.array([0.0, self.seen[:, 1].max()]))
+
 
 def reference_point(losses: Floats) -> Floats:
     """Return the point [2] that lies ``MARGIN`` of the front's range beyond its worst in each objective."""
@@ -76,8 +89,8 @@ class Run:
     reached: bool
 
 
-def run(table: Table, make_sampler: MakeSampler, seed: int, goal: float) -> Run:
-    """Search the table until the score is ``goal``, or until nothing is left to train."""
+def run(table: Table, make_sampler: MakeSampler, seed: int) -> Run:
+    """Search the table until the score reaches its goal, or until nothing is left to train."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=make_sampler(seed))
     order: list[int] = []
@@ -90,7 +103,7 @@ def run(table: Table, make_sampler: MakeSampler, seed: int, goal: float) -> Run:
             continue
         order.append(number)
         scores.append(table.score(order))
-        if scores[-1] >= goal:
+        if scores[-1] >= table.goal:
             return Run(tuple(order), tuple(scores), len(order), reached=True)
         if len(order) == len(table.points):
             break

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ LEAST_TAU = 0.6
 GATES = {"random": 3.0, "NSGA-II": 1.5}
 """How many times fewer trainings ours must need than each."""
 LEVEL = 0.05
-SHOWN = 120
+SHOWN = 70
 """Trainings in the picture."""
 
 
-def page(rows: Sequence[dict[str, Any]], table: Table, results: Sequence[Result], seeds: range, goal: float) -> str:
+Checks = Mapping[str, Sequence[Result]]
+"""Results on the same table counted in other ways, by what is different."""
+
+
+def page(rows: Sequence[dict[str, Any]], table: Table, results: Sequence[Result], checks: Checks, seeds: range) -> str:
     """Return the page."""
     seen, scored = -table.seen[:, 0], -table.scored[:, 0]
     tau = float(kendalltau(seen, scored).statistic)
@@ -34,9 +38,10 @@ def page(rows: Sequence[dict[str, Any]], table: Table, results: Sequence[Result]
         "`python benchmarks/search.py table`.",
         "",
         *_table_section(rows, table, tau),
-        *_target_section(table, goal),
+        *_target_section(table),
         *_results_section(results, seeds),
         *_gates_section(results),
+        *_checks_section(checks),
     ]
     return "\n".join(lines) + "\n"
 
@@ -63,9 +68,9 @@ def _table_section(rows: Sequence[dict[str, Any]], table: Table, tau: float) -> 
     ]
 
 
-def _target_section(table: Table, goal: float) -> list[str]:
+def _target_section(table: Table) -> list[str]:
     share = table.reachable / table.best
-    if goal == TARGET * table.best:
+    if table.reachable >= TARGET * table.best:
         target = f"The target is {TARGET:.0%} of the best hypervolume of the table on seed B, {table.best:.4f}."
     else:
         target = (
@@ -90,13 +95,14 @@ def _target_section(table: Table, goal: float) -> list[str]:
 
 
 def _results_section(results: Sequence[Result], seeds: range) -> list[str]:
-    ours = next(result for result in results if result.entry.title == OURS)
+    ours = _ours(results)
     lines = [
         "## Trainings needed",
         "",
-        f"{len(seeds)} searches each (seeds {seeds[0]} to {seeds[-1]}; the sampler was developed with seeds from 1000 "
-        "on, on the unfinished table completed by guesses). p: one-sided Wilcoxon test, paired by seed, that the "
-        "surrogate needs fewer.",
+        f"{len(seeds)} searches each, seeds {seeds[0]} to {seeds[-1]}. The sampler was developed with other seeds "
+        "(from 1000 on), first on the unfinished table completed by guesses, then on this one: its four start-up trials and "
+        "the smoothing of its front were chosen there, so that on other spaces it may gain less. p: one-sided "
+        "Wilcoxon test, paired by seed, that the surrogate needs fewer.",
         "",
         "| sampler | median | quartiles | never | times ours | p |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
@@ -112,7 +118,7 @@ def _results_section(results: Sequence[Result], seeds: range) -> list[str]:
 
 
 def _gates_section(results: Sequence[Result]) -> list[str]:
-    ours = next(result for result in results if result.entry.title == OURS)
+    ours = _ours(results)
     lines = ["## Verdict", ""]
     for name, least in GATES.items():
         rival = best_of(results, name)
@@ -122,7 +128,30 @@ def _gates_section(results: Sequence[Result]) -> list[str]:
             f"- {verdict}: {ratio:.2f} × fewer trainings than {rival.entry.title} (at least {least:g}), p = {p:.1g}"
         )
     machine = f"{platform.machine()}, Python {platform.python_version()}"
-    return [*lines, "", f"Searches were run on {machine}; they depend on seeds only, not on the machine's speed."]
+    return [*lines, "", f"Searches were run on {machine}; they depend on seeds, not on the machine's speed.", ""]
+
+
+def _checks_section(checks: Checks) -> list[str]:
+    lines = [
+        "## Counted in other ways",
+        "",
+        "The same searches where something else is counted; the median trainings needed, and how many times ours.",
+        "",
+        "| counted | surrogate | random | TPE | best NSGA-II |",
+        "| --- | ---: | ---: | ---: | ---: |",
+    ]
+    for title, results in checks.items():
+        ours = _ours(results)
+        cells = [f"{np.median(ours.needed):g}"]
+        for name in ("random", "TPE", "NSGA-II"):
+            median = np.median(best_of(results, name).needed)
+            cells.append(f"{median:g} ({median / np.median(ours.needed):.2f} ×)")
+        lines.append(f"| {title} | {' | '.join(cells)} |")
+    return [*lines, ""]
+
+
+def _ours(results: Sequence[Result]) -> Result:
+    return next(result for result in results if result.entry.title == OURS)
 
 
 def best_of(results: Sequence[Result], name: str) -> Result:

@@ -62,7 +62,7 @@ class SamplerSettings(_Data):
 
     name: SamplerName = "nsgaii"
     population: int = Field(default=8, ge=2, description="small, so that evolution happens within tens of trials")
-    startup: int = Field(default=6, ge=2, description="random trials before the surrogate learns from them")
+    startup: int = Field(default=4, ge=2, description="random trials before the surrogate learns from them")
 
 
 def installed_versions() -> dict[str, str]:

@@ -27,7 +27,7 @@ class SurrogateSampler(BaseSampler):
     """
 
     def __init__(
-        self, seed: int, pricing: Pricing | None = None, *, startup: int = 6, pool: int = 384, shortlist: int = 8
+        self, seed: int, pricing: Pricing | None = None, *, startup: int = 4, pool: int = 384, shortlist: int = 8
     ) -> None:
         """``startup`` finished trials are drawn at random before anything is learnt.
 
