@@ -100,9 +100,9 @@ def _results_section(results: Sequence[Result], seeds: range) -> list[str]:
         "## Trainings needed",
         "",
         f"{len(seeds)} searches each, seeds {seeds[0]} to {seeds[-1]}. The sampler was developed with other seeds "
-        "(from 1000 on), first on the unfinished table completed by guesses, then on this one: its four start-up trials "
-        "and the smoothing of its front were chosen there, so that on other spaces it may gain less. p: one-sided "
-        "Wilcoxon test, paired by seed, that the surrogate needs fewer.",
+        "(from 1000 on), first on the unfinished table completed by guesses, then on this one: its start-up "
+        "of four and the smoothing of its front were chosen there, so that on other spaces it may gain less. p: "
+        "one-sided Wilcoxon test, paired by seed, that the surrogate needs fewer.",
         "",
         "| sampler | median | quartiles | never | times ours | p |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
