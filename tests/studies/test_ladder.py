@@ -19,7 +19,7 @@ from ussearch.evaluators.trust import Trust
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import build, load_preset
 from ussearch.studies import DataSource, Study, StudyConfig, ladder
-from ussearch.studies.events import Event, RungChosen, RungMeasured
+from ussearch.studies.events import Event, RungChosen, RungMeasured, SearchFinished
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
 from ussearch.studies.means import Means
 from ussearch.studies.request import RunRequest, check_request
@@ -99,6 +99,7 @@ def test_the_cheapest_trusted_rung_judges_and_the_best_are_trained(
     rungs = [event.fidelity for event in told if isinstance(event, RungMeasured)]
     chosen = next(event.fidelity for event in told if isinstance(event, RungChosen))
     assert rungs[0] == "drawn" and chosen == rungs[1]  # the first was said to be at 0.2
+    assert sum(isinstance(event, SearchFinished) for event in told) == 1
     records = study.trials()
     by_fidelity = Counter(record.evaluation.fidelity for record in records)
     assert by_fidelity == {TRAINED: SAMPLES + 2, chosen: 5}

@@ -29,7 +29,7 @@ from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.config import SamplerSettings
 from ussearch.studies.drafting import Candidate, derived_seed
-from ussearch.studies.events import OnEvent, RungChosen, RungMeasured, SharedWeightsTrained
+from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
 from ussearch.studies.front import front
 from ussearch.studies.means import Means
 from ussearch.studies.records import TrialRecord
@@ -117,18 +117,25 @@ class LadderSearch:
         ladder = self._ladder(store := self._store())
         rung = ladder.judging
         if rung == FULL:
-            self._search(self.trainer, Stretch(config.trials, config))
+            self._search(self.trainer, Stretch(config.trials, config), last=True)
             return
         judge = RungEvaluator(self.trainer, rung, store)
         self._search(judge, Stretch(config.trials, config, learnt=partial(_as_judged, ladder)))
         given = self._promoted(ladder)
-        self._search(self.trainer, Stretch(config.trials + len(given), config, given=given))
+        self._search(self.trainer, Stretch(config.trials + len(given), config, given=given), last=True)
 
-    def _search(self, evaluator: Evaluator, stretch: Stretch) -> None:
+    def _search(self, evaluator: Evaluator, stretch: Stretch, *, last: bool = False) -> None:
         """Fill the slots of a stretch, unless all are filled already."""
         if {record.slot for record in self.study.trials()} >= set(range(stretch.until)):
             return
-        search(self.study, evaluator, self.space, self.seeds, self.tell, means=self.means, stretch=stretch)
+
+        def tell(event: Event) -> None:
+            """Pass on what happens; the end of a part that fell short of nothing is nobody's concern."""
+            ended = isinstance(event, SearchFinished) and event.shortfall is None
+            if last or not ended:
+                self.tell(event)
+
+        search(self.study, evaluator, self.space, self.seeds, tell, means=self.means, stretch=stretch)
 
     def _store(self) -> WeightStore:
         """Return the trained shared weights, trained as far as they are not yet."""
