@@ -246,24 +246,17 @@ def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
     yield f"Written by `python benchmarks/ladder.py` on {machine()}, one thread a process: {PHANTOMS} phantoms at"
     yield f"{IMAGE_SIZE} pixels; {first.architectures} architectures drawn uniformly from those that fit {EDGE}, none"
     yield f"chosen by size. The truth is the mean selection of two full trainings ({FULL_EPOCHS} epochs,"
-    yield f"{bench.full_steps} steps) on other seeds than the rungs'. Shared weights: {STORE_EPOCHS} epochs of the sandwich"
-    yield f"rule, {store_s / 60:.0f} minutes, once. One full training ranks another with τ = {first.ceiling:.2f} (the"
-    yield "seed-to-seed ceiling; against the mean"
-    yield "of two, a rung may come higher). MACs alone: τ = " + f"{first.macs_tau:.2f}."
+    yield f"{bench.full_steps} steps) on other seeds than the rungs'. Shared weights: {STORE_EPOCHS} epochs of the"
+    yield f"sandwich rule, {store_s / 60:.0f} minutes, once. One full training ranks another with τ = {first.ceiling:.2f}"
+    yield "(the seed-to-seed ceiling; against the mean of two, a rung may come higher). MACs alone: τ ="
+    yield f"{first.macs_tau:.2f}."
     yield ""
-    yield "| rung | seconds | share of a full training | τ (95 % interval) | τ in quartiles of MACs | regret | may select |"
+    yield "| rung | seconds | share of a full training | τ (95 % interval) | τ by quartile of MACs | regret | may select |"
     yield "|---|---|---|---|---|---|---|"
-    for line in lines:
-        low, high = line.trust.interval
-        quartiles = " ".join(f"{tau:.2f}" for tau in line.trust.quartile_taus)
-        verdict = "yes" if line.trust.trusted else "; ".join(line.trust.doubts)
-        yield (
-            f"| {line.fidelity} | {line.seconds:.1f} | {line.cost:.1%} | {line.trust.tau:.2f} ({low:.2f} to {high:.2f}) | "
-            f"{quartiles} | {line.trust.regret:.3f} | {verdict} |"
-        )
+    yield from map(row_of, lines)
     yield ""
-    yield "Regret: selection lost by taking the best of the rung's top tenth instead of the best of all. A rung may select"
-    yield "from τ = 0.5 on, with its interval above 0.3 and above MACs alone."
+    yield "Regret: selection lost by taking the best of the rung's top tenth instead of the best of all. A rung may"
+    yield "select from τ = 0.5 on, with its interval above 0.3 and above MACs alone."
     pairs = {line.fidelity: line.trust.tau for line in lines}
     gains = [
         f"{fidelity.removeprefix('drawn + ')}: {tau - pairs[fidelity.removeprefix('drawn + ')]:+.2f}"
@@ -274,6 +267,21 @@ def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
     missing = {line.fidelity: line.missing for line in lines if line.missing}
     if missing:
         yield f"Without a score (weights that no training step had drawn): {missing}."
+
+
+def row_of(line: Line) -> str:
+    """Return one rung's row of the table."""
+    trust, (low, high) = line.trust, line.trust.interval
+    cells = (
+        line.fidelity,
+        f"{line.seconds:.1f}",
+        f"{line.cost:.1%}",
+        f"{trust.tau:.2f} ({low:.2f} to {high:.2f})",
+        " ".join(f"{tau:.2f}" for tau in trust.quartile_taus),
+        f"{trust.regret:.3f}",
+        "yes" if trust.trusted else "; ".join(trust.doubts),
+    )
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":
