@@ -11,15 +11,19 @@ the samplers search it and writes ``docs/results/search.md``.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from enumerated.contest import ENTRIES, Result, latencies, race
+from enumerated.contest import ENTRIES, OURS, Entry, Result, latencies, race
 from enumerated.race import Table, reference_point
 from enumerated.report import draw, page
 from enumerated.subspace import points
 from enumerated.table import SEEDS, read, train_part
 
+CHECKS = 20
+"""Searches of each sampler where the result is only checked by counting in another way."""
+CHECKED = [entry for entry in ENTRIES if entry.title in ("random", OURS) or entry.title.startswith("NSGA-II")]
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 
 
@@ -47,10 +51,10 @@ def main() -> None:
 def compare(seeds: range) -> None:
     """Let every sampler search, print and write the page and its picture."""
     table = load_table()
-    results = raced(table, seeds)
+    results = raced(table, ENTRIES, seeds)
     checks = {
-        "seeds exchanged: B is seen, A scores": raced(table.exchanged(), seeds),
-        "reference at Dice 0 and the slowest point": raced(table.from_nothing(), seeds),
+        "seeds exchanged: B is seen, A scores": raced(table.exchanged(), CHECKED, seeds[:CHECKS]),
+        "reference at Dice 0 and the slowest point": raced(table.from_nothing(), CHECKED, seeds[:CHECKS]),
     }
     text = page(read(), table, results, checks, seeds)
     print(text)
@@ -58,10 +62,10 @@ def compare(seeds: range) -> None:
     draw(results, table, DOCS / "pictures" / "search.png")
 
 
-def raced(table: Table, seeds: range) -> list[Result]:
-    """Return every sampler's searches of one table."""
+def raced(table: Table, entries: Sequence[Entry], seeds: range) -> list[Result]:
+    """Return the samplers' searches of one table."""
     results = []
-    for entry in ENTRIES:
+    for entry in entries:
         results.append(race(entry, table, seeds))
         print(f"{entry.title}: {sorted(results[-1].needed)}", flush=True)
     return results
