@@ -119,11 +119,13 @@ def test_where_no_rung_may_be_trusted_everything_is_trained(tmp_path: Path, monk
     assert "is below 0.5" in (study.folder / "log.txt").read_text()
 
 
+@pytest.mark.slow
 def test_shared_climbs_over_drawn_rungs_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _, told = searched(tmp_path / "study", monkeypatch, [0.1] * 20, evaluator="shared")
     assert all(event.fidelity.startswith("drawn") for event in told if isinstance(event, RungMeasured))
 
 
+@pytest.mark.slow
 def test_a_killed_ladder_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     whole, _ = searched(tmp_path / "whole", monkeypatch, [0.2, 0.8])
     for stop in (RungMeasured, RungChosen):
