@@ -12,6 +12,14 @@ from ussearch.search_spaces.architecture import Attention
 from ussearch.search_spaces.layers import Conv2d, activation_layer
 
 
+class AttentionModule(nn.Module):
+    """Base of all attentions."""
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that it has now, by their names in the record: the squeeze, where there is one."""
+        return {}
+
+
 class AttentionFactory(Protocol):
     """Builds an attention for ``channels``; the module states its ``out_channels``."""
 
@@ -37,7 +45,7 @@ def _gate(name: str) -> nn.Module:
 
 
 @ATTENTIONS.register("se")
-class SqueezeExcitation(nn.Module):
+class SqueezeExcitation(AttentionModule):
     """Channel attention from globally pooled features (Hu et al. 2018)."""
 
     def __init__(self, channels: int, spec: Attention) -> None:
@@ -51,7 +59,7 @@ class SqueezeExcitation(nn.Module):
         self.gate = _gate(spec.gate)
         self.identity = spec.identity
 
-    def _layer(self, channels: int, out_channels: int, bias: bool) -> nn.Module:
+    def _layer(self, channels: int, out_channels: int, bias: bool) -> nn.Linear | nn.Conv2d:
         if self.linear:
             return nn.Linear(channels, out_channels, bias)
         return Conv2d(channels, out_channels, 1, bias=bias)
@@ -63,9 +71,13 @@ class SqueezeExcitation(nn.Module):
         gated: Tensor = x * gates.reshape(*x.shape[:2], 1, 1)
         return x + gated if self.identity else gated
 
+    def widths(self) -> dict[str, int]:
+        """Return the width between the two layers."""
+        return {"squeeze": self.reduce.weight.shape[0]}
+
 
 @ATTENTIONS.register("eca")
-class EfficientChannelAttention(nn.Module):
+class EfficientChannelAttention(AttentionModule):
     """Channel attention by a short convolution along the channels (Wang et al. 2020).
 
     Written as a two-dimensional convolution, since TensorRT 8 imports no one-dimensional ones.
@@ -85,7 +97,7 @@ class EfficientChannelAttention(nn.Module):
 
 
 @ATTENTIONS.register("cbam")
-class ChannelThenSpatial(nn.Module):
+class ChannelThenSpatial(AttentionModule):
     """Serial channel and spatial attention (CBAM, Woo et al. 2018), the order that CEA-Net's abstract names."""
 
     def __init__(self, channels: int, spec: Attention) -> None:
@@ -106,9 +118,13 @@ class ChannelThenSpatial(nn.Module):
         out: Tensor = x * self.gate(self.spatial(pooled))
         return out
 
+    def widths(self) -> dict[str, int]:
+        """Return the width between the two layers."""
+        return {"squeeze": next(self.mlp.parameters()).shape[0]}
+
 
 @ATTENTIONS.register("spatial_gate")
-class SpatialGate(nn.Module):
+class SpatialGate(AttentionModule):
     """One gate a position from a 1×1 convolution: ``x · sigmoid(conv(x))``."""
 
     def __init__(self, channels: int, spec: Attention) -> None:

@@ -19,6 +19,11 @@ class BottleneckFactory(Protocol):
         """Return the module."""
 
 
+def inner_width(channels: int, ratio: int) -> int:
+    """Return the channels of queries and keys."""
+    return max(channels // ratio, 1)
+
+
 BOTTLENECKS: Registry[BottleneckFactory] = Registry("bottleneck")
 
 
@@ -28,7 +33,7 @@ class NonLocal(nn.Module):
 
     def __init__(self, channels: int, spec: Bottleneck) -> None:
         super().__init__()
-        inner = max(channels // spec.ratio, 1)
+        inner = inner_width(channels, spec.ratio)
         self.query = nn.Conv2d(channels, inner, 1)
         self.key = nn.Conv2d(channels, inner, 1)
         self.value = nn.Conv2d(channels, channels, 1)
@@ -48,7 +53,7 @@ class DualAffinity(nn.Module):
 
     def __init__(self, channels: int, spec: Bottleneck) -> None:
         super().__init__()
-        inner = max(channels // spec.ratio, 1)
+        inner = inner_width(channels, spec.ratio)
         self.query = ConvNorm(channels, inner, (1, 3), bias=True, eps=1e-3, activation="relu")
         self.key = ConvNorm(channels, inner, (3, 1), bias=True, eps=1e-3, activation="relu")
         self.value = nn.Conv2d(channels, channels, 1)

@@ -31,6 +31,10 @@ class DetailPath(nn.Module):
         out: Tensor = self.convs[step](detail)
         return out
 
+    def widths(self) -> tuple[int, ...]:
+        """Return the widths that the branch has now."""
+        return tuple(conv.out_channels for conv in self.convs if isinstance(conv, nn.Conv2d))
+
     @staticmethod
     def gate(stage_output: Tensor, next_input: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
         """Return (gated input of what follows, gated branch); widths of stage and branch are equal."""

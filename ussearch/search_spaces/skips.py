@@ -50,11 +50,16 @@ class AttentionGate(Merge):
 
     def __init__(self, channels: int, skip_channels: int) -> None:
         super().__init__(channels, skip_channels)
-        inner = max(skip_channels // 2, 8)
+        inner = self.inner_width(skip_channels)
         self.query = Conv2d(channels, inner, 1)
         self.key = Conv2d(skip_channels, inner, 1)
         self.activation = nn.ReLU()
         self.score = Conv2d(inner, 1, 1)
+
+    @staticmethod
+    def inner_width(skip_channels: int) -> int:
+        """Return the channels in which features and skip are compared."""
+        return max(skip_channels // 2, 8)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         """[B, C, H, W] and [B, S, H, W] -> [B, C + S, H, W]."""

@@ -45,3 +45,7 @@ class Asymmetric(BlockModule):
         out = self.attention(self.dropout(out))
         result: Tensor = self.activation(x + out if self.residual else out)
         return result
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.fourth.conv.out_channels}

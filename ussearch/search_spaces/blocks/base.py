@@ -36,6 +36,13 @@ class BlockModule(nn.Module):
         """[B, in_channels, H, W] -> [B, out_channels, H', W']."""
         raise TypeError(f"{type(self).__name__} defines no forward")
 
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record; none if it keeps its channels.
+
+        They differ from the record that it was built from once channels were pruned.
+        """
+        return {}
+
 
 BLOCKS: Registry[type[BlockModule]] = Registry("block")
 

@@ -56,3 +56,7 @@ class Conv(BlockModule):
         """[B, in, H, W] -> [B, width, H', W']."""
         out: Tensor = self.attention(self.body(x))
         return x + out if self.residual else out
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.body.conv.out_channels, "groups": self.body.conv.groups}

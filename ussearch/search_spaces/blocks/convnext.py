@@ -35,3 +35,7 @@ class DepthwiseFirst(BlockModule):
         """[B, in, H, W] -> [B, width, H', W']."""
         out: Tensor = self.reduce(self.attention(self.expand(self.depthwise(x))))
         return x + out if self.residual else out
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.reduce.out_channels, "hidden": self.expand.conv.out_channels}

@@ -44,3 +44,7 @@ class DepthwiseSeparable(BlockModule):
         """[B, in, H, W] -> [B, width, H', W']."""
         out: Tensor = self.attention(self.pointwise(self.depthwise(x)))
         return x + out if self.residual else out
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.pointwise.conv.out_channels}

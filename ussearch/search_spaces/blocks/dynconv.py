@@ -67,3 +67,7 @@ class DynamicConvBlock(BlockModule):
         """[B, in, H, W] -> [B, width, H, W]."""
         out: Tensor = self.activation(self.body(x))
         return out
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.body.experts.shape[1]}

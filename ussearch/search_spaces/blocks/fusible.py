@@ -43,6 +43,10 @@ class Fusible(BlockModule):
         out: Tensor = self.series(self.activation(self.resample(self.second(x))))
         return out
 
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.second.conv.out_channels}
+
     def fold_(self) -> None:
         """Merge the two 1×1 convolutions and fold all three batch norms; raises ValueError while λ < 1."""
         if self.first is None:

@@ -47,3 +47,7 @@ class InvertedResidual(BlockModule):
         """[B, in, H, W] -> [B, width, H', W']."""
         out: Tensor = self.project(self.attention(self.depthwise(self.expand(x))))
         return x + out if self.residual else out
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.project.conv.out_channels, "hidden": self.depthwise.conv.out_channels}

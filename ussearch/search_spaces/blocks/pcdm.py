@@ -47,6 +47,10 @@ class ParallelDown(BlockModule):
         out: Tensor = self.activation(self.norm(both))
         return out
 
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.conv.in_channels + self.conv.out_channels}
+
     def fold_(self) -> None:
         """Fold the norm's first channels into the convolution; the pooled channels keep a scale and a shift."""
         if isinstance(self.norm, nn.BatchNorm2d):

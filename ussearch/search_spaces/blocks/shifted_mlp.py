@@ -47,3 +47,7 @@ class ShiftedMlp(BlockModule):
         y = self.activation(self.depthwise(y))
         out: Tensor = self.last_norm(x + self.second(shift_channels(y, 3)))
         return out
+
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.first.out_channels}

@@ -32,6 +32,10 @@ class Transposed(BlockModule):
         out: Tensor = self.activation(self.norm(self.conv(x)))
         return out
 
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        return {"width": self.conv.out_channels}
+
     def fold_(self) -> None:
         """Fold the batch norm; a transposed kernel has its output channels in dimension 1."""
         if isinstance(self.norm, nn.BatchNorm2d):
