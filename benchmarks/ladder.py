@@ -129,10 +129,10 @@ class Bench:
         if path.exists():
             return
         architecture = self.architectures[number]
-        start = time.perf_counter()
+        start = time.process_time()
         found = RungEvaluator(self.trainer, rung, store).evaluate(architecture, SEEDS[seed])
-        write_atomically(path, json.dumps(self._row(number, rung, seed, found, time.perf_counter() - start)))
-        print(f"{number:3d} {rung.fidelity} {seed}: {found.dice}  {time.perf_counter() - start:.1f} s", flush=True)
+        write_atomically(path, json.dumps(self._row(number, rung, seed, found, time.process_time() - start)))
+        print(f"{number:3d} {rung.fidelity} {seed}: {found.dice}  {time.process_time() - start:.1f} s", flush=True)
 
     def _row(self, number: int, rung: Rung, seed: str, found: Evaluation, seconds: float) -> dict[str, object]:
         return {
@@ -243,7 +243,8 @@ def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
     first = lines[0].trust
     yield "# The ladder of fidelities"
     yield ""
-    yield f"Written by `python benchmarks/ladder.py` on {machine()}, one thread a process: {PHANTOMS} phantoms at"
+    yield f"Written by `python benchmarks/ladder.py` on {machine()}, one thread a process, seconds of processor time:"
+    yield f"{PHANTOMS} phantoms at"
     yield f"{IMAGE_SIZE} pixels; {first.architectures} architectures drawn uniformly from those that fit {EDGE}, none"
     yield f"chosen by size. The truth is the mean selection of two full trainings ({FULL_EPOCHS} epochs,"
     yield f"{bench.full_steps} steps) on other seeds than the rungs'. Shared weights: {STORE_EPOCHS} epochs of the"

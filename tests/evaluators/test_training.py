@@ -173,11 +173,11 @@ def test_nan_is_a_failure_with_its_reason(discs: ImageSet, discs_split: Split) -
 def test_divergence_is_a_failure_with_its_reason(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ussearch.evaluators import training
+    from ussearch.evaluators import objectives
 
     factors = iter([1.0] * 4 + [100.0] * 100)
-    real = training.make_loss(QUICK)
-    monkeypatch.setattr(training, "make_loss", lambda _: lambda out, masks: next(factors) * real(out, masks))
+    real = objectives.make_loss(QUICK)
+    monkeypatch.setattr(objectives, "make_loss", lambda _: lambda out, masks: next(factors) * real(out, masks))
     with pytest.raises(TrainingFailed, match="diverged"):
         trained(discs, discs_split)
 

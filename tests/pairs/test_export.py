@@ -11,9 +11,9 @@ from torch import nn
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
+from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.hardware_profiles import check_onnx, load_profile, profile_names
 from ussearch.pairs import export_network, parity
-from ussearch.pairs.onnx_network import OnnxNetwork
 from ussearch.pairs.parity import Parity, mask_dice, require_parity
 from ussearch.search_spaces import Network, build, load_preset, preset_names
 

@@ -10,9 +10,9 @@ import torch
 
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.hardware_profiles import check_onnx, load_profile
 from ussearch.pairs.finalists import finalist_folder, train_finalist
-from ussearch.pairs.onnx_network import OnnxNetwork
 from ussearch.pairs.specialised import train_specialised
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, search

@@ -62,6 +62,24 @@ def test_folding_keeps_the_function_of_blocks(kind: str) -> None:
     torch.testing.assert_close(after, before, rtol=1e-10, atol=1e-12)
 
 
+@pytest.mark.parametrize("width", [16, 24])
+@pytest.mark.parametrize(("kernel", "stride", "groups"), [(3, 1, 1), (3, 1, 16), (5, 1, 4), (3, 2, 8), (1, 1, 1)])
+def test_parallel_branches_become_one_convolution(width: int, kernel: int, stride: int, groups: int) -> None:
+    torch.manual_seed(0)
+    groups = min(groups, 8) if width == 24 else groups
+    spec = block_of("rep", width=width, kernel=kernel, stride=stride, groups=groups, activation="hswish")
+    block = build_block(IN_CHANNELS, spec).double()
+    image = torch.randn(4, IN_CHANNELS, 12, 12, dtype=torch.float64)
+    for _ in range(3):
+        block.train()(image)
+    before = block.eval()(image)
+    block.fold_()
+    torch.testing.assert_close(block(image), before, rtol=1e-10, atol=1e-12)
+    convolutions = [module for module in block.modules() if isinstance(module, torch.nn.Conv2d)]
+    assert [module.kernel_size for module in convolutions] == [(kernel, kernel)]
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in block.modules())
+
+
 @pytest.mark.parametrize("kind", [kind for kind in BLOCKS if "stride" in BLOCKS[kind].fields])
 def test_stride_halves(kind: str) -> None:
     block = build_block(IN_CHANNELS, block_of(kind, stride=2))

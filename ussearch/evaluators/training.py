@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch import nn
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.evaluators.averaging import WeightAverage
 from ussearch.evaluators.checkpoints import Checkpoint, Keeper, digest_of, moments_of, set_moments
-from ussearch.evaluators.losses import Loss, make_loss
+from ussearch.evaluators.objectives import Objective, Supervised
 from ussearch.evaluators.overlap import Detection, detect
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.recipe import Recipe
@@ -74,6 +74,7 @@ def train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     initial: Mapping[str, torch.Tensor] | None = None,
+    objective: Objective | None = None,
     checkpoint: Path | None = None,
     until_epoch: int | None = None,
     on_epoch: OnEpoch | None = None,
@@ -81,8 +82,9 @@ def train(
     """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
 
     It starts from the weights ``initial`` where they are given (a state dict of ``network``), else from those that the
-    network has. It lasts ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning
-    rate and λ end their course exactly there.
+    network has, and minimises ``objective``, the recipe's loss on the masks where none is given. It lasts
+    ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate and λ end their
+    course exactly there.
 
     The best epoch has the highest selection score (``overlap.selection_score``) on the validation part;
     networks with fusible blocks choose only among epochs that ended with λ = 1, because only those can be
@@ -109,10 +111,12 @@ def train(
         "start": None if initial is None else digest_of(initial),
         "data": [images.fingerprint, images.image_size],
         "split": [list(split.train), list(split.validation)],
+        **({} if objective is None else {"objective": dict(objective.made_from)}),
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        training = _Training(network, images, split, recipe, seed, torch.device(device))
+        minimised = objective or Supervised(recipe)
+        training = _Training(network, images, split, recipe, seed, torch.device(device), minimised)
         return training.run(Keeper(checkpoint, made_from), until_epoch, on_epoch)
 
 
@@ -135,6 +139,7 @@ class _Training:
     recipe: Recipe
     seed: int
     device: torch.device
+    objective: Objective
     history: list[EpochRecord] = field(default_factory=list)
     step: int = 0
     seconds: float = 0.0
@@ -158,15 +163,15 @@ class _Training:
         self.on_cuda = self.device.type == "cuda" and recipe.mixed_precision
         # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.objective.to(self.device)
         self.scheduled = self.network.has_schedule
         self.average = WeightAverage(self.network, recipe.average_decay)
         self.optimiser = torch.optim.AdamW(
-            _parameter_groups(self.network, recipe),
+            _parameter_groups([*self.network.parameters(), *self.objective.parameters()], recipe),
             lr=recipe.learning_rate,
             betas=(0.9, recipe.second_moment_decay),
             fused=self.device.type in ("cpu", "cuda"),
         )
-        self.loss: Loss = make_loss(recipe)
 
     def run(self, keeper: Keeper, until_epoch: int | None, on_epoch: OnEpoch | None) -> TrainingResult:
         """Train the epochs that are left, up to ``until_epoch`` or until patience ends."""
@@ -234,6 +239,7 @@ class _Training:
             "average": self.average.network.state_dict(),
             "best": {} if self.best is None else self.best.weights,
             "moments": moments_of(self.optimiser),
+            "objective": self.objective.state_dict(),
             "random": random,
         }
         return Checkpoint(progress, groups)
@@ -248,6 +254,7 @@ class _Training:
         if progress["best"]:
             selection, epoch = progress["best"]
             self.best = _Best(selection, epoch, groups["best"])
+        self.objective.load_state_dict(groups.get("objective", {}))
         set_moments(self.optimiser, groups["moments"])
         torch.set_rng_state(groups["random"]["cpu"])
         if self.device.type == "cuda" and "cuda" in groups["random"]:
@@ -279,8 +286,7 @@ class _Training:
             group["lr"] = learning_rate_at(self.step, self.steps, self.recipe)
         images = images.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
-            outputs = self.network.forward_all(images)
-        loss = self.loss(outputs, masks)
+            loss = self.objective(self.network, images, masks, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)
@@ -312,9 +318,8 @@ class _Training:
         return detect(probabilities, masks)
 
 
-def _parameter_groups(network: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
+def _parameter_groups(parameters: Sequence[nn.Parameter], recipe: Recipe) -> list[dict[str, Any]]:
     """Return the optimiser's groups: weights decay, norms and biases do not."""
-    parameters = list(network.parameters())
     return [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},

@@ -2,12 +2,12 @@
 inference.
 """
 
+from ussearch.evaluators.onnx_network import OnnxNetwork
+from ussearch.evaluators.shipping import export_network
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.evaluation import evaluate_pair
-from ussearch.pairs.export import export_network
 from ussearch.pairs.inference import Inference, infer
 from ussearch.pairs.manifest import Manifest
-from ussearch.pairs.onnx_network import OnnxNetwork
 from ussearch.pairs.parity import Parity, parity
 from ussearch.pairs.router import Router, soft_dice_confidence, threshold_for_share
 from ussearch.pairs.selection import Candidate, Pair, select_pair

@@ -22,13 +22,13 @@ from torch import nn
 
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.errors import UserError
+from ussearch.evaluators.onnx_network import OnnxNetwork
+from ussearch.evaluators.shipping import export_network
 from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile, parse_profile
 from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.evaluation import calibrated, evaluate_pair
-from ussearch.pairs.export import export_network
 from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, RouterEntry, versions
-from ussearch.pairs.onnx_network import OnnxNetwork
 from ussearch.pairs.parity import parity, require_parity
 from ussearch.pairs.router import Router
 from ussearch.pairs.running import EDGE_MODEL, RunningPair

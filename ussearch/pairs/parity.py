@@ -12,8 +12,8 @@ from torch import nn
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
-from ussearch.pairs.export import as_shipped
-from ussearch.pairs.onnx_network import OnnxNetwork, Pixels
+from ussearch.evaluators.onnx_network import OnnxNetwork, Pixels
+from ussearch.evaluators.shipping import as_shipped
 
 RELATIVE_TOLERANCE = 1e-3
 DICE_TOLERANCE = 0.999

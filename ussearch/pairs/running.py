@@ -9,8 +9,8 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.pairs.geometry import mask_in, network_input
-from ussearch.pairs.onnx_network import OnnxNetwork
 from ussearch.pairs.router import Router, soft_dice_confidence
 
 Pixels = npt.NDArray[np.uint8]

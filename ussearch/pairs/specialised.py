@@ -9,8 +9,8 @@ from pathlib import Path
 
 from ussearch.datasets import Normalisation
 from ussearch.evaluators import End, EpochRecord
+from ussearch.evaluators.shipping import export_network
 from ussearch.hardware_profiles import Profile
-from ussearch.pairs.export import export_network
 from ussearch.pairs.finalists import FULL_TRAINING, finalist_folder, finalist_seed
 from ussearch.pairs.full_training import Attempt, FullTraining, InitialWeights, train_fully
 from ussearch.studies import Study

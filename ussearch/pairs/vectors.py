@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ussearch.evaluators.onnx_network import sigmoid
 from ussearch.files import inside
 from ussearch.pairs.geometry import network_input, probabilities_in
-from ussearch.pairs.onnx_network import sigmoid
 from ussearch.pairs.running import RunningPair
 
 FOLDER = "vectors"

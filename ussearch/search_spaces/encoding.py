@@ -11,6 +11,8 @@ from ussearch.search_spaces.architecture import Architecture, Block
 
 LEVELS = 8
 _KINDS = ("conv", "dwsep", "mbconv", "convnext", "asym", "fusible", "dynconv", "pcdm", "shifted_mlp", "transposed")
+_LIKE = {"rep": "conv"}
+"""Kinds that are others in the deploy form."""
 _ATTENTIONS = ("se", "eca", "cbam", "spatial_gate", "spatial_gate_concat")
 _ACTIVATIONS = ("relu", "relu6", "leaky", "swish", "hswish", "gelu")
 _SKIPS = ("concat", "add", "attention_gate")
@@ -35,8 +37,9 @@ def _describe(vector: dict[str, float], prefix: str, block: Block) -> None:
     vector[f"{prefix}_kernel"] += block.kernel
     vector[f"{prefix}_log2_hidden"] += math.log2(block.hidden) if block.hidden else 0.0
     vector[f"{prefix}_dilation"] += block.dilation
-    if block.kind in _KINDS:
-        vector[f"{prefix}_{block.kind}"] += 1
+    kind = _LIKE.get(block.kind, block.kind)
+    if kind in _KINDS:
+        vector[f"{prefix}_{kind}"] += 1
     if block.attention and block.attention.kind in _ATTENTIONS:
         vector[f"{prefix}_{block.attention.kind}"] += 1
 

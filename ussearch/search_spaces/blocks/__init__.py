@@ -10,6 +10,7 @@ from ussearch.search_spaces.blocks import (  # noqa: F401  (importing registers)
     gate,
     mbconv,
     pcdm,
+    rep,
     shifted_mlp,
     transposed,
     upsample,

@@ -1,0 +1,13 @@
+"""Structural pruning: whole channels leave, chosen over all layers at once, and the result is data again.
+
+The road: ``tracing`` and ``channels`` read from torch-pruning's graph which channels of which layers are one;
+``rules`` says what the vocabulary of architectures demands of widths; ``strands`` sorts channels into what may lose
+some; ``importance`` scores them; ``choice`` removes the cheapest chunks; ``surgery`` and ``layers`` cut; ``written``
+writes the architecture that is left; ``pruning`` is the road itself.
+"""
+
+from ussearch.compress.pruning.importance import IMPORTANCES, Evidence, Importance
+from ussearch.compress.pruning.pruning import Pruned, prune
+from ussearch.compress.pruning.surgery import masked
+
+__all__ = ["IMPORTANCES", "Evidence", "Importance", "Pruned", "masked", "prune"]

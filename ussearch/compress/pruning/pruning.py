@@ -1,0 +1,81 @@
+"""Structural pruning: the least important channels leave, and what remains is an ordinary network of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ussearch.compress.pruning.channels import read_channels
+from ussearch.compress.pruning.choice import kept_positions, removed_channels
+from ussearch.compress.pruning.importance import Evidence, scores_of
+from ussearch.compress.pruning.rules import rules_of
+from ussearch.compress.pruning.strands import units_of
+from ussearch.compress.pruning.surgery import without_channels
+from ussearch.compress.pruning.written import architecture_of
+from ussearch.errors import UserError
+from ussearch.evaluators.losses import Loss
+from ussearch.search_spaces import Architecture, Network, build
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """A pruned network, in evaluation mode and training form (its norms are not merged yet: it is trained again)."""
+
+    network: Network
+    architecture: Architecture
+    """With its exact widths; ``build(architecture)`` takes the network's weights."""
+    before: int
+    """Channels that could be pruned, those of parallel layers of one width counted each."""
+    after: int
+    kept: Mapping[str, tuple[int, ...]]
+    """By layer of the original network, the positions of its outputs that are still there."""
+
+
+def prune(
+    network: Network,
+    image_size: int,
+    *,
+    ratio: float,
+    importance: str = "l2",
+    round_to: int = 8,
+    batches: Iterable[tuple[Tensor, Tensor]] | None = None,
+    loss: Loss | None = None,
+    seed: int = 0,
+) -> Pruned:
+    """Return ``network`` without at least ``ratio`` (0..1) of the channels that can be pruned; the original stays.
+
+    All channels compete (``choice``), by the importance of that name in ``IMPORTANCES``. Widths stay multiples of
+    ``round_to``, except those that are below it already, and those of queries and gates that ``build`` derives from
+    other widths. ``image_size``: pixels a side, a multiple of the architecture's ``size_divisor``. ``batches`` (images
+    [B, C, H, W], masks [B, classes, H, W]) and ``loss`` serve the importances that read gradients; ``seed`` the
+    random ones.
+
+    Raises UserError for an unknown importance, a network in deploy form, a ratio outside 0..1 or out of reach.
+    """
+    _check(network, ratio, round_to)
+    channels = read_channels(network, image_size)
+    rules = rules_of(network, channels)
+    units = units_of(channels, rules)
+    scores = scores_of(importance, network, channels, units, Evidence(tuple(batches or ()), loss, seed))
+    removed = removed_channels(channels, rules, units, scores, ratio=ratio, round_to=round_to)
+    smaller = without_channels(network, channels, removed)
+    architecture = architecture_of(smaller, f"{network.architecture.name} pruned".strip())
+    rebuilt = build(architecture)
+    rebuilt.load_state_dict(smaller.state_dict())
+    before = sum(unit.strands.size for unit in units)
+    lost = sum(int(torch.isin(torch.from_numpy(unit.strands), torch.from_numpy(removed)).sum()) for unit in units)
+    return Pruned(rebuilt.eval(), architecture, before, before - lost, kept_positions(channels, removed))
+
+
+def _check(network: Network, ratio: float, round_to: int) -> None:
+    if not 0.0 <= ratio < 1.0:
+        raise UserError(f"A pruning ratio of {ratio:g} was given: it is the share of channels to remove, 0 to below 1.")
+    if round_to < 1:
+        raise UserError(f"Widths were to be multiples of {round_to}: give 1 or more, best 8 or 16.")
+    if set(network.state_dict()) != set(build(network.architecture, device="meta").state_dict()):
+        raise UserError(
+            "The network to prune is in its deploy form, whose norms are merged: give the network in training form."
+        )
