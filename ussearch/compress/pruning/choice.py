@@ -27,9 +27,25 @@ class _Ranked:
     @property
     def removable(self) -> int:
         """Channels that each strand can still lose in one chunk, down to the next multiple, never below the first."""
-        if self.kept <= self.round_to:
+        if self._width <= self.round_to:
             return 0
-        return self.kept % self.round_to or self.round_to
+        return self._width % self.round_to or self.round_to
+
+    @property
+    def least(self) -> int:
+        """What each strand keeps when all chunks have gone."""
+        return min(self.unit.width, self.round_to - self._beside)
+
+    @property
+    def _width(self) -> int:
+        """The width that is to be a multiple."""
+        return self.kept + self._beside
+
+    @property
+    def _beside(self) -> int:
+        """What stands beside the strand, where both together are a multiple (but for whole multiples)."""
+        beside = self.unit.beside % self.round_to
+        return beside if (self.unit.width + beside) % self.round_to == 0 else 0
 
     @property
     def cost(self) -> float:
@@ -44,7 +60,7 @@ class _Ranked:
 
     def give_back(self) -> None:
         """Keep one chunk more."""
-        self.kept = min(self.unit.width, (self.kept // self.round_to + 1) * self.round_to)
+        self.kept = min(self.unit.width, self.kept + self.round_to - self._width % self.round_to)
 
 
 def removed_channels(
@@ -72,7 +88,7 @@ def removed_channels(
 
 def _check_reach(ranked: Sequence[_Ranked], total: int, ratio: float, round_to: int) -> None:
     """Raise UserError where ``ratio`` of all channels is more than can go."""
-    most = sum(max(each.unit.width - round_to, 0) * len(each.unit.strands) for each in ranked)
+    most = sum((each.unit.width - each.least) * len(each.unit.strands) for each in ranked)
     if ratio * total > most or (ratio and not total):
         largest = np.floor(100 * most / max(total, 1)) / 100
         raise UserError(

@@ -21,6 +21,8 @@ class Unit:
     """Strands [strands, n] (channel numbers) that keep equal numbers of channels."""
 
     strands: Numbers
+    beside: int = 0
+    """Channels that stay whatever happens, in the widths that these strands are part of, such as those of the image."""
 
     @property
     def width(self) -> int:
@@ -36,12 +38,19 @@ def units_of(channels: Channels, rules: Rules) -> list[Unit]:
         strands[colour].append(channel)
     fixed = {colours[channel] for axis in rules.frozen for channel in channels.axes[axis]}
     fixed |= {colours[channel] for axis, _, _ in rules.derived for channel in channels.axes[axis]}
-    units = []
-    for members in _tied_colours(colours, rules.tied):
-        widths = {len(strands[colour]) for colour in members}
-        if not members & fixed and len(widths) == 1:
-            units.append(Unit(np.array([strands[colour] for colour in sorted(members)])))
-    return units
+    free = [
+        np.array([strands[colour] for colour in sorted(members)])
+        for members in _tied_colours(colours, rules.tied)
+        if not members & fixed and len({len(strands[colour]) for colour in members}) == 1
+    ]
+    staying = set(range(channels.number)).difference(*(unit.reshape(-1).tolist() for unit in free))
+    return [Unit(unit, _beside(unit, channels, staying)) for unit in free]
+
+
+def _beside(unit: Numbers, channels: Channels, staying: set[int]) -> int:
+    """Return the most channels of ``staying`` on any axis that the unit is part of."""
+    axes = [numbers for numbers in channels.axes.values() if np.isin(unit[:, 0], numbers).any()]
+    return max(len(staying.intersection(numbers.tolist())) for numbers in axes)
 
 
 def _first_colours(channels: Channels, rules: Rules) -> list[int]:

@@ -46,7 +46,7 @@ class Traced(nn.Module):
         self.image = nn.Conv2d(channels, channels, 1)
         self.network = copy.deepcopy(network).eval().requires_grad_(True)
         self._ends: Ends = []
-        self.network._adapt = self.image  # type: ignore[method-assign]
+        self.network._adapt = partial(self.image)  # type: ignore[method-assign]
         for module in self.network.modules():
             stand_in = _STAND_INS.get(type(module))
             if stand_in:

@@ -51,6 +51,11 @@ class Reparametrised(BlockModule):
         out = self.attention(self.activation(out))
         return x + out if self.residual else out
 
+    def widths(self) -> dict[str, int]:
+        """Return the widths that this block has now, by their names in the record."""
+        conv = next(module for module in self.branches.modules() if isinstance(module, nn.Conv2d))
+        return {"width": conv.out_channels, "groups": conv.groups}
+
     def fold_(self) -> None:
         """Fold every norm, centre the smaller kernels in the k×k one and add all; the identity is a centred 1."""
         for branch in self.branches:
