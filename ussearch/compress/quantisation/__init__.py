@@ -1,0 +1,38 @@
+"""Numbers of 8 bits instead of 32 in exported model files, and what that costs in accuracy.
+
+Works on the ONNX files that ``hardware_profiles.onnx_files.export`` writes and on arrays; knows nothing of studies.
+``choice`` finds the settings, ``qdq`` writes the file, ``ranges`` calibrates, ``qat`` trains where that is not enough,
+``half`` says what FP16 would do.
+"""
+
+from ussearch.compress.quantisation.calibration import calibration_images
+from ussearch.compress.quantisation.choice import Attempt, Quantised, Score, quantise_best
+from ussearch.compress.quantisation.graph import int8_nodes, layers, slow_activations
+from ussearch.compress.quantisation.half import half_precision_outputs
+from ussearch.compress.quantisation.qat import QuantisationAware, converted, prepare
+from ussearch.compress.quantisation.qdq import Quantiser, quantise
+from ussearch.compress.quantisation.sensitivity import sensitivities
+from ussearch.compress.quantisation.settings import METHODS, SCHEMES, Method, Scheme, Settings
+
+__all__ = [
+    "METHODS",
+    "SCHEMES",
+    "Attempt",
+    "Method",
+    "QuantisationAware",
+    "Quantised",
+    "Quantiser",
+    "Scheme",
+    "Score",
+    "Settings",
+    "calibration_images",
+    "converted",
+    "half_precision_outputs",
+    "int8_nodes",
+    "layers",
+    "prepare",
+    "quantise",
+    "quantise_best",
+    "sensitivities",
+    "slow_activations",
+]
