@@ -78,8 +78,8 @@ class Quantiser:
             self._ranges[settings.method] = self._calibration.ranges(settings.method)
         result = _placed(self.prepared, self._ranges[settings.method], settings)
         _keep_outputs_float(result)
+        _tidy(result)
         result.ir_version = min(result.ir_version, self.source.ir_version)
-        del result.metadata_props[:]
         return result
 
     def write(self, settings: Settings, out: Path) -> None:
@@ -177,12 +177,25 @@ def _keep_outputs_float(model: onnx.ModelProto) -> None:
         model.graph.node.remove(reduce)
 
 
+def _tidy(model: onnx.ModelProto) -> None:
+    """Remove what preparation left behind and no node needs, in place."""
+    used = {name for node in model.graph.node for name in node.input}
+    needed = [tensor for tensor in model.graph.initializer if tensor.name in used]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(needed)
+    domains = {node.domain for node in model.graph.node} | {""}
+    imports = [entry for entry in model.opset_import if entry.domain in domains]
+    del model.opset_import[:]
+    model.opset_import.extend(imports)
+    del model.metadata_props[:]
+
+
 def _check(data: bytes, source: onnx.ModelProto) -> None:
     """Raise where the written model is not what the float one was but for the pairs of nodes: a defect of ours."""
     model = onnx.load_model_from_string(data)
     onnx.checker.check_model(model, full_check=True)
-    imports = {entry.domain: entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")}
-    before = {entry.domain: entry.version for entry in source.opset_import if entry.domain in ("", "ai.onnx")}
+    imports = {entry.domain: entry.version for entry in model.opset_import}
+    before = {entry.domain: entry.version for entry in source.opset_import}
     if imports != before or model.ir_version > source.ir_version:
         raise RuntimeError(f"quantisation changed the form of the file: {imports}, IR {model.ir_version}")
     session(data)
