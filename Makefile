@@ -4,10 +4,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
+VENV_NNI := .venv-nni
+STAMP_NNI := $(VENV_NNI)/.installed
 # One intra-op thread each: two networks train side by side faster than one with two threads.
 ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: run test test-all lint bench clean
+.PHONY: run test test-all test-nni lint bench clean
 
 run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a verified bundle
 	$(BIN)/ussearch run --profile jetson-nano
@@ -17,6 +19,9 @@ test: lint  ## formatting, types and the tests that take minutes
 
 test-all: lint  ## also the long tests
 	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
+
+test-nni: $(STAMP_NNI)  ## NNI's pruning criteria, in an environment of their own: NNI pins old packages
+	$(ENVIRONMENT) $(VENV_NNI)/bin/python -m pytest -m "" tests/compress/pruning/test_nni.py
 
 lint: $(STAMP_DEV)
 	$(BIN)/ruff format --check .
@@ -35,5 +40,10 @@ $(STAMP_DEV): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,postgresql]"
 	touch $@
 
+$(STAMP_NNI): pyproject.toml constraints-nni.txt
+	$(PYTHON) -m venv $(VENV_NNI)
+	$(VENV_NNI)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-nni.txt --editable ".[nni,dev]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_NNI) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
