@@ -13,7 +13,9 @@ from onnx import TensorProto, numpy_helper
 
 from ussearch.compress.quantisation import METHODS, SCHEMES, Quantiser, Settings, int8_nodes, layers, quantise
 from ussearch.errors import UserError
-from ussearch.search_spaces import SearchSpace
+from ussearch.hardware_profiles import check_onnx, load_profile
+from ussearch.hardware_profiles.onnx_files.export import export_module
+from ussearch.search_spaces import NormalisedNetwork, SearchSpace
 
 EVERY = [Settings(scheme, method) for scheme in SCHEMES for method in METHODS]
 LARGEST = {"u8s8": 64, "s8s8": 127}
@@ -184,3 +186,14 @@ def test_old_opsets_are_refused(small, tmp_path: Path) -> None:
     onnx.save(model, tmp_path / "old.onnx")
     with pytest.raises(UserError, match="opset 12"):
         quantise(tmp_path / "old.onnx", small.images, Settings("u8s8", "minmax"), tmp_path / "out.onnx")
+
+
+@pytest.mark.parametrize(
+    ("profile_name", "scheme"),
+    [("x86-server", "u8s8"), ("raspberry-pi-5", "u8s8"), ("jetson-orin-nano", "s8s8"), ("jetson-xavier-nx", "s8s8")],
+)
+def test_the_rules_of_the_device_are_kept(profile_name: str, scheme, small, tmp_path: Path) -> None:
+    profile = load_profile(profile_name)
+    export_module(NormalisedNetwork(small.network, 80.0, 50.0), 32, profile, tmp_path / "float.onnx")
+    quantise(tmp_path / "float.onnx", small.images, Settings(scheme, "percentile"), tmp_path / "int8.onnx")
+    assert check_onnx(tmp_path / "int8.onnx", profile) == ()
