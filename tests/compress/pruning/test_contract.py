@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ussearch.compress.pruning import Pruned, masked, prune
+from ussearch.compress.pruning import IMPORTANCES, Pruned, masked, prune
 from ussearch.compress.pruning.channels import read_channels
 from ussearch.compress.pruning.surgery import without_channels
 from ussearch.search_spaces import (
@@ -74,8 +74,6 @@ def silenced(network: Network, kept: Mapping[str, Sequence[int]]) -> Network:
     """Zero the *outputs* of what was removed, layer by layer; consumers keep all their weights."""
     network = copy.deepcopy(network)
     for name, positions in kept.items():
-        if name == "(image)":
-            continue
         layer = network.get_submodule(name)
         if isinstance(layer, DynamicConv):
             parts = [(layer.experts, 1), (layer.norm.weight, 0), (layer.norm.bias, 0)]
@@ -270,18 +268,39 @@ def test_every_preset(name: str, lived_in: Build) -> None:
     check(lived_in(architecture), max(32, architecture.size_divisor))
 
 
-@settings(max_examples=10)
-@given(seed=st.integers(0, 10**6))
-def test_samples_of_the_space(lived_in: Build, seed: int) -> None:
+def check_sample(network_of: Build, seed: int) -> None:
     """With attentions that do not mix over channels in place of those that do, so that parity is claimed for all."""
     text = SearchSpace.standard(64).sample(seed).model_dump_json()
     architecture = Architecture.model_validate_json(text.replace('"eca"', '"se"').replace('"cbam"', '"spatial_gate"'))
-    network = lived_in(architecture, seed)
+    network = network_of(architecture, seed)
     pruned = check(network, 64)
     assert not mixes_over_channels(network, pruned.kept)
 
 
-@pytest.mark.parametrize("importance", ["taylor", "lamp", "random"])
+@settings(max_examples=3)
+@given(seed=st.integers(0, 10**6))
+def test_samples_of_the_space(lived_in: Build, seed: int) -> None:
+    check_sample(lived_in, seed)
+
+
+@pytest.mark.slow
+@settings(max_examples=20)
+@given(seed=st.integers(0, 10**6))
+def test_many_samples_of_the_space(lived_in: Build, seed: int) -> None:
+    check_sample(lived_in, seed)
+    check(lived_in(SearchSpace.standard(64).sample(seed), seed), 64, ratio=0.55)
+
+
+@pytest.mark.parametrize("importance", [name for name in IMPORTANCES if not name.startswith("nni-")])
 def test_every_importance(importance: str, lived_in: Build) -> None:
     check(lived_in(load_preset("lightawnet").architecture), 32, importance)
     check(lived_in(around(Block(kind="mbconv", width=24, hidden=48))), 32, importance)
+
+
+@pytest.mark.parametrize("name", ["lightawnet", "bmis", "lv-unet", "cmunext-s"])
+def test_what_was_pruned_can_be_pruned_again(name: str, lived_in: Build) -> None:
+    network = lived_in(load_preset(name).architecture)
+    size = max(32, network.architecture.size_divisor)
+    once = prune(network, size, ratio=0.2)
+    twice = check(once.network.eval(), size, ratio=0.3)
+    assert twice.architecture.name == f"{name} pruned"

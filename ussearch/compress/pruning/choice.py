@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from ussearch.compress.pruning.channels import Axis, Channels
+from ussearch.compress.pruning.channels import IMAGE, Axis, Channels
 from ussearch.compress.pruning.rules import Rules
 from ussearch.compress.pruning.strands import Unit
 from ussearch.errors import UserError
@@ -132,9 +132,9 @@ def _removed_with(channels: Channels, rules: Rules, removed: np.ndarray, scores:
 
 
 def kept_positions(channels: Channels, removed: np.ndarray) -> Mapping[str, tuple[int, ...]]:
-    """Return, for each layer with outputs, the positions that stay."""
+    """Return, for each layer of the network, the positions of its outputs that stay."""
     return {
         name: tuple(np.flatnonzero(~np.isin(numbers, removed)).tolist())
         for (name, side), numbers in channels.axes.items()
-        if side == "out"
+        if side == "out" and name != IMAGE[0]
     }

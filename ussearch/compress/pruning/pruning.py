@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -51,23 +52,28 @@ def prune(
     ``round_to``, except those that are below it already, and those of queries and gates that ``build`` derives from
     other widths. ``image_size``: pixels a side, a multiple of the architecture's ``size_divisor``. ``batches`` (images
     [B, C, H, W], masks [B, classes, H, W]) and ``loss`` serve the importances that read gradients; ``seed`` the
-    random ones.
+    random ones. Everything is computed on the CPU, from where the result returns to the network's device.
 
     Raises UserError for an unknown importance, a network in deploy form, a ratio outside 0..1 or out of reach.
     """
     _check(network, ratio, round_to)
+    device = next(network.parameters()).device
+    network = copy.deepcopy(network).cpu()
+    evidence = Evidence([(images.cpu(), masks.cpu()) for images, masks in batches or ()], loss, seed)
     channels = read_channels(network, image_size)
     rules = rules_of(network, channels)
     units = units_of(channels, rules)
-    scores = scores_of(importance, network, channels, units, Evidence(tuple(batches or ()), loss, seed))
+    scores = scores_of(importance, network, channels, units, evidence)
     removed = removed_channels(channels, rules, units, scores, ratio=ratio, round_to=round_to)
     smaller = without_channels(network, channels, removed)
-    architecture = architecture_of(smaller, f"{network.architecture.name} pruned".strip())
+    architecture = architecture_of(
+        smaller, f"{network.architecture.name.removesuffix('pruned').strip()} pruned".strip()
+    )
     rebuilt = build(architecture)
     rebuilt.load_state_dict(smaller.state_dict())
     before = sum(unit.strands.size for unit in units)
     lost = sum(int(torch.isin(torch.from_numpy(unit.strands), torch.from_numpy(removed)).sum()) for unit in units)
-    return Pruned(rebuilt.eval(), architecture, before, before - lost, kept_positions(channels, removed))
+    return Pruned(rebuilt.to(device).eval(), architecture, before, before - lost, kept_positions(channels, removed))
 
 
 def _check(network: Network, ratio: float, round_to: int) -> None:

@@ -44,13 +44,13 @@ def units_of(channels: Channels, rules: Rules) -> list[Unit]:
         if not members & fixed and len({len(strands[colour]) for colour in members}) == 1
     ]
     staying = set(range(channels.number)).difference(*(unit.reshape(-1).tolist() for unit in free))
-    return [Unit(unit, _beside(unit, channels, staying)) for unit in free]
+    mixed = [set(numbers.tolist()) for numbers in channels.axes.values() if not staying.isdisjoint(numbers.tolist())]
+    return [Unit(unit, _beside(unit, mixed, staying)) for unit in free]
 
 
-def _beside(unit: Numbers, channels: Channels, staying: set[int]) -> int:
-    """Return the most channels of ``staying`` on any axis that the unit is part of."""
-    axes = [numbers for numbers in channels.axes.values() if np.isin(unit[:, 0], numbers).any()]
-    return max(len(staying.intersection(numbers.tolist())) for numbers in axes)
+def _beside(unit: Numbers, axes: list[set[int]], staying: set[int]) -> int:
+    """Return the most channels of ``staying`` on any of the axes that the unit is part of."""
+    return max((len(axis & staying) for axis in axes if not axis.isdisjoint(unit[:, 0].tolist())), default=0)
 
 
 def _first_colours(channels: Channels, rules: Rules) -> list[int]:
