@@ -2,7 +2,7 @@
 
 Works on the ONNX files that ``hardware_profiles.onnx_files.export`` writes and on arrays; knows nothing of studies.
 ``choice`` finds the settings, ``qdq`` writes the file, ``ranges`` calibrates, ``qat`` trains where that is not enough,
-``half`` says what FP16 would do.
+``half`` says what FP16 would do; ``litert`` (an extra) writes the files of phones, Raspberry Pi and Coral.
 """
 
 from ussearch.compress.quantisation.calibration import calibration_images
