@@ -164,8 +164,8 @@ def test_a_convolution_that_equal_widths_would_leave_out_stays(lived_in: Build) 
     """``build`` has no first convolution where ``hidden`` equals the input: such widths are avoided."""
     block = Block(kind="mbconv", width=16, hidden=16)
     network = lived_in(Architecture(stages=(Stage(blocks=(Block(kind="conv", width=24), block)),)))
-    for seed in range(6):
-        pruned = prune(network, SIZE, ratio=0.35, importance="random", seed=seed)
+    for seed in range(3):  # half of all channels: every width would end at 8
+        pruned = prune(network, SIZE, ratio=0.5, importance="random", seed=seed)
         conv, mbconv = pruned.architecture.stages[0].blocks
         assert conv.width != mbconv.hidden
 
@@ -174,8 +174,8 @@ def test_a_projected_skip_stays_projected(lived_in: Build) -> None:
     level = DecoderLevel(blocks=(), up=(Block(kind="conv", width=24),), skip=Skip(op="add", stage=0))
     stages = (Stage(blocks=(Block(kind="conv", width=16),)), Stage(blocks=(Block(kind="conv", width=16),)))
     network = lived_in(Architecture(stages=stages, decoder=(level,)))
-    for seed in range(6):
-        pruned = prune(network, SIZE, ratio=0.4, importance="random", seed=seed)
+    for seed in range(3):
+        pruned = prune(network, SIZE, ratio=0.5, importance="random", seed=seed)
         assert pruned.architecture.stages[0].blocks[0].width != pruned.architecture.decoder[0].up[0].width
 
 

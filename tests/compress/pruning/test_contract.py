@@ -231,6 +231,7 @@ def test_every_kind_of_block_on_concatenated_features(kind: str, lived_in: Build
 @pytest.mark.parametrize("skip", SKIPS)
 def test_skips_and_bottlenecks(skip: str, bottleneck: str | None, lived_in: Build) -> None:
     check(lived_in(around(skip=skip, bottleneck=bottleneck)), 32)
+    check(lived_in(around(skip=skip, bottleneck=bottleneck, width=64)), 32, ratio=0.55)
     check(lived_in(around(skip=skip, bottleneck=bottleneck, width=32)), 32)  # features and skip of equal width
 
 
