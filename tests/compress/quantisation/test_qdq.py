@@ -131,7 +131,7 @@ def test_same_bytes_twice_and_a_smaller_file(scheme, make_unet, ship, tmp_path: 
     assert (tmp_path / "a").stat().st_size < 0.45 * wide.path.stat().st_size
 
 
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(seed=st.integers(0, 10**6))
 def test_random_architectures(seed: int, ship, tmp_path_factory: pytest.TempPathFactory) -> None:
     architecture = SearchSpace.standard(64).sample(seed)

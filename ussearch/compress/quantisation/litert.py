@@ -118,7 +118,7 @@ def _extra(module: str) -> Any:
     except ImportError as error:
         package = module.partition(".")[0]
         raise UserError(
-            f"LiteRT needs {package}, which is not installed: pip install 'ussearch[litert]' in an environment of its own."
+            f"LiteRT needs {package}, which is not installed: pip install 'ussearch[litert]' in its own environment."
         ) from error
 
 
