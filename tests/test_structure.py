@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import ast
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -72,12 +72,18 @@ def test_nothing_heavy_is_imported_at_start(code: str) -> None:
     assert output.stdout.split() == []
 
 
+def processor_seconds_of_children() -> float:
+    """What finished children took of a processor, which does not depend on how busy the machine is."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
 def test_help_answers_at_once() -> None:
     command = [sys.executable, "-m", "ussearch", "--help"]
     times = []
     for _ in range(5):
-        start = time.perf_counter()
+        start = processor_seconds_of_children()
         output = subprocess.run(command, capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - start)
+        times.append(processor_seconds_of_children() - start)
     assert "run" in output.stdout
     assert min(times) < 0.4

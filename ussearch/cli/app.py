@@ -12,6 +12,7 @@ from ussearch import __version__
 from ussearch.cli import (
     bench,
     check,
+    compress,
     data,
     export,
     infer,
@@ -56,6 +57,7 @@ for command in (
     pareto.pareto,
     show.show,
     specialise.specialise,
+    compress.compress,
     export.export,
     verify.verify,
     infer.infer,

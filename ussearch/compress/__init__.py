@@ -1,5 +1,37 @@
-"""Winners made small: an ordered chain of steps, each measured and kept only where it helps.
+"""Winners made small: an ordered chain of steps, each measured before and after, and kept only where it helps.
 
-Empty so far. The exact part of fusing, ``search_spaces.deploy``, belongs to every network and is applied to all that
-leave the house; pruning, distillation and quantisation with their gates come here. May import evaluators and below.
+``steps/`` are the transformations (fuse, prune, distil, quantise), ``pruning/`` and ``quantisation/`` what two of them
+need, ``chain`` tries and judges them, ``gates`` says what a step has to show, ``speed`` where latencies come from,
+``uniform`` is the plain alternative that every clever chain is held against, ``compression`` the whole. May import
+evaluators and below; knows nothing of studies.
 """
+
+from ussearch.compress.candidate import Candidate
+from ussearch.compress.chain import Chain, OnRecord, steps_named
+from ussearch.compress.compression import COMPRESSION, Compressed, OnUniform, compress
+from ussearch.compress.context import Context
+from ussearch.compress.judging import Measures
+from ussearch.compress.records import Compression, StepRecord, UniformRecord
+from ussearch.compress.speed import Comparison, SpeedSource, times_of_kit
+from ussearch.compress.steps import STEPS, Step
+
+__all__ = [
+    "COMPRESSION",
+    "STEPS",
+    "Candidate",
+    "Chain",
+    "Comparison",
+    "Compressed",
+    "Compression",
+    "Context",
+    "Measures",
+    "OnRecord",
+    "OnUniform",
+    "SpeedSource",
+    "Step",
+    "StepRecord",
+    "UniformRecord",
+    "compress",
+    "steps_named",
+    "times_of_kit",
+]

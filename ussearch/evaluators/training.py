@@ -286,7 +286,7 @@ class _Training:
             group["lr"] = learning_rate_at(self.step, self.steps, self.recipe)
         images = images.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
-            loss = self.objective(self.network, images, masks, self.step)
+            loss: torch.Tensor = self.objective(self.network, images, masks, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)

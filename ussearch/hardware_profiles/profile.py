@@ -62,6 +62,9 @@ class ExportRules(_Part):
     paying_precisions: dict[Precision, str] = Field(
         default_factory=dict, description="arithmetic that was measured to be faster than FP32, with the evidence"
     )
+    channel_multiple: Literal[1, 4, 8, 16, 32] = Field(
+        default=8, description="widths in multiples of this run at full speed; others may be slower with fewer channels"
+    )
     static_shapes: bool = True
     external_data: bool = False
     allowed_operators: frozenset[str] | None = Field(default=None, description="None: any operator of the opset")
@@ -97,6 +100,9 @@ class Profile(_Part):
     precision: Precision
     threads: int | None = Field(default=None, ge=1, description="None: a GPU, or not published")
     power_mode: str = ""
+    processor: str = Field(
+        default="", description="instruction set (x86_64, aarch64), where networks run on the main processor"
+    )
     facts: dict[str, float] = Field(default_factory=dict, description="datasheet facts, unit in the name")
     limits: Limits
     runtime_memory_mib: float = Field(ge=0, description="what the runtime takes before any network is loaded")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,6 +83,7 @@ def _this_machine(like: Profile, rows: list[dict[str, Any]], networks: list[Cali
         "device": measure.machine(),
         "title": f"{measure.machine()} (onnxruntime {onnxruntime.__version__})",
         "power_mode": "",
+        "processor": platform.machine(),
         "note": f"Export rules are those of {like.name}.",
         "facts": {"ram_gib": round(ram_mib / 1024, 1)},
         "limits": Limits(memory_mib=round(ram_mib * RAM_SHARE), frames_per_second=FRAMES_PER_SECOND),

@@ -1,0 +1,97 @@
+"""A small trained network, a stronger one that can teach it, and the context of a chain."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.evaluators.conftest import disc_images, disc_split
+from ussearch.compress import Candidate, Context, SpeedSource
+from ussearch.datasets import ImageSet, Split
+from ussearch.evaluators import Recipe, train
+from ussearch.hardware_profiles import Profile, load_profile
+from ussearch.search_spaces import Architecture, Block, DecoderLevel, Network, Skip, Stage, build
+
+RECIPE = Recipe(epochs=6, learning_rate=2e-2, augmentation=None)
+
+
+def unet(width: int, activation: Any = "relu") -> Architecture:
+    """Return a U-Net of one level."""
+    return Architecture(
+        name=f"unet-{width}",
+        stages=(
+            Stage(blocks=(Block(kind="conv", width=width, activation=activation),)),
+            Stage(blocks=(Block(kind="dwsep", width=2 * width, stride=2, activation=activation),)),
+        ),
+        decoder=(
+            DecoderLevel(
+                up=(Block(kind="upsample", resample="bilinear"),),
+                skip=Skip(op="concat", stage=0),
+                blocks=(Block(kind="conv", width=width, activation=activation),),
+            ),
+        ),
+    )
+
+
+def here(profile: Profile) -> Profile:
+    """Return ``profile`` as if this machine ran files as it does."""
+    import platform
+
+    return profile.model_copy(update={"name": "here", "runtime": "onnxruntime", "processor": platform.machine()})
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Discs, and two networks trained on them."""
+
+    images: ImageSet
+    split: Split
+    student: Network
+    teacher: Network
+
+    @property
+    def candidate(self) -> Candidate:
+        """The student as it enters a chain."""
+        weights = {name: value.detach().clone() for name, value in self.student.state_dict().items()}
+        return Candidate(self.student.architecture, weights)
+
+
+@pytest.fixture(scope="session")
+def trained() -> Trained:
+    """Train both once a session; nobody may change them."""
+    images = disc_images(count=48)
+    split = disc_split(images)
+    networks = []
+    for seed, width in enumerate((16, 24)):
+        network = build(unet(width))
+        train(network, images, split, RECIPE, seed=seed)
+        networks.append(network)
+    return Trained(images, split, *networks)
+
+
+MakeContext = Callable[..., Context]
+
+
+@pytest.fixture
+def make_context(trained: Trained, tmp_path: Path) -> MakeContext:
+    """Return a maker of contexts in a folder of the test's own."""
+
+    def make(**changes: Any) -> Context:
+        profile = changes.pop("profile", None) or load_profile("raspberry-pi-4")
+        given: dict[str, Any] = {
+            "images": trained.images,
+            "split": trained.split,
+            "profile": profile,
+            "recipe": RECIPE,
+            "folder": tmp_path / "chain",
+            "speed": SpeedSource(profile),
+            "epochs": 2,
+            "teachers": (trained.teacher,),
+        }
+        return Context(**given | changes)
+
+    return make

@@ -1,0 +1,188 @@
+"""The chain on a network that was really trained: kept, undone, continued."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from tests.compress.conftest import MakeContext, Trained, here, unet
+from ussearch.compress import STEPS, Candidate, Chain, Compression, Context, SpeedSource, compress, steps_named
+from ussearch.compress.judging import measured, model_file
+from ussearch.compress.quantisation import int8_nodes
+from ussearch.errors import UserError
+from ussearch.evaluators import predict
+from ussearch.evaluators.onnx_network import OnnxNetwork
+from ussearch.evaluators.shipping import deploy_form
+from ussearch.hardware_profiles import load_profile
+from ussearch.search_spaces import Network, build
+
+NANO = load_profile("jetson-nano")
+
+
+@dataclass(frozen=True)
+class Narrowed:
+    """A step whose outcome is decided by the test: the network of ``widths`` in turn, with random weights or good."""
+
+    network: Network
+    strength: int = 2
+    name: ClassVar[str] = "narrow"
+    retrains: ClassVar[bool] = False
+    applied: ClassVar[list[int]] = []
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        return {"strength": self.strength}
+
+    def off(self, candidate: Candidate, context: Context) -> str:
+        return ""
+
+    def trainings(self) -> int:
+        return 0
+
+    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+        self.applied.append(self.strength)
+        return replace(candidate, architecture=self.network.architecture, weights=self.network.state_dict())
+
+    def control(self, candidate: Candidate, context: Context) -> None:
+        return None
+
+    def milder(self) -> Narrowed | None:
+        return replace(self, strength=self.strength - 1) if self.strength > 1 else None
+
+
+@pytest.fixture(autouse=True)
+def _forget() -> None:
+    Narrowed.applied.clear()
+
+
+def test_a_step_that_spoils_is_retried_milder_then_undone(make_context: MakeContext, trained: Trained) -> None:
+    chain = Chain(make_context(), trained.candidate)
+    after = chain.run([Narrowed(build(unet(8)))])
+    assert after.digest == trained.candidate.digest
+    assert [(record.settings["strength"], record.kept) for record in chain.records] == [(2, False), (1, False)]
+    assert all("points" in record.reason for record in chain.records)
+
+
+def test_a_slower_step_is_undone_whatever_its_dice(make_context: MakeContext, trained: Trained) -> None:
+    context = make_context(profile=NANO, speed=SpeedSource(NANO))
+    chain = Chain(context, replace(Candidate(unet(8), build(unet(8)).state_dict()), fused=True))
+    chain.run([replace(Narrowed(trained.teacher), strength=1)])
+    assert not chain.records[0].kept and chain.records[0].reason.startswith("slower")
+    assert chain.records[0].change is not None and chain.records[0].change.mean > 0.1
+
+
+def test_finished_attempts_are_read_not_repeated(make_context: MakeContext, trained: Trained) -> None:
+    step = Narrowed(build(unet(8)))
+    first = Chain(make_context(), trained.candidate)
+    first.run([step])
+    again = Chain(make_context(), trained.candidate)
+    again.run([step])
+    assert Narrowed.applied == [2, 1]
+    assert again.records == first.records
+
+
+def test_another_limit_judges_again(make_context: MakeContext, trained: Trained) -> None:
+    step = replace(Narrowed(trained.teacher), strength=1)
+    strict = Chain(make_context(profile=NANO, speed=SpeedSource(NANO), max_drop=0.0), trained.candidate)
+    loose = Chain(make_context(profile=NANO, speed=SpeedSource(NANO), max_drop=0.01), trained.candidate)
+    strict.run([step])
+    loose.run([step])
+    assert Narrowed.applied == [1, 1]
+
+
+@pytest.mark.parametrize("name", list(STEPS))
+def test_contract_of_steps(name: str, make_context: MakeContext, trained: Trained) -> None:
+    profile = here(load_profile("raspberry-pi-4"))
+    context = make_context(profile=profile, speed=SpeedSource(profile, runs=10))
+    step = STEPS[name]()
+    candidate = replace(trained.candidate, fused=name != "fuse")
+    assert step.name == name and json.dumps(dict(step.settings))
+    assert step.off(candidate, context) == ""
+    before = {key: value.clone() for key, value in candidate.weights.items()}
+    after = step.apply(candidate, context)
+    assert all(torch.equal(value, candidate.weights[key]) for key, value in before.items()), "the input stays"
+    assert after.digest == step.apply(candidate, context).digest, "the same gives the same"
+    figures = measured(after, context)
+    assert len(figures.dice) == len(trained.split.validation) and figures.file_bytes > 0
+    assert (step.control(candidate, context) is not None) == (step.retrains and name != "quantise")
+    onnx.checker.check_model(onnx.load(model_file(after, context)))
+    strengths = [step]
+    while (milder := strengths[-1].milder()) is not None:
+        strengths.append(milder)
+        assert len(strengths) < 20
+    folder = context.folder / "there"
+    after.save(folder)
+    back = Candidate.load(folder)
+    assert back.digest == after.digest and back.architecture == after.architecture
+
+
+def test_fusing_changes_the_file_not_the_answer(make_context: MakeContext, trained: Trained) -> None:
+    context = make_context()
+    plain, fused = trained.candidate, replace(trained.candidate, fused=True)
+    images = np.asarray(trained.images.images[:4])
+    first, second = (OnnxNetwork(model_file(each, context)).logits(images) for each in (plain, fused))
+    np.testing.assert_allclose(first, second, rtol=1e-3, atol=1e-3)
+    torch_says = predict(deploy_form(trained.student), images, context.normalisation)
+    np.testing.assert_allclose(1 / (1 + np.exp(-second)), torch_says, atol=1e-4)
+
+
+@pytest.fixture
+def compressed(make_context: MakeContext, trained: Trained) -> tuple[Compression, Context]:
+    """The whole chain for a device that this machine stands for."""
+    profile = here(load_profile("raspberry-pi-4"))
+    context = make_context(profile=profile, speed=SpeedSource(profile, runs=20), max_drop=0.2)
+    done = compress(trained.student.architecture, trained.student, steps_named(), context, uniform_epochs=2)
+    assert done.model.is_file()
+    return done.record, context
+
+
+def test_the_whole_chain(compressed: tuple[Compression, Context], trained: Trained) -> None:
+    record, context = compressed
+    assert [name for name in STEPS if name not in {each.step for each in record.records}] == []
+    assert record.start.mean_dice == pytest.approx(measured(replace(trained.candidate, fused=True), context).mean_dice)
+    assert not record.speed.slower
+    shipped = Candidate.load(context.folder / "network")
+    assert shipped.architecture == shipped.network().architecture
+    assert Compression.model_validate_json((context.folder / "compression.json").read_text()) == record
+    if any(each.step == "prune" and each.kept for each in record.records):
+        assert record.uniform is not None
+
+
+def test_a_board_without_int8_gets_none(make_context: MakeContext, trained: Trained) -> None:
+    context = make_context(profile=NANO, speed=SpeedSource(NANO))
+    done = compress(trained.student.architecture, trained.student, steps_named(["fuse", "quantise"]), context)
+    assert int8_nodes(onnx.load(done.model)) == []
+    last = done.record.records[-1]
+    assert last.step == "quantise" and (done.candidate.precision in ("fp32", "fp16"))
+
+
+def test_a_precision_that_nobody_measured_stays_off(make_context: MakeContext, trained: Trained) -> None:
+    profile = load_profile("intel-n100")
+    chain = Chain(make_context(profile=profile, speed=SpeedSource(profile)), replace(trained.candidate, fused=True))
+    chain.run(steps_named(["quantise"]))
+    assert not chain.records[0].tried and "nobody measured int8" in chain.records[0].reason
+    asked = make_context(profile=profile, speed=SpeedSource(profile), asked=frozenset({"quantise"}))
+    chain = Chain(asked, replace(trained.candidate, fused=True))
+    chain.run(steps_named(["quantise"]))
+    assert chain.records[0].tried
+
+
+def test_unknown_steps_are_refused_and_order_is_the_chains() -> None:
+    assert [step.name for step in steps_named(["quantise", "fuse"])] == ["fuse", "quantise"]
+    with pytest.raises(UserError, match=r"Unknown step 'prun'.*prune"):
+        steps_named(["prun"])
+
+
+def test_a_damaged_candidate_is_one_sentence(tmp_path: Path, trained: Trained) -> None:
+    trained.candidate.save(tmp_path)
+    (tmp_path / "weights.safetensors").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="delete the folder"):
+        Candidate.load(tmp_path)

@@ -1,0 +1,86 @@
+"""Where speeds come from, in order, and what nobody knows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.compress.conftest import MakeContext, Trained, here, unet
+from ussearch.compress import Candidate, SpeedSource, times_of_kit
+from ussearch.compress.judging import model_file
+from ussearch.errors import UserError
+from ussearch.files import sha256_of
+from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.search_spaces import build
+
+PI = load_profile("raspberry-pi-4")
+
+
+@pytest.fixture
+def files(make_context: MakeContext, trained: Trained) -> tuple[Path, Path]:
+    """A wide and a narrow network's files."""
+    narrow = build(unet(8))
+    context = make_context()
+    return (
+        model_file(trained.candidate, context),
+        model_file(Candidate(narrow.architecture, narrow.state_dict(), fused=True), context),
+    )
+
+
+def test_the_device_comes_first(files: tuple[Path, Path], tmp_path: Path) -> None:
+    table = tmp_path / "pi.csv"
+    lines = [f"{path.name},{sha256_of(path)},{ms}" for path, ms in zip(files, (20.0, 30.0), strict=True)]
+    table.write_text("\n".join(["model,sha256,latency_ms", *lines]))
+    profile = here(PI)
+    found = SpeedSource(profile, times_of_kit(table, profile), "pi.csv").compare(*files, "fp32")
+    assert (found.before_ms, found.after_ms, found.ratio, found.slower) == (20.0, 30.0, 1.5, True)
+    assert "on the device (pi.csv)" in found.source
+
+
+def test_this_machine_comes_second(files: tuple[Path, Path]) -> None:
+    found = SpeedSource(here(PI), runs=50).compare(*files, "fp32")
+    assert "measured here" in found.source
+    assert found.faster and found.ratio is not None and 0 < found.ratio < 1
+
+
+def test_the_profile_comes_last(files: tuple[Path, Path]) -> None:
+    found = SpeedSource(load_profile("jetson-nano")).compare(*files, "fp32")
+    assert found.source == load_profile("jetson-nano").label
+    assert found.faster
+
+
+def test_a_foreign_processor_is_not_this_machine(files: tuple[Path, Path]) -> None:
+    profile = here(PI).model_copy(update={"processor": "riscv64"})
+    assert "measured" not in SpeedSource(profile).compare(*files, "fp32").source
+
+
+def test_what_nobody_measured_is_said(files: tuple[Path, Path]) -> None:
+    nano = load_profile("jetson-nano")
+    source = SpeedSource(nano)
+    assert not source.knows("int8") and source.knows("fp32")
+    found = source.compare(*files, "int8")
+    assert found.ratio is None and not found.slower and "nobody measured int8" in found.source
+    server = SpeedSource(load_profile("x86-server"))
+    assert server.knows("int8") and "pays there" in server.compare(*files, "int8").source
+
+
+def test_the_same_file_takes_as_long(files: tuple[Path, Path]) -> None:
+    assert SpeedSource(PI).compare(files[0], files[0], "fp32").ratio == 1.0
+
+
+def test_models_take_turns(files: tuple[Path, Path]) -> None:
+    times_ms = side_by_side(files, runs=50)
+    assert len(times_ms[0]) == len(times_ms[1]) >= 10
+    assert all(each > 0 for row in times_ms for each in row)
+
+
+@pytest.mark.parametrize("text", ["model,latency_ms\na,1\n", "model,sha256,latency_ms\na,b,fast\n", "\x00\xff"])
+def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "table.csv"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(UserError, match="no table of measurements for raspberry-pi-4"):
+        times_of_kit(path, PI)
+    with pytest.raises(UserError, match="No such file"):
+        times_of_kit(tmp_path / "nothing.csv", PI)

@@ -1,0 +1,152 @@
+"""``ussearch compress``: the gated chain on one candidate, with its waterfall."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ussearch.compress import Compressed, Compression
+    from ussearch.pairs.compressing import CompressionRequest, Listeners
+
+
+def compress(
+    study: Annotated[Path, typer.Argument(help="Folder of the study.")],
+    trial: Annotated[int | None, typer.Option(help="Candidate to compress; the pair's edge network else.")] = None,
+    steps: Annotated[
+        str | None, typer.Option(help="Steps by name, with commas: fuse,prune,distil,quantise; all of them else.")
+    ] = None,
+    teacher: Annotated[int | None, typer.Option(help="Trial to learn from; the pair's cloud network else.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs of each step that trains.")] = None,
+    max_drop: Annotated[float, typer.Option(help="Points of mean Dice that such a step may lose.")] = 1.0,
+    measurements: Annotated[Path | None, typer.Option(help="CSV of a kit, measured on the device.")] = None,
+    unlabelled: Annotated[Path | None, typer.Option(help="Folder of images without masks to learn from, too.")] = None,
+    uniform: Annotated[bool, typer.Option(help="Train uniformly scaled widths beside a pruned network.")] = True,
+    budget: Annotated[
+        str | None, typer.Option(help="Time for the chain, such as 10m; what does not fit is named.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    plot: Annotated[Path | None, typer.Option(help="Picture of the waterfall.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
+) -> None:
+    """Fuse, prune, distil and quantise a candidate, and keep each step only where it helps.
+
+    Example: ussearch compress studies/busi --trial 4 --max-drop 1.0
+    """
+    from ussearch.cli.duration import seconds_from
+    from ussearch.cli.output import console, print_json
+    from ussearch.compress import steps_named
+    from ussearch.errors import UserError
+    from ussearch.pairs.compressing import CompressionRequest
+
+    for option, number, least in (("epochs", epochs, 1), ("max-drop", max_drop, 0)):
+        if number is not None and number < least:
+            raise UserError(f"--{option} {number} is not possible: expected at least {least}.")
+    names = None if steps is None else tuple(name.strip() for name in steps.split(",") if name.strip())
+    request = CompressionRequest(
+        trial=trial,
+        teacher=teacher,
+        epochs=epochs,
+        max_drop=max_drop / 100,
+        steps=names,
+        measurements=measurements,
+        unlabelled=unlabelled,
+        uniform=uniform,
+        budget_seconds=seconds_from(budget) if budget else None,
+    )
+    steps_named(names)  # an unknown name is told before anything is trained
+    done = _compressed(study, request, data, device, json_output)
+    print_json(done.record.model_dump(mode="json")) if json_output else _show(done)
+    if plot:
+        from ussearch.compress.waterfall import draw
+
+        draw(done.record, plot)
+        console.print(f"Picture: {plot}") if not json_output else typer.echo(f"Picture: {plot}", err=True)
+
+
+def _compressed(study: Path, request: CompressionRequest, data: Path | None, device: str, quiet: bool) -> Compressed:
+    from ussearch.cli.interrupts import interruptible
+    from ussearch.cli.progress_lines import Lines
+    from ussearch.pairs.compressing import compress_trial
+    from ussearch.studies import Study
+    from ussearch.studies.workbench import reopen_workbench
+
+    opened = Study.open(study)
+    opened.require_free()
+    workbench = reopen_workbench(opened, device, data)
+    with opened.lock(), interruptible("the same command continues it"), Lines(quiet) as lines:
+        return compress_trial(opened, workbench, request, listeners(lines))
+
+
+def listeners(lines: object) -> Listeners:
+    """Return who tells ``lines`` (called with a text) what the chain does."""
+    from ussearch.compress import StepRecord, UniformRecord
+    from ussearch.compress.waterfall import row_of, uniform_row
+    from ussearch.evaluators import EpochRecord
+    from ussearch.pairs.compressing import Listeners
+    from ussearch.pairs.full_training import Attempt
+
+    say = lines if callable(lines) else print
+
+    def training(title: str, record: EpochRecord, epochs: int) -> None:
+        say(f"  {title}: epoch {record.epoch} of {epochs}")
+
+    def full(attempt: Attempt, record: EpochRecord) -> None:
+        say(f"  full training {attempt.title}: epoch {record.epoch}")
+
+    def step(record: StepRecord) -> None:
+        row = row_of(record)
+        say(f"{row.title}: {row.verdict}, {row.reason}")
+
+    def uniform(record: UniformRecord) -> None:
+        say(f"{uniform_row(record).title}: {record.reason}")
+
+    return Listeners(full, training, step, uniform)
+
+
+def _show(done: Compressed) -> None:
+    from ussearch.cli.output import console
+
+    record = done.record
+    console.print(waterfall_table(record))
+    console.print(
+        "Dice: validation images, two empty masks count 1; its interval is a paired bootstrap over patients and "
+        "near-duplicates. × ms: share of the latency before the step, and of the deploy form's in the last row.",
+        soft_wrap=True,
+    )
+    console.print(f"Model file: {done.model}", soft_wrap=True)
+
+
+def waterfall_table(compression: Compression) -> Table:
+    """Return the waterfall as a table."""
+    from rich.table import Table
+
+    from ussearch.compress.waterfall import rows
+
+    table = Table(title=f"{compression.architecture} for {compression.profile}", title_justify="left")
+    table.add_column("step", overflow="fold")
+    for column in ("Dice", "change in points\n(95 %)", "ms", "× ms", "KiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for row in rows(compression):
+        change = (
+            "–" if row.change is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * each for each in row.change))
+        )
+        table.add_row(
+            row.title,
+            "–" if row.dice is None else f"{row.dice:.3f}",
+            change,
+            "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
+            "–" if row.ratio is None else f"{row.ratio:.2f}",
+            "–" if row.kib is None else f"{row.kib:,.0f}",
+            row.verdict,
+            row.reason,
+            style="dim" if row.verdict in ("undone", "not tried", "skipped", "beaten") else "",
+        )
+    return table

@@ -1,0 +1,140 @@
+"""The chain: every step is tried, measured, and kept or undone; a stronger attempt first, then milder ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ussearch.compress.candidate import FORM, Candidate
+from ussearch.compress.context import Context
+from ussearch.compress.gates import Verdict, judge_step
+from ussearch.compress.judging import Measures, measured, model_file
+from ussearch.compress.records import StepRecord
+from ussearch.compress.speed import Comparison
+from ussearch.compress.steps import STEPS, Step
+from ussearch.errors import UserError
+from ussearch.evaluators import TrainingFailed
+from ussearch.evaluators.paired import Change, paired_change
+from ussearch.files import staged_directory, write_atomically
+
+RECORD = "record.json"
+OnRecord = Callable[[StepRecord], None]
+
+
+def steps_named(names: Sequence[str] | None = None) -> tuple[Step, ...]:
+    """Return the steps of a chain in their order, all of them or those named; raises UserError for an unknown name."""
+    wanted = set(names if names is not None else STEPS.names())
+    for name in sorted(wanted):
+        STEPS[name]  # raises for an unknown name
+    return tuple(STEPS[name]() for name in STEPS if name in wanted)
+
+
+@dataclass
+class Chain:
+    """One candidate on its way; ``records`` has every attempt so far."""
+
+    context: Context
+    candidate: Candidate
+    on_record: OnRecord | None = None
+    records: list[StepRecord] = field(default_factory=list)
+
+    def run(self, steps: Sequence[Step]) -> Candidate:
+        """Try every step in order and return what is left; what was finished before is read, not done again."""
+        for step in steps:
+            for record, after in self._attempts(step):
+                self.records.append(record)
+                if self.on_record:
+                    self.on_record(record)
+                if record.kept:
+                    self.candidate = after
+        return self.candidate
+
+    def _attempts(self, step: Step) -> Iterator[tuple[StepRecord, Candidate]]:
+        """Yield a step's attempts until one is kept or there is no milder one."""
+        before = measured(self.candidate, self.context)
+        why = step.off(self.candidate, self.context)
+        if why:
+            yield StepRecord(step=step.name, before=before, kept=False, reason=f"not tried: {why}"), self.candidate
+            return
+        milder: Step | None = step
+        while milder is not None:
+            record, after = attempt(milder, self.candidate, before, self.context)
+            yield record, after
+            milder = None if record.kept else milder.milder()
+
+
+def attempt(step: Step, candidate: Candidate, before: Measures, context: Context) -> tuple[StepRecord, Candidate]:
+    """Return the record of one attempt and its candidate; both are kept in the context's folder by their content."""
+    place = context.place(step.name, candidate.digest, dict(step.settings), context.max_drop, sorted(context.asked))
+    if (place / RECORD).is_file():
+        record = StepRecord.model_validate_json((place / RECORD).read_text(encoding="utf-8"))
+        return record, Candidate.load(place) if (place / FORM).is_file() else candidate
+    start = time.perf_counter()
+    try:
+        after = step.apply(candidate, context)
+        record = _judged(step, candidate, after, before, context)
+    except (UserError, TrainingFailed) as error:
+        after = candidate
+        common: dict[str, Any] = {"step": step.name, "settings": dict(step.settings), "before": before}
+        record = StepRecord(**common, kept=False, reason=f"failed: {error}")
+    record = record.model_copy(update={"seconds": time.perf_counter() - start})
+    return record, _kept(place, record, after)
+
+
+def _kept(place: Path, record: StepRecord, after: Candidate) -> Candidate:
+    """Write an attempt's outcome in one go, and return its candidate as it lies there."""
+    with staged_directory(place) as staging:
+        if record.tried:
+            after.save(staging)
+        write_atomically(staging / RECORD, json.dumps(record.model_dump(mode="json")))
+    return Candidate.load(place) if record.tried else after
+
+
+def _judged(step: Step, candidate: Candidate, after: Candidate, before: Measures, context: Context) -> StepRecord:
+    """Measure an attempt and judge it; the control is only made for what speed has not refused."""
+    common: dict[str, Any] = {"step": step.name, "settings": dict(step.settings), "before": before}
+    if after.digest == candidate.digest:
+        return StepRecord(**common, kept=False, reason="it changes nothing")
+    found = measured(after, context)
+    speed = compared(candidate, after, context)
+    change = paired_change(before.dice, found.dice, context.groups, context.seed)
+    smaller = found.file_bytes < before.file_bytes
+
+    def judged(control: Change | None) -> Verdict:
+        return judge_step(speed, change, control, retrained=step.retrains, smaller=smaller, max_drop=context.max_drop)
+
+    verdict, control = judged(None), None
+    if verdict.kept and step.retrains:
+        made = step.control(candidate, context)
+        if made is not None:
+            control = paired_change(before.dice, measured(made, context).dice, context.groups, context.seed)
+            verdict = judged(control)
+    return StepRecord(
+        **common,
+        after=found,
+        speed=speed,
+        change=change,
+        control=control,
+        kept=verdict.kept,
+        reason=verdict.reason,
+        details=dict(after.settings),
+    )
+
+
+def compared(before: Candidate, after: Candidate, context: Context) -> Comparison:
+    """Return how fast ``after`` is beside ``before``."""
+    same_form = before.fused == after.fused and before.precision == after.precision == "fp32"
+    if before.architecture.id == after.architecture.id and same_form:
+        return Comparison(ratio=1.0, source="the same operators")
+    return context.speed.compare(model_file(before, context), model_file(after, context), after.precision)
+
+
+def forget(folder: Path) -> None:
+    """Remove everything that a chain keeps in ``folder``."""
+    for name in ("steps", "checkpoints"):
+        shutil.rmtree(folder / name, ignore_errors=True)

@@ -1,0 +1,97 @@
+"""The whole of compression: the chain, the plain alternative beside it, and what leaves the house in the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ussearch.compress.candidate import Candidate
+from ussearch.compress.chain import Chain, OnRecord, compared
+from ussearch.compress.context import Context
+from ussearch.compress.judging import measured, model_file
+from ussearch.compress.records import Compression, StepRecord, UniformRecord
+from ussearch.compress.steps import Step
+from ussearch.compress.uniform import against_uniform
+from ussearch.evaluators.paired import paired_change
+from ussearch.files import write_atomically
+from ussearch.search_spaces import Architecture, Network
+
+SHRINKING = ("prune",)
+"""Steps that change widths: what they leave is held against uniform scaling."""
+COMPRESSION = "compression.json"
+OnUniform = Callable[[UniformRecord], None]
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """What left the chain, and the record of how."""
+
+    candidate: Candidate
+    record: Compression
+    model: Path
+    """The file that is shipped."""
+
+
+def compress(
+    architecture: Architecture,
+    network: Network,
+    steps: Sequence[Step],
+    context: Context,
+    *,
+    uniform_epochs: int | None = None,
+    skipped: dict[str, str] | None = None,
+    on_record: OnRecord | None = None,
+    on_uniform: OnUniform | None = None,
+) -> Compressed:
+    """Send a trained network (training form) through ``steps`` and keep the record in the context's folder.
+
+    Where pruning was kept, the same architecture scaled uniformly is trained for ``uniform_epochs`` and distilled
+    as long as the chain's; the better of the two goes on to the steps after. None leaves that comparison out, and the
+    record says so. ``skipped`` are steps that were left out, with the reason. A chain that was killed continues.
+    """
+    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    original = Candidate(architecture, weights)
+    chain = Chain(context, original, on_record)
+    last = max((number for number, step in enumerate(steps, 1) if step.name in (*SHRINKING, "distil")), default=0)
+    chain.run(steps[:last])
+    uniform = None
+    if uniform_epochs is not None and _kept(chain.records, SHRINKING):
+        uniform, chain.candidate = against_uniform(original, chain.candidate, context, uniform_epochs)
+        if on_uniform:
+            on_uniform(uniform)
+    chain.run(steps[last:])
+    return _finished(original, chain, uniform, context, skipped or {})
+
+
+def _finished(
+    original: Candidate, chain: Chain, uniform: UniformRecord | None, context: Context, skipped: dict[str, str]
+) -> Compressed:
+    start, end = replace(original, fused=True), chain.candidate
+    before, after = measured(start, context), measured(end, context)
+    kept = [record.step for record in chain.records if record.kept]
+    if uniform is not None and uniform.shipped:
+        kept = ["uniform", *(name for name in kept if name == "quantise")]
+    record = Compression(
+        profile=context.profile.name,
+        architecture_id=original.architecture.id,
+        architecture=original.architecture.name or original.architecture.id,
+        records=tuple(chain.records),
+        uniform=uniform,
+        skipped=skipped,
+        start=before,
+        end=after,
+        speed=compared(start, end, context),
+        change=paired_change(before.dice, after.dice, context.groups, context.seed),
+        form=", ".join(kept) or "as it was",
+    )
+    model = context.folder / "model.onnx"
+    write_atomically(model, model_file(end, context).read_bytes())
+    end.save(context.folder / "network")
+    write_atomically(context.folder / COMPRESSION, json.dumps(record.model_dump(mode="json"), indent=1))
+    return Compressed(end, record, model)
+
+
+def _kept(records: Sequence[StepRecord], names: Sequence[str]) -> bool:
+    return any(record.kept and record.step in names for record in records)

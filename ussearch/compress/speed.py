@@ -1,0 +1,118 @@
+"""Is the second of two model files slower than the first? Asked of the device, of this machine, or of the profile.
+
+In this order: times measured on the device (the CSV of a kit); this machine, only where the profile's runtime and
+precision run here; the profile's prediction. Every answer says which it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+from pydantic import BaseModel, ConfigDict
+
+from ussearch.errors import UserError
+from ussearch.files import sha256_of
+from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.measuring import measure
+from ussearch.hardware_profiles.measuring.bench import predict_file
+from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.profile import Precision
+
+TOLERANCE = 0.02
+"""By so much two measurements of one file differ here: what is slower by less is not called slower."""
+
+
+class Comparison(BaseModel):
+    """Latencies of two model files by one source; ``ratio`` is the second's share of the first's.
+
+    Without numbers, ``source`` says why there are none.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    before_ms: float | None = None
+    after_ms: float | None = None
+    ratio: float | None = None
+    source: str
+
+    @property
+    def slower(self) -> bool:
+        """Whether the second is known to be slower."""
+        return self.ratio is not None and self.ratio > 1 + TOLERANCE
+
+    @property
+    def faster(self) -> bool:
+        """Whether the second is known to be faster."""
+        return self.ratio is not None and self.ratio < 1 - TOLERANCE
+
+
+@dataclass(frozen=True)
+class SpeedSource:
+    """Where speeds of one device come from; ``measured`` has latencies in ms by the SHA-256 of model files."""
+
+    profile: Profile
+    measured: Mapping[str, float] = field(default_factory=dict)
+    origin: str = ""
+    """Where ``measured`` comes from, in words."""
+    runs: int = 60
+
+    def knows(self, precision: Precision) -> bool:
+        """Return whether anything is known about the speed of ``precision`` on the device."""
+        published = precision in self.profile.export.paying_precisions
+        return published or precision == self.profile.precision or bool(self.measured) or runs_here(self.profile)
+
+    def compare(self, before: Path, after: Path, precision: Precision) -> Comparison:
+        """Return how fast ``after``, of ``precision``, is beside ``before``."""
+        if sha256_of(before) == sha256_of(after):
+            if precision in ("fp32", self.profile.precision):
+                return Comparison(ratio=1.0, source="the same file")
+            return self._predicted(before, after, precision)
+        known = [self.measured.get(sha256_of(path)) for path in (before, after)]
+        if known[0] is not None and known[1] is not None:
+            return _comparison(known[0], known[1], known[1] / known[0], f"measured on the device ({self.origin})")
+        if runs_here(self.profile):
+            times_ms = side_by_side([before, after], threads=self.profile.threads or 1, runs=self.runs)
+            ratio = median(two / one for one, two in zip(*times_ms, strict=True))
+            return _comparison(median(times_ms[0]), median(times_ms[1]), ratio, f"measured here, {measure.machine()}")
+        return self._predicted(before, after, precision)
+
+    def _predicted(self, before: Path, after: Path, precision: Precision) -> Comparison:
+        if precision not in ("fp32", self.profile.precision):
+            evidence = self.profile.export.paying_precisions.get(precision)
+            if evidence is None:
+                return Comparison(source=f"nobody measured {precision} on {self.profile.name}")
+            return Comparison(source=f"not measured for these files; {precision} pays there: {evidence}")
+        try:
+            one, two = (predict_file(path, self.profile).latency_ms for path in (before, after))
+        except UserError as error:
+            return Comparison(source=f"unknown: {error}")
+        return _comparison(one, two, two / one, self.profile.label)
+
+
+def _comparison(before_ms: float, after_ms: float, ratio: float, source: str) -> Comparison:
+    return Comparison(before_ms=before_ms, after_ms=after_ms, ratio=ratio, source=source)
+
+
+def runs_here(profile: Profile) -> bool:
+    """Return whether this machine runs files as the device does: onnxruntime on a processor of the same kind."""
+    return profile.runtime == "onnxruntime" and profile.processor == platform.machine()
+
+
+def times_of_kit(path: Path, profile: Profile) -> dict[str, float]:
+    """Return latencies in ms by the SHA-256 of model files, from the CSV that a kit wrote on the device.
+
+    Raises UserError where the file is no such table.
+    """
+    try:
+        rows: Sequence[dict[str, str]] = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        return {row["sha256"]: float(row["latency_ms"]) for row in rows}
+    except (OSError, UnicodeDecodeError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} is no table of measurements for {profile.name} ({str(error)[:120]}): expected the CSV that "
+            "measure.py of a kit writes, with the columns sha256 and latency_ms."
+        ) from error
