@@ -209,3 +209,13 @@ def test_masked_networks_keep_their_widths(lived_in: Build) -> None:
     assert silent.architecture == network.architecture
     zeros = sum(int((value == 0).sum()) for value in silent.state_dict().values())
     assert zeros > sum(int((value == 0).sum()) for value in network.state_dict().values())
+
+
+def test_the_inside_of_an_attention_gate_follows_the_skip(lived_in: Build) -> None:
+    level = DecoderLevel(up=(Block(kind="conv", width=48),), skip=Skip(op="attention_gate", stage=0))
+    stages = (Stage(blocks=(Block(kind="conv", width=64),)), Stage(blocks=(Block(kind="conv", width=48),)))
+    network = lived_in(Architecture(stages=stages, decoder=(level,)))
+    for seed in range(4):
+        pruned = prune(network, SIZE, ratio=0.25, importance="random", seed=seed)
+        skip = pruned.architecture.stages[0].blocks[0].width
+        assert len(pruned.kept["levels.0.merge.query"]) == len(pruned.kept["levels.0.merge.key"]) == max(skip // 2, 8)
