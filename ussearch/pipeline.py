@@ -11,8 +11,10 @@ from typing import Any
 
 import torch
 
+from ussearch.compress import Compression, StepRecord, UniformRecord
 from ussearch.evaluators import End, EpochRecord, Summary, trivial_baselines
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
+from ussearch.pairs.compressing import CompressionRequest, Listeners, compress_finalist
 from ussearch.pairs.delivery import choose_pair, deliver, train_pair
 from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
@@ -21,7 +23,7 @@ from ussearch.studies.executors import require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.means import means_for
 from ussearch.studies.places import require_usable, study_folder, with_data_of_study
-from ussearch.studies.plan import Plan, plan
+from ussearch.studies.plan import Plan, compression_seconds, plan
 from ussearch.studies.request import RunRequest
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.timings import SearchTimings, outside_training
@@ -61,7 +63,32 @@ class FinalistEpoch:
     """Which of several trainings of that end it belongs to, in words."""
 
 
-Event = StageStarted | PlanReady | PairChosen | FinalistEpoch | SearchEvent
+@dataclass(frozen=True)
+class CompressionEpoch:
+    """A step of the chain has trained one of ``epochs`` epochs; ``title`` says what for."""
+
+    title: str
+    record: EpochRecord
+    epochs: int
+
+
+@dataclass(frozen=True)
+class StepJudged:
+    """A step of the chain was tried and judged."""
+
+    record: StepRecord
+
+
+@dataclass(frozen=True)
+class UniformJudged:
+    """Uniform width scaling was held against the pruned network."""
+
+    record: UniformRecord
+
+
+Event = (
+    StageStarted | PlanReady | PairChosen | FinalistEpoch | CompressionEpoch | StepJudged | UniformJudged | SearchEvent
+)
 OnEvent = Callable[[Event], None]
 
 
@@ -94,6 +121,8 @@ class ExportRequest:
     cloud: int | None = None
     out: Path | None = None
     offload_share: float = 0.2
+    compression: CompressionRequest | None = field(default_factory=CompressionRequest)
+    """None: the edge network leaves as it was trained."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +135,8 @@ class Delivery:
     verification: Verification
     baselines: Mapping[str, Summary]
     seconds: Mapping[str, float]
+    compression: Compression | None = None
+    """What the chain did to the edge network; None where it was left out."""
     search_timings: SearchTimings | None = None
     """Where the time of the search went; None where there was none."""
 
@@ -122,6 +153,7 @@ class Delivery:
             "edge_trial": self.pair.edge.number,
             "cloud_trial": self.pair.cloud.number,
             "verified": self.verification.passed,
+            "compression": None if self.compression is None else self.compression.model_dump(mode="json"),
             "costs": {end: self.bundle.manifest.entry(end).costs for end in ("edge", "cloud")},
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
@@ -159,7 +191,7 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
             search(study, made.evaluator, made.space, seeds, on_event, means=means)
         else:
             LadderSearch(study, made.evaluator, made.space, seeds, means, on_event).run()
-    wish = ExportRequest(out=request.out, offload_share=request.offload_share)
+    wish = ExportRequest(out=request.out, offload_share=request.offload_share, compression=_compression(request))
     with study.lock():
         delivery = _finish(study, made.workbench, wish, table, on_event)
     return replace(delivery, search_timings=means.timings)
@@ -204,11 +236,31 @@ def _finish(study: Study, workbench: Workbench, wish: ExportRequest, table: Time
     with table.stage("full training", on_event):
         initial = drawn_starts(study, workbench)
         finalists = train_pair(study, workbench, pair, lambda *epoch: on_event(FinalistEpoch(*epoch)), initial)
+    compressed = None
+    if wish.compression is not None:
+        with table.stage("compress", on_event):
+            compressed = compress_finalist(study, workbench, finalists, wish.compression, _listeners(on_event))
     with table.stage("export", on_event):
         out = wish.out or study.folder / "bundle"
-        bundle = deliver(study, workbench, finalists, out, wish.offload_share)
+        bundle = deliver(study, workbench, finalists, out, offload_share=wish.offload_share, compressed=compressed)
     with table.stage("verify", on_event):
         verification = verify_bundle(bundle.folder)
         scores = trivial_baselines(workbench.images, workbench.split, "test")
     baselines = {name: each.summary for name, each in scores.items()}
-    return Delivery(study, pair, bundle, verification, baselines, table.seconds)
+    record = None if compressed is None else compressed.record
+    return Delivery(study, pair, bundle, verification, baselines, table.seconds, compression=record)
+
+
+def _compression(request: RunRequest) -> CompressionRequest | None:
+    """Return what a run asks of the chain: as much as its budget leaves, or all of it."""
+    if not request.compress:
+        return None
+    return CompressionRequest(budget_seconds=compression_seconds(request))
+
+
+def _listeners(on_event: OnEvent) -> Listeners:
+    return Listeners(
+        on_training=lambda *epoch: on_event(CompressionEpoch(*epoch)),
+        on_record=lambda record: on_event(StepJudged(record)),
+        on_uniform=lambda record: on_event(UniformJudged(record)),
+    )

@@ -63,8 +63,8 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("data") / "tiny")
 
 
-TINY_RUN = ("--trials", 4, "--epochs", 1, "--final-epochs", 1, "--image-size", 64, "--threads", 1)
-"""A run that takes seconds."""
+TINY_RUN = ("--trials", 4, "--epochs", 1, "--final-epochs", 1, "--image-size", 64, "--threads", 1, "--no-compress")
+"""A run that takes seconds; compression has tests of its own."""
 
 
 @pytest.fixture(scope="session")
@@ -85,6 +85,7 @@ def tiny_study(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
             threads=1,
             study=folder,
             offload_share=0.3,
+            compress=False,
         )
     )
     return folder

@@ -14,6 +14,8 @@ def export(
     cloud: Annotated[int | None, typer.Option(help="Trial for the cloud; the best one else.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; inside the study else.")] = None,
     offload_share: Annotated[float, typer.Option(help="Share of images that may go to the cloud.")] = 0.2,
+    compress: Annotated[bool, typer.Option(help="Prune, distil and quantise the edge network, where it helps.")] = True,
+    budget: Annotated[str | None, typer.Option(help="Time for that, such as 10m; what does not fit is named.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
@@ -22,13 +24,16 @@ def export(
 
     Example: ussearch export studies/busi --edge 4 --cloud 11 --out bundles/busi
     """
+    from ussearch.cli.duration import seconds_from
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress, print_delivery
+    from ussearch.pairs.compressing import CompressionRequest
     from ussearch.pipeline import ExportRequest
     from ussearch.pipeline import export as export_pipeline
 
-    wish = ExportRequest(edge=edge, cloud=cloud, out=out, offload_share=offload_share)
+    chain = CompressionRequest(budget_seconds=seconds_from(budget) if budget else None) if compress else None
+    wish = ExportRequest(edge=edge, cloud=cloud, out=out, offload_share=offload_share, compression=chain)
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
         delivery = export_pipeline(study, wish, data=data, device=device, on_event=progress)
     print_json(delivery.to_dict()) if json_output else print_delivery(delivery)

@@ -11,13 +11,25 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
+from ussearch.cli.compress import waterfall_table
 from ussearch.cli.duration import spoken
 from ussearch.cli.output import console
 from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds
+from ussearch.compress.waterfall import row_of, uniform_row
 from ussearch.evaluators import CONVENTION, Costs
 from ussearch.evaluators.fidelity import TRAINED, standing
 from ussearch.pairs import Pair
-from ussearch.pipeline import Delivery, Event, FinalistEpoch, PairChosen, PlanReady, StageStarted
+from ussearch.pipeline import (
+    CompressionEpoch,
+    Delivery,
+    Event,
+    FinalistEpoch,
+    PairChosen,
+    PlanReady,
+    StageStarted,
+    StepJudged,
+    UniformJudged,
+)
 from ussearch.studies import StudyConfig, TrialRecord
 from ussearch.studies.events import (
     CandidateSkipped,
@@ -41,6 +53,7 @@ STAGES = {
     "plan": "Preparing data and plan",
     "search": "Searching",
     "full training": "Training the pair at full length",
+    "compress": "Making the edge network small",
     "export": "Exporting and calibrating the router",
     "verify": "Verifying the bundle",
 }
@@ -104,13 +117,23 @@ class RunProgress:
                 self._finish_search(event)
             case SharedWeightsTrained() | RungMeasured() | RungChosen():
                 self._ladder(event)
-            case PairChosen(pair):
-                self._last_line = time.monotonic()
-                console.print(
-                    f"Pair: trial {pair.edge.number} for the device, trial {pair.cloud.number} for the cloud."
-                )
-            case FinalistEpoch():
-                self._finalist(event)
+            case PairChosen() | FinalistEpoch():
+                self._pair(event)
+            case CompressionEpoch() | StepJudged() | UniformJudged():
+                self._compression(event)
+
+    def _compression(self, event: CompressionEpoch | StepJudged | UniformJudged) -> None:
+        """Tell what the chain does, and its verdicts."""
+        match event:
+            case CompressionEpoch(title, record, epochs):
+                self._training(title, epochs, record.epoch)
+                self._sign_of_life(f"{title}: epoch {record.epoch} of {epochs}")
+            case StepJudged(step):
+                row = row_of(step)
+                console.print(f"  {row.title}: {row.verdict}, {row.reason}", soft_wrap=True)
+            case UniformJudged(uniform):
+                row = uniform_row(uniform)
+                console.print(f"  {row.title}: {row.verdict}, {row.reason}", soft_wrap=True)
 
     def _ladder(self, event: SharedWeightsTrained | RungMeasured | RungChosen) -> None:
         """Tell what is known of cheaper ways to judge candidates."""
@@ -208,6 +231,14 @@ class RunProgress:
                 f"{pair.cloud.score:.3f}): full training decides; a longer search finds stronger ones."
             )
 
+    def _pair(self, event: PairChosen | FinalistEpoch) -> None:
+        if isinstance(event, FinalistEpoch):
+            self._finalist(event)
+            return
+        self._last_line = time.monotonic()
+        edge, cloud = event.pair.edge.number, event.pair.cloud.number
+        console.print(f"Pair: trial {edge} for the device, trial {cloud} for the cloud.")
+
     def _finalist(self, event: FinalistEpoch) -> None:
         training = f"{event.end}, {event.training}" if event.training else event.end
         self._training(training, event.epochs, event.record.epoch)
@@ -272,6 +303,8 @@ def print_plan(plan: Plan) -> None:
 
 def print_delivery(delivery: Delivery) -> None:
     """Print what came out, on the test part, beside the trivial baselines."""
+    if delivery.compression is not None:
+        console.print(waterfall_table(delivery.compression))
     metrics = delivery.bundle.manifest.metrics
     table = Table(title=f"Test images ({metrics.images})", title_justify="left")
     table.add_column("", no_wrap=True)

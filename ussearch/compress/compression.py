@@ -30,8 +30,23 @@ class Compressed:
 
     candidate: Candidate
     record: Compression
-    model: Path
-    """The file that is shipped."""
+    place: Path
+    """Where the chain is kept."""
+
+    @property
+    def model(self) -> Path:
+        """The file that is shipped."""
+        return self.place / "model.onnx"
+
+    @property
+    def folder(self) -> Path:
+        """Architecture and weights of the network that is shipped."""
+        return self.place / "network"
+
+    @property
+    def record_file(self) -> Path:
+        """The record of every attempt."""
+        return self.place / COMPRESSION
 
 
 def compress(
@@ -86,11 +101,11 @@ def _finished(
         change=paired_change(before.dice, after.dice, context.groups, context.seed),
         form=", ".join(kept) or "as it was",
     )
-    model = context.folder / "model.onnx"
-    write_atomically(model, model_file(end, context).read_bytes())
-    end.save(context.folder / "network")
-    write_atomically(context.folder / COMPRESSION, json.dumps(record.model_dump(mode="json"), indent=1))
-    return Compressed(end, record, model)
+    done = Compressed(end, record, context.folder)
+    write_atomically(done.model, model_file(end, context).read_bytes())
+    end.save(done.folder)
+    write_atomically(done.record_file, json.dumps(record.model_dump(mode="json"), indent=1))
+    return done
 
 
 def _kept(records: Sequence[StepRecord], names: Sequence[str]) -> bool:

@@ -25,7 +25,9 @@ from ussearch.errors import UserError
 from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.evaluators.shipping import export_network
 from ussearch.files import staged_directory
-from ussearch.hardware_profiles import Profile, parse_profile
+from ussearch.hardware_profiles import Profile, load_onnx, parse_profile
+from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
+from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.evaluation import calibrated, evaluate_pair
 from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, RouterEntry, versions
@@ -47,7 +49,8 @@ class Member:
 
     ``network`` is trained, with its schedule finished. ``costs`` (predicted latency with its label and interval,
     memory, parameters, ...) is shown with the bundle; ``weights`` is an optional safetensors file of the training
-    form.
+    form. ``model`` is a file that is shipped instead of an export of ``network``, such as one in INT8; ``compression``
+    is the record (JSON) of the steps that made the network small, ``kept`` names them.
     """
 
     network: nn.Module
@@ -57,6 +60,10 @@ class Member:
     trial: int | None = None
     costs: Mapping[str, Cost] = field(default_factory=dict)
     weights: Path | None = None
+    model: Path | None = None
+    precision: Precision = "fp32"
+    compression: Path | None = None
+    kept: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,24 +160,38 @@ def _write_member(folder: Path, end: str, member: Member, data: PairData) -> Net
     place = folder / end
     place.mkdir()
     path = place / "model.onnx"
-    record = export_network(member.network, data.normalisation, data.images.image_size, member.profile, path)
+    record = _write_model(path, member, data)
     chosen = list((data.split.validation or data.split.test)[:PARITY_IMAGES])
     images = np.asarray(data.images.images[chosen])
-    agreement = require_parity(parity(path, member.network, data.normalisation, images), end)
+    agreement = parity(path, member.network, data.normalisation, images)
+    if member.precision != "int8":  # rounding to 8 bits changes logits; what it costs was judged by Dice
+        require_parity(agreement, end)
     (place / "architecture.yaml").write_text(member.architecture_yaml, encoding="utf-8")
     (place / "profile.yaml").write_text(member.profile.to_yaml(), encoding="utf-8")
-    if member.weights is not None:
-        shutil.copyfile(member.weights, place / "weights.safetensors")
+    for source, name in ((member.weights, "weights.safetensors"), (member.compression, "compression.json")):
+        if source is not None:
+            shutil.copyfile(source, place / name)
     return NetworkEntry(
         architecture=member.architecture,
         trial=member.trial,
         profile=member.profile.name,
+        precision=member.precision,
+        compression=member.kept,
         opset=record.opset,
         ir_version=record.ir_version,
         operators=record.operators,
         costs={**member.costs, "file_bytes": record.file_bytes},
         parity=agreement.to_dict(),
     )
+
+
+def _write_model(path: Path, member: Member, data: PairData) -> ExportRecord:
+    """Export the network, or copy its own file once the device's rules were checked."""
+    if member.model is None:
+        return export_network(member.network, data.normalisation, data.images.image_size, member.profile, path)
+    refuse_findings(load_onnx(member.model), member.profile)
+    shutil.copyfile(member.model, path)
+    return record_of(path)
 
 
 def _calibrate(folder: Path, data: PairData, share: float) -> Router:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from ussearch.compress import Compressed
+from ussearch.compress.candidate import WEIGHTS
 from ussearch.datasets import Normalisation
-from ussearch.evaluators import End, EpochRecord
+from ussearch.evaluators import End, EpochRecord, trace
 from ussearch.evaluators.fidelity import standing
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.finalists import Finalist, train_finalist
@@ -57,9 +60,15 @@ def train_pair(
 
 
 def deliver(
-    study: Study, workbench: Workbench, finalists: dict[End, Finalist], out: Path, offload_share: float
+    study: Study,
+    workbench: Workbench,
+    finalists: dict[End, Finalist],
+    out: Path,
+    *,
+    offload_share: float,
+    compressed: Compressed | None = None,
 ) -> Bundle:
-    """Write the bundle of two trained ends to ``out``."""
+    """Write the bundle of two trained ends to ``out``; ``compressed`` is what was made of the edge network."""
     normalisation = Normalisation.fit(workbench.images.images, workbench.split.train)
     lesions = [index for index in workbench.split.test if workbench.images.masks[index].any()]
     others = [index for index in workbench.split.test if index not in lesions]
@@ -73,6 +82,8 @@ def deliver(
         phantoms=workbench.source.phantoms,
     )
     members = {end: _member(study, finalist) for end, finalist in finalists.items()}
+    if compressed is not None:
+        members["edge"] = _compressed_member(members["edge"], compressed, study.config.image_size)
     return write_bundle(out, members["edge"], members["cloud"], data, offload_share)
 
 
@@ -88,6 +99,24 @@ def _candidate(record: TrialRecord) -> Candidate:
         cloud_feasible=record.feasible("cloud"),
         empty_share=metrics.get("empty_share") or 0.0,
         standing=standing(record.evaluation.fidelity),
+    )
+
+
+def _compressed_member(member: Member, compressed: Compressed, image_size: int) -> Member:
+    """Return the edge network as it left the chain."""
+    candidate = compressed.candidate
+    costs = trace(candidate.architecture, image_size).costs(member.profile)
+    return replace(
+        member,
+        network=candidate.network(),
+        architecture=candidate.architecture.name or candidate.architecture.id,
+        architecture_yaml=candidate.architecture.to_yaml(),
+        costs=costs.model_dump(exclude={"excess", "refused"}),
+        weights=compressed.folder / WEIGHTS,
+        model=candidate.file,
+        precision=candidate.precision,
+        compression=compressed.record_file,
+        kept=compressed.record.form,
     )
 
 

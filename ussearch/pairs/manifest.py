@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.documents import parse_yaml
+from ussearch.hardware_profiles.profile import Precision
 
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
@@ -30,6 +31,8 @@ class NetworkEntry(_Part):
     architecture: str = Field(description="name, or id where it has none")
     trial: int | None = None
     profile: str
+    precision: Precision = Field(default="fp32", description="arithmetic that the figures speak of")
+    compression: str = Field(default="", description="steps that were kept; the record is edge/compression.json")
     opset: int
     ir_version: int
     operators: dict[str, int]

@@ -25,7 +25,11 @@ from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for
 from ussearch.studies.workbench import Workbench, open_workbench
 
 SEARCH_SHARE = 0.6
-"""Of a time budget; the rest is for full training."""
+"""Of what compression leaves of a time budget; the rest is for full training."""
+COMPRESSION_SHARE = 0.15
+"""Of a time budget."""
+PHANTOM_COMPRESSION_S = 40.0
+"""Without a budget: phantoms are there to try the program in minutes. What does not fit is named with its command."""
 VALIDATION_FACTOR = 1.1
 """Training takes about a tenth longer for the validation after each epoch."""
 
@@ -174,6 +178,20 @@ def plan(request: RunRequest) -> Plan:
     )
 
 
+def training_seconds(request: RunRequest) -> float | None:
+    """Return what compression leaves of a budget; None without one."""
+    if request.budget_seconds is None:
+        return None
+    return request.budget_seconds * (1 - COMPRESSION_SHARE if request.compress else 1)
+
+
+def compression_seconds(request: RunRequest) -> float | None:
+    """Return how long compression may take; None: as long as all of its steps do."""
+    if request.budget_seconds is not None:
+        return COMPRESSION_SHARE * request.budget_seconds
+    return PHANTOM_COMPRESSION_S if request.data is None else None
+
+
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
     """Use this number of intra-op threads for the block; 0 changes nothing."""
@@ -203,13 +221,14 @@ def _trials(request: RunRequest, usual: int, seconds_per_trial: float, recipe: R
 
     As many trials as the budget allows where it is what was given.
     """
-    if request.budget_seconds is None or request.trials is not None:
+    budget_s = training_seconds(request)
+    if budget_s is None or request.trials is not None:
         allotment = usual_allotment(usual, recipe.epochs)
     elif request.evaluator == "train":
-        affordable = int(SEARCH_SHARE * request.budget_seconds / seconds_per_trial)
+        affordable = int(SEARCH_SHARE * budget_s / seconds_per_trial)
         allotment = usual_allotment(max(2, min(affordable, MOST_TRIALS)), recipe.epochs)
     else:
-        allotment = allotment_within(SEARCH_SHARE * request.budget_seconds, seconds_per_trial, recipe.epochs)
+        allotment = allotment_within(SEARCH_SHARE * budget_s, seconds_per_trial, recipe.epochs)
     return allotment.trials, allotment.shared_epochs
 
 
@@ -241,9 +260,10 @@ def _halving(request: RunRequest, recipe: Recipe) -> Halving | None:
 
 def _final_seeds(request: RunRequest, usual: int, seconds_per_seed: float) -> int:
     """Return how often the pair is trained: as usual, but within what the search leaves of a budget."""
-    if request.budget_seconds is None or request.final_seeds is not None:
+    budget_s = training_seconds(request)
+    if budget_s is None or request.final_seeds is not None:
         return usual
-    return max(1, min(usual, int((1 - SEARCH_SHARE) * request.budget_seconds / seconds_per_seed)))
+    return max(1, min(usual, int((1 - SEARCH_SHARE) * budget_s / seconds_per_seed)))
 
 
 def _require_satisfiable(seen: Probe, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:

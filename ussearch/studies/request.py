@@ -50,6 +50,8 @@ class RunRequest(BaseModel):
     seed_presets: tuple[str, ...] | None = None
     edge_share: float = 0.5
     offload_share: float = 0.2
+    compress: bool = True
+    """Whether the edge network goes through the chain of compression."""
     sampler: str = "nsgaii"
     evaluator: str = "train"
     """How candidates are judged: train, shared or auto (``config.EvaluatorName``)."""

@@ -90,7 +90,7 @@ class SearchTimings:
         }
 
 
-TRAINING_STAGES = ("full training",)
+TRAINING_STAGES = ("full training", "compress")
 """Stages of a run that are training as a whole."""
 
 

@@ -76,7 +76,7 @@ def export_module(
     model.ir_version = min(model.ir_version, profile.export.ir_version)
     refuse_findings(model, profile)
     write_atomically(path, model.SerializeToString(deterministic=True))
-    return _record(path)
+    return record_of(path)
 
 
 def refuse_findings(model: onnx.ModelProto, profile: Profile) -> None:
@@ -94,8 +94,8 @@ def refuse_findings(model: onnx.ModelProto, profile: Profile) -> None:
         raise UserError(f"The exported network is not valid ONNX ({reason}): choose another architecture.") from error
 
 
-def _record(path: Path) -> ExportRecord:
-    """Describe the file at ``path`` as it is on disk."""
+def record_of(path: Path) -> ExportRecord:
+    """Describe the model file at ``path`` as it is on disk."""
     model = load_onnx(path)
     opset = next(entry.version for entry in model.opset_import if entry.domain == "")
     operators = Counter(node.op_type for node in model.graph.node)
