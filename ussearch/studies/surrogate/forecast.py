@@ -19,7 +19,7 @@ from ussearch.studies.surrogate.pricing import Choices
 Floats = npt.NDArray[np.float64]
 Pair = tuple[Columns, Columns]
 MARGIN = 0.1
-"""How far beyond the worst finished trial hypervolume still counts, as a share of the range."""
+"""How far beyond the worst that was seen hypervolume still counts, as a share of the range."""
 
 
 class Forecast:
@@ -29,13 +29,14 @@ class Forecast:
         self._history, self._market = history, market
         self._probes = market.probes()
         self._figures = finished_figures(history, market)
-        before, _, _ = self._columns([])
+        before, _, costs = self._columns(self._probes)
         self._accuracy = Ensemble(*before, history.losses[:, 0], seed)
         self._excess = None
         if not market.priced and not history.feasible.all():
             self._excess = Ensemble(*before, history.excess, seed)
         # NOTE: one lucky training would keep the search away from all that is really better.
         self._losses = np.concatenate([self._accuracy.predict(*before)[0][:, None], history.losses[:, 1:]], axis=1)
+        self._reference = self._beyond_all(costs)
 
     def gains(self, candidates: Sequence[Choices]) -> Floats:
         """Return what each of P candidates is expected to add to the hypervolume, [P], of the trials as learnt.
@@ -45,12 +46,24 @@ class Forecast:
         """
         history, (_, pair, costs) = self._history, self._columns(candidates)
         mean, spread = self._accuracy.predict(*pair)
-        usable = self._losses[history.feasible if history.feasible.any() else slice(None)]
-        gains = expected_improvement(mean, spread, costs, self._losses[history.feasible], _reference(usable))
+        gains = expected_improvement(mean, spread, costs, self._losses[history.feasible], self._reference)
         if self._excess is None:
             return gains
         excess, doubt = self._excess.predict(*pair)
         return np.asarray(gains * ndtr(-excess / doubt), np.float64)
+
+    def _beyond_all(self, probed: Floats) -> Floats:
+        """Return a point [M] a little worse than all finished trials within the limits, and than the costs of probes.
+
+        Without the probes (costs [P, C], none where nothing is priced) nothing slower than the slowest trial so far
+        would ever be worth trying.
+        """
+        usable = self._losses[self._history.feasible if self._history.feasible.any() else slice(None)]
+        within = np.array([self._market.affordable(choices) for choices in self._probes], bool)
+        costs = np.concatenate([usable[:, 1:], probed[within]])
+        reach = np.concatenate([np.ptp(usable[:, :1], axis=0), np.ptp(costs, axis=0)])
+        worst = np.concatenate([usable[:, :1].max(axis=0), costs.max(axis=0)])
+        return np.asarray(worst + MARGIN * np.where(reach > 0, reach, np.abs(worst) + 1e-9), np.float64)
 
     def _columns(self, candidates: Sequence[Choices]) -> tuple[Pair, Pair, Floats]:
         """Return the wide and the narrow columns of finished trials, those of candidates, and the candidates' costs."""
@@ -68,9 +81,3 @@ class Forecast:
         before, after = slice(0, finished), slice(known, None)
         costs = figures[after, : history.losses.shape[1] - 1]
         return (wide.rows(before), narrow.rows(before)), (wide.rows(after), narrow.rows(after)), costs
-
-
-def _reference(losses: Floats) -> Floats:
-    """Return the point [M] a little worse than the worst of ``losses`` [N, M] in everything."""
-    worst, reach = losses.max(axis=0), np.ptp(losses, axis=0)
-    return np.asarray(worst + MARGIN * np.where(reach > 0, reach, np.abs(worst) + 1e-9), np.float64)
