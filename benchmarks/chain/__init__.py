@@ -1,0 +1,1 @@
+"""Networks and single runs of ``compression.py``."""

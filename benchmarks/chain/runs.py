@@ -1,0 +1,171 @@
+"""One network on one seed: trained, sent through the chain, judged on the test part, timed at full size."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from ussearch.compress import Candidate, Compressed, Context, SpeedSource, StepRecord, compress, steps_named
+from ussearch.compress.judging import dice_of
+from ussearch.compress.quantisation import Settings, calibration_images, quantise
+from ussearch.compress.retraining import Training
+from ussearch.compress.waterfall import row_of
+from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
+from ussearch.evaluators import Recipe
+from ussearch.evaluators.onnx_network import OnnxNetwork
+from ussearch.evaluators.shipping import export_network
+from ussearch.files import write_atomically
+from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.search_spaces import Architecture, Network, build, load_preset
+
+TEACHER = "cmunext-s"
+CALIBRATED = 200
+TIMED_RUNS = 60
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The data at both sizes, the device, and how long everything is trained."""
+
+    data: Path
+    profile: Profile
+    train_size: int
+    time_size: int
+    epochs: int
+    step_epochs: int
+    folder: Path
+    device: str = "cpu"
+
+    @cached_property
+    def images(self) -> ImageSet:
+        """BUSI at the size of training."""
+        return prepare(open_dataset(self.data), self.train_size)
+
+    @cached_property
+    def large(self) -> ImageSet:
+        """BUSI at the size at which latency is measured."""
+        return prepare(open_dataset(self.data), self.time_size)
+
+    @cached_property
+    def split(self) -> Split:
+        """One split for all seeds."""
+        return split(self.images, seed=0)
+
+    @property
+    def recipe(self) -> Recipe:
+        """Of every full training."""
+        return Recipe(epochs=self.epochs)
+
+    def context(self, name: str, seed: int, teachers: tuple[Network, ...]) -> Context:
+        """Return the context of one chain."""
+        return Context(
+            images=self.images,
+            split=self.split,
+            profile=self.profile,
+            recipe=self.recipe,
+            folder=self.folder / f"{name}-{seed}",
+            speed=SpeedSource(self.profile),
+            epochs=self.step_epochs,
+            teachers=teachers,
+            asked=frozenset({"quantise"}),
+            device=torch.device(self.device),
+            seed=seed,
+            on_training=lambda title, record, epochs: print(
+                f"  {name}, seed {seed}, {title}: epoch {record.epoch} of {epochs}, Dice {record.lesion_dice}",
+                flush=True,
+            ),
+        )
+
+    def network(self, architecture: Architecture, name: str, seed: int) -> Network:
+        """Return a network trained in full; one that was trained before is read."""
+        training = Training(architecture, self.recipe, "full training", None, taught=False)
+        network = build(architecture)
+        network.load_state_dict(training.run(self.context(name, seed, ())))
+        return network.eval()
+
+
+def run(bench: Bench, name: str, architecture: Architecture, seed: int) -> dict[str, Any]:
+    """Return one row's outcome on one seed, JSON-ready; a finished one is read."""
+    record = bench.folder / f"{name}-{seed}.json"
+    if not record.is_file():
+        teacher = bench.network(load_preset(TEACHER).architecture.for_task(), TEACHER, 0)
+        network = bench.network(architecture, name, seed)
+        done = compress(
+            architecture,
+            network,
+            steps_named(),
+            bench.context(name, seed, (teacher,)),
+            uniform_epochs=bench.epochs,
+            on_record=_tell,
+        )
+        start = Candidate(architecture, network.state_dict(), fused=True)
+        found = {**_accuracy(bench, start, done), **_speed(bench, start, done)}
+        found["rows"] = [
+            {"step": row_of(each).title, "verdict": row_of(each).verdict, "reason": each.reason}
+            for each in done.record.records
+        ]
+        found["uniform"] = None if done.record.uniform is None else done.record.uniform.reason
+        found["form"] = done.record.form
+        write_atomically(record, json.dumps(found, indent=1))
+    outcome: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
+    return outcome
+
+
+def _tell(record: StepRecord) -> None:
+    row = row_of(record)
+    print(f"{row.title}: {row.verdict}, {row.reason}", flush=True)
+
+
+def _accuracy(bench: Bench, start: Candidate, done: Compressed) -> dict[str, Any]:
+    """Return the Dice of every test image, before and after, by the files that onnxruntime runs."""
+    chosen = list(bench.split.test)
+    pixels, masks = np.asarray(bench.images.images[chosen]), np.asarray(bench.images.masks[chosen])
+    before = done.place / "start.onnx"
+    _exported(bench, start, bench.train_size, before)
+    scores = [dice_of(OnnxNetwork(path).probabilities(pixels), masks) for path in (before, done.model)]
+    groups = [int(each) for each in bench.images.groups[chosen]]
+    return {"before": scores[0], "after": scores[1], "groups": groups}
+
+
+def _speed(bench: Bench, start: Candidate, done: Compressed) -> dict[str, Any]:
+    """Return latencies and bytes at full size: the deploy form in FP32, the same in INT8, and what was shipped."""
+    places = {name: done.place / f"{name}-{bench.time_size}.onnx" for name in ("start", "start-int8", "end")}
+    end = done.candidate
+    _exported(bench, start, bench.time_size, places["start"])
+    calibration = _calibration(bench)
+    quantise(places["start"], calibration, Settings("u8s8", "minmax"), places["start-int8"])
+    _exported(bench, replace(end, file=None), bench.time_size, places["end"])
+    if end.precision == "int8":
+        chosen = end.settings
+        settings = Settings(chosen["scheme"], chosen["method"], frozenset(chosen["float_nodes"]), chosen["weight_bits"])
+        quantise(places["end"], calibration, settings, places["end"])
+    times_ms = side_by_side(list(places.values()), runs=TIMED_RUNS)
+    base = times_ms[0]
+    return {
+        "latency_ms": {name: median(row) for name, row in zip(places, times_ms, strict=True)},
+        "ratio": {
+            name: median(two / one for one, two in zip(base, row, strict=True))
+            for name, row in zip(places, times_ms, strict=True)
+        },
+        "file_bytes": {name: path.stat().st_size for name, path in places.items()},
+    }
+
+
+def _exported(bench: Bench, candidate: Candidate, size: int, path: Path) -> None:
+    normalisation = Normalisation.fit(bench.images.images, bench.split.train)
+    export_network(candidate.network(), normalisation, size, bench.profile, path)
+
+
+def _calibration(bench: Bench) -> npt.NDArray[np.uint8]:
+    train = list(bench.split.train)
+    picked = calibration_images(np.asarray(bench.large.masks[train]), CALIBRATED, 0)
+    return np.asarray(bench.large.images[[train[index] for index in picked]])

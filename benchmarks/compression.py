@@ -1,0 +1,145 @@
+"""What the chain makes of networks on BUSI: the waterfall of three rows, three seeds each.
+
+Rows: ``depthwise`` and ``dense-decoder`` (``benchmarks/chain/*.yaml``) and ``lv-unet``; ``--architecture FILE`` adds
+the winner of a search. Networks are trained and judged at ``--train-size``; latency and bytes are those of the same
+networks at 256×256, batch 1, one thread, full onnxruntime optimisation, in turns within one process. The baseline is
+the FP32 export of the deploy form of the network that came in. Finished runs are kept; the same command continues.
+Writes ``docs/results/compression.md``.
+
+    python benchmarks/compression.py --data DIR [--rows depthwise,dense-decoder,lv-unet] [--seeds 3] [--epochs 40]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from chain.runs import Bench, run
+
+from ussearch.evaluators.paired import Change, paired_change
+from ussearch.files import write_atomically
+from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles.measuring.measure import machine
+from ussearch.search_spaces import Architecture, load_preset
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORT = ROOT / "docs" / "results" / "compression.md"
+CHAIN = Path(__file__).resolve().parent / "chain"
+LIMITS = {"depthwise": (0.40, 0.25), "dense-decoder": (0.40, 0.35)}
+"""Latency and bytes, as shares of the baseline's."""
+
+
+def main() -> int:
+    """Run what is missing and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--rows", default="depthwise,dense-decoder,lv-unet")
+    parser.add_argument("--architecture", type=Path, help="YAML of one more network")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=40)
+    parser.add_argument("--step-epochs", type=int, default=10)
+    parser.add_argument("--train-size", type=int, default=128)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    server = load_profile("x86-server")
+    profile = server.model_copy(
+        update={"name": "this machine", "runtime": "onnxruntime", "processor": platform.machine(), "threads": 1}
+    )
+    bench = Bench(
+        arguments.data,
+        profile,
+        arguments.train_size,
+        256,
+        arguments.epochs,
+        arguments.step_epochs,
+        arguments.runs / f"{arguments.train_size}-{arguments.epochs}-{arguments.step_epochs}",
+        arguments.device,
+    )
+    rows = {name: architecture_of(name) for name in arguments.rows.split(",")}
+    if arguments.architecture:
+        text = arguments.architecture.read_text(encoding="utf-8")
+        rows["winner"] = Architecture.from_yaml(text, str(arguments.architecture)).for_task()
+    found = {
+        name: [run(bench, name, architecture, seed) for seed in range(arguments.seeds)]
+        for name, architecture in rows.items()
+    }
+    text = "\n".join(page(bench, found)) + "\n"
+    print(text)
+    write_atomically(REPORT, text)
+    return 0
+
+
+def architecture_of(name: str) -> Architecture:
+    """Return a row's network: a committed file, or a preset."""
+    path = CHAIN / f"{name}.yaml"
+    if path.is_file():
+        return Architecture.from_yaml(path.read_text(encoding="utf-8"), str(path))
+    return load_preset(name).architecture.for_task()
+
+
+def pooled(runs: Sequence[dict[str, Any]]) -> Change:
+    """Return the change of Dice over the test images of all seeds; an image's seeds count as one group."""
+    before = [each for run in runs for each in run["before"]]
+    after = [each for run in runs for each in run["after"]]
+    return paired_change(before, after, [each for run in runs for each in run["groups"]])
+
+
+def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
+    """Yield the lines of the page."""
+    yield "# What the chain makes of networks"
+    yield ""
+    yield f"Made by `benchmarks/compression.py` on {machine()}, one thread. BUSI, {len(bench.images)} images;"
+    yield f"trained and judged at {bench.train_size}×{bench.train_size}, {bench.epochs} epochs, steps of"
+    yield f"{bench.step_epochs}; timed at {bench.time_size}×{bench.time_size}, in turns within one process. Baseline:"
+    yield "the FP32 export of the deploy form."
+    yield ""
+    yield "| network | seed | shipped | latency | INT8 alone | bytes | limits |"
+    yield "|---|---|---|---|---|---|---|"
+    for name, runs in found.items():
+        for seed, each in enumerate(runs):
+            yield f"| {name} | {seed} | {each['form']} | {' | '.join(cells(name, each))} |"
+    yield ""
+    yield "| network | Dice before, test | change in points (95 %) | images |"
+    yield "|---|---|---|---|"
+    for name, runs in found.items():
+        change = pooled(runs)
+        before = np.mean([each for run in runs for each in run["before"]])
+        low, mean, high = (f"{100 * value:+.1f}" for value in (change.low, change.mean, change.high))
+        yield f"| {name} | {before:.3f} | {mean} ({low} to {high}) | {change.images} over {len(runs)} seeds |"
+    yield ""
+    for name, runs in found.items():
+        yield f"## {name}"
+        yield ""
+        for seed, each in enumerate(runs):
+            yield f"Seed {seed}:"
+            yield ""
+            yield from (f"- {row['step']}: {row['verdict']}, {row['reason']}" for row in each["rows"])
+            if each["uniform"]:
+                yield f"- {each['uniform']}"
+            yield ""
+
+
+def cells(name: str, run: dict[str, Any]) -> Iterator[str]:
+    """Yield the cells of latency, INT8 alone, bytes and the verdict on the limits."""
+    latency, size = run["ratio"]["end"], run["file_bytes"]["end"] / run["file_bytes"]["start"]
+    yield f"{latency:.2f} ×"
+    yield f"{run['ratio']['start-int8']:.2f} ×"
+    yield f"{size:.2f} ×"
+    if name not in LIMITS:
+        yield "not slower: " + ("kept" if latency <= 1.02 else "MISSED")
+        return
+    most_latency, most_bytes = LIMITS[name]
+    reached = latency <= most_latency and size <= most_bytes
+    yield f"≤ {most_latency:.2f} and ≤ {most_bytes:.2f}: {'kept' if reached else 'MISSED'}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())
