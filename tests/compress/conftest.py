@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.compress import Candidate, Context, SpeedSource
@@ -67,6 +68,7 @@ def trained() -> Trained:
     split = disc_split(images)
     networks = []
     for seed, width in enumerate((16, 24)):
+        torch.manual_seed(seed)
         network = build(unet(width))
         train(network, images, split, RECIPE, seed=seed)
         networks.append(network)

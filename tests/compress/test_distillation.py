@@ -19,6 +19,7 @@ from ussearch.compress.distillation import (
     matched_levels,
     soft_target_loss,
 )
+from ussearch.datasets import Normalisation
 from ussearch.evaluators import train
 from ussearch.evaluators.losses import make_loss
 from ussearch.search_spaces import build
@@ -97,23 +98,23 @@ def test_the_adapters_learn_beside_the_student(trained: Trained) -> None:
 
 
 def test_a_student_comes_nearer_to_its_teacher(trained: Trained) -> None:
-    pixels = torch.randn(8, 1, 32, 32, generator=torch.Generator().manual_seed(1))
+    normalisation = Normalisation.fit(trained.images.images, trained.split.train)
+    unseen = [*trained.split.validation, *trained.split.test]
+    pixels = normalisation.apply(torch.from_numpy(np.array(trained.images.images[unseen])).float())
 
     def distance(taught: bool) -> float:
         torch.manual_seed(5)
         student = build(unet(8))
-        settings = DistillationSettings(alpha=5.0, beta=0)
+        settings = DistillationSettings(alpha=20.0, beta=0, gamma=0)
         objective = Distillation(student, [trained.teacher], RECIPE, 32, settings) if taught else None
         train(student, trained.images, trained.split, RECIPE, seed=3, objective=objective)
         with torch.no_grad():
             return float((torch.sigmoid(student(pixels)) - torch.sigmoid(trained.teacher(pixels))).abs().mean())
 
-    assert distance(taught=True) < distance(taught=False)
+    assert distance(taught=True) < 0.8 * distance(taught=False)
 
 
 def test_unlabelled_images_join_every_batch(trained: Trained) -> None:
-    from ussearch.datasets import Normalisation
-
     student = build(unet(8)).eval()
     extra = np.asarray(trained.images.images[:30])
     normalisation = Normalisation.fit(trained.images.images, trained.split.train)
