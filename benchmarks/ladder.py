@@ -6,7 +6,9 @@ its interval, τ among architectures of like MACs, regret, and the cost as a sha
 by one, so that the program continues where it was stopped; several parts may run at once. Writes
 ``docs/results/ladder.md`` and ``benchmarks/data/ladder.csv``.
 
-    python benchmarks/ladder.py [store|full|rungs|table] [--part I/N] [--runs FOLDER]     default: all in order
+    python benchmarks/ladder.py [store|full|rungs|table] [--part I/N] [--full-epochs N] [--runs FOLDER]
+
+Without a stage it does all of them in order; another length of full training needs another folder.
 """
 
 from __future__ import annotations
@@ -41,7 +43,8 @@ EDGE, CLOUD = "jetson-nano", "x86-server"
 IMAGE_SIZE, PHANTOMS = 64, 300
 ARCHITECTURES = 44
 FIRST_SEED = 7_000
-FULL_EPOCHS, STORE_EPOCHS = 8, 12
+FULL_EPOCHS, STORE_EPOCHS = 20, 12
+"""Of a full training, unless another length is asked for, and of the shared weights."""
 SEEDS = {"A": 1, "B": 2, "rung": 3}
 """Of the two full trainings and of what is done on rungs."""
 LEAST_TAU, MOST_COST = 0.55, 0.15
@@ -53,6 +56,7 @@ class Bench:
     """Everything that is fixed before anything is trained; ``runs`` keeps what is finished."""
 
     runs: Path
+    full_epochs: int = FULL_EPOCHS
 
     @cached_property
     def images(self) -> ImageSet:
@@ -68,7 +72,7 @@ class Bench:
     def trainer(self) -> TrainEvaluator:
         """The full training."""
         profiles = {"edge": load_profile(EDGE), "cloud": load_profile(CLOUD)}
-        return TrainEvaluator(self.images, self.split, Recipe(epochs=FULL_EPOCHS), profiles)
+        return TrainEvaluator(self.images, self.split, Recipe(epochs=self.full_epochs), profiles)
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -90,7 +94,7 @@ class Bench:
     @property
     def full_steps(self) -> int:
         """Steps of a full training."""
-        return FULL_EPOCHS * -(-len(self.split.train) // self.trainer.recipe.batch_size)
+        return self.full_epochs * -(-len(self.split.train) // self.trainer.recipe.batch_size)
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
@@ -160,9 +164,10 @@ def main() -> int:
     parser.add_argument("stage", nargs="?", choices=["store", "full", "rungs", "table"])
     parser.add_argument("--part", default="0/1", help="every N-th architecture from the I-th: I/N")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ladder")
+    parser.add_argument("--full-epochs", type=int, default=FULL_EPOCHS, help="length of a full training")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    bench = Bench(arguments.runs)
+    bench = Bench(arguments.runs, arguments.full_epochs)
     index, parts = map(int, arguments.part.split("/"))
     stages = [arguments.stage] if arguments.stage else ["store", "full", "rungs", "table"]
     if "store" in stages:
@@ -244,9 +249,8 @@ def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
     yield "# The ladder of fidelities"
     yield ""
     yield f"Written by `python benchmarks/ladder.py` on {machine()}, one thread a process, seconds of processor time:"
-    yield f"{PHANTOMS} phantoms at"
-    yield f"{IMAGE_SIZE} pixels; {first.architectures} architectures drawn uniformly from those that fit {EDGE}, none"
-    yield f"chosen by size. The truth is the mean selection of two full trainings ({FULL_EPOCHS} epochs,"
+    yield f"{PHANTOMS} phantoms at {IMAGE_SIZE} pixels; {first.architectures} architectures drawn uniformly from those"
+    yield f"that fit {EDGE}, none chosen by size. The truth is the mean selection of two full trainings ({bench.full_epochs} epochs,"
     yield f"{bench.full_steps} steps) on other seeds than the rungs'. Shared weights: {STORE_EPOCHS} epochs of the"
     yield f"sandwich rule, {store_s / 60:.0f} minutes, once. One full training ranks another with τ ="
     yield f"{first.ceiling:.2f} (the ceiling from seed to seed; against a mean of two, more is possible). MACs alone:"
