@@ -79,10 +79,12 @@ def test_a_runtime_of_a_device(ussearch: Command) -> None:
 def test_predicted_milliseconds_are_never_cut(ussearch: Command, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     from rich.console import Console
 
-    from ussearch.cli import output
+    from ussearch.cli import console, output
 
     (sheet,) = json.loads(f"[{ussearch('presets', 'unet', '--profile', 'jetson-nano', '--json').out}]")
-    monkeypatch.setattr(output, "console", Console(highlight=False, markup=False, width=width))
+    narrow = Console(highlight=False, markup=False, width=width)
+    for module in (console, output):
+        monkeypatch.setattr(module, "console", narrow)
     text = ussearch("presets", "unet", "--profile", "jetson-nano").out
     latency = sheet["latency"]
     low, high = latency["latency_interval_ms"]

@@ -91,9 +91,11 @@ def test_the_arrow_lies_beyond_the_limit_and_above_every_point(study: Study) -> 
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_no_figure_is_abbreviated(study: Study, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    from ussearch.cli import output
+    from ussearch.cli import console, output
 
-    monkeypatch.setattr(output, "console", Console(highlight=False, markup=False, width=width))
+    narrow = Console(highlight=False, markup=False, width=width)
+    for module in (console, output):
+        monkeypatch.setattr(module, "console", narrow)
     tables = invoke("pareto", str(study.folder)), invoke("show", str(study.folder), "1")
     rows = [line for text in tables for line in text.splitlines() if line.startswith("│")]
     assert all(len(line) <= width for line in rows)

@@ -25,7 +25,8 @@ def bench(
 
     Example: ussearch bench bundle/edge/model.onnx --profile raspberry-pi-5
     """
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.console import console
+    from ussearch.cli.output import print_json
     from ussearch.hardware_profiles import load_profile
     from ussearch.hardware_profiles.measuring.bench import bench as measure
     from ussearch.hardware_profiles.measuring.bench import compared, predict_file
@@ -44,7 +45,7 @@ def bench(
 def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> None:
     from rich.table import Table
 
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
     from ussearch.hardware_profiles.calibration.profiles import UNSTEADY
 
     each = measurement
@@ -80,7 +81,7 @@ def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> Non
 
 def _about(prediction: LatencyPrediction) -> None:
     """Print what kind of number the prediction is, and what it leaves out."""
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
 
     console.print(
         f"Prediction: {prediction.label}; 90 % between {prediction.low_ms:.2f} and {prediction.high_ms:.2f} ms.",

@@ -21,7 +21,8 @@ def check(
     """
     from rich.table import Table
 
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.console import console
+    from ussearch.cli.output import print_json
     from ussearch.cli.tables import counted, whole
     from ussearch.hardware_profiles import check_onnx, load_profile
 

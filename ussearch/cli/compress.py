@@ -38,8 +38,9 @@ def compress(
 
     Example: ussearch compress studies/busi --trial 4 --max-drop 1.0
     """
+    from ussearch.cli.console import console
     from ussearch.cli.duration import seconds_from
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.output import print_json
     from ussearch.compress import steps_named
     from ussearch.errors import UserError
     from ussearch.pairs.compressing import CompressionRequest
@@ -110,7 +111,7 @@ def listeners(lines: object) -> Listeners:
 
 
 def _show(done: Compressed) -> None:
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
 
     record = done.record
     console.print(waterfall_table(record))

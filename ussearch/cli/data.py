@@ -43,7 +43,7 @@ def check_command(
 def _show(report: DataReport) -> None:
     from rich.table import Table
 
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
     from ussearch.cli.tables import whole
 
     console.print(f"{report.name} ({report.reader} in {report.root})", soft_wrap=True)
@@ -69,7 +69,7 @@ def _line(kind: str, message: str, colour: str) -> None:
     """Print ``kind`` in a colour and the message after it, exactly as it is."""
     from rich.text import Text
 
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
 
     console.print(Text.assemble((f"{kind}:", colour), " ", message), soft_wrap=True)
 
@@ -109,7 +109,7 @@ def _kinds(report: DataReport) -> dict[str, int]:
 
 
 def _more(count: int, what: str) -> None:
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
 
     if count > _SHOWN:
         console.print(f"… and {count - _SHOWN} more {what}; --json lists them all.")

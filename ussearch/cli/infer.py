@@ -20,7 +20,8 @@ def infer(
     """
     from rich.table import Table
 
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.console import console
+    from ussearch.cli.output import print_json
     from ussearch.cli.tables import counted, whole
     from ussearch.pairs import Bundle
     from ussearch.pairs import infer as segment

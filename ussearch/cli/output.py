@@ -3,29 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from ussearch.cli.console import console
 from ussearch.cli.tables import EXTRAPOLATED, doubts, excess, interval, milliseconds
-
-PLAIN_WIDTH = 160
-"""Columns where the output is no terminal and COLUMNS is not set: wide enough that no table wraps."""
-
-
-def _console() -> Console:
-    """Return a console that prints brackets as they are: paths and messages may hold any."""
-    terminal = Console(highlight=False, markup=False, emoji=False)
-    if terminal.is_terminal or "COLUMNS" in os.environ:
-        return terminal
-    return Console(highlight=False, markup=False, emoji=False, width=PLAIN_WIDTH)
-
-
-console = _console()
 
 
 def print_json(value: Any) -> None:

@@ -42,7 +42,7 @@ def pareto(
 
 
 def _show(report: ParetoReport) -> None:
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
 
     config = report.study.config
     tables = (_table(report, intervals=True), _table(report, intervals=False), _narrow_table(report))

@@ -67,7 +67,8 @@ def kit(
 
     Example: ussearch profile kit --out kit --like jetson-nano
     """
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.console import console
+    from ussearch.cli.output import print_json
     from ussearch.cli.progress_lines import Lines
     from ussearch.hardware_profiles.calibration.kit import KitRequest, write_kit
 
@@ -115,7 +116,8 @@ def _folder(profiles_dir: Path | None) -> Path:
 
 def _save(made: Calibrated, folder: Path, replace: bool, json_output: bool) -> None:
     """Save a new profile and print how good it is."""
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.console import console
+    from ussearch.cli.output import print_json
     from ussearch.hardware_profiles.calibration.profiles import save_profile
 
     path = save_profile(made.profile, folder, replace=replace)

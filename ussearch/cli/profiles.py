@@ -23,7 +23,8 @@ def profiles(
 
     Example: ussearch profiles jetson-nano
     """
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.console import console
+    from ussearch.cli.output import print_json
     from ussearch.hardware_profiles import load_profile
 
     folders = () if profiles_dir is None else (profiles_dir,)

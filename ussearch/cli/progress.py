@@ -12,8 +12,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 from rich.table import Table
 
 from ussearch.cli.compress import waterfall_table
+from ussearch.cli.console import console
 from ussearch.cli.duration import spoken
-from ussearch.cli.output import console
 from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds
 from ussearch.compress.waterfall import row_of, uniform_row
 from ussearch.evaluators import CONVENTION, Costs

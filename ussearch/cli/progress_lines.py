@@ -6,7 +6,7 @@ from types import TracebackType
 
 from rich.status import Status
 
-from ussearch.cli.output import console
+from ussearch.cli.console import console
 
 
 class Lines:

@@ -47,7 +47,7 @@ def show(
 
 
 def _show(card: TrialCard) -> None:
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
     from ussearch.evaluators import CONVENTION
 
     record, evaluation = card.record, card.record.evaluation
@@ -71,7 +71,7 @@ def _show(card: TrialCard) -> None:
 
 
 def _show_latency(card: TrialCard) -> None:
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
 
     prediction = card.prediction
     latency = milliseconds(prediction.latency_ms, prediction.extrapolated, 2)

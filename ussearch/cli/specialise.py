@@ -87,7 +87,8 @@ def _write(found: Specialised, trained: Sequence[Trained], out: Path | None, as_
     """Print the report; keep it in ``out`` where there is one."""
     import json
 
-    from ussearch.cli.output import console, print_json
+    from ussearch.cli.console import console
+    from ussearch.cli.output import print_json
     from ussearch.files import write_atomically
 
     report = {**found.to_dict(), "trained": [_outcome(each) for each in trained]}
@@ -119,7 +120,7 @@ def _outcome(trained: Trained) -> dict[str, Any]:
 
 
 def _show(found: Specialised) -> None:
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
     from ussearch.evaluators import CONVENTION
 
     limits = found.profile.limits

@@ -13,7 +13,7 @@ def excess(table: Table) -> int:
     """Return by how many columns a table is wider than the terminal; 0 where all of it can be shown."""
     from rich.measure import Measurement
 
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
 
     unbounded = console.options.update(max_width=10_000)
     return max(0, Measurement.get(console, unbounded, table).maximum - console.width)

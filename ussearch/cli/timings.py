@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.table import Table
 
-from ussearch.cli.output import console
+from ussearch.cli.console import console
 from ussearch.cli.tables import counted
 from ussearch.pipeline import Delivery
 from ussearch.studies.timings import SearchTimings

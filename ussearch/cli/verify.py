@@ -43,7 +43,7 @@ def _show(result: Verification) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ussearch.cli.output import console
+    from ussearch.cli.console import console
     from ussearch.cli.tables import whole
 
     console.print(f"{result.bundle}: {'accepted' if result.passed else 'REFUSED'}", soft_wrap=True)

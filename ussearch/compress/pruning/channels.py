@@ -8,18 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from ussearch.compress.pruning.layers import DynamicConvPruner
+from ussearch.compress.pruning.layers import DynamicConvPruner, Side
 from ussearch.compress.pruning.tracing import Traced
 from ussearch.search_spaces import Network
 from ussearch.search_spaces.blocks.dynconv import DynamicConv
 
-Side = Literal["in", "out"]
 Axis = tuple[str, Side]
 """(dotted name of a layer in the network, side); norms and depthwise convolutions have the side ``out`` only."""
 IMAGE: Axis = ("(image)", "out")

@@ -7,15 +7,15 @@ convolutions in groups, from which torch-pruning removes the same inputs in ever
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from ussearch.search_spaces.blocks.dynconv import DynamicConv
 
-if TYPE_CHECKING:
-    from ussearch.compress.pruning.channels import Side
+Side = Literal["in", "out"]
+"""Of a layer: the channels that it reads, or those that it writes."""
 
 
 def is_grouped(module: nn.Module) -> bool:
