@@ -31,7 +31,8 @@ class Prune:
     """
 
     ratio: float = 0.5
-    importance: str = "l2"
+    importance: str = "taylor"
+    """On BUSI the smallest magnitudes (l2) held the stem: a twentieth of them gone, the network answered nothing."""
     rounds: int = 2
     name: ClassVar[str] = "prune"
     retrains: ClassVar[bool] = True
