@@ -32,6 +32,7 @@ def test_a_perfect_order_has_no_regret_and_a_reversed_one_much() -> None:
     assert reversed_order.tau == pytest.approx(-1) and reversed_order.regret > 0.8
 
 
+@pytest.mark.slow
 def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
     """Many samples from one joint distribution, whose τ a large sample tells."""
     large_cheap, large_truth, _ = noisy(0.25, 4000, seed=1)

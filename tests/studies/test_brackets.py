@@ -103,6 +103,7 @@ drive(Path(sys.argv[1]), (int(sys.argv[2]), int(sys.argv[3])))
 """
 
 
+@pytest.mark.slow
 def test_killed_at_every_rung_and_resumed_equals_undisturbed(
     tmp_path: Path, undisturbed: tuple[Path, list[tuple[int, int]]]
 ) -> None:

@@ -180,6 +180,7 @@ def test_choices_that_are_not_categorical_are_drawn_beside() -> None:
     assert all(0 <= trial.params["x"] <= 1 for trial in study.trials)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pricing", [None, Prices()])
 def test_surrogate_beats_random_search(pricing: Pricing | None) -> None:
     """Compared by hypervolume after 24 trials with noise in the score, seed by seed."""

@@ -87,6 +87,7 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
     assert not workers_left()
 
 
+@pytest.mark.slow
 def test_trials_lost_twice_are_failed_with_the_reason_and_the_search_goes_on(tmp_path: Path) -> None:
     troubles = {seed_of(0): ("killed", 9), seed_of(2): ("crash", 9), seed_of(3): ("memory", 9)}
     evaluator = TroubledEvaluator(tmp_path, troubles)
