@@ -21,8 +21,9 @@ from ussearch.errors import UserError
 from ussearch.evaluators import predict
 from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.evaluators.shipping import deploy_form
+from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import Network, build
+from ussearch.search_spaces import Architecture, Network, build
 
 NANO = load_profile("jetson-nano")
 
@@ -109,7 +110,9 @@ def test_contract_of_steps(name: str, make_context: MakeContext, trained: Traine
     before = {key: value.clone() for key, value in candidate.weights.items()}
     after = step.apply(candidate, context)
     assert all(torch.equal(value, candidate.weights[key]) for key, value in before.items()), "the input stays"
-    assert after.digest == step.apply(candidate, context).digest, "the same gives the same"
+    elsewhere = replace(context, folder=context.folder / "elsewhere")
+    torch.manual_seed(99)  # nothing may depend on what was random before
+    assert after.digest == step.apply(candidate, elsewhere).digest, "the same gives the same, trained anew"
     figures = measured(after, context)
     assert len(figures.dice) == len(trained.split.validation) and figures.file_bytes > 0
     assert (step.control(candidate, context) is not None) == (step.retrains and name != "quantise")
@@ -173,6 +176,37 @@ def test_a_precision_that_nobody_measured_stays_off(make_context: MakeContext, t
     chain = Chain(asked, replace(trained.candidate, fused=True))
     chain.run(steps_named(["quantise"]))
     assert chain.records[0].tried
+
+
+def nudged(architecture: Architecture, eps: float) -> Architecture:
+    """Return another architecture with the same weights and all but the same answers."""
+    data = architecture.model_dump()
+    data["stages"][0]["blocks"][0]["eps"] = eps
+    return Architecture.model_validate(data)
+
+
+def test_nothing_slower_than_what_came_in_leaves(make_context: MakeContext, trained: Trained) -> None:
+    """Two steps, each slower by less than measurements differ; together they are not."""
+    context, start = make_context(), replace(trained.candidate, fused=True)
+    others = [nudged(start.architecture, eps) for eps in (1.1e-5, 1.2e-5)]
+    candidates = [start, *(replace(start, architecture=architecture) for architecture in others)]
+    times_ms = dict(
+        zip([sha256_of(model_file(each, context)) for each in candidates], (10.0, 10.15, 10.3), strict=True)
+    )
+    steps = [STEPS["fuse"](), *(replace(Narrowed(each.network()), strength=1) for each in candidates[1:])]
+    planted = make_context(speed=SpeedSource(context.profile, times_ms, "planted"))
+    done = compress(trained.student.architecture, trained.student, steps, planted)
+    assert [record.kept for record in done.record.records] == [True, True, True]
+    assert done.candidate.digest == start.digest and done.record.form == "fuse"
+
+
+def test_a_milder_attempt_needs_what_the_budget_has_left(make_context: MakeContext, trained: Trained) -> None:
+    step = STEPS["prune"]()
+    chain = Chain(make_context(max_drop=0.0), replace(trained.candidate, fused=True), trainings_left=2)
+    chain.run([step])
+    tried = [record.tried for record in chain.records]
+    assert tried[0] and (chain.records[0].kept or tried[1:] == [False])
+    assert chain.records[0].kept or "did not fit into the budget" in chain.records[1].reason
 
 
 def test_unknown_steps_are_refused_and_order_is_the_chains() -> None:

@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ussearch.search_spaces import SearchSpace, build, load_preset, preset_names
+from ussearch.search_spaces import Architecture, SearchSpace, build, load_preset, preset_names
 from ussearch.search_spaces.scaling import scaled
 
 
-def parameters(architecture: object) -> int:
-    network = build(architecture, device="meta")  # type: ignore[arg-type]
+def parameters(architecture: Architecture) -> int:
+    network = build(architecture, device="meta")
     return sum(parameter.numel() for parameter in network.parameters())
 
 

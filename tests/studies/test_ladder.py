@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,6 +24,7 @@ from ussearch.studies.events import Event, RungChosen, RungMeasured, SearchFinis
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
 from ussearch.studies.means import Means
 from ussearch.studies.request import RunRequest, check_request
+from ussearch.studies.timings import SearchTimings, outside_training
 from ussearch.studies.workbench import Workbench
 
 SIZE = 32
@@ -195,3 +197,14 @@ def test_options_that_contradict_each_other() -> None:
         check_request(RunRequest(profile="jetson-nano", evaluator="atuo"))
     with pytest.raises(UserError, match="two ways to train less"):
         check_request(RunRequest(profile="jetson-nano", evaluator="auto", halving=True))
+
+
+def test_what_the_driver_trains_apart_from_trials_is_training() -> None:
+    timings = SearchTimings(workers=2)
+    timings.staffed(2, ending=False)
+    timings.staffed(0, ending=True)
+    with timings.aside():
+        time.sleep(0.05)
+    timings.staffed(2, ending=False)
+    assert timings.aside_s >= 0.05 > timings.wall_s
+    assert outside_training({"search": timings.aside_s + timings.wall_s}, timings) < 0.2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,7 +39,6 @@ def compress(
 
     Example: ussearch compress studies/busi --trial 4 --max-drop 1.0
     """
-    from ussearch.cli.console import console
     from ussearch.cli.duration import seconds_from
     from ussearch.cli.output import print_json
     from ussearch.compress import steps_named
@@ -67,7 +67,7 @@ def compress(
         from ussearch.compress.waterfall import draw
 
         draw(done.record, plot)
-        console.print(f"Picture: {plot}") if not json_output else typer.echo(f"Picture: {plot}", err=True)
+        typer.echo(f"Picture: {plot}", err=json_output)
 
 
 def _compressed(study: Path, request: CompressionRequest, data: Path | None, device: str, quiet: bool) -> Compressed:
@@ -75,30 +75,28 @@ def _compressed(study: Path, request: CompressionRequest, data: Path | None, dev
     from ussearch.cli.progress_lines import Lines
     from ussearch.pairs.compressing import compress_trial
     from ussearch.studies import Study
+    from ussearch.studies.ladder import drawn_starts
     from ussearch.studies.workbench import reopen_workbench
 
     opened = Study.open(study)
     opened.require_free()
     workbench = reopen_workbench(opened, device, data)
     with opened.lock(), interruptible("the same command continues it"), Lines(quiet) as lines:
-        return compress_trial(opened, workbench, request, listeners(lines))
+        return compress_trial(opened, workbench, request, listeners(lines), drawn_starts(opened, workbench))
 
 
-def listeners(lines: object) -> Listeners:
-    """Return who tells ``lines`` (called with a text) what the chain does."""
+def listeners(say: Callable[[str], None]) -> Listeners:
+    """Return who tells ``say`` what the chain does."""
     from ussearch.compress import StepRecord, UniformRecord
     from ussearch.compress.waterfall import row_of, uniform_row
-    from ussearch.evaluators import EpochRecord
+    from ussearch.evaluators import End, EpochRecord
     from ussearch.pairs.compressing import Listeners
-    from ussearch.pairs.full_training import Attempt
-
-    say = lines if callable(lines) else print
 
     def training(title: str, record: EpochRecord, epochs: int) -> None:
         say(f"  {title}: epoch {record.epoch} of {epochs}")
 
-    def full(attempt: Attempt, record: EpochRecord) -> None:
-        say(f"  full training {attempt.title}: epoch {record.epoch}")
+    def full(end: End, record: EpochRecord, epochs: int, which: str) -> None:
+        say(f"  full training, {end}{f', {which}' if which else ''}: epoch {record.epoch} of {epochs}")
 
     def step(record: StepRecord) -> None:
         row = row_of(record)

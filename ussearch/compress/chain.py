@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ussearch.compress.candidate import FORM, Candidate
 from ussearch.compress.context import Context
@@ -42,6 +41,8 @@ class Chain:
     candidate: Candidate
     on_record: OnRecord | None = None
     records: list[StepRecord] = field(default_factory=list)
+    trainings_left: float = math.inf
+    """How many trainings of ``context.epochs`` a budget still pays for; milder attempts ask for more of them."""
 
     def run(self, steps: Sequence[Step]) -> Candidate:
         """Try every step in order and return what is left; what was finished before is read, not done again."""
@@ -59,18 +60,26 @@ class Chain:
         before = measured(self.candidate, self.context)
         why = step.off(self.candidate, self.context)
         if why:
-            yield StepRecord(step=step.name, before=before, kept=False, reason=f"not tried: {why}"), self.candidate
+            yield undone(step, before, f"not tried: {why}"), self.candidate
             return
         milder: Step | None = step
         while milder is not None:
+            if milder.trainings() > self.trainings_left:
+                why = f"not tried: its {milder.trainings()} trainings did not fit into the budget"
+                yield undone(milder, before, why), self.candidate
+                return
+            self.trainings_left -= milder.trainings()
             record, after = attempt(milder, self.candidate, before, self.context)
             yield record, after
             milder = None if record.kept else milder.milder()
 
 
 def attempt(step: Step, candidate: Candidate, before: Measures, context: Context) -> tuple[StepRecord, Candidate]:
-    """Return the record of one attempt and its candidate; both are kept in the context's folder by their content."""
-    place = context.place(step.name, candidate.digest, dict(step.settings), context.max_drop, sorted(context.asked))
+    """Return the record of one attempt and its candidate; both are kept in the context's folder by their content.
+
+    A failure is not kept: its reason may be gone the next time, and what was trained before it is kept anyway.
+    """
+    place = context.place(step.name, candidate.digest, dict(step.settings), context.max_drop)
     if (place / RECORD).is_file():
         record = StepRecord.model_validate_json((place / RECORD).read_text(encoding="utf-8"))
         return record, Candidate.load(place) if (place / FORM).is_file() else candidate
@@ -79,11 +88,14 @@ def attempt(step: Step, candidate: Candidate, before: Measures, context: Context
         after = step.apply(candidate, context)
         record = _judged(step, candidate, after, before, context)
     except (UserError, TrainingFailed) as error:
-        after = candidate
-        common: dict[str, Any] = {"step": step.name, "settings": dict(step.settings), "before": before}
-        record = StepRecord(**common, kept=False, reason=f"failed: {error}")
+        return undone(step, before, f"failed: {error}"), candidate
     record = record.model_copy(update={"seconds": time.perf_counter() - start})
     return record, _kept(place, record, after)
+
+
+def undone(step: Step, before: Measures, reason: str) -> StepRecord:
+    """Return the record of a step of which nothing is left to compare."""
+    return StepRecord(step=step.name, settings=dict(step.settings), before=before, kept=False, reason=reason)
 
 
 def _kept(place: Path, record: StepRecord, after: Candidate) -> Candidate:
@@ -97,9 +109,8 @@ def _kept(place: Path, record: StepRecord, after: Candidate) -> Candidate:
 
 def _judged(step: Step, candidate: Candidate, after: Candidate, before: Measures, context: Context) -> StepRecord:
     """Measure an attempt and judge it; the control is only made for what speed has not refused."""
-    common: dict[str, Any] = {"step": step.name, "settings": dict(step.settings), "before": before}
     if after.digest == candidate.digest:
-        return StepRecord(**common, kept=False, reason="it changes nothing")
+        return undone(step, before, "it changes nothing")
     found = measured(after, context)
     speed = compared(candidate, after, context)
     change = paired_change(before.dice, found.dice, context.groups, context.seed)
@@ -115,7 +126,9 @@ def _judged(step: Step, candidate: Candidate, after: Candidate, before: Measures
             control = paired_change(before.dice, measured(made, context).dice, context.groups, context.seed)
             verdict = judged(control)
     return StepRecord(
-        **common,
+        step=step.name,
+        settings=dict(step.settings),
+        before=before,
         after=found,
         speed=speed,
         change=change,
@@ -132,9 +145,3 @@ def compared(before: Candidate, after: Candidate, context: Context) -> Compariso
     if before.architecture.id == after.architecture.id and same_form:
         return Comparison(ratio=1.0, source="the same operators")
     return context.speed.compare(model_file(before, context), model_file(after, context), after.precision)
-
-
-def forget(folder: Path) -> None:
-    """Remove everything that a chain keeps in ``folder``."""
-    for name in ("steps", "checkpoints"):
-        shutil.rmtree(folder / name, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -56,19 +57,22 @@ def compress(
     context: Context,
     *,
     uniform_epochs: int | None = None,
+    trainings: float = math.inf,
     skipped: dict[str, str] | None = None,
     on_record: OnRecord | None = None,
     on_uniform: OnUniform | None = None,
 ) -> Compressed:
     """Send a trained network (training form) through ``steps`` and keep the record in the context's folder.
 
-    Where pruning was kept, the same architecture scaled uniformly is trained for ``uniform_epochs`` and distilled
-    as long as the chain's; the better of the two goes on to the steps after. None leaves that comparison out, and the
-    record says so. ``skipped`` are steps that were left out, with the reason. A chain that was killed continues.
+    Where pruning was kept, the same architecture scaled uniformly is trained for ``uniform_epochs`` and distilled as
+    long as the chain's; the better of the two goes on to the steps after. None leaves that comparison out, and the
+    record says so. ``trainings`` of ``context.epochs`` are what a budget pays for; ``skipped`` are steps that were left
+    out, with the reason. What is slower than the deploy form that came in does not leave: that form ships then. A chain
+    that was killed continues.
     """
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     original = Candidate(architecture, weights)
-    chain = Chain(context, original, on_record)
+    chain = Chain(context, original, on_record, trainings_left=trainings)
     last = max((number for number, step in enumerate(steps, 1) if step.name in (*SHRINKING, "distil")), default=0)
     chain.run(steps[:last])
     uniform = None
@@ -84,10 +88,13 @@ def _finished(
     original: Candidate, chain: Chain, uniform: UniformRecord | None, context: Context, skipped: dict[str, str]
 ) -> Compressed:
     start, end = replace(original, fused=True), chain.candidate
-    before, after = measured(start, context), measured(end, context)
     kept = [record.step for record in chain.records if record.kept]
     if uniform is not None and uniform.shipped:
         kept = ["uniform", *(name for name in kept if name == "quantise")]
+    speed = compared(start, end, context)
+    if speed.slower:  # each step by less than two measurements differ, together by more
+        end, kept, speed = start, ["fuse"], compared(start, start, context)
+    before, after = measured(start, context), measured(end, context)
     record = Compression(
         profile=context.profile.name,
         architecture_id=original.architecture.id,
@@ -97,7 +104,7 @@ def _finished(
         skipped=skipped,
         start=before,
         end=after,
-        speed=compared(start, end, context),
+        speed=speed,
         change=paired_change(before.dice, after.dice, context.groups, context.seed),
         form=", ".join(kept) or "as it was",
     )

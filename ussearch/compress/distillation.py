@@ -72,6 +72,7 @@ class Distillation(Objective):
         self._teachers = [teacher.eval().requires_grad_(False) for teacher in teachers]
         self._pairs = matched_levels(student, teachers[0], image_size) if self.settings.beta else []
         self.adapters = nn.ModuleList(
+            # attributes of modules are Any or Module to the checker
             nn.Conv2d(student.levels[own].out_channels, teachers[0].levels[other].out_channels, 1)  # type: ignore[arg-type]
             for own, other in self._pairs
         )
@@ -89,6 +90,7 @@ class Distillation(Objective):
         """Move the adapters and the teachers."""
         super().to(*args, **kwargs)
         for teacher in self._teachers:
+            # torch's stub knows no call with a memory format alone
             teacher.to(*args, **kwargs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return self
 

@@ -42,7 +42,8 @@ def judge_step(
     """Return the verdict on a step, by speed first and then by Dice per validation image.
 
     ``change`` is from before the step to after it; ``control`` from before to the same training without the step.
-    ``smaller``: the file has fewer bytes. A network that was trained again has to be faster, smaller or better.
+    The upper bound of the loss may be twice ``max_drop``, and two points at least. ``smaller``: the file has fewer
+    bytes. A network that was trained again has to be faster, smaller or better.
     """
     if speed.slower:
         return Verdict(kept=False, reason=f"slower, {speed.ratio:.2f} × ({speed.source})")

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
@@ -66,7 +67,10 @@ class Training:
         return load_file(place / WEIGHTS)
 
     def _trained(self, context: Context, checkpoint: Path) -> dict[str, Tensor]:
-        network = build(self.architecture)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(context.seed)
+            network = build(self.architecture)
+            objective = self._objective(network, context)  # its adapters start at random, too
 
         def tell(record: EpochRecord) -> None:
             if context.on_training:
@@ -80,7 +84,7 @@ class Training:
             seed=context.seed,
             device=context.device,
             initial=self.initial,
-            objective=self._objective(network, context),
+            objective=objective,
             checkpoint=checkpoint,
             on_epoch=tell,
         )

@@ -6,7 +6,6 @@ Random or uniform channel removal is a strong baseline for U-Nets; what the chai
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.chain import compared
@@ -24,8 +23,6 @@ MATCHED = 0.03
 """By so much the latencies may differ to be called equal."""
 STEPS = 80
 """Factors from 0.1 on that are tried."""
-
-Priced = Callable[[Architecture], float]
 
 
 def uniform_like(original: Architecture, target: Architecture, image_size: int, profile: Profile) -> Architecture:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,10 @@ from ussearch.compress import (
 from ussearch.compress.context import OnTraining
 from ussearch.datasets import read_frames, resize_image
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Recipe
-from ussearch.pairs.delivery import choose_pair
-from ussearch.pairs.finalists import Finalist, finalist_seed, train_finalist
-from ussearch.pairs.full_training import OnAttemptEpoch
+from ussearch.evaluators import End
+from ussearch.pairs.delivery import OnFinalistEpoch, choose_pair, train_pair
+from ussearch.pairs.finalists import Finalist, finalist_seed
+from ussearch.pairs.full_training import InitialWeights
 from ussearch.studies import Study
 from ussearch.studies.workbench import Workbench
 
@@ -35,7 +36,7 @@ SHARE = 4
 """A step trains for a fourth of the epochs of the full training."""
 LEAST_EPOCHS = 2
 TAUGHT = 1.6
-"""How much longer an epoch with a teacher takes."""
+"""How much longer an epoch with a teacher takes: an estimate, for budgets alone."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -63,7 +64,7 @@ class CompressionRequest:
 class Listeners:
     """Who is told what happens."""
 
-    on_full_training: OnAttemptEpoch | None = None
+    on_full_training: OnFinalistEpoch | None = None
     on_training: OnTraining | None = None
     on_record: OnRecord | None = None
     on_uniform: OnUniform | None = None
@@ -79,17 +80,16 @@ def compress_trial(
     workbench: Workbench,
     request: CompressionRequest,
     listeners: Listeners | None = None,
+    initial: InitialWeights | None = None,
 ) -> Compressed:
-    """Send a candidate through the chain and keep everything in the study.
+    """Send a candidate through the chain and keep everything in the study; ``initial`` is that of ``train_pair``.
 
     It and its teacher are trained at full length first, where they were not yet. The same call continues a chain that
     was killed. Raises UserError where the study has no such candidates or the unlabelled images cannot be read.
     """
     tell = listeners or Listeners()
     pair = choose_pair(study, request.trial, request.teacher)
-    full = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs, "steps": None})
-    numbers: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
-    finalists = {end: _trained(study, workbench, full, number, tell) for end, number in numbers.items()}
+    finalists = train_pair(study, workbench, pair, tell.on_full_training, initial)
     return compress_finalist(study, workbench, finalists, request, tell)
 
 
@@ -126,8 +126,9 @@ def compress_finalist(
         study.architecture(edge.slot),
         edge.network,
         plan.steps,
-        replace(context, epochs=plan.epochs),
+        context,
         uniform_epochs=config.final_epochs if plan.uniform else None,
+        trainings=plan.trainings,
         skipped=_with_command(plan.skipped, study, edge.slot),
         on_record=listeners.on_record,
         on_uniform=listeners.on_uniform,
@@ -139,8 +140,9 @@ class ChainPlan:
     """What a budget leaves of a chain; ``skipped`` names the rest with its predicted seconds."""
 
     steps: tuple[Step, ...]
-    epochs: int
     uniform: bool
+    trainings: float
+    """How many trainings of a step's length the budget pays for, besides uniform scaling."""
     skipped: dict[str, float]
 
 
@@ -153,7 +155,7 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
     skipped: dict[str, float] = {}
     budget_s = request.budget_seconds
     if budget_s is None:
-        return ChainPlan(tuple(chosen), context.epochs, uniform, skipped)
+        return ChainPlan(tuple(chosen), uniform, math.inf, skipped)
     per_epoch = epoch_s * TAUGHT
     uniform_s = per_epoch * (context.recipe.epochs + context.epochs)
     seconds = {step.name: step.trainings() * context.epochs * per_epoch for step in chosen}
@@ -164,7 +166,8 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
         if sum(seconds.values()) > budget_s:
             skipped[step.name] = seconds.pop(step.name)
             chosen.remove(step)
-    return ChainPlan(tuple(chosen), context.epochs, uniform, skipped)
+    left_s = budget_s - (uniform_s if uniform else 0.0)
+    return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
 
 
 def _with_command(skipped: dict[str, float], study: Study, slot: int) -> dict[str, str]:
@@ -178,17 +181,6 @@ def _with_command(skipped: dict[str, float], study: Study, slot: int) -> dict[st
 
 def _epoch_seconds(finalist: Finalist) -> float:
     return finalist.evaluation.training_seconds / max(len(finalist.evaluation.history), 1)
-
-
-def _trained(study: Study, workbench: Workbench, full: Recipe, number: int, tell: Listeners) -> Finalist:
-    return train_finalist(
-        study,
-        workbench.evaluator(full),
-        "edge",
-        number,
-        tell.on_full_training,
-        seeds=study.config.final_seeds,
-    )
 
 
 def unlabelled_images(path: Path, image_size: int) -> Pixels:

@@ -114,7 +114,8 @@ class LadderSearch:
         config = self.study.config
         sampling = config.model_copy(update={"sampler": SamplerSettings(name="random"), "edge_share": 1.0})
         self._search(self.trainer, Stretch(len(self.seeds) + SAMPLES, sampling))
-        ladder = self._ladder(store := self._store())
+        with self.means.timings.aside():
+            ladder = self._ladder(store := self._store())
         rung = ladder.judging
         if rung == FULL:
             self._search(self.trainer, Stretch(config.trials, config), last=True)

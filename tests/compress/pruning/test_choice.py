@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from ussearch.compress.pruning import IMPORTANCES, masked, prune
 from ussearch.compress.pruning.channels import read_channels
@@ -54,7 +55,7 @@ def test_silent_channels_go_first_and_nothing_changes(importance: str, lived_in:
         network.get_submodule(following).weight.data[:, positions] = 0.0
     images, masks = torch.randn(2, 1, SIZE, SIZE), torch.ones(2, 1, SIZE, SIZE)
 
-    def loss(outputs, targets):  # type: ignore[no-untyped-def]
+    def loss(outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
         return (outputs[0] - targets).square().mean()
 
     pruned = prune(network, SIZE, ratio=24 / 72, importance=importance, batches=[(images, masks)], loss=loss)
@@ -100,7 +101,7 @@ def test_taylor_is_the_first_order_change_of_the_loss(lived_in: Build) -> None:
     units = units_of(channels, rules_of(network, channels))
     images = torch.randn(1, 1, SIZE, SIZE)
 
-    def loss(outputs, targets):  # type: ignore[no-untyped-def]
+    def loss(outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
         return outputs[0].mean()
 
     name = "stages.0.blocks.0.body.conv"

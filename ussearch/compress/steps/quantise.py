@@ -86,6 +86,7 @@ class Quantise:
         network = candidate.network().to(context.device)
         prepared = prepare(network, scheme_for(context.profile), context.normalisation.apply(pixels))
         recipe = gentle(context.recipe, context.epochs)
+        checkpoint = folder / "checkpoint.safetensors"
 
         def tell(record: Any) -> None:
             if context.on_training:
@@ -98,7 +99,7 @@ class Quantise:
             recipe,
             seed=context.seed,
             device=context.device,
-            checkpoint=context.folder / "checkpoints" / f"{folder.name}.safetensors",
+            checkpoint=checkpoint,
             on_epoch=tell,
         )
         path = folder / "tuned.onnx"
@@ -106,6 +107,7 @@ class Quantise:
         size = context.images.image_size
         tuned = converted(prepared).cpu()
         export_network(tuned, context.normalisation, size, context.profile, path, image_channels=channels)
+        checkpoint.unlink(missing_ok=True)
         return path
 
 

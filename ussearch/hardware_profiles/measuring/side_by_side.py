@@ -12,8 +12,8 @@ import numpy as np
 
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.measuring import measure
+from ussearch.hardware_profiles.measuring.bench import CPU
 
-CPU = "CPUExecutionProvider"
 TURN_S = 0.02
 """How long a model runs before it is the next one's turn."""
 LEAST_TURNS = 10
