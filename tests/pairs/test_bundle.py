@@ -17,6 +17,7 @@ from ussearch.errors import UserError
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Manifest, Member, PairData, write_bundle
+from ussearch.pairs.routing.confidence import soft_dice_confidence
 from ussearch.pairs.sealing import MANIFEST, SEAL, file_names, unseal
 from ussearch.pairs.verify import verify_bundle
 
@@ -71,7 +72,7 @@ def test_a_manifest_of_before_intervals_is_read(finished: Bundle) -> None:
 def test_the_router_realises_the_requested_share_on_calibration_images(finished: Bundle, pair_data: PairData) -> None:
     pair = finished.running()
     images = np.asarray(pair_data.images.images[list(pair_data.split.calibration)])
-    _, away = pair.router.routed(pair.edge.probabilities(images), pair.cloud.probabilities(images))
+    away = pair.router.offloads(soft_dice_confidence(pair.edge.probabilities(images)))
     assert away.mean() == finished.manifest.router.requested_share == 0.25
 
 

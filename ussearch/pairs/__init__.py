@@ -9,7 +9,8 @@ from ussearch.pairs.evaluation import evaluate_pair
 from ussearch.pairs.inference import Inference, infer
 from ussearch.pairs.manifest import Manifest
 from ussearch.pairs.parity import Parity, parity
-from ussearch.pairs.router import Router, soft_dice_confidence, threshold_for_share
+from ussearch.pairs.routing.confidence import soft_dice_confidence
+from ussearch.pairs.routing.decision import Router, threshold_for_share
 from ussearch.pairs.selection import Candidate, Pair, select_pair
 from ussearch.pairs.verify import Check, Verification, verify_bundle
 

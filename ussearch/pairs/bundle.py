@@ -32,7 +32,7 @@ from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.evaluation import calibrated, evaluate_pair
 from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, RouterEntry, versions
 from ussearch.pairs.parity import parity, require_parity
-from ussearch.pairs.router import Router
+from ussearch.pairs.routing.decision import Router
 from ussearch.pairs.running import EDGE_MODEL, RunningPair
 from ussearch.pairs.sealing import MANIFEST, digests, seal, unseal
 from ussearch.pairs.vectors import write_vectors

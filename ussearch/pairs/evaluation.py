@@ -9,7 +9,8 @@ from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators.scores import CONVENTION, score
 from ussearch.pairs.manifest import MetricsEntry
-from ussearch.pairs.router import Router, soft_dice_confidence
+from ussearch.pairs.routing.confidence import soft_dice_confidence
+from ussearch.pairs.routing.decision import Router
 from ussearch.pairs.running import RunningPair
 
 
@@ -27,7 +28,7 @@ def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsE
     chosen = list(split.test)
     pixels, masks = np.asarray(images.images[chosen]), np.asarray(images.masks[chosen])
     edge, cloud = pair.edge.probabilities(pixels), pair.cloud.probabilities(pixels)
-    routed, away = pair.router.routed(edge, cloud)
+    routed, away = pair.router.routed(edge, cloud, soft_dice_confidence(edge))
     return MetricsEntry(
         convention=CONVENTION,
         images=len(chosen),

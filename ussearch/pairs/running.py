@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.pairs.geometry import mask_in, network_input
-from ussearch.pairs.router import Router, soft_dice_confidence
+from ussearch.pairs.routing.confidence import soft_dice_confidence
+from ussearch.pairs.routing.decision import Router
 
 Pixels = npt.NDArray[np.uint8]
 Route = Literal["edge", "cloud"]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from ussearch.errors import UserError
 from ussearch.pairs import Router, soft_dice_confidence, threshold_for_share
+from ussearch.pairs.routing.decision import threshold_within_share
 
 Scores = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
@@ -51,6 +52,15 @@ def test_a_threshold_lies_in_the_middle_between_two_scores() -> None:
     assert threshold_for_share([0.1, 0.4, 0.6, 0.9], 0.5) == pytest.approx(0.5)
 
 
+@given(scores=Scores, share=st.floats(0, 1))
+def test_a_budget_is_never_exceeded_and_used_as_far_as_scores_allow(scores: list[float], share: float) -> None:
+    def realised(threshold: float) -> float:
+        return float((np.array(scores) < threshold).mean())
+
+    allowed = [realised(t) for t in [*scores, 2.0] if realised(t) <= share + 1e-9]
+    assert realised(threshold_within_share(scores, share)) == pytest.approx(max(allowed))
+
+
 @pytest.mark.parametrize(
     ("scores", "share", "expected"),
     [
@@ -69,7 +79,7 @@ def test_impossible_requests_are_refused(scores: list[float], share: float, expe
 def test_the_pair_answers_with_the_cloud_where_the_edge_is_unsure() -> None:
     edge = np.array([[0.9, 0.1], [0.6, 0.4]], np.float32).reshape(2, 1, 1, 2)
     cloud = np.zeros_like(edge)
-    routed, away = Router(0.75, 0.5).routed(edge, cloud)
+    routed, away = Router(0.75, 0.5).routed(edge, cloud, soft_dice_confidence(edge))
     assert away.tolist() == [False, True]
     assert routed[0].tolist() == edge[0].tolist()
     assert not routed[1].any()
