@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from ussearch.compress import Compressed, Compression
+    from ussearch.compress import Compressed
     from ussearch.pairs.compressing import CompressionRequest, Listeners
 
 
@@ -87,8 +85,8 @@ def _compressed(study: Path, request: CompressionRequest, data: Path | None, dev
 
 def listeners(say: Callable[[str], None]) -> Listeners:
     """Return who tells ``say`` what the chain does."""
+    from ussearch.cli.chain_lines import verdict_line
     from ussearch.compress import StepRecord, UniformRecord
-    from ussearch.compress.waterfall import row_of, uniform_row
     from ussearch.evaluators import End, EpochRecord
     from ussearch.pairs.compressing import Listeners
 
@@ -98,54 +96,16 @@ def listeners(say: Callable[[str], None]) -> Listeners:
     def full(end: End, record: EpochRecord, epochs: int, which: str) -> None:
         say(f"  full training, {end}{f', {which}' if which else ''}: epoch {record.epoch} of {epochs}")
 
-    def step(record: StepRecord) -> None:
-        row = row_of(record)
-        say(f"{row.title}: {row.verdict}, {row.reason}")
+    def verdict(record: StepRecord | UniformRecord) -> None:
+        say(verdict_line(record))
 
-    def uniform(record: UniformRecord) -> None:
-        say(f"{uniform_row(record).title}: {record.reason}")
-
-    return Listeners(full, training, step, uniform)
+    return Listeners(full, training, verdict, verdict)
 
 
 def _show(done: Compressed) -> None:
+    from ussearch.cli.chain_lines import WATERFALL_NOTE, waterfall_table
     from ussearch.cli.console import console
 
-    record = done.record
-    console.print(waterfall_table(record))
-    console.print(
-        "Dice: validation images, two empty masks count 1; its interval is a paired bootstrap over patients and "
-        "near-duplicates. × ms: share of the latency before the step, and of the deploy form's in the last row.",
-        soft_wrap=True,
-    )
+    console.print(waterfall_table(done.record))
+    console.print(WATERFALL_NOTE, soft_wrap=True)
     console.print(f"Model file: {done.model}", soft_wrap=True)
-
-
-def waterfall_table(compression: Compression) -> Table:
-    """Return the waterfall as a table."""
-    from rich.table import Table
-
-    from ussearch.compress.waterfall import rows
-
-    table = Table(title=f"{compression.architecture} for {compression.profile}", title_justify="left")
-    table.add_column("step", overflow="fold")
-    for column in ("Dice", "change in points\n(95 %)", "ms", "× ms", "KiB"):
-        table.add_column(column, justify="right", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    table.add_column("why", overflow="fold")
-    for row in rows(compression):
-        change = (
-            "–" if row.change is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*(100 * each for each in row.change))
-        )
-        table.add_row(
-            row.title,
-            "–" if row.dice is None else f"{row.dice:.3f}",
-            change,
-            "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
-            "–" if row.ratio is None else f"{row.ratio:.2f}",
-            "–" if row.kib is None else f"{row.kib:,.0f}",
-            row.verdict,
-            row.reason,
-            style="dim" if row.verdict in ("undone", "not tried", "skipped", "beaten") else "",
-        )
-    return table

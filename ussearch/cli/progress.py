@@ -11,11 +11,10 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from ussearch.cli.compress import waterfall_table
+from ussearch.cli.chain_lines import verdict_line, waterfall_table
 from ussearch.cli.console import console
 from ussearch.cli.duration import spoken
 from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds
-from ussearch.compress.waterfall import row_of, uniform_row
 from ussearch.evaluators import CONVENTION, Costs
 from ussearch.evaluators.fidelity import TRAINED, standing
 from ussearch.pairs import Pair
@@ -128,12 +127,8 @@ class RunProgress:
             case CompressionEpoch(title, record, epochs):
                 self._training(title, epochs, record.epoch)
                 self._sign_of_life(f"{title}: epoch {record.epoch} of {epochs}")
-            case StepJudged(step):
-                row = row_of(step)
-                console.print(f"  {row.title}: {row.verdict}, {row.reason}", soft_wrap=True)
-            case UniformJudged(uniform):
-                row = uniform_row(uniform)
-                console.print(f"  {row.title}: {row.verdict}, {row.reason}", soft_wrap=True)
+            case StepJudged(verdict) | UniformJudged(verdict):
+                console.print(f"  {verdict_line(verdict)}", soft_wrap=True)
 
     def _ladder(self, event: SharedWeightsTrained | RungMeasured | RungChosen) -> None:
         """Tell what is known of cheaper ways to judge candidates."""
