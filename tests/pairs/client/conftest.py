@@ -1,0 +1,54 @@
+"""An edge of a few lines, a fault server, and clients between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from tests.pairs.client.fault_server import SIDE, FaultServer
+from ussearch.pairs.client import BreakerRules, CloudLink, CloudSettings, EdgeAnswer, EdgeClient
+
+Pixels = npt.NDArray[np.uint8]
+PATIENT = BreakerRules(failures=10**9, window=10**9)
+"""A breaker that never opens, for tests of the other guards."""
+
+
+class StubEdge:
+    """Answers with an empty mask and sends every image away, unless its first pixel is 255."""
+
+    def answer(self, grey: Pixels) -> EdgeAnswer:
+        stays = grey[0, 0] == 255
+        return EdgeAnswer(np.zeros_like(grey), 0.9 if stays else 0.1, "edge" if stays else "cloud", grey[None, None])
+
+
+def image(seed: int) -> Pixels:
+    """Return a grey image uint8 [SIDE, SIDE] that goes to the cloud."""
+    grey = np.random.default_rng(seed).integers(0, 256, (SIDE, SIDE), dtype=np.uint8)
+    grey[0, 0] = 0
+    return grey
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    running = FaultServer()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client_of() -> Iterator[Callable[..., EdgeClient]]:
+    """Return a maker of clients, which are closed at the end."""
+    made: list[EdgeClient] = []
+
+    def make(url: str, **settings: Any) -> EdgeClient:
+        own = {"model": "m", "version": "v", "deadline_ms": 2000.0, "breaker": PATIENT}
+        made.append(EdgeClient(StubEdge(), CloudLink(CloudSettings(url, **{**own, **settings}))))
+        return made[-1]
+
+    yield make
+    for client in made:
+        client.close()
