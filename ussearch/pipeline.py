@@ -19,10 +19,10 @@ from ussearch.pairs.delivery import choose_pair, deliver, train_pair
 from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
-from ussearch.studies.executors import require_cluster
+from ussearch.studies.executors import Staffing, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.means import means_for
-from ussearch.studies.places import require_usable, study_folder, with_data_of_study
+from ussearch.studies.places import as_continued, require_usable, study_folder
 from ussearch.studies.plan import Plan, compression_seconds, plan
 from ussearch.studies.request import RunRequest
 from ussearch.studies.storage import require_reachable
@@ -176,15 +176,15 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
             require_reachable(request.storage)
         if request.ray is not None:
             require_cluster(request.ray)
-        made = plan(with_data_of_study(request, folder))
+        made = plan(as_continued(request, folder))
         study = _open(request, made, folder)
         on_event(PlanReady(made, folder))
     with table.stage("search", on_event):
         seeds = [load_preset(name).architecture.for_task() for name in study.config.seeds]
         means = means_for(
-            request,
+            made.request,
             on_gpu=made.workbench.device.type == "cuda",
-            threads=request.worker_threads or torch.get_num_threads(),
+            threads=made.request.worker_threads(torch.get_num_threads()),
             predicted_s=made.trial_seconds,
         )
         if study.config.evaluator == "train":
@@ -193,7 +193,7 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
             LadderSearch(study, made.evaluator, made.space, seeds, means, on_event).run()
     wish = ExportRequest(out=request.out, offload_share=request.offload_share, compression=_compression(request))
     with study.lock():
-        delivery = _finish(study, made.workbench, wish, table, on_event)
+        delivery = _finish(study, made.workbench, wish, table, on_event, staffing=means.executor)
     return replace(delivery, search_timings=means.timings)
 
 
@@ -229,13 +229,28 @@ def _open(request: RunRequest, made: Plan, folder: Path) -> Study:
     return study
 
 
-def _finish(study: Study, workbench: Workbench, wish: ExportRequest, table: Timetable, on_event: OnEvent) -> Delivery:
+def _finish(
+    study: Study,
+    workbench: Workbench,
+    wish: ExportRequest,
+    table: Timetable,
+    on_event: OnEvent,
+    *,
+    staffing: Staffing | None = None,
+) -> Delivery:
     """Turn the finished trials into a verified bundle."""
     pair = choose_pair(study, wish.edge, wish.cloud)
     on_event(PairChosen(pair))
     with table.stage("full training", on_event):
         initial = drawn_starts(study, workbench)
-        finalists = train_pair(study, workbench, pair, lambda *epoch: on_event(FinalistEpoch(*epoch)), initial)
+        finalists = train_pair(
+            study,
+            workbench,
+            pair,
+            lambda *epoch: on_event(FinalistEpoch(*epoch)),
+            initial=initial,
+            staffing=staffing,
+        )
     compressed = None
     if wish.compression is not None:
         with table.stage("compress", on_event):

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ import torch
 from safetensors.torch import load_file
 
 from tests.evaluators.conftest import disc_images, disc_split, tiny
+from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator, checkpoints
 from ussearch.hardware_profiles import load_profile
-from ussearch.pairs.full_training import Attempt, FullTrainingFailed, train_fully
+from ussearch.pairs.full_training import Attempt, Course, FullTraining, FullTrainingFailed, InitialWeights, train_fully
 from ussearch.search_spaces import build
+from ussearch.studies.executors import Job, LocalExecutor, Outcome, ProcessExecutor, Tell
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = tiny("fusible")
@@ -40,6 +43,19 @@ def make_evaluator(epochs: int = 4, learning_rate: float = 1e-2) -> TrainEvaluat
     return TrainEvaluator(images, disc_split(images), recipe, profiles)  # type: ignore[arg-type]
 
 
+def train_one(
+    folder: Path,
+    evaluator: TrainEvaluator,
+    seeds: int = 1,
+    initial: InitialWeights | None = None,
+    on_epoch: Callable[[Attempt, Any], None] | None = None,
+) -> FullTraining:
+    course = Course(folder, ARCHITECTURE, seed=5, seeds=seeds, initial=initial)
+    tell = None if on_epoch is None else lambda _, attempt, record: on_epoch(attempt, record)
+    (trained,) = train_fully([course], evaluator, on_epoch=tell)
+    return trained
+
+
 def record_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "record.json").read_text())
 
@@ -51,9 +67,7 @@ def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
     def note(attempt: Attempt, record: Any) -> None:
         seen.append((attempt.number, record.epoch))
 
-    trained = train_fully(
-        tmp_path, ARCHITECTURE, make_evaluator(), seed=5, seeds=2, initial=lambda _: drawn, on_epoch=note
-    )
+    trained = train_one(tmp_path, make_evaluator(), seeds=2, initial=lambda _: drawn, on_epoch=note)
     assert seen == [(number, epoch) for number in (1, 2, 3, 4) for epoch in (1, 2, 3, 4)]
     attempts = record_of(tmp_path)["attempts"]
     assert [attempt["start"] for attempt in attempts] == ["scratch", "drawn", "scratch", "drawn"]
@@ -76,27 +90,25 @@ def test_drawn_weights_are_trained_as_they_were_used(tmp_path: Path) -> None:
         schedules[attempt.start].append(record.schedule)
 
     initial = build(ARCHITECTURE).state_dict()
-    train_fully(tmp_path, ARCHITECTURE, make_evaluator(), seed=5, initial=lambda _: initial, on_epoch=note)
+    train_one(tmp_path, make_evaluator(), initial=lambda _: initial, on_epoch=note)
     assert schedules["scratch"][0] < 1.0 and schedules["drawn"] == [1.0] * 4
 
 
 def test_what_is_there_is_not_trained_again_unless_it_was_made_from_something_else(tmp_path: Path) -> None:
-    first = train_fully(tmp_path, ARCHITECTURE, make_evaluator(), seed=5)
+    first = train_one(tmp_path, make_evaluator())
     (tmp_path / "attempts").mkdir()  # what a kill just after the record was written leaves behind
-    again = train_fully(
-        tmp_path, ARCHITECTURE, make_evaluator(), seed=5, on_epoch=lambda *_: pytest.fail("trained again")
-    )
+    again = train_one(tmp_path, make_evaluator(), on_epoch=lambda *_: pytest.fail("trained again"))
     assert again.evaluation.dice == first.evaluation.dice and first.weights == again.weights
     assert not (tmp_path / "attempts").exists()
-    longer = train_fully(tmp_path, ARCHITECTURE, make_evaluator(epochs=5), seed=5)
+    longer = train_one(tmp_path, make_evaluator(epochs=5))
     assert len(longer.evaluation.history) == 5
-    more = train_fully(tmp_path, ARCHITECTURE, make_evaluator(epochs=5), seed=5, seeds=2)
+    more = train_one(tmp_path, make_evaluator(epochs=5), seeds=2)
     assert len(record_of(tmp_path)["attempts"]) == 2 and (more.evaluation.dice or 0) >= (longer.evaluation.dice or 0)
 
 
 def test_the_kept_weights_are_those_of_the_evaluation(tmp_path: Path) -> None:
     evaluator = make_evaluator()
-    trained = train_fully(tmp_path, ARCHITECTURE, evaluator, seed=5, seeds=2)
+    trained = train_one(tmp_path, evaluator, seeds=2)
     best = evaluator.evaluate(ARCHITECTURE, trained.evaluation.seed)
     assert best.weights is not None
     kept = load_file(trained.weights)
@@ -108,20 +120,20 @@ def test_failure_of_all_is_an_error_with_its_reason(tmp_path: Path) -> None:
     evaluator = make_evaluator()
     broken = replace(evaluator, recipe=evaluator.recipe.model_copy(update={"divergence_factor": 1e-9}))
     with pytest.raises(FullTrainingFailed, match="cannot be trained: training diverged"):
-        train_fully(tmp_path, ARCHITECTURE, broken, seed=5)
+        train_one(tmp_path, broken)
     assert not (tmp_path / "record.json").exists()
 
 
 KILLED = """
 import os, signal, sys, torch
 from pathlib import Path
-from tests.pairs.test_full_training import ARCHITECTURE, checkpoints, make_evaluator, train_fully
+from tests.pairs.test_full_training import ARCHITECTURE, checkpoints, make_evaluator, train_one
 checkpoints.INTERVAL_S = 0.0
 torch.set_num_threads(1)
 def die(attempt, record):
     if (attempt.number, record.epoch) == (2, 3):
         os.kill(os.getpid(), signal.SIGKILL)
-train_fully(Path(sys.argv[1]), ARCHITECTURE, make_evaluator(), seed=5, seeds=2, on_epoch=die)
+train_one(Path(sys.argv[1]), make_evaluator(), seeds=2, on_epoch=die)
 """
 
 
@@ -133,15 +145,57 @@ def test_killed_it_goes_on_at_its_last_epoch(tmp_path: Path, monkeypatch: pytest
     )
     assert child.returncode == -signal.SIGKILL and list(folder.glob("attempts/*/checkpoint.safetensors"))
     seen: list[tuple[int, int]] = []
-    train_fully(
-        folder,
-        ARCHITECTURE,
-        make_evaluator(),
-        seed=5,
-        seeds=2,
-        on_epoch=lambda attempt, record: seen.append((attempt.number, record.epoch)),
-    )
+    train_one(folder, make_evaluator(), 2, on_epoch=lambda attempt, record: seen.append((attempt.number, record.epoch)))
     assert seen == [(2, 4)]
-    train_fully(undisturbed, ARCHITECTURE, make_evaluator(), seed=5, seeds=2)
+    train_one(undisturbed, make_evaluator(), seeds=2)
     assert (folder / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
     assert not list(folder.rglob("checkpoint*"))
+
+
+@pytest.mark.slow
+def test_side_by_side_in_processes_they_become_what_they_become_here(tmp_path: Path) -> None:
+    evaluator, drawn = make_evaluator(), build(ARCHITECTURE).state_dict()
+
+    def courses(name: str) -> list[Course]:
+        return [
+            Course(tmp_path / name / "a", ARCHITECTURE, seed=5, initial=lambda _: drawn),
+            Course(tmp_path / name / "b", tiny("conv"), seed=6),
+        ]
+
+    here = train_fully(courses("here"), evaluator)
+    there = train_fully(courses("there"), evaluator, staffing=lambda wanted: ProcessExecutor(wanted, 2))
+    for one, other in zip(here, there, strict=True):
+        assert one.weights.read_bytes() == other.weights.read_bytes()
+        assert one.evaluation.metrics == other.evaluation.metrics
+
+
+class Unlucky:
+    """An executor whose workers are lost, ``times`` of them."""
+
+    workers = 1
+
+    def __init__(self, evaluator: TrainEvaluator, times: int) -> None:
+        self._inner, self._times = LocalExecutor(evaluator), times
+
+    def submit(self, job: Job) -> None:
+        self._inner.submit(job)
+
+    def collect(self, tell: Tell) -> Outcome:
+        if self._times == 0:
+            return self._inner.collect(tell)
+        self._times -= 1
+        return Outcome(self._inner.collect(lambda _: None).slot, None, "its worker process was killed")
+
+    def close(self) -> None:
+        self._inner.close()
+
+
+def test_a_lost_training_is_tried_once_more_then_given_up_with_what_is_kept(tmp_path: Path) -> None:
+    def train(times: int) -> None:
+        course = Course(tmp_path, ARCHITECTURE, seed=5)
+        train_fully([course], make_evaluator(epochs=1), staffing=lambda wanted: Unlucky(wanted, times))  # type: ignore[arg-type]
+
+    with pytest.raises(UserError, match=r"lost twice \(its worker process was killed\).*the same command continues"):
+        train(2)
+    train(1)
+    assert (tmp_path / "record.json").exists()

@@ -12,7 +12,7 @@ from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.hardware_profiles import check_onnx, load_profile
-from ussearch.pairs.finalists import finalist_folder, train_finalist
+from ussearch.pairs.finalists import finalist_folder, train_finalists
 from ussearch.pairs.specialised import train_specialised
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, search
@@ -89,7 +89,7 @@ def test_what_the_study_trained_in_full_is_taken_over(
     slot = found.best[0].known.trial
     assert slot is not None
     recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs})
-    train_finalist(study, workbench.evaluator(recipe), "edge", slot)
+    train_finalists(study, workbench.evaluator(recipe), {"edge": slot})
     monkeypatch.setattr(TrainEvaluator, "evaluate", lambda *_, **__: pytest.fail("trained again"))
     (again,) = train_specialised(found, workbench, 1, tmp_path)
     assert again.training.weights.read_bytes() == (finalist_folder(study, slot) / "weights.safetensors").read_bytes()

@@ -10,7 +10,14 @@ from ussearch.errors import UserError
 from ussearch.search_spaces import load_preset
 from ussearch.studies.means import LEAST_LIMIT_S, LIMIT_FACTOR, executor_name, means_for
 from ussearch.studies.places import study_folder
-from ussearch.studies.request import DATA_SIZES, PHANTOM_SIZES, RunRequest, check_request, sizes_for
+from ussearch.studies.request import (
+    DATA_SIZES,
+    PHANTOM_SIZES,
+    RunRequest,
+    check_request,
+    sizes_for,
+    with_usual_workers,
+)
 
 
 def test_phantoms_are_tried_in_minutes_and_data_is_taken_seriously() -> None:
@@ -38,11 +45,12 @@ def test_numbers_that_cannot_be_meant(field: str, value: float) -> None:
 @pytest.mark.parametrize(
     ("changes", "executor", "threads"),
     [
-        ({}, "local", 0),
+        ({}, "local", 8),
         ({"threads": 1}, "local", 1),
-        ({"workers": 2}, "process", 1),
+        ({"workers": 2}, "process", 4),
+        ({"workers": 16}, "process", 1),
         ({"workers": 2, "threads": 3}, "process", 3),
-        ({"trial_timeout_seconds": 60.0}, "process", 0),
+        ({"trial_timeout_seconds": 60.0}, "process", 8),
         ({"ray": "auto"}, "ray", 1),
         ({"ray": "auto", "workers": 4, "trial_timeout_seconds": 60.0}, "ray", 1),
     ],
@@ -50,7 +58,26 @@ def test_numbers_that_cannot_be_meant(field: str, value: float) -> None:
 def test_what_is_asked_for_decides_where_trials_run(changes: dict[str, object], executor: str, threads: int) -> None:
     request = RunRequest.model_validate({"profile": "p", **changes})
     check_request(request)
-    assert (executor_name(request), request.worker_threads) == (executor, threads)
+    assert (executor_name(request), request.worker_threads(cores=8)) == (executor, threads)
+
+
+@pytest.mark.parametrize(
+    ("changes", "cores", "on_gpu", "workers"),
+    [
+        ({}, 1, False, 1),
+        ({}, 2, False, 2),
+        ({}, 64, False, 4),
+        ({}, 8, True, 1),
+        ({"threads": 2}, 8, False, 1),
+        ({"ray": "auto"}, 8, False, 1),
+        ({"workers": 6}, 2, False, 6),
+    ],
+)
+def test_a_worker_for_each_core_where_nobody_says_how_many(
+    changes: dict[str, object], cores: int, on_gpu: bool, workers: int
+) -> None:
+    request = RunRequest.model_validate({"profile": "p", **changes})
+    assert with_usual_workers(request, cores, on_gpu=on_gpu).workers == workers
 
 
 def test_time_limits_are_generous_or_as_asked_for() -> None:

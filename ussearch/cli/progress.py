@@ -76,7 +76,7 @@ class RunProgress:
         self._task: TaskID | None = None
         self._total = self._finished = 0
         self._running: dict[int, float] = {}
-        self._trained = ""
+        self._trainings: dict[str, int] = {}
         self._last_line = time.monotonic()
 
     def __enter__(self) -> RunProgress:
@@ -245,11 +245,15 @@ class RunProgress:
             )
 
     def _training(self, description: str, epochs: int, epoch: int) -> None:
-        """Draw how far a full training is, which may have been continued at any epoch."""
-        if description != self._trained:
-            self._start(description, epochs, epoch - 1)
-            self._trained = description
-        self._advance(1)
+        """Draw how far the trainings are that run now; each may have been continued at any epoch."""
+        running = {name: done for name, done in self._trainings.items() if done < epochs}
+        if description not in running:
+            self._start("", None)
+        self._trainings = running | {description: epoch}
+        if self._task is not None:
+            names = "; ".join(f"{name} {done} of {epochs}" for name, done in self._trainings.items())
+            total, done = epochs * len(self._trainings), sum(self._trainings.values())
+            self._bar.update(self._task, description=names, total=total, completed=done)
 
 
 def print_plan(plan: Plan) -> None:

@@ -37,8 +37,10 @@ def run(
     phantoms: Annotated[int, typer.Option(help="How many phantoms, where no data is given.")] = 300,
     profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
-    threads: Annotated[int, typer.Option(help="CPU threads; 0 takes all cores, 1 makes runs repeatable.")] = 0,
-    workers: Annotated[int, typer.Option(help="Trials trained at a time, one thread each; part of the study.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads of each worker, or of one where only this is given.")] = 0,
+    workers: Annotated[
+        int | None, typer.Option(help="Trials trained at a time; part of the study. One a core else, at most 4.")
+    ] = None,
     ray: Annotated[str | None, typer.Option(help="Train on this Ray cluster: auto or HOST:PORT.")] = None,
     storage: Annotated[str | None, typer.Option(help="Database of the study, such as postgresql://HOST/NAME.")] = None,
     compress: Annotated[bool, typer.Option(help="Prune, distil and quantise the edge network, where it helps.")] = True,

@@ -81,7 +81,8 @@ class TrainEvaluator:
         """Train, predict and score; NaN, divergence, lack of memory and unbuildable networks become a failure.
 
         ``initial``, ``checkpoint`` and ``until_epoch`` are those of ``training.train``; a training that was stopped
-        says so in its fidelity.
+        says so in its fidelity. From ``initial`` weights λ of deep training is 1 from the first step: they have been
+        through it.
         """
         common: dict[str, Any] = {
             "architecture_id": architecture.id,
@@ -125,11 +126,12 @@ class TrainEvaluator:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build(architecture)
+        recipe = self.recipe if initial is None else self.recipe.model_copy(update={"schedule_fraction": 0.0})
         return network, train(
             network,
             self.images,
             self.split,
-            self.recipe,
+            recipe,
             seed=seed,
             device=self.device,
             initial=initial,

@@ -132,10 +132,8 @@ class RungEvaluator:
             return False
 
     def _shortened(self) -> TrainEvaluator:
-        """Return the trainer with the rung's number of steps; drawn weights have been through deep training already."""
+        """Return the trainer with the rung's number of steps."""
         changes: dict[str, Any] = {} if self.rung.steps is None else {"steps": self.rung.steps, "patience": None}
-        if self.rung.drawn:
-            changes["schedule_fraction"] = 0.0
         return replace(self.trainer, recipe=self.trainer.recipe.model_copy(update=changes))
 
     def _renamed(self, found: Evaluation) -> Evaluation:

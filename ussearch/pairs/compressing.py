@@ -25,8 +25,8 @@ from ussearch.compress.context import OnTraining
 from ussearch.datasets import read_frames, resize_image
 from ussearch.errors import UserError
 from ussearch.evaluators import End
-from ussearch.pairs.delivery import OnFinalistEpoch, choose_pair, train_pair
-from ussearch.pairs.finalists import Finalist, finalist_seed
+from ussearch.pairs.delivery import choose_pair, train_pair
+from ussearch.pairs.finalists import Finalist, OnFinalistEpoch, finalist_seed
 from ussearch.pairs.full_training import InitialWeights
 from ussearch.studies import Study
 from ussearch.studies.workbench import Workbench
@@ -89,7 +89,7 @@ def compress_trial(
     """
     tell = listeners or Listeners()
     pair = choose_pair(study, request.trial, request.teacher)
-    finalists = train_pair(study, workbench, pair, tell.on_full_training, initial)
+    finalists = train_pair(study, workbench, pair, tell.on_full_training, initial=initial)
     return compress_finalist(study, workbench, finalists, request, tell)
 
 

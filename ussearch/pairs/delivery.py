@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,20 +10,19 @@ import numpy as np
 from ussearch.compress import Compressed
 from ussearch.compress.candidate import WEIGHTS
 from ussearch.datasets import Normalisation
-from ussearch.evaluators import End, EpochRecord, trace
+from ussearch.evaluators import End, trace
 from ussearch.evaluators.fidelity import standing
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
-from ussearch.pairs.finalists import Finalist, train_finalist
-from ussearch.pairs.full_training import Attempt, InitialWeights
+from ussearch.pairs.finalists import Finalist, OnFinalistEpoch, train_finalists
+from ussearch.pairs.full_training import InitialWeights
 from ussearch.pairs.selection import Candidate, Pair, select_pair
 from ussearch.studies import Study, TrialRecord
+from ussearch.studies.executors import Staffing
+from ussearch.studies.means import usual_means
 from ussearch.studies.workbench import Workbench
 
 EXAMPLES = 4
 """Test images whose answers are kept in a bundle."""
-
-OnFinalistEpoch = Callable[[End, EpochRecord, int, str], None]
-"""(end, what the epoch did, how many there are, which of several trainings it belongs to, in words)."""
 
 
 def choose_pair(study: Study, edge: int | None = None, cloud: int | None = None) -> Pair:
@@ -37,26 +35,19 @@ def train_pair(
     workbench: Workbench,
     pair: Pair,
     on_epoch: OnFinalistEpoch | None = None,
+    *,
     initial: InitialWeights | None = None,
+    staffing: Staffing | None = None,
 ) -> dict[End, Finalist]:
     """Train both ends at full length; an end that was trained before is taken as it is.
 
-    ``initial`` may have weights that each end is trained from besides random ones; the better is kept.
+    ``initial`` may have weights that each end is trained from besides random ones; the better is kept. ``staffing`` are
+    the workers, as many as the study had where none are given.
     """
     recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs, "steps": None})
-    evaluator = workbench.evaluator(recipe)
-    numbers: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
-    finalists: dict[End, Finalist] = {}
-    for end, number in numbers.items():
-
-        def tell(attempt: Attempt, record: EpochRecord, end: End = end) -> None:
-            if on_epoch:
-                on_epoch(end, record, recipe.epochs, attempt.title)
-
-        finalists[end] = train_finalist(
-            study, evaluator, end, number, tell, seeds=study.config.final_seeds, initial=initial
-        )
-    return finalists
+    slots: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
+    staffing = staffing or usual_means(study.config.workers).executor
+    return train_finalists(study, workbench.evaluator(recipe), slots, on_epoch, staffing=staffing, initial=initial)
 
 
 def deliver(

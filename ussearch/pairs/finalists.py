@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Evaluation, TrainEvaluator
-from ussearch.pairs.full_training import FullTrainingFailed, InitialWeights, OnAttemptEpoch, train_fully
+from ussearch.evaluators import End, EpochRecord, Evaluation, TrainEvaluator
+from ussearch.pairs.full_training import (
+    Attempt,
+    Course,
+    FullTraining,
+    FullTrainingFailed,
+    InitialWeights,
+    train_fully,
+)
 from ussearch.search_spaces import Network
 from ussearch.studies import Study
 from ussearch.studies.drafting import derived_seed
+from ussearch.studies.executors import Staffing, in_this_process
 
 FULL_TRAINING = 2
 """Purpose of the derived seed, apart from sampling (0) and the search's training (1)."""
+
+OnFinalistEpoch = Callable[[End, EpochRecord, int, str], None]
+"""(end, what the epoch did, how many there are, which of several trainings it belongs to, in words)."""
 
 
 @dataclass(frozen=True)
@@ -37,32 +49,48 @@ def finalist_seed(study: Study, slot: int) -> int:
     return derived_seed(study.config.seed, slot, FULL_TRAINING)
 
 
-def train_finalist(
+def train_finalists(
     study: Study,
     evaluator: TrainEvaluator,
-    end: End,
-    slot: int,
-    on_epoch: OnAttemptEpoch | None = None,
+    slots: Mapping[End, int],
+    on_epoch: OnFinalistEpoch | None = None,
     *,
-    seeds: int = 1,
+    staffing: Staffing = in_this_process,
     initial: InitialWeights | None = None,
-) -> Finalist:
-    """Train a candidate of the study at full length, as ``full_training.train_fully`` does, and keep it there.
+) -> dict[End, Finalist]:
+    """Train the candidates in ``slots`` at full length, as ``full_training.train_fully`` does, and keep them there.
 
-    Raises UserError where the training fails.
+    Raises UserError where the training of one fails.
     """
-    try:
-        trained = train_fully(
+    ends: dict[int, End] = {}
+    for end, slot in slots.items():
+        ends.setdefault(slot, end)  # one that serves both is trained once
+    courses = [
+        Course(
             finalist_folder(study, slot),
             study.architecture(slot),
-            evaluator,
-            seed=finalist_seed(study, slot),
-            seeds=seeds,
-            initial=initial,
-            on_epoch=on_epoch,
+            finalist_seed(study, slot),
+            study.config.final_seeds,
+            initial,
         )
+        for slot in ends
+    ]
+    slot_of = dict(zip((course.folder for course in courses), ends, strict=True))
+
+    def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
+        if on_epoch:
+            on_epoch(ends[slot_of[course.folder]], record, evaluator.recipe.epochs, attempt.title)
+
+    try:
+        trained = train_fully(courses, evaluator, staffing=staffing, on_epoch=tell)
     except FullTrainingFailed as error:
+        slot, reason = slot_of[error.course.folder], str(error).rstrip(".")
         raise UserError(
-            f"Trial {slot} cannot serve as the {end} network ({str(error).rstrip('.')}): choose another trial."
+            f"Trial {slot} cannot serve as the {ends[slot]} network ({reason}): choose another trial."
         ) from error
+    found = dict(zip(ends, trained, strict=True))
+    return {end: _finalist(end, slot, found[slot]) for end, slot in slots.items()}
+
+
+def _finalist(end: End, slot: int, trained: FullTraining) -> Finalist:
     return Finalist(end, slot, trained.network(), trained.evaluation, trained.weights)

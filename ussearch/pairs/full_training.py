@@ -1,4 +1,4 @@
-"""Training one architecture at full length, more than once: every attempt is recorded, the best on validation is kept.
+"""Training architectures at full length, more than once: every attempt is recorded, the best on validation is kept.
 
 FOLDER/record.json                what it was made from, all attempts, the evaluation of the best
 FOLDER/architecture.yaml  weights.safetensors
@@ -11,8 +11,9 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +26,7 @@ from ussearch.evaluators import EpochRecord, Evaluation, TrainEvaluator
 from ussearch.evaluators.checkpoints import digest_of
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
+from ussearch.studies.executors import EpochDone, Job, Message, Outcome, Staffing, in_this_process, loss_of
 
 Start = Literal["scratch", "drawn"]
 InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
@@ -33,7 +35,11 @@ RECORD, WEIGHTS, CHECKPOINT = "record.json", "weights.safetensors", "checkpoint.
 
 
 class FullTrainingFailed(UserError):
-    """No attempt ended well; choose another architecture."""
+    """No attempt of ``course`` ended well; choose another architecture."""
+
+    def __init__(self, reason: str, course: Course) -> None:
+        super().__init__(reason)
+        self.course = course
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,6 @@ class Attempt:
         return {"start": self.start, "seed": self.seed, "weights": digest_of(self.initial) if self.initial else None}
 
 
-OnAttemptEpoch = Callable[[Attempt, EpochRecord], None]
-
-
 @dataclass(frozen=True)
 class FullTraining:
     """The best of the attempts, as it is kept in ``folder``."""
@@ -81,47 +84,113 @@ class FullTraining:
         return network.eval()
 
 
+@dataclass(frozen=True)
+class Course:
+    """An architecture to be trained at full length from ``seeds`` random starts, the first with ``seed``.
+
+    Where ``initial`` has weights for the architecture, each seed is also trained from them. All of it lies in
+    ``folder``.
+    """
+
+    folder: Path
+    architecture: Architecture
+    seed: int
+    seeds: int = 1
+    initial: InitialWeights | None = None
+
+    @cached_property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Its trainings, in the order in which they are tried."""
+        drawn = None if self.initial is None else self.initial(self.architecture)
+        starts: dict[Start, Mapping[str, Tensor] | None] = {"scratch": None}
+        if drawn is not None:
+            starts["drawn"] = drawn
+        pairs = [(number, start) for number in range(self.seeds) for start in starts]
+        return tuple(
+            Attempt(start, _seed_of(self.seed, number), position, len(pairs), starts[start])
+            for position, (number, start) in enumerate(pairs, 1)
+        )
+
+
+OnCourseEpoch = Callable[[Course, Attempt, EpochRecord], None]
+
+
 def train_fully(
-    folder: Path,
-    architecture: Architecture,
+    courses: Sequence[Course],
     evaluator: TrainEvaluator,
     *,
-    seed: int,
-    seeds: int = 1,
-    initial: InitialWeights | None = None,
-    on_epoch: OnAttemptEpoch | None = None,
-) -> FullTraining:
-    """Train at the length of ``evaluator.recipe`` from ``seeds`` random starts and keep the best on validation.
+    staffing: Staffing = in_this_process,
+    on_epoch: OnCourseEpoch | None = None,
+) -> tuple[FullTraining, ...]:
+    """Make every attempt of every course at the length of ``evaluator.recipe``, and keep each course's best.
 
-    Where ``initial`` has weights for the architecture, each seed is also trained from them, with λ of deep training at
-    1 from the first step, as those weights are used to. A result that is there already and was made from the same is
-    taken as it is; after a kill, finished attempts are kept and the one that was training goes on from its checkpoint.
+    ``staffing`` has workers that train the attempts of all courses side by side. A result that is there already and was
+    made from the same is taken as it is; after a kill, finished attempts are kept and those that were training go on
+    from their checkpoints.
 
-    Raises FullTrainingFailed where every attempt fails, with the reason of the first.
+    Raises FullTrainingFailed for the first course of which every attempt failed, with the reason.
     """
-    work = _Work(folder, architecture, evaluator, on_epoch)
-    attempts = _attempts(architecture, seed, seeds, initial)
-    kept = _kept(folder, work.origin(attempts)) or work.best_of(attempts)
-    shutil.rmtree(folder / "attempts", ignore_errors=True)
+    works = [_Work(course, evaluator) for course in courses]
+    _train_attempts([work for work in works if work.kept() is None], evaluator, staffing, on_epoch)
+    best = [work.kept() or work.best() for work in works]
+    for course in courses:
+        shutil.rmtree(course.folder / "attempts", ignore_errors=True)
     # NOTE: what a network costs depends on the profiles of today, not on those that it was trained beside.
-    costs = evaluator.costs(architecture)
-    return FullTraining(folder, architecture, kept.model_copy(update={"costs": costs}))
+    return tuple(
+        FullTraining(
+            course.folder,
+            course.architecture,
+            found.model_copy(update={"costs": evaluator.costs(course.architecture)}),
+        )
+        for course, found in zip(courses, best, strict=True)
+    )
+
+
+def _train_attempts(
+    works: Sequence[_Work], evaluator: TrainEvaluator, staffing: Staffing, on_epoch: OnCourseEpoch | None
+) -> None:
+    """Train every attempt that is not finished; one whose worker was lost is tried once more."""
+    ahead = [(work, attempt) for work in works for attempt in work.course.attempts if not work.attempted(attempt)]
+    if not ahead:
+        return
+    jobs = [work.job(number, attempt) for number, (work, attempt) in enumerate(ahead)]
+    repeated: set[int] = set()
+
+    def tell(message: Message) -> None:
+        if on_epoch and isinstance(message, EpochDone):
+            work, attempt = ahead[message.slot]
+            on_epoch(work.course, attempt, message.record)
+
+    executor = staffing(evaluator)
+    try:
+        for job in jobs:
+            executor.submit(job)
+        left = len(jobs)
+        while left:
+            outcome = executor.collect(tell)
+            if loss_of(outcome) is not None and outcome.slot not in repeated:
+                repeated.add(outcome.slot)
+                executor.submit(jobs[outcome.slot])
+                continue
+            left -= 1
+            work, attempt = ahead[outcome.slot]
+            work.keep(attempt, outcome)
+    finally:
+        executor.close()
 
 
 @dataclass(frozen=True)
 class _Work:
-    """One full training in progress."""
+    """One course and what is kept of it."""
 
-    folder: Path
-    architecture: Architecture
+    course: Course
     evaluator: TrainEvaluator
-    on_epoch: OnAttemptEpoch | None
 
     def origin(self, attempts: tuple[Attempt, ...]) -> dict[str, Any]:
         """Return everything that the outcome of some attempts depends on."""
         evaluator = self.evaluator
         return {
-            "architecture_id": self.architecture.id,
+            "architecture_id": self.course.architecture.id,
             "recipe": evaluator.recipe.model_dump(mode="json"),
             "image_size": evaluator.images.image_size,
             "fingerprint": evaluator.images.fingerprint,
@@ -129,13 +198,49 @@ class _Work:
             "attempts": [attempt.key for attempt in attempts],
         }
 
-    def best_of(self, attempts: tuple[Attempt, ...]) -> Evaluation:
-        """Train all attempts that are not finished, keep the best and remove the others."""
-        folder, architecture = self.folder, self.architecture
-        done = [(attempt, *self._attempted(attempt)) for attempt in attempts]
+    def kept(self) -> Evaluation | None:
+        """Return the best of all attempts, where it was kept."""
+        return _kept(self.course.folder, self.origin(self.course.attempts))
+
+    def attempted(self, attempt: Attempt) -> tuple[Evaluation, Path] | None:
+        """Return the evaluation of a finished attempt and its folder."""
+        place = self._place(attempt)
+        found = _kept(place, self.origin((attempt,)))
+        return None if found is None else (found, place)
+
+    def job(self, number: int, attempt: Attempt) -> Job:
+        """Return the training of an attempt; an unfinished one goes on from its checkpoint."""
+        return Job(
+            number,
+            self.course.architecture,
+            attempt.seed,
+            checkpoint=self._place(attempt) / CHECKPOINT,
+            initial=None if attempt.initial is None else save(_contiguous(attempt.initial)),
+        )
+
+    def keep(self, attempt: Attempt, outcome: Outcome) -> None:
+        """Keep how an attempt ended."""
+        place = self._place(attempt)
+        if outcome.evaluation is None:
+            raise UserError(
+                f"A full training of {_name(self.course.architecture)} was lost twice ({outcome.reason}): finished "
+                "trainings are kept, the same command continues with this one."
+            )
+        if outcome.evaluation.weights is not None:
+            write_atomically(place / WEIGHTS, save(_contiguous(outcome.evaluation.weights)))
+        record = {"made_from": self.origin((attempt,)), "evaluation": outcome.evaluation.model_dump(mode="json")}
+        write_atomically(place / RECORD, json.dumps(record))
+        (place / CHECKPOINT).unlink(missing_ok=True)
+
+    def best(self) -> Evaluation:
+        """Keep the best of the attempts, all of which are finished."""
+        folder, architecture = self.course.folder, self.course.architecture
+        attempts = self.course.attempts
+        done = [(attempt, *found) for attempt in attempts if (found := self.attempted(attempt))]
         good = [(evaluation, place) for _, evaluation, place in done if evaluation.failure is None]
         if not good:
-            raise FullTrainingFailed(f"{architecture.name or architecture.id} cannot be trained: {done[0][1].failure}.")
+            reason = f"{_name(architecture)} cannot be trained: {done[0][1].failure}."
+            raise FullTrainingFailed(reason, self.course)
         best, place = max(good, key=lambda item: -math.inf if item[0].dice is None else item[0].dice)
         write_atomically(folder / WEIGHTS, (place / WEIGHTS).read_bytes())
         write_atomically(folder / "architecture.yaml", architecture.to_yaml())
@@ -147,45 +252,8 @@ class _Work:
         write_atomically(folder / RECORD, json.dumps(record, indent=1))
         return best
 
-    def _attempted(self, attempt: Attempt) -> tuple[Evaluation, Path]:
-        """Return the evaluation of one attempt and its folder; an unfinished one goes on from its checkpoint."""
-        made_from = self.origin((attempt,))
-        place = self.folder / "attempts" / f"{attempt.start}-{_digest(made_from)}"
-        kept = _kept(place, made_from)
-        if kept is None:
-            kept = self._trained(attempt, place / CHECKPOINT)
-            if kept.weights is not None:
-                weights = {name: value.contiguous() for name, value in kept.weights.items()}
-                write_atomically(place / WEIGHTS, save(weights))
-            record = {"made_from": made_from, "evaluation": kept.model_dump(mode="json")}
-            write_atomically(place / RECORD, json.dumps(record))
-            (place / CHECKPOINT).unlink(missing_ok=True)
-        return kept, place
-
-    def _trained(self, attempt: Attempt, checkpoint: Path) -> Evaluation:
-        recipe = self.evaluator.recipe
-        if attempt.start == "drawn":
-            recipe = recipe.model_copy(update={"schedule_fraction": 0.0})
-
-        def tell(record: EpochRecord) -> None:
-            if self.on_epoch:
-                self.on_epoch(attempt, record)
-
-        return replace(self.evaluator, recipe=recipe).evaluate(
-            self.architecture, attempt.seed, tell, initial=attempt.initial, checkpoint=checkpoint
-        )
-
-
-def _attempts(architecture: Architecture, seed: int, seeds: int, initial: InitialWeights | None) -> tuple[Attempt, ...]:
-    drawn = None if initial is None else initial(architecture)
-    starts: dict[Start, Mapping[str, Tensor] | None] = {"scratch": None}
-    if drawn is not None:
-        starts["drawn"] = drawn
-    pairs = [(number, start) for number in range(seeds) for start in starts]
-    return tuple(
-        Attempt(start, _seed_of(seed, number), position, len(pairs), starts[start])
-        for position, (number, start) in enumerate(pairs, 1)
-    )
+    def _place(self, attempt: Attempt) -> Path:
+        return self.course.folder / "attempts" / f"{attempt.start}-{_digest(self.origin((attempt,)))}"
 
 
 def _seed_of(seed: int, number: int) -> int:
@@ -199,6 +267,14 @@ def _kept(folder: Path, made_from: dict[str, Any]) -> Evaluation | None:
         return None
     record = json.loads(path.read_text(encoding="utf-8"))
     return Evaluation.model_validate(record["evaluation"]) if record["made_from"] == made_from else None
+
+
+def _name(architecture: Architecture) -> str:
+    return architecture.name or architecture.id
+
+
+def _contiguous(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.contiguous() for name, value in weights.items()}
 
 
 def _digest(made_from: Mapping[str, Any]) -> str:

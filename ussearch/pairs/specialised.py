@@ -12,9 +12,10 @@ from ussearch.evaluators import End, EpochRecord
 from ussearch.evaluators.shipping import export_network
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.finalists import FULL_TRAINING, finalist_folder, finalist_seed
-from ussearch.pairs.full_training import Attempt, FullTraining, InitialWeights, train_fully
+from ussearch.pairs.full_training import Attempt, Course, FullTraining, InitialWeights, train_fully
 from ussearch.studies import Study
 from ussearch.studies.drafting import derived_seed
+from ussearch.studies.means import usual_means
 from ussearch.studies.specialise import Known, Specialised
 from ussearch.studies.workbench import Workbench
 
@@ -51,26 +52,28 @@ def train_specialised(
     profiles: dict[End, Profile] = {"edge": found.profile, "cloud": config.cloud}
     evaluator = replace(workbench, profiles=profiles).evaluator(recipe)
     normalisation = Normalisation.fit(workbench.images.images, workbench.split.train)
-    trained = []
+    courses: dict[Path, Known] = {}
     for priced in found.best[:count]:
-        known = priced.known
-        folder = out / "finalists" / known.label
-        _copy_finalist(study, known, folder)
+        folder = out / "finalists" / priced.known.label
+        _copy_finalist(study, priced.known, folder)
+        courses[folder] = priced.known
 
-        def tell(attempt: Attempt, record: EpochRecord, known: Known = known) -> None:
-            if on_epoch:
-                on_epoch(known, attempt, record)
+    def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
+        if on_epoch:
+            on_epoch(courses[course.folder], attempt, record)
 
-        training = train_fully(
-            folder,
-            known.architecture,
-            evaluator,
-            seed=_seed_of(study, known),
-            seeds=config.final_seeds,
-            initial=initial,
-            on_epoch=tell,
-        )
-        model = folder / MODEL if export else None
+    trainings = train_fully(
+        [
+            Course(folder, known.architecture, _seed_of(study, known), config.final_seeds, initial)
+            for folder, known in courses.items()
+        ],
+        evaluator,
+        staffing=usual_means(config.workers).executor,
+        on_epoch=tell,
+    )
+    trained = []
+    for known, training in zip(courses.values(), trainings, strict=True):
+        model = training.folder / MODEL if export else None
         if model is not None:
             export_network(training.network(), normalisation, config.image_size, found.profile, model)
         trained.append(Trained(known, training, model))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ussearch.evaluators import Evaluator
+import torch
+
 from ussearch.search_spaces import Architecture
-from ussearch.studies.executors import EXECUTORS, Executor, ExecutorSettings, LocalExecutor
+from ussearch.studies.executors import EXECUTORS, ExecutorSettings, ProcessExecutor, Staffing, in_this_process
 from ussearch.studies.request import RunRequest
 from ussearch.studies.timings import SearchTimings
 
@@ -15,10 +16,6 @@ LEAST_LIMIT_S = 600.0
 LIMIT_FACTOR = 20.0
 """A trial may take this multiple of its predicted time (good to a factor of two on an idle machine) and never less than
 ``LEAST_LIMIT_S``: a limit is there for workers that hang, not for candidates that are slow."""
-
-
-def _in_this_process(evaluator: Evaluator) -> Executor:
-    return LocalExecutor(evaluator)
 
 
 def _unlimited(architecture: Architecture) -> float | None:
@@ -36,10 +33,18 @@ class Means:
         timings: filled in by the search.
     """
 
-    executor: Callable[[Evaluator], Executor] = _in_this_process
+    executor: Staffing = in_this_process
     storage: str | None = field(default=None, repr=False)
     limit_s: Callable[[Architecture], float | None] = _unlimited
     timings: SearchTimings = field(default_factory=SearchTimings)
+
+
+def usual_means(workers: int) -> Means:
+    """Return how a study that had ``workers`` trains what is asked of it later: with as many processes."""
+    if workers == 1:
+        return Means()
+    threads = max(1, torch.get_num_threads() // workers)
+    return Means(lambda evaluator: ProcessExecutor(evaluator, workers, threads))
 
 
 def means_for(
@@ -53,7 +58,7 @@ def means_for(
         threads: intra-op threads of each worker.
         predicted_s: how long the evaluation of an architecture by one worker should take.
     """
-    settings = ExecutorSettings(request.workers, threads, request.ray, on_gpu)
+    settings = ExecutorSettings(request.trials_at_a_time, threads, request.ray, on_gpu)
 
     def limit_s(architecture: Architecture) -> float | None:
         return request.trial_timeout_seconds or max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s(architecture))
@@ -66,4 +71,4 @@ def executor_name(request: RunRequest) -> str:
     """Return the executor that a run needs: a time limit can be kept only in another process."""
     if request.ray is not None:
         return "ray"
-    return "process" if request.workers > 1 or request.trial_timeout_seconds is not None else "local"
+    return "process" if request.trials_at_a_time > 1 or request.trial_timeout_seconds is not None else "local"

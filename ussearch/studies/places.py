@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from ussearch.errors import UserError
 from ussearch.studies.request import RunRequest
@@ -44,11 +45,14 @@ def require_usable(folder: Path, resume: bool) -> None:
         raise UserError(f"No study can be kept in {folder}: {place} cannot be written; choose another --study folder.")
 
 
-def with_data_of_study(request: RunRequest, folder: Path) -> RunRequest:
-    """Return the request with the data of the study that it continues, where it names none."""
-    if not request.resume or request.data is not None or not Study.exists(folder):
+def as_continued(request: RunRequest, folder: Path) -> RunRequest:
+    """Return the request with data and workers of the study that it continues, where it names none."""
+    if not request.resume or not Study.exists(folder):
         return request
-    source = Study.open(folder).config.data
-    if source.phantoms is not None:
-        return request
-    return request.model_copy(update={"data": Path(source.root), "reader": request.reader or source.reader})
+    config = Study.open(folder).config
+    known: dict[str, Any] = {}
+    if request.workers is None:
+        known["workers"] = config.workers
+    if request.data is None and config.data.phantoms is None:
+        known |= {"data": Path(config.data.root), "reader": request.reader or config.data.reader}
+    return request.model_copy(update=known)

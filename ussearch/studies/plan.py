@@ -21,8 +21,8 @@ from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds,
 from ussearch.studies.halving import Halving
 from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Probe, SeedPlan, plan_seeds, probe
-from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for
-from ussearch.studies.workbench import Workbench, open_workbench
+from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for, with_usual_workers
+from ussearch.studies.workbench import Workbench, choose_device, open_workbench
 
 SEARCH_SHARE = 0.6
 """Of what compression leaves of a time budget; the rest is for full training."""
@@ -38,6 +38,8 @@ VALIDATION_FACTOR = 1.1
 class Plan:
     """A resolved configuration with what led to it."""
 
+    request: RunRequest
+    """With the workers decided."""
     config: StudyConfig
     workbench: Workbench
     space: SearchSpace
@@ -48,7 +50,7 @@ class Plan:
     baselines: Mapping[str, Summary]
     search_seconds: float
     final_seconds: float
-    worker_speed: TrainingSpeed
+    speed: TrainingSpeed
 
     def trial_seconds(self, architecture: Architecture) -> float:
         """Return how long one worker should train an architecture in the search."""
@@ -57,7 +59,7 @@ class Plan:
             image_size=self.config.image_size,
             images=len(self.workbench.split.train),
             epochs=self.config.recipe.epochs,
-            speed=self.worker_speed,
+            speed=self.speed,
         )
 
     @property
@@ -115,6 +117,8 @@ def _rungs(config: StudyConfig) -> dict[str, Any] | None:
 def plan(request: RunRequest) -> Plan:
     """Decide everything; prepares (and caches) the data, trains nothing, writes no study."""
     check_request(request)
+    on_gpu = choose_device(request.device).type == "cuda"
+    request = with_usual_workers(request, torch.get_num_threads(), on_gpu=on_gpu)
     threads = request.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
     folders = () if request.profiles_dir is None else (request.profiles_dir,)
@@ -125,19 +129,17 @@ def plan(request: RunRequest) -> Plan:
     recipe = _recipe(request, sizes)
     evaluator = workbench.evaluator(recipe)
     seen = probe(space, evaluator, request.seed)
-    speed = measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
-    with _threads(request.worker_threads):
-        alike = torch.get_num_threads() == threads
-        worker_speed = speed if alike else measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
+    with _threads(request.worker_threads(threads)):
+        speed = measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
     epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(workbench.split.train)
-    search_epoch_seconds = VALIDATION_FACTOR * worker_speed.seconds_per_unit * len(workbench.split.train)
     halving = _halving(request, recipe)
     search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
-    trial_seconds = seen.typical_work * search_epoch_seconds * search_epochs / request.workers
+    trial_seconds = seen.typical_work * epoch_seconds * search_epochs / request.trials_at_a_time
     trials, shared_epochs = _trials(request, sizes.trials, trial_seconds, recipe)
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
     _require_satisfiable(seen, seeds, evaluator, edge)
-    final_seconds = 2 * seen.typical_work * epoch_seconds * sizes.final_epochs
+    side_by_side = min(request.trials_at_a_time, 2)
+    final_seconds = 2 * seen.typical_work * epoch_seconds * sizes.final_epochs / side_by_side
     final_seeds = _final_seeds(request, sizes.final_seeds, final_seconds)
     config = StudyConfig(
         trials=trials,
@@ -157,13 +159,14 @@ def plan(request: RunRequest) -> Plan:
         evaluator=_evaluator(request, trials, len(seeds.seeds)),
         shared_epochs=shared_epochs,
         seed=request.seed,
-        workers=request.workers,
+        workers=request.trials_at_a_time,
     )
     search_work = seeds.work + seen.typical_work * (trials - len(seeds.seeds))
     if config.evaluator != "train":
         trainings = search_trainings(trials, len(seeds.seeds), shared_epochs, recipe.epochs)
         search_work = seeds.work + seen.typical_work * (trainings - len(seeds.seeds))
     return Plan(
+        request=request,
         config=config,
         workbench=workbench,
         space=space,
@@ -172,9 +175,9 @@ def plan(request: RunRequest) -> Plan:
         seeds=seeds,
         probe=seen,
         baselines=evaluator.baselines(),
-        search_seconds=search_work * search_epoch_seconds * search_epochs / request.workers,
+        search_seconds=search_work * epoch_seconds * search_epochs / request.trials_at_a_time,
         final_seconds=final_seeds * final_seconds,
-        worker_speed=worker_speed,
+        speed=speed,
     )
 
 
@@ -194,9 +197,9 @@ def compression_seconds(request: RunRequest) -> float | None:
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Use this number of intra-op threads for the block; 0 changes nothing."""
+    """Use this number of intra-op threads for the block."""
     before = torch.get_num_threads()
-    torch.set_num_threads(number or before)
+    torch.set_num_threads(number)
     try:
         yield
     finally:

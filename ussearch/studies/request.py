@@ -14,6 +14,8 @@ from ussearch.studies.config import EvaluatorName
 from ussearch.studies.samplers import SAMPLERS
 from ussearch.studies.storage_url import require_driver
 
+MOST_USUAL_WORKERS = 4
+"""More of them draft so far ahead of what is known that a search of some dozen trials learns little."""
 FINAL_TO_SEARCH_EPOCHS = 4
 """Full length in multiples of the length in the search, where only the latter was chosen."""
 
@@ -58,9 +60,9 @@ class RunRequest(BaseModel):
     seed: int = 0
     device: str = "auto"
     threads: int = 0
-    """Intra-op threads; 0 takes all cores, and one for each of several workers."""
-    workers: int = 1
-    """Trials evaluated at a time."""
+    """Intra-op threads of each worker; 0: they share all cores."""
+    workers: int | None = None
+    """Trials evaluated at a time; None: what ``with_usual_workers`` says."""
     ray: str | None = None
     """Address of the Ray cluster that evaluates them; None: this machine."""
     storage: str | None = Field(default=None, repr=False)
@@ -68,10 +70,16 @@ class RunRequest(BaseModel):
     trial_timeout_seconds: float | None = None
     """Longest that one trial may take; None: a generous multiple of what is predicted."""
 
+    def worker_threads(self, cores: int) -> int:
+        """Return the intra-op threads of one worker: an equal share of the cores, one on a cluster."""
+        if self.threads or self.ray is not None:
+            return self.threads or 1
+        return max(1, cores // self.trials_at_a_time)
+
     @property
-    def worker_threads(self) -> int:
-        """Intra-op threads of one worker; 0: all cores."""
-        return self.threads or (1 if self.workers > 1 or self.ray is not None else 0)
+    def trials_at_a_time(self) -> int:
+        """The workers, where they are decided; else 1."""
+        return self.workers or 1
 
 
 @dataclass(frozen=True)
@@ -105,6 +113,20 @@ def sizes_for(request: RunRequest) -> Sizes:
     )
 
 
+def with_usual_workers(request: RunRequest, cores: int, *, on_gpu: bool) -> RunRequest:
+    """Return the request with workers, where it names none.
+
+    On a processor there is a worker for each of ``cores``, up to four: two networks side by side train in less than
+    half the time of one after the other on both cores (``docs/results/workers.md``). On a GPU, on a Ray cluster and
+    where threads were asked for there is one.
+    """
+    if request.workers is not None:
+        return request
+    if on_gpu or request.ray is not None or request.threads:
+        return request.model_copy(update={"workers": 1})
+    return request.model_copy(update={"workers": max(1, min(cores, MOST_USUAL_WORKERS))})
+
+
 def check_request(request: RunRequest) -> None:
     """Raise UserError for the first number that cannot be meant."""
     for name, least in (("trials", 1), ("epochs", 1), ("final_epochs", 1), ("final_seeds", 1), ("phantoms", 40)):
@@ -128,7 +150,7 @@ def check_request(request: RunRequest) -> None:
 
 def _check_workers(request: RunRequest) -> None:
     """Raise UserError for workers, a time limit or a database that cannot be meant."""
-    if request.workers < 1:
+    if request.workers is not None and request.workers < 1:
         raise UserError(f"--workers {request.workers} is not possible: expected at least 1.")
     limit_s = request.trial_timeout_seconds
     if limit_s is not None and limit_s < 1:

@@ -14,9 +14,10 @@ from ussearch.studies.executors.base import (
     JobStarted,
     Message,
     Outcome,
+    Staffing,
     Tell,
 )
-from ussearch.studies.executors.local import LocalExecutor
+from ussearch.studies.executors.local import LocalExecutor, in_this_process
 from ussearch.studies.executors.losses import loss_of
 from ussearch.studies.executors.processes import ProcessExecutor
 from ussearch.studies.executors.ray_cluster import RayExecutor, require_cluster
@@ -33,7 +34,9 @@ __all__ = [
     "Outcome",
     "ProcessExecutor",
     "RayExecutor",
+    "Staffing",
     "Tell",
+    "in_this_process",
     "loss_of",
     "require_cluster",
 ]

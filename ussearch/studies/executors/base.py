@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
+
+from safetensors.torch import load
 
 from ussearch.evaluators import EpochRecord, Evaluation, Evaluator
 from ussearch.registry import Registry
@@ -17,7 +19,8 @@ class Job:
     """One evaluation to be made; ``limit_s`` is the longest it may take from its start, None: as long as it needs.
 
     A training that is to stop after ``until_epoch`` epochs goes on from the file ``checkpoint``, and from the start
-    where a worker on another machine does not see that file, to the same end.
+    where a worker on another machine does not see that file, to the same end. ``initial`` are the weights (safetensors)
+    that it begins with instead of random ones.
     """
 
     slot: int
@@ -26,11 +29,17 @@ class Job:
     limit_s: float | None = None
     until_epoch: int | None = None
     checkpoint: Path | None = None
+    initial: bytes | None = field(default=None, repr=False)
 
     @property
     def options(self) -> dict[str, Any]:
-        """What an evaluator that can stop and continue is told besides."""
-        return {} if self.checkpoint is None else {"until_epoch": self.until_epoch, "checkpoint": self.checkpoint}
+        """What an evaluator that can stop, continue or begin with given weights is told besides."""
+        options: dict[str, Any] = {}
+        if self.checkpoint is not None:
+            options |= {"until_epoch": self.until_epoch, "checkpoint": self.checkpoint}
+        if self.initial is not None:
+            options["initial"] = load(self.initial)
+        return options
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,8 @@ class ExecutorSettings:
 
 
 MakeExecutor = Callable[[Evaluator, ExecutorSettings], Executor]
+Staffing = Callable[[Evaluator], Executor]
+"""Gives an evaluator the workers that were decided on."""
 EXECUTORS: Registry[MakeExecutor] = Registry("executor")
 
 

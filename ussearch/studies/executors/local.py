@@ -62,6 +62,11 @@ def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> Outcome:
     return Outcome(job.slot, evaluation, seconds=time.perf_counter() - start)
 
 
+def in_this_process(evaluator: Evaluator) -> Executor:
+    """Staff an evaluator with this process alone."""
+    return LocalExecutor(evaluator)
+
+
 @EXECUTORS.register("local")
 def _local(evaluator: Evaluator, settings: ExecutorSettings) -> Executor:
     if settings.workers != 1:
