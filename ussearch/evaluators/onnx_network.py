@@ -12,11 +12,12 @@ from ussearch.errors import UserError
 
 Pixels = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
+CONFIDENCE = "confidence"
 
 
 class OnnxNetwork:
-    """A model file with one input ``image`` [1, 1, S, S] (grey levels) and the output ``logits`` [1, 1, S,
-    S].
+    """A model file with one input ``image`` [1, 1, S, S] (grey levels), the output ``logits`` [1, 1, S, S] and, where
+    a router is in the file, ``confidence`` [1].
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -31,12 +32,26 @@ class OnnxNetwork:
             reason = " ".join(str(error).split())[:200]
             raise UserError(f"onnxruntime cannot load {path} ({reason}); export the network again.") from error
         self._input = self._session.get_inputs()[0].name
+        self.outputs: tuple[str, ...] = tuple(output.name for output in self._session.get_outputs())
         self.input_shape: tuple[int, ...] = tuple(self._session.get_inputs()[0].shape)
 
     def logits(self, images: Pixels) -> Floats:
         """Return the logits float32 [N, 1, S, S] of grey images uint8 [N, 1, S, S], one forward pass each."""
-        batches = [self._session.run(None, {self._input: image[None].astype(np.float32)})[0] for image in images]
-        return np.concatenate(batches) if batches else np.empty((0, *self.input_shape[1:]), np.float32)
+        return self.run(images, self.outputs[0])[0]
+
+    def answers(self, images: Pixels) -> tuple[Floats, Floats | None]:
+        """Return the logits float32 [N, 1, S, S] and the confidence float32 [N], None where the file gives none."""
+        if CONFIDENCE not in self.outputs:
+            return self.logits(images), None
+        logits, confidence = self.run(images, self.outputs[0], CONFIDENCE)
+        return logits, confidence.reshape(len(images))
+
+    def run(self, images: Pixels, *names: str) -> list[Floats]:
+        """Return the outputs ``names`` for images uint8 [N, 1, S, S], each [N, ...], by one forward pass an image."""
+        parts = [self._session.run(names, {self._input: image[None].astype(np.float32)}) for image in images]
+        if not parts:
+            return [np.empty((0, *self.input_shape[1:]), np.float32) for _ in names]
+        return [np.concatenate(each) for each in zip(*parts, strict=True)]
 
     def probabilities(self, images: Pixels) -> Floats:
         """Return the probabilities float32 [N, 1, S, S] of grey images uint8 [N, 1, S, S]."""

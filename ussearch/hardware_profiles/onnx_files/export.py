@@ -60,7 +60,7 @@ def export_module(
     example = torch.zeros(1, image_channels, image_size, image_size)
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "model.onnx"
-        with _quietly(), _decomposed(profile.export), torch.no_grad():
+        with exporting_quietly(), _decomposed(profile.export), torch.no_grad():
             output_shape = tuple(module(example).shape)
             torch.onnx.export(
                 module,
@@ -103,7 +103,7 @@ def record_of(path: Path) -> ExportRecord:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def exporting_quietly() -> Iterator[None]:
     """Keep the exporter's warnings about tracing and its own deprecation off the terminal."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level

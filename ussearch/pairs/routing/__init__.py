@@ -1,1 +1,1 @@
-"""Which images the edge answers for and which go to the cloud: scores, learned gain, thresholds, and what it is worth."""
+"""Which images the edge answers for and which go to the cloud: scores, gain, thresholds, and what all that is worth."""
