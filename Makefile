@@ -37,7 +37,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(STAMP_DEV): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,postgresql]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,postgresql,serve]"
 	touch $@
 
 $(STAMP_NNI): pyproject.toml constraints-nni.txt

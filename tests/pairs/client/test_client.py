@@ -126,7 +126,8 @@ def test_some_of_what_stays_is_looked_at_in_the_shadow(server: FaultServer) -> N
     settings = CloudSettings(server.url, "m", deadline_ms=2000, shadow_share=0.5, concurrency=20)
     client = EdgeClient(StubEdge(), CloudLink(settings), on_shadow=sights.append, chance=random.Random(4))
     answers = [client.answer(staying(seed)) for seed in range(20)]
-    expected = sum(chance < 0.5 for chance in map(lambda _, draw=random.Random(4): draw.random(), range(20)))
+    same_chance = random.Random(4)
+    expected = sum(same_chance.random() < 0.5 for _ in range(20))
     until_s = time.monotonic() + 5
     while len(sights) < expected and time.monotonic() < until_s:
         time.sleep(0.01)

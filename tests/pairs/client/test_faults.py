@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import socket
 import ssl
 import threading
@@ -69,7 +70,8 @@ def faulty(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
             if fault == "hanging DNS":
                 patch.setattr(socket, "getaddrinfo", lambda *_, **__: time.sleep(0.5) or [])
             if fault == "clock jump":
-                patch.setattr(time, "time", lambda moments=iter(range(10**6)): next(moments) * -3600.0)
+                hours = itertools.count()
+                patch.setattr(time, "time", lambda: next(hours) * -3600.0)
             yield server.url
             server.stop()
 

@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.evaluators.onnx_network import OnnxNetwork
+from ussearch.evaluators.onnx_network import OnnxNetwork, sigmoid
 from ussearch.pairs.geometry import mask_in, network_input
 from ussearch.pairs.routing.confidence import soft_dice_confidence
 from ussearch.pairs.routing.decision import Router
@@ -47,7 +47,8 @@ class EdgeNetwork:
     def answer(self, grey: Pixels) -> EdgeAnswer:
         """Return the answer for a grey image uint8 [H, W]."""
         pixels = network_input(grey, self._size)
-        probabilities = self._network.probabilities(pixels)
-        scores = soft_dice_confidence(probabilities)
+        logits, confidence = self._network.answers(pixels)
+        probabilities = sigmoid(logits)
+        scores = soft_dice_confidence(probabilities) if confidence is None else confidence.astype(np.float64)
         route: Literal["edge", "cloud"] = "cloud" if self._router.offloads(scores)[0] else "edge"
         return EdgeAnswer(mask_in(probabilities[0, 0], grey.shape), float(scores[0]), route, pixels)
