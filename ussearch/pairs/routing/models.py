@@ -106,7 +106,9 @@ def mlp(features: Floats, gain: Floats, seed: int) -> tuple[Layer, ...]:
     from sklearn.neural_network import MLPRegressor
 
     centre, spread = float(gain.mean()), float(gain.std()) or 1.0
-    network = MLPRegressor((HIDDEN,), alpha=MLP_PENALTY, solver="lbfgs", max_iter=300, random_state=seed)
+    network = MLPRegressor(
+        hidden_layer_sizes=(HIDDEN,), alpha=MLP_PENALTY, solver="lbfgs", max_iter=300, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         network.fit(features, (gain - centre) / spread)

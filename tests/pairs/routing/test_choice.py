@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
+
+from ussearch.errors import UserError
+from ussearch.pairs.routing.choice import best_kind, choose_router, group_folds, nested_gain
+from ussearch.pairs.routing.models import MODELS, fit_model, standardised
+from ussearch.pairs.routing.samples import Samples, pooled
+
+NAMES = ("sdc", "a", "b")
+
+
+def some_samples(count: int = 300, seed: int = 0, worth: float = 0.1, networks: int = 3) -> Samples:
+    """Gain depends on feature ``a`` by ``worth`` a standard deviation; SDC knows a little of the edge's Dice."""
+    random = np.random.default_rng(seed)
+    network = np.arange(count) % networks
+    a = random.normal(size=count)
+    cloud = np.clip(random.normal(0.8, 0.05, count), 0, 1)
+    edge = np.clip(cloud - 0.1 - worth * a + random.normal(0, 0.05, count), 0, 1)
+    sdc = edge + random.normal(0, 0.2, count)
+    shown = np.stack([sdc, 3 * a + 10 * network, random.normal(size=count)], axis=1)
+    ids = tuple(f"image {number}" for number in range(count))
+    return Samples(ids, np.arange(count) // 2, network, edge, cloud, random.uniform(size=count), shown, NAMES)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_every_model_learns_what_there_is_across_networks(kind: str) -> None:
+    train, test = some_samples(), some_samples(200, seed=1)
+    model = fit_model(kind, NAMES, train.features, train.networks, train.gain, seed=0)
+    for network in range(3):
+        own = test.chosen(test.networks == network)
+        predicted = model.for_network(own.features).predict(own.features)
+        assert np.corrcoef(predicted, own.gain)[0, 1] > 0.7
+    assert fit_model(kind, NAMES, train.features, train.networks, train.gain, seed=0) == model
+
+
+def test_ridge_is_that_of_scikit_learn() -> None:
+    samples = some_samples(networks=1)
+    model = fit_model("ridge", NAMES, samples.features, samples.networks, samples.gain, seed=0)
+    scaled = (samples.features - samples.features.mean(0)) / samples.features.std(0)
+    penalties = [0.1, 1, 10, 100, 1000, 10_000]
+    fits = [Ridge(alpha=alpha).fit(scaled.clip(-4, 4), samples.gain).predict(scaled.clip(-4, 4)) for alpha in penalties]
+    assert min(np.abs(model.predict(samples.features) - fit).max() for fit in fits) < 1e-9
+
+
+def test_each_network_is_standardised_by_itself() -> None:
+    samples = some_samples()
+    shown = standardised(samples.features, samples.networks)
+    for network in range(3):
+        chosen = samples.networks == network
+        own = samples.features[chosen]
+        expected = ((own - own.mean(0)) / own.std(0)).clip(-4, 4)
+        assert shown[chosen] == pytest.approx(expected)
+
+
+def test_a_feature_that_never_changes_does_no_harm() -> None:
+    samples = some_samples()
+    samples.features[:, 2] = 7.0
+    model = fit_model("ridge", NAMES, samples.features, samples.networks, samples.gain, seed=0)
+    assert np.isfinite(model.predict(samples.features)).all()
+
+
+def test_a_learned_router_ships_where_it_knows_more() -> None:
+    choice = choose_router(some_samples())
+    assert choice.model is not None
+    assert choice.contest is not None
+    assert choice.contest.won
+    assert choice.contest.learned_skill > choice.contest.sdc_skill + 0.2
+    assert choice.contest.low > 0
+    assert "the learned router" in choice.reason
+
+
+def test_without_anything_to_learn_sdc_ships_and_it_is_said() -> None:
+    choice = choose_router(some_samples(worth=0.0))
+    assert choice.model is None
+    assert choice.contest is not None
+    assert choice.contest.low <= 0
+    assert choice.reason.startswith("Soft Dice Confidence ships: skill")
+
+
+def test_few_images_or_equal_networks_are_no_contest() -> None:
+    few = choose_router(some_samples(99))
+    assert few.model is None
+    assert few.contest is None
+    assert "99 out-of-fold images" in few.reason
+    samples = some_samples()
+    alike = choose_router(dataclasses.replace(samples, cloud_dice=samples.edge_dice))
+    assert "score the same on every image" in alike.reason
+
+
+def test_a_prediction_never_saw_its_own_group() -> None:
+    samples = some_samples()
+    before = nested_gain(samples)
+    changed = samples.cloud_dice.copy()
+    chosen = samples.groups == 17
+    changed[chosen] = 1.0 - changed[chosen]
+    after = nested_gain(dataclasses.replace(samples, cloud_dice=changed))
+    assert after[chosen] == pytest.approx(before[chosen])
+    assert not np.allclose(after[~chosen], before[~chosen])
+
+
+def test_the_kind_is_chosen_by_what_it_is_worth() -> None:
+    random = np.random.default_rng(0)
+    samples = some_samples(400)
+    valley = np.abs(samples.column("a")) / 6
+    bent = dataclasses.replace(
+        samples,
+        networks=np.zeros(400, np.int64),
+        features=samples.features - samples.features.mean(axis=0),
+    )
+    valley = np.abs(bent.column("a")) / bent.column("a").std() * 0.15
+    bent = dataclasses.replace(
+        bent,
+        edge_dice=np.clip(bent.cloud_dice - valley + random.normal(0, 0.02, 400), 0, 1),
+    )
+    assert best_kind(bent) == "mlp"  # a straight line knows nothing of a valley
+
+
+@given(st.lists(st.integers(0, 9), min_size=6, max_size=60), st.integers(2, 5))
+def test_folds_keep_groups_together_and_are_about_equal(groups: list[int], count: int) -> None:
+    folds = group_folds(np.array(groups), count, seed=0)
+    by_group = {group: set(folds[np.array(groups) == group]) for group in groups}
+    assert all(len(each) == 1 for each in by_group.values())
+    sizes = np.bincount([next(iter(each)) for each in by_group.values()], minlength=count)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
+    samples = some_samples(7)
+    samples.write(tmp_path / "s.csv")
+    again = Samples.read(tmp_path / "s.csv")
+    assert again.ids == samples.ids
+    assert again.names == samples.names
+    for name in ("groups", "networks", "edge_dice", "cloud_dice", "mean_entropy", "features"):
+        np.testing.assert_allclose(getattr(again, name), getattr(samples, name), rtol=1e-6)
+    both = pooled([samples, again.chosen(again.networks == 0)])
+    assert len(both) == 7 + 3
+    (tmp_path / "s.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(UserError, match="is no table of routed images"):
+        Samples.read(tmp_path / "s.csv")

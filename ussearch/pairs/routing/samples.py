@@ -1,0 +1,93 @@
+"""Images with what both networks scored on them and what a router may look at: as arrays, and as a CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ussearch.errors import UserError
+from ussearch.files import write_atomically
+
+Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
+
+BOUND = 0.5
+"""Largest gain that counts, in Dice: of an image on which only one network finds the lesion, more teaches nothing."""
+ARRAYS = ("groups", "networks", "edge_dice", "cloud_dice", "mean_entropy", "features")
+COLUMNS = ("id", "group", "network", "edge_dice", "cloud_dice", "mean_entropy")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """N images; Dice counts 1 where prediction and truth are both empty.
+
+    ``groups`` [N] are equal for images of one patient and for near-duplicates. ``networks`` [N] numbers the edge
+    network that predicted each. ``features`` [N, F] has the columns ``names``; ``mean_entropy`` [N] is in bits.
+    """
+
+    ids: tuple[str, ...]
+    groups: Integers
+    networks: Integers
+    edge_dice: Floats
+    cloud_dice: Floats
+    mean_entropy: Floats
+    features: Floats
+    names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def gain(self) -> Floats:
+        """Dice of the cloud less that of the edge [N], within ``BOUND`` either way: what a router learns."""
+        return np.clip(self.cloud_dice - self.edge_dice, -BOUND, BOUND)
+
+    def column(self, name: str) -> Floats:
+        """Return one feature [N]."""
+        return self.features[:, self.names.index(name)]
+
+    def chosen(self, indices: Integers | npt.NDArray[np.bool_]) -> Samples:
+        """Return some of the images."""
+        numbers = np.arange(len(self))[indices]
+        arrays = {name: getattr(self, name)[numbers] for name in ARRAYS}
+        return Samples(ids=tuple(self.ids[number] for number in numbers), names=self.names, **arrays)
+
+    def write(self, path: Path) -> None:
+        """Write one line an image to the CSV file at ``path``."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow([*COLUMNS, *self.names])
+        columns = (self.groups, self.networks, self.edge_dice, self.cloud_dice, self.mean_entropy)
+        for number, name in enumerate(self.ids):
+            figures = [column[number].item() for column in columns] + self.features[number].tolist()
+            writer.writerow([name, *(f"{each:.7g}" if isinstance(each, float) else each for each in figures)])
+        write_atomically(path, text.getvalue())
+
+    @classmethod
+    def read(cls, path: Path) -> Samples:
+        """Read what ``write`` wrote; raises UserError."""
+        try:
+            head, *rows = list(csv.reader(path.read_text(encoding="utf-8").splitlines()))
+            if tuple(head[: len(COLUMNS)]) != COLUMNS:
+                raise ValueError("other columns")
+            values = np.array([[float(value) for value in row[1:]] for row in rows]).reshape(len(rows), len(head) - 1)
+        except (OSError, ValueError, IndexError) as error:
+            raise UserError(
+                f"{path} is no table of routed images ({error}): expected {', '.join(COLUMNS)} and features; delete "
+                "it, and the same command makes it again."
+            ) from error
+        groups, networks, edge, cloud, entropy = values[:, :5].T
+        whole = (groups.astype(np.int64), networks.astype(np.int64))
+        return cls(tuple(row[0] for row in rows), *whole, edge, cloud, entropy, values[:, 5:], tuple(head[6:]))
+
+
+def pooled(parts: Sequence[Samples]) -> Samples:
+    """Return all images of ``parts``, which have the same features."""
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
+    return Samples(ids=tuple(name for part in parts for name in part.ids), names=parts[0].names, **arrays)
