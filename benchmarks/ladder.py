@@ -2,9 +2,10 @@
 
 Draws architectures uniformly from those that fit an edge device, trains each in full with two seeds, judges each on
 every rung (a slice of shared weights; that and a few steps; a few steps from scratch) and compares: Kendall's τ with
-its interval, τ among architectures of like MACs, regret, and the cost as a share of a full training. Rows are kept one
-by one, so that the program continues where it was stopped; several parts may run at once. Writes
-``docs/results/ladder.md`` and ``benchmarks/data/ladder.csv``.
+its interval, τ among architectures of like MACs, regret, and the cost as a share of a full training. Every network,
+whichever rung it comes from, is scored on phantoms that neither trained nor chose anything: the thirty of the validation
+part would rank networks by chance. Rows are kept one by one, so that the program continues where it was stopped; several
+parts may run at once. Writes ``docs/results/ladder.md`` and ``benchmarks/data/ladder.csv``.
 
     python benchmarks/ladder.py [store|full|rungs|table] [--part I/N] [--full-epochs N] [--runs FOLDER]
 
@@ -26,24 +27,25 @@ from statistics import median
 
 import torch
 
-from ussearch.datasets import ImageSet, PhantomParameters, Split, phantoms_from, prepare, split
-from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, trace
+from ussearch.datasets import ImageSet, Normalisation, PhantomParameters, Split, phantoms_from, prepare, split
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, predict, trace
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
+from ussearch.evaluators.scores import score
 from ussearch.evaluators.shared import WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining, SharedEpoch
 from ussearch.evaluators.trust import Trust, measure_trust
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
-from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.search_spaces import Architecture, SearchSpace, build
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE, REPORT = ROOT / "benchmarks" / "data" / "ladder.csv", ROOT / "docs" / "results" / "ladder.md"
 EDGE, CLOUD = "jetson-nano", "x86-server"
-IMAGE_SIZE, PHANTOMS = 64, 300
+IMAGE_SIZE, PHANTOMS, JUDGES = 64, 300, 300
 ARCHITECTURES = 44
 FIRST_SEED = 7_000
-FULL_EPOCHS, STORE_EPOCHS = 20, 12
+FULL_EPOCHS, STORE_EPOCHS = 15, 12
 """Of a full training, unless another length is asked for, and of the shared weights."""
 SEEDS = {"A": 1, "B": 2, "rung": 3}
 """Of the two full trainings and of what is done on rungs."""
@@ -62,6 +64,11 @@ class Bench:
     def images(self) -> ImageSet:
         """The phantoms."""
         return prepare(phantoms_from(PhantomParameters(count=PHANTOMS, seed=0, image_size=IMAGE_SIZE)), IMAGE_SIZE)
+
+    @cached_property
+    def judges(self) -> ImageSet:
+        """Other phantoms, which score every network and do nothing else."""
+        return prepare(phantoms_from(PhantomParameters(count=JUDGES, seed=1, image_size=IMAGE_SIZE)), IMAGE_SIZE)
 
     @cached_property
     def split(self) -> Split:
@@ -135,8 +142,20 @@ class Bench:
         architecture = self.architectures[number]
         start = time.process_time()
         found = RungEvaluator(self.trainer, rung, store).evaluate(architecture, SEEDS[seed])
-        write_atomically(path, json.dumps(self._row(number, rung, seed, found, time.process_time() - start)))
-        print(f"{number:3d} {rung.fidelity} {seed}: {found.dice}  {time.process_time() - start:.1f} s", flush=True)
+        selection = self.selection(architecture, found)
+        row = self._row(number, rung, seed, found, time.process_time() - start) | {"selection": selection}
+        write_atomically(path, json.dumps(row))
+        print(f"{number:3d} {rung.fidelity} {seed}: {selection}  {time.process_time() - start:.1f} s", flush=True)
+
+    def selection(self, architecture: Architecture, found: Evaluation) -> float | str:
+        """Return the score of a trained network on the judging phantoms; nothing where it has none."""
+        if found.weights is None:
+            return ""
+        network = build(architecture)
+        network.load_state_dict(dict(found.weights))
+        normalisation = Normalisation.fit(self.images.images, self.split.train)
+        score_of = score(predict(network, self.judges.images, normalisation), self.judges.masks).summary["selection"]
+        return "" if score_of is None else score_of
 
     def _row(self, number: int, rung: Rung, seed: str, found: Evaluation, seconds: float) -> dict[str, object]:
         return {
@@ -146,7 +165,6 @@ class Bench:
             "parameters": found.costs["edge"].parameters,
             "fidelity": rung.fidelity,
             "seed": seed,
-            "selection": found.dice if found.dice is not None else "",
             "seconds": round(seconds, 2),
         }
 
@@ -250,7 +268,8 @@ def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
     yield ""
     yield f"Written by `python benchmarks/ladder.py` on {machine()}, one thread a process, seconds of processor time:"
     yield f"{PHANTOMS} phantoms at {IMAGE_SIZE} pixels; {first.architectures} architectures drawn uniformly from those"
-    yield f"that fit {EDGE}, none chosen by size. The truth is the mean selection of two full trainings"
+    yield f"that fit {EDGE}, none chosen by size. Networks are scored on {JUDGES} other phantoms; the truth is the mean"
+    yield "selection of two full trainings"
     yield f"({bench.full_epochs} epochs, {bench.full_steps} steps) on other seeds than the rungs'. Shared weights:"
     yield f"{STORE_EPOCHS} epochs of the"
     yield f"sandwich rule, {store_s / 60:.0f} minutes, once. One full training ranks another with τ ="
