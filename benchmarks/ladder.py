@@ -3,9 +3,9 @@
 Draws architectures uniformly from those that fit an edge device, trains each in full with two seeds, judges each on
 every rung (a slice of shared weights; that and a few steps; a few steps from scratch) and compares: Kendall's τ with
 its interval, τ among architectures of like MACs, regret, and the cost as a share of a full training. Every network,
-whichever rung it comes from, is scored on phantoms that neither trained nor chose anything: the thirty of the validation
-part would rank networks by chance. Rows are kept one by one, so that the program continues where it was stopped; several
-parts may run at once. Writes ``docs/results/ladder.md`` and ``benchmarks/data/ladder.csv``.
+whichever rung it comes from, is scored on phantoms that neither trained nor chose anything: the thirty of the
+validation part would rank networks by chance. Rows are kept one by one, so that the program continues where it was
+stopped; several parts may run at once. Writes ``docs/results/ladder.md`` and ``benchmarks/data/ladder.csv``.
 
     python benchmarks/ladder.py [store|full|rungs|table] [--part I/N] [--full-epochs N] [--runs FOLDER]
 
