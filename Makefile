@@ -6,10 +6,14 @@ STAMP := $(VENV)/.installed
 STAMP_DEV := $(VENV)/.installed-dev
 VENV_NNI := .venv-nni
 STAMP_NNI := $(VENV_NNI)/.installed
+VENV_LITERT := .venv-litert
+STAMP_LITERT := $(VENV_LITERT)/.installed
+VENV_OPENVINO := .venv-openvino
+STAMP_OPENVINO := $(VENV_OPENVINO)/.installed
 # One intra-op thread each: two networks train side by side faster than one with two threads.
 ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: run test test-all test-nni lint bench clean
+.PHONY: run test test-all test-nni test-litert test-openvino lint bench clean
 
 run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a verified bundle
 	$(BIN)/ussearch run --profile jetson-nano
@@ -22,6 +26,12 @@ test-all: lint  ## also the long tests
 
 test-nni: $(STAMP_NNI)  ## NNI's pruning criteria, in an environment of their own: NNI pins old packages
 	$(ENVIRONMENT) $(VENV_NNI)/bin/python -m pytest -m "" tests/compress/pruning/test_nni.py
+
+test-litert: $(STAMP_LITERT)  ## INT8 files of LiteRT, in an environment of their own: its converter pins old packages
+	$(ENVIRONMENT) $(VENV_LITERT)/bin/python -m pytest -m "" tests/compress/test_litert.py tests/compress/quantisation/test_litert.py
+
+test-openvino: $(STAMP_OPENVINO)  ## OpenVINO beside onnxruntime; apart, since where it is installed it times networks of its profiles
+	$(ENVIRONMENT) $(VENV_OPENVINO)/bin/python -m pytest -m "" tests/compress/test_openvino.py
 
 lint: $(STAMP_DEV)
 	$(BIN)/ruff format --check .
@@ -45,5 +55,15 @@ $(STAMP_NNI): pyproject.toml constraints-nni.txt
 	$(VENV_NNI)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-nni.txt --editable ".[nni,dev]"
 	touch $@
 
+$(STAMP_LITERT): pyproject.toml constraints-litert.txt
+	$(PYTHON) -m venv $(VENV_LITERT)
+	$(VENV_LITERT)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints-litert.txt --editable ".[litert,dev]"
+	touch $@
+
+$(STAMP_OPENVINO): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV_OPENVINO)
+	$(VENV_OPENVINO)/bin/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[openvino,dev]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) $(VENV_NNI) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_NNI) $(VENV_LITERT) $(VENV_OPENVINO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache

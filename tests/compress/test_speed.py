@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.compress.conftest import MakeContext, Trained, here, unet
-from ussearch.compress import Candidate, SpeedSource, times_of_kit
+from ussearch.compress import Candidate, SpeedSource, speed, times_of_kit
 from ussearch.compress.judging import model_file
 from ussearch.errors import UserError
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles.measuring.bench import predict_file
 from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
 from ussearch.search_spaces import build
 
@@ -56,7 +57,8 @@ def test_a_foreign_processor_is_not_this_machine(files: tuple[Path, Path]) -> No
     assert "measured" not in SpeedSource(profile).compare(*files, "fp32").source
 
 
-def test_what_nobody_measured_is_said(files: tuple[Path, Path]) -> None:
+def test_what_nobody_measured_is_said(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "installed", lambda: False)  # else OpenVINO is asked for the server's
     nano = load_profile("jetson-nano")
     source = SpeedSource(nano)
     assert not source.knows("int8") and source.knows("fp32")
@@ -66,8 +68,29 @@ def test_what_nobody_measured_is_said(files: tuple[Path, Path]) -> None:
     assert server.knows("int8") and "pays there" in server.compare(*files, "int8").source
 
 
-def test_the_same_file_takes_as_long(files: tuple[Path, Path]) -> None:
-    assert SpeedSource(PI).compare(files[0], files[0], "fp32").ratio == 1.0
+def test_the_same_file_takes_as_long(files: tuple[Path, Path], tmp_path: Path) -> None:
+    """Whatever the source, it says how long that is; where there is none, it says so."""
+    model = files[0]
+    predicted = SpeedSource(PI).compare(model, model, "fp32")
+    assert (predicted.after_ms, predicted.ratio) == (predict_file(model, PI).latency_ms, 1.0)
+    assert predicted.source == f"the same file, {PI.label}"
+    here_now = SpeedSource(here(PI), runs=20).compare(model, model, "fp32")
+    assert here_now.ratio == 1.0 and here_now.after_ms is not None and 0 < here_now.after_ms < 100
+    assert "measured here" in here_now.source
+    device = SpeedSource(PI, {sha256_of(model): 7.0}, "pi.csv").unchanged(model, "the same operators")
+    assert (device.before_ms, device.after_ms) == (7.0, 7.0)
+    assert device.source == "the same operators, measured on the device (pi.csv)"
+    unreadable = tmp_path / "x.onnx"
+    unreadable.write_bytes(b"nothing")
+    unknown = SpeedSource(PI).unchanged(unreadable, "the same operators")
+    assert (unknown.after_ms, unknown.ratio) == (None, 1.0) and "latency unknown" in unknown.source
+
+
+def test_what_runs_in_int8_only_has_nothing_to_be_slower_than(files: tuple[Path, Path]) -> None:
+    coral = load_profile("coral-edge-tpu")
+    found = SpeedSource(coral).compare(files[0], files[1], "int8")
+    assert found.ratio is None and not found.slower and "does not run there" in found.source
+    assert found.after_ms == predict_file(files[0], coral).latency_ms, "the profile prices INT8 kernels"
 
 
 def test_models_take_turns(files: tuple[Path, Path]) -> None:

@@ -13,13 +13,16 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ussearch.compress.runtimes import ONNX, TFLITE
 from ussearch.errors import UserError
 from ussearch.evaluators.checkpoints import digest_of
 from ussearch.files import sha256_of, write_atomically
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.search_spaces import Architecture, Network, build
 
-ARCHITECTURE, WEIGHTS, FORM, FILE = "architecture.yaml", "weights.safetensors", "form.json", "model.onnx"
+ARCHITECTURE, WEIGHTS, FORM = "architecture.yaml", "weights.safetensors", "form.json"
+MODEL = "model"
+"""Stem of a candidate's own file."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Candidate:
     """One state of a network; every step returns another one.
 
     ``weights`` is the state of the training form, with its norms, so that any step can train it again. ``fused`` says
-    whether the deploy form leaves the house. ``file`` is a model file that no export of the weights gives (INT8); its
-    ``settings`` say how it was made.
+    whether the deploy form leaves the house. ``file`` is a model file that no export of the weights gives (INT8, in the
+    format of ONNX or LiteRT); its ``settings`` say how it was made.
     """
 
     architecture: Architecture
@@ -60,12 +63,14 @@ class Candidate:
         """Write everything into ``folder``; ``load`` reads it."""
         write_atomically(folder / WEIGHTS, save({name: value.contiguous() for name, value in self.weights.items()}))
         write_atomically(folder / ARCHITECTURE, self.architecture.to_yaml())
-        if self.file is not None and self.file != folder / FILE:
-            write_atomically(folder / FILE, self.file.read_bytes())
+        suffix = ONNX if self.file is None else self.file.suffix
+        if self.file is not None and self.file != folder / f"{MODEL}{suffix}":
+            write_atomically(folder / f"{MODEL}{suffix}", self.file.read_bytes())
         form = {
             "fused": self.fused,
             "precision": self.precision,
             "own_file": self.file is not None,
+            "suffix": suffix,
             "settings": dict(self.settings),
         }
         write_atomically(folder / FORM, json.dumps(form, indent=1))
@@ -81,7 +86,7 @@ class Candidate:
                 load_file(folder / WEIGHTS),
                 fused=form["fused"],
                 precision=form["precision"],
-                file=folder / FILE if form["own_file"] else None,
+                file=folder / f"{MODEL}{_suffix(form)}" if form["own_file"] else None,
                 settings=form["settings"],
             )
         except (OSError, ValueError, KeyError, SafetensorError) as error:
@@ -89,3 +94,11 @@ class Candidate:
                 f"{folder} holds no network of a chain ({str(error).splitlines()[0][:200]}): delete the folder, and "
                 "the same command makes it again."
             ) from error
+
+
+def _suffix(form: Mapping[str, Any]) -> str:
+    """Return the suffix of a candidate's own file; raises ValueError where it is that of no known format."""
+    suffix = str(form.get("suffix", ONNX))
+    if suffix not in (ONNX, TFLITE):
+        raise ValueError(f"unknown format {suffix}")
+    return suffix

@@ -143,5 +143,5 @@ def compared(before: Candidate, after: Candidate, context: Context) -> Compariso
     """Return how fast ``after`` is beside ``before``."""
     same_form = before.fused == after.fused and before.precision == after.precision == "fp32"
     if before.architecture.id == after.architecture.id and same_form:
-        return Comparison(ratio=1.0, source="the same operators")
+        return context.speed.unchanged(model_file(after, context), "the same operators")
     return context.speed.compare(model_file(before, context), model_file(after, context), after.precision)

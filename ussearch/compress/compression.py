@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.candidate import MODEL, Candidate
 from ussearch.compress.chain import Chain, OnRecord, compared
 from ussearch.compress.context import Context
 from ussearch.compress.judging import measured, model_file
 from ussearch.compress.records import Compression, StepRecord, UniformRecord
+from ussearch.compress.runtimes import ONNX
 from ussearch.compress.steps import Step
 from ussearch.compress.uniform import against_uniform
 from ussearch.evaluators.paired import paired_change
@@ -37,7 +38,8 @@ class Compressed:
     @property
     def model(self) -> Path:
         """The file that is shipped."""
-        return self.place / "model.onnx"
+        own = self.candidate.file
+        return self.place / f"{MODEL}{ONNX if own is None else own.suffix}"
 
     @property
     def folder(self) -> Path:
@@ -109,6 +111,8 @@ def _finished(
         form=", ".join(kept) or "as it was",
     )
     done = Compressed(end, record, context.folder)
+    for stale in set(context.folder.glob(f"{MODEL}.*")) - {done.model}:  # of a chain that was judged otherwise
+        stale.unlink()
     write_atomically(done.model, model_file(end, context).read_bytes())
     end.save(done.folder)
     write_atomically(done.record_file, json.dumps(record.model_dump(mode="json"), indent=1))

@@ -1,4 +1,4 @@
-"""What a candidate measures: the file that leaves the house, run by onnxruntime on validation images."""
+"""What a candidate measures: the file that leaves the house, run by its runtime on validation images."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict
 
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.context import Context
+from ussearch.compress.runtimes import ONNX, running
 from ussearch.evaluators import trace
-from ussearch.evaluators.onnx_network import OnnxNetwork, sigmoid
+from ussearch.evaluators.onnx_network import sigmoid
 from ussearch.evaluators.overlap import THRESHOLD, dice_and_iou
 from ussearch.evaluators.shipping import as_shipped, export_network
 from ussearch.files import write_atomically
@@ -69,7 +70,7 @@ def model_file(candidate: Candidate, context: Context) -> Path:
     if candidate.file is not None:
         return candidate.file
     # NOTE: a network in FP16 ships as an FP32 file, from which the device builds its own.
-    path = context.place("model", candidate.digest).with_suffix(".onnx")
+    path = context.place("model", candidate.digest).with_suffix(ONNX)
     if not path.is_file():
         network, size, channels = candidate.network(), context.images.image_size, candidate.architecture.image_channels
         if candidate.fused:
@@ -91,7 +92,7 @@ def dice_per_image(candidate: Candidate, context: Context) -> tuple[float, ...]:
         logits = [half_precision_outputs(module, batch).numpy() for batch in batches]
         probabilities = sigmoid(np.concatenate(logits))
     else:
-        probabilities = OnnxNetwork(model_file(candidate, context)).probabilities(images)
+        probabilities = running(model_file(candidate, context)).probabilities(images)
     return dice_of(probabilities, masks)
 
 

@@ -20,7 +20,8 @@ from ussearch.files import sha256_of
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import predict_file
-from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.measuring.openvino_session import installed
+from ussearch.hardware_profiles.measuring.side_by_side import ONNXRUNTIME, OPENVINO, side_by_side
 from ussearch.hardware_profiles.profile import Precision
 
 TOLERANCE = 0.02
@@ -70,16 +71,46 @@ class SpeedSource:
         """Return how fast ``after``, of ``precision``, is beside ``before``."""
         if sha256_of(before) == sha256_of(after):
             if precision in ("fp32", self.profile.precision):
-                return Comparison(ratio=1.0, source="the same file")
+                return self.unchanged(after, "the same file")
             return self._predicted(before, after, precision)
         known = [self.measured.get(sha256_of(path)) for path in (before, after)]
         if known[0] is not None and known[1] is not None:
-            return _comparison(known[0], known[1], known[1] / known[0], f"measured on the device ({self.origin})")
+            return _comparison(known[0], known[1], known[1] / known[0], self._on_the_device)
         if runs_here(self.profile):
-            times_ms = side_by_side([before, after], threads=self.profile.threads or 1, runs=self.runs)
+            times_ms = self._here(before, after)
             ratio = median(two / one for one, two in zip(*times_ms, strict=True))
-            return _comparison(median(times_ms[0]), median(times_ms[1]), ratio, f"measured here, {measure.machine()}")
+            return _comparison(median(times_ms[0]), median(times_ms[1]), ratio, self._on_this_machine)
         return self._predicted(before, after, precision)
+
+    def unchanged(self, model: Path, why: str) -> Comparison:
+        """Return the latency of ``model``, whose speed a step cannot have changed for the reason ``why``.
+
+        The latency is None where no source has one.
+        """
+        known_ms = self.measured.get(sha256_of(model))
+        if known_ms is not None:
+            return _comparison(known_ms, known_ms, 1.0, f"{why}, {self._on_the_device}")
+        if runs_here(self.profile):
+            here_ms = median(self._here(model)[0])
+            return _comparison(here_ms, here_ms, 1.0, f"{why}, {self._on_this_machine}")
+        try:
+            predicted_ms = predict_file(model, self.profile).latency_ms
+        except UserError as error:
+            return Comparison(ratio=1.0, source=f"{why}; latency unknown: {error}")
+        return _comparison(predicted_ms, predicted_ms, 1.0, f"{why}, {self.profile.label}")
+
+    def _here(self, *models: Path) -> list[list[float]]:
+        """Return the latencies of each model in ms, one a turn, by the profile's runtime on this machine."""
+        runtimes = [self.profile.runtime] * len(models)
+        return side_by_side(models, threads=self.profile.threads or 1, runs=self.runs, runtimes=runtimes)
+
+    @property
+    def _on_the_device(self) -> str:
+        return f"measured on the device ({self.origin})"
+
+    @property
+    def _on_this_machine(self) -> str:
+        return f"{self.profile.runtime}, measured here, {measure.machine()}"
 
     def _predicted(self, before: Path, after: Path, precision: Precision) -> Comparison:
         if precision not in ("fp32", self.profile.precision):
@@ -88,7 +119,10 @@ class SpeedSource:
                 return Comparison(source=f"nobody measured {precision} on {self.profile.name}")
             return Comparison(source=f"not measured for these files; {precision} pays there: {evidence}")
         try:
-            one, two = (predict_file(path, self.profile).latency_ms for path in (before, after))
+            one = predict_file(before, self.profile).latency_ms
+            if precision != "fp32" and "fp32" not in self.profile.export.precisions:
+                return Comparison(after_ms=one, source=f"{self.profile.label}; in FP32 it does not run there at all")
+            two = predict_file(after, self.profile).latency_ms
         except UserError as error:
             return Comparison(source=f"unknown: {error}")
         return _comparison(one, two, two / one, self.profile.label)
@@ -99,8 +133,9 @@ def _comparison(before_ms: float, after_ms: float, ratio: float, source: str) ->
 
 
 def runs_here(profile: Profile) -> bool:
-    """Return whether this machine runs files as the device does: onnxruntime on a processor of the same kind."""
-    return profile.runtime == "onnxruntime" and profile.processor == platform.machine()
+    """Return whether this machine runs files as the device does: its runtime, on a processor of the same kind."""
+    there = profile.runtime == ONNXRUNTIME or (profile.runtime == OPENVINO and installed())
+    return there and profile.processor == platform.machine()
 
 
 def times_of_kit(path: Path, profile: Profile) -> dict[str, float]:

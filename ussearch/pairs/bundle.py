@@ -22,20 +22,19 @@ from torch import nn
 
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.errors import UserError
-from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.evaluators.shipping import export_network
 from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile, load_onnx, parse_profile
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.pairs.deciding import decide
 from ussearch.pairs.edge_runtime import run_edge_source
-from ussearch.pairs.evaluation import calibrated, evaluate_pair
-from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, RouterEntry, versions
+from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, versions
 from ussearch.pairs.parity import parity, require_parity
 from ussearch.pairs.routing.decision import Router
-from ussearch.pairs.running import EDGE_MODEL, RunningPair
+from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.running import RunningPair
 from ussearch.pairs.sealing import MANIFEST, digests, seal, unseal
-from ussearch.pairs.vectors import write_vectors
 
 SPLIT = "split.json"
 RUNNER = "run_edge.py"
@@ -50,7 +49,8 @@ class Member:
     ``network`` is trained, with its schedule finished. ``costs`` (predicted latency with its label and interval,
     memory, parameters, ...) is shown with the bundle; ``weights`` is an optional safetensors file of the training
     form. ``model`` is a file that is shipped instead of an export of ``network``, such as one in INT8; ``compression``
-    is the record (JSON) of the steps that made the network small, ``kept`` names them.
+    is the record (JSON) of the steps that made the network small, ``kept`` names them. ``device_file`` is the network
+    in the format of the device's own runtime, shipped beside ``model.onnx``.
     """
 
     network: nn.Module
@@ -61,6 +61,7 @@ class Member:
     costs: Mapping[str, Cost] = field(default_factory=dict)
     weights: Path | None = None
     model: Path | None = None
+    device_file: Path | None = None
     precision: Precision = "fp32"
     compression: Path | None = None
     kept: str = ""
@@ -111,9 +112,8 @@ class Bundle:
         return Split.from_record(json.loads((self.folder / SPLIT).read_text(encoding="utf-8")))
 
 
-def write_bundle(path: Path, edge: Member, cloud: Member, data: PairData, offload_share: float = 0.2) -> Bundle:
-    """Export both networks, calibrate the router, score the pair on the test images and write all of it to
-    ``path``.
+def write_bundle(path: Path, edge: Member, cloud: Member, data: PairData, wish: RouterWish | None = None) -> Bundle:
+    """Export both networks, put the router in, score the pair on the test images and write all of it to ``path``.
 
     The figures in the bundle are those of the exported files run by onnxruntime. Nothing appears at ``path``
     before everything is complete; an older bundle there is replaced, any other folder is left alone.
@@ -125,24 +125,25 @@ def write_bundle(path: Path, edge: Member, cloud: Member, data: PairData, offloa
     size = data.images.image_size
     with staged_directory(path) as folder:
         entries = {end: _write_member(folder, end, member, data) for end, member in (("edge", edge), ("cloud", cloud))}
-        router = _calibrate(folder, data, offload_share)
-        pair = RunningPair.load(folder, router, size)
-        metrics = evaluate_pair(pair, data.images, data.split)
-        write_vectors(folder, data.examples, pair)
+        decided = decide(
+            folder,
+            entries["edge"],
+            edge.profile,
+            data.images,
+            data.split,
+            examples=data.examples,
+            wish=wish or RouterWish(),
+        )
         (folder / SPLIT).write_text(json.dumps(data.split.to_record(data.images)) + "\n", encoding="utf-8")
         (folder / RUNNER).write_text(run_edge_source(), encoding="utf-8")
         manifest = Manifest(
             versions=versions(),
-            edge=entries["edge"],
+            edge=decided.edge,
             cloud=entries["cloud"],
             preprocessing=Preprocessing(image_size=size, mean=data.normalisation.mean, std=data.normalisation.std),
-            router=RouterEntry(
-                threshold=router.threshold,
-                requested_share=router.requested_share,
-                calibration_images=len(data.split.calibration),
-            ),
+            router=decided.router,
             data=_data_entry(data),
-            metrics=metrics,
+            metrics=decided.metrics,
             files=digests(folder),
         )
         seal(folder, manifest)
@@ -168,7 +169,13 @@ def _write_member(folder: Path, end: str, member: Member, data: PairData) -> Net
         require_parity(agreement, end)
     (place / "architecture.yaml").write_text(member.architecture_yaml, encoding="utf-8")
     (place / "profile.yaml").write_text(member.profile.to_yaml(), encoding="utf-8")
-    for source, name in ((member.weights, "weights.safetensors"), (member.compression, "compression.json")):
+    device_name = "" if member.device_file is None else f"model{member.device_file.suffix}"
+    companions = {
+        "weights.safetensors": member.weights,
+        "compression.json": member.compression,
+        device_name: member.device_file,
+    }
+    for name, source in companions.items():
         if source is not None:
             shutil.copyfile(source, place / name)
     return NetworkEntry(
@@ -176,6 +183,7 @@ def _write_member(folder: Path, end: str, member: Member, data: PairData) -> Net
         trial=member.trial,
         profile=member.profile.name,
         precision=member.precision,
+        device_file=device_name,
         compression=member.kept,
         opset=record.opset,
         ir_version=record.ir_version,
@@ -192,12 +200,6 @@ def _write_model(path: Path, member: Member, data: PairData) -> ExportRecord:
     refuse_findings(load_onnx(member.model), member.profile)
     shutil.copyfile(member.model, path)
     return record_of(path)
-
-
-def _calibrate(folder: Path, data: PairData, share: float) -> Router:
-    """Choose the router's threshold on the calibration images, by the exported edge network."""
-    images = np.asarray(data.images.images[list(data.split.calibration)])
-    return calibrated(OnnxNetwork(folder / EDGE_MODEL).probabilities(images), share)
 
 
 def _data_entry(data: PairData) -> DataEntry:

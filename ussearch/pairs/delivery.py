@@ -7,14 +7,19 @@ from pathlib import Path
 
 import numpy as np
 
-from ussearch.compress import Compressed
+from ussearch.compress import Comparison, Compressed
 from ussearch.compress.candidate import WEIGHTS
+from ussearch.compress.runtimes import TFLITE
 from ussearch.datasets import Normalisation
-from ussearch.evaluators import End, trace
+from ussearch.evaluators import Costs, End, trace
 from ussearch.evaluators.fidelity import standing
+from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.finalists import Finalist, OnFinalistEpoch, train_finalists
 from ussearch.pairs.full_training import InitialWeights
+from ussearch.pairs.manifest import Cost
+from ussearch.pairs.routing.installing import RouterWish
 from ussearch.pairs.selection import Candidate, Pair, select_pair
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.executors import Staffing
@@ -56,10 +61,13 @@ def deliver(
     finalists: dict[End, Finalist],
     out: Path,
     *,
-    offload_share: float,
+    wish: RouterWish | None = None,
     compressed: Compressed | None = None,
 ) -> Bundle:
-    """Write the bundle of two trained ends to ``out``; ``compressed`` is what was made of the edge network."""
+    """Write the bundle of two trained ends to ``out``; ``compressed`` is what was made of the edge network.
+
+    ``wish`` says what its router is made from.
+    """
     normalisation = Normalisation.fit(workbench.images.images, workbench.split.train)
     lesions = [index for index in workbench.split.test if workbench.images.masks[index].any()]
     others = [index for index in workbench.split.test if index not in lesions]
@@ -74,8 +82,8 @@ def deliver(
     )
     members = {end: _member(study, finalist) for end, finalist in finalists.items()}
     if compressed is not None:
-        members["edge"] = _compressed_member(members["edge"], compressed, study.config.image_size)
-    return write_bundle(out, members["edge"], members["cloud"], data, offload_share)
+        members["edge"] = compressed_member(members["edge"], compressed, study.config.image_size)
+    return write_bundle(out, members["edge"], members["cloud"], data, wish)
 
 
 def _candidate(record: TrialRecord) -> Candidate:
@@ -93,22 +101,34 @@ def _candidate(record: TrialRecord) -> Candidate:
     )
 
 
-def _compressed_member(member: Member, compressed: Compressed, image_size: int) -> Member:
+def compressed_member(member: Member, compressed: Compressed, image_size: int) -> Member:
     """Return the edge network as it left the chain."""
-    candidate = compressed.candidate
+    candidate, file = compressed.candidate, compressed.candidate.file
+    for_litert = file is not None and file.suffix == TFLITE
     costs = trace(candidate.architecture, image_size).costs(member.profile)
     return replace(
         member,
         network=candidate.network(),
         architecture=candidate.architecture.name or candidate.architecture.id,
         architecture_yaml=candidate.architecture.to_yaml(),
-        costs=costs.model_dump(exclude={"excess", "refused"}),
+        costs=_priced(costs, candidate.precision, member.profile, compressed.record.speed),
         weights=compressed.folder / WEIGHTS,
-        model=candidate.file,
-        precision=candidate.precision,
+        model=None if for_litert else file,
+        device_file=file if for_litert else None,
+        precision="fp32" if for_litert else candidate.precision,
         compression=compressed.record_file,
         kept=compressed.record.form,
     )
+
+
+def _priced(costs: Costs, precision: Precision, profile: Profile, speed: Comparison) -> dict[str, Cost]:
+    """Return what a bundle says of costs: no predicted latency where the profile prices another precision."""
+    figures = costs.model_dump(exclude={"excess", "refused"})
+    if precision in ("fp32", profile.precision):
+        return figures
+    known = speed.source if speed.after_ms is None else f"{speed.after_ms:.2f} ms, {speed.source}"
+    why = f"not predicted: {profile.name} prices {profile.precision}, this file computes in {precision}; {known}"
+    return {**figures, "latency_ms": None, "latency_interval_ms": None, "extrapolated": None, "latency_label": why}
 
 
 def _member(study: Study, finalist: Finalist) -> Member:

@@ -11,6 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.documents import parse_yaml
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.pairs.routing.choice import Contest
+from ussearch.pairs.routing.conformal import Certificate
+from ussearch.pairs.routing.installing import Score
+from ussearch.pairs.routing.models import GainModel
+from ussearch.pairs.routing.policies import Policy
+from ussearch.pairs.routing.worth import Worth
 
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
@@ -32,6 +38,10 @@ class NetworkEntry(_Part):
     trial: int | None = None
     profile: str
     precision: Precision = Field(default="fp32", description="arithmetic that the figures speak of")
+    device_file: str = Field(
+        default="",
+        description="the network in INT8 as the device's runtime reads it, beside the model.onnx of the figures",
+    )
     compression: str = Field(default="", description="steps that were kept; the record is edge/compression.json")
     opset: int
     ir_version: int
@@ -43,10 +53,10 @@ class NetworkEntry(_Part):
 
     @property
     def latency_sentence(self) -> str:
-        """The predicted latency with its interval and its label; empty where none was given."""
+        """The predicted latency with its interval and its label, or why there is none; empty where none was given."""
         costs = self.costs
         if costs.get("latency_ms") is None:
-            return ""
+            return str(costs.get("latency_label") or "")
         interval = costs.get("latency_interval_ms")
         between = f" ({interval[0]:.1f} to {interval[1]:.1f} ms)" if isinstance(interval, tuple) else ""
         extrapolated = ", extrapolated" if costs.get("extrapolated") else ""
@@ -64,13 +74,35 @@ class Preprocessing(_Part):
     std: float
 
 
-class RouterEntry(_Part):
-    """The decision: below ``threshold`` the image goes to the cloud."""
+class OutOfFoldEntry(_Part):
+    """What the router learned from: mean Dice of networks that did not see the images, and of those that ship."""
 
-    score: Literal["soft_dice_confidence"] = "soft_dice_confidence"
+    images: int
+    folds: int
+    edge_dice: float
+    cloud_dice: float
+    in_sample_edge_dice: float
+    in_sample_cloud_dice: float
+
+
+class RouterEntry(_Part):
+    """The decision: below ``threshold`` the image goes to the cloud; ``reason`` says why there, ``score_reason`` why
+    by which score.
+    """
+
+    score: Score = "soft_dice_confidence"
+    in_graph: bool = Field(default=False, description="edge/model.onnx has the output confidence")
     threshold: float
     requested_share: float
     calibration_images: int
+    reason: str = ""
+    score_reason: str = ""
+    policy: Policy | None = None
+    worth: Worth | None = None
+    contest: Contest | None = None
+    certificate: Certificate | None = None
+    model: GainModel | None = None
+    out_of_fold: OutOfFoldEntry | None = None
 
 
 class DataEntry(_Part):

@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +23,20 @@ from torch import nn
 
 from ussearch.compress.quantisation.ranges import Images
 from ussearch.errors import UserError
+from ussearch.evaluators.onnx_network import sigmoid
 from ussearch.files import write_atomically
 
 WHITE = 255.0
 """The largest grey level."""
+LARGEST_WEIGHT = 127
+"""The integer that the largest weight of a channel becomes."""
+PACKAGES = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert")
+
+
+def missing() -> str:
+    """Return which package of the extra is not installed, with the mend; an empty string where all are."""
+    absent = [name for name in PACKAGES if find_spec(name) is None]
+    return _mend(absent[0]) if absent else ""
 
 
 def quantise_litert(network: nn.Module, images: Images, out: Path) -> None:
@@ -72,6 +83,10 @@ class LiteRtNetwork:
         """Return the logits float32 [N, classes, S, S] of images [N, C, S, S] in grey levels."""
         return np.concatenate([self._run(image[None].astype(np.float32)) for image in images])
 
+    def probabilities(self, images: Images) -> npt.NDArray[np.float32]:
+        """Return the probabilities float32 [N, classes, S, S] of images [N, C, S, S] in grey levels."""
+        return sigmoid(self.logits(images))
+
     def types(self) -> set[str]:
         """Return the names of the types of all tensors."""
         return {np.dtype(tensor["dtype"]).name for tensor in self._interpreter.get_tensor_details()}
@@ -116,10 +131,14 @@ def _extra(module: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        package = module.partition(".")[0]
-        raise UserError(
-            f"LiteRT needs {package}, which is not installed: pip install 'ussearch[litert]' in its own environment."
-        ) from error
+        raise UserError(f"{_mend(module.partition('.')[0])}.") from error
+
+
+def _mend(package: str) -> str:
+    return (
+        f"LiteRT needs {package}, which is not installed: pip install 'ussearch[litert]' in an environment of its own, "
+        "by constraints-litert.txt"
+    )
 
 
 @contextmanager

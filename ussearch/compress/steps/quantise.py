@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -12,16 +12,15 @@ import torch
 
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.context import Context
-from ussearch.compress.judging import Array, dice_of, model_file, validation
+from ussearch.compress.int8_files import WRITERS, largest_weight, scheme_for
+from ussearch.compress.quantisation import converted, litert, prepare
 from ussearch.compress.retraining import gentle
 from ussearch.compress.steps.base import STEPS
 from ussearch.evaluators import train
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.evaluators.shipping import export_network
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.search_spaces import Network
 
-CALIBRATION_IMAGES = 200
 RANGE_IMAGES = 32
 """Images that the ranges of quantisation-aware training start from; they follow a moving average later."""
 
@@ -50,8 +49,8 @@ class Quantise:
         if precision is None:
             absent = "; ".join(f"{name}: {why}" for name, why in profile.export.absent_precisions.items())
             return f"{profile.name} computes in FP32 only ({absent or 'its rules name nothing else'})"
-        if profile.export.format != "onnx":
-            return f"{profile.name} reads {profile.export.format} files, which this step does not write"
+        if profile.export.format == "tflite" and (absent := litert.missing()):
+            return absent
         if not context.speed.knows(precision) and self.name not in context.asked:
             return f"nobody measured {precision} on {profile.name}: name it in --steps, or measure it there with a kit"
         return ""
@@ -67,8 +66,8 @@ class Quantise:
             # NOTE: a later training at INT8 could not start from here, but there is no later step.
             return replace(candidate, precision="fp16")
         folder = context.place("quantise", candidate.digest, dict(self.settings))
-        source = self._tuned(candidate, context, folder) if self.aware else model_file(candidate, context)
-        return _as_int8(candidate, context, source, folder)
+        tuned = self._tuned(candidate, context, folder) if self.aware else None
+        return WRITERS[context.profile.export.format](candidate, context, tuned, folder)
 
     def control(self, candidate: Candidate, context: Context) -> None:
         """Return None: the change is judged against the float network itself."""
@@ -77,14 +76,17 @@ class Quantise:
         """Return quantisation-aware training after what calibration could not do."""
         return None if self.aware else Quantise(aware=True)
 
-    def _tuned(self, candidate: Candidate, context: Context, folder: Path) -> Path:
-        """Return the float file of the network after training with rounding."""
-        from ussearch.compress.quantisation import converted, prepare
-
+    def _tuned(self, candidate: Candidate, context: Context, folder: Path) -> Network:
+        """Return the network in its deploy form after training with rounding."""
         chosen = list(context.split.train)[:RANGE_IMAGES]
         pixels = torch.from_numpy(np.array(context.images.images[chosen])).float().to(context.device)
         network = candidate.network().to(context.device)
-        prepared = prepare(network, scheme_for(context.profile), context.normalisation.apply(pixels))
+        prepared = prepare(
+            network,
+            scheme_for(context.profile),
+            context.normalisation.apply(pixels),
+            largest_weight=largest_weight(context.profile),
+        )
         recipe = gentle(context.recipe, context.epochs)
         checkpoint = folder / "checkpoint.safetensors"
 
@@ -102,42 +104,8 @@ class Quantise:
             checkpoint=checkpoint,
             on_epoch=tell,
         )
-        path = folder / "tuned.onnx"
-        channels = candidate.architecture.image_channels
-        size = context.images.image_size
-        tuned = converted(prepared).cpu()
-        export_network(tuned, context.normalisation, size, context.profile, path, image_channels=channels)
         checkpoint.unlink(missing_ok=True)
-        return path
-
-
-def _as_int8(candidate: Candidate, context: Context, source: Path, folder: Path) -> Candidate:
-    """Return the candidate whose file is ``source`` in INT8, with the settings that keep most validation Dice."""
-    from ussearch.compress.quantisation import calibration_images, quantise_best
-
-    images, masks = validation(context)
-
-    def mean_dice(path: Path) -> float:
-        return float(np.mean(dice_of(OnnxNetwork(path).probabilities(images), masks)))
-
-    found = quantise_best(
-        source,
-        _calibration(context, calibration_images),
-        scheme_for(context.profile),
-        mean_dice,
-        float(np.mean(dice_of(OnnxNetwork(model_file(candidate, context)).probabilities(images), masks))),
-        folder,
-    )
-    chosen = {**asdict(found.settings), "float_nodes": sorted(found.settings.float_nodes)}
-    tried = [{"note": each.note, "dice": each.score} for each in found.attempts]
-    return replace(candidate, precision="int8", file=found.path, settings={**chosen, "attempts": tried})
-
-
-def _calibration(context: Context, choose: Any) -> Array:
-    """Return stratified training images: calibrating on those that judge would flatter."""
-    train_part = list(context.split.train)
-    picked = choose(np.asarray(context.images.masks[train_part]), CALIBRATION_IMAGES, context.seed)
-    return np.asarray(context.images.images[[train_part[index] for index in picked]])
+        return converted(prepared).cpu()
 
 
 def precision_for(profile: Profile) -> Precision | None:
@@ -146,8 +114,3 @@ def precision_for(profile: Profile) -> Precision | None:
         if precision in profile.export.precisions:
             return precision
     return None
-
-
-def scheme_for(profile: Profile) -> Any:
-    """Return how INT8 is written for the device: TensorRT reads symmetric numbers only."""
-    return "s8s8" if profile.export.parser == "tensorrt-8" or profile.runtime.startswith("TensorRT") else "u8s8"

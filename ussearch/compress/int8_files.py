@@ -1,0 +1,87 @@
+"""The INT8 file of a candidate, in the format that its device reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from ussearch.compress.candidate import Candidate
+from ussearch.compress.context import Context
+from ussearch.compress.judging import Array, dice_of, model_file, validation
+from ussearch.compress.openvino_evidence import beside_openvino
+from ussearch.compress.quantisation import Scheme, Settings, calibration_images, litert, quantise_best
+from ussearch.compress.runtimes import TFLITE, running
+from ussearch.evaluators.shipping import as_shipped, export_network
+from ussearch.hardware_profiles import Profile
+
+CALIBRATION_IMAGES = 200
+Writer = Callable[[Candidate, Context, nn.Module | None, Path], Candidate]
+"""From a candidate, its context, a network with tuned weights (None: the candidate's own) and a folder to the candidate
+with an INT8 file in it; raises UserError."""
+
+
+def as_qdq(candidate: Candidate, context: Context, tuned: nn.Module | None, folder: Path) -> Candidate:
+    """Return the candidate with an ONNX file of the settings that keep most validation Dice."""
+    images, masks = validation(context)
+    source = model_file(candidate, context)
+    wanted = mean_dice(source, images, masks)
+    if tuned is not None:
+        source, channels = folder / "tuned.onnx", candidate.architecture.image_channels
+        size, profile = context.images.image_size, context.profile
+        export_network(tuned, context.normalisation, size, profile, source, image_channels=channels)
+    found = quantise_best(
+        source,
+        calibration(context),
+        scheme_for(context.profile),
+        lambda path: mean_dice(path, images, masks),
+        wanted,
+        folder,
+    )
+    chosen = {**asdict(found.settings), "float_nodes": sorted(found.settings.float_nodes)}
+    tried = [{"note": each.note, "dice": each.score} for each in found.attempts]
+    evidence = beside_openvino(source, found.path, images, context.profile, context.speed.runs)
+    return replace(candidate, precision="int8", file=found.path, settings={**chosen, "attempts": tried, **evidence})
+
+
+def as_litert(candidate: Candidate, context: Context, tuned: nn.Module | None, folder: Path) -> Candidate:
+    """Return the candidate with a LiteRT file in which everything is INT8, as the Edge TPU needs it.
+
+    Ranges are the extremes of the calibration images: LiteRT's quantiser knows no other method.
+    """
+    network = candidate.network() if tuned is None else tuned
+    path = folder / f"quantised{TFLITE}"
+    litert.quantise_litert(as_shipped(network, context.normalisation), calibration(context), path)
+    settings = {"format": "LiteRT", "method": "minmax", "weight_bits": 8}
+    return replace(candidate, precision="int8", file=path, settings=settings)
+
+
+WRITERS: Mapping[str, Writer] = {"onnx": as_qdq, "tflite": as_litert}
+"""By the format that a profile names."""
+
+
+def mean_dice(model: Path, images: Array, masks: Array) -> float:
+    """Return the mean Dice of a model file."""
+    return float(np.mean(dice_of(running(model).probabilities(images), masks)))
+
+
+def calibration(context: Context) -> Array:
+    """Return stratified training images: calibrating on those that judge would flatter."""
+    train_part = list(context.split.train)
+    picked = calibration_images(np.asarray(context.images.masks[train_part]), CALIBRATION_IMAGES, context.seed)
+    return np.asarray(context.images.images[[train_part[index] for index in picked]])
+
+
+def scheme_for(profile: Profile) -> Scheme:
+    """Return how INT8 is written for the device: TensorRT reads symmetric numbers only."""
+    return "s8s8" if profile.export.parser == "tensorrt-8" or profile.runtime.startswith("TensorRT") else "u8s8"
+
+
+def largest_weight(profile: Profile) -> int:
+    """Return the integer that the largest weight of a channel becomes in the device's file."""
+    if profile.export.format == "tflite":
+        return litert.LARGEST_WEIGHT
+    return Settings(scheme_for(profile), "minmax").largest_weight
