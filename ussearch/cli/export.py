@@ -9,21 +9,27 @@ import typer
 
 
 def export(
-    study: Annotated[Path, typer.Argument(help="Folder of the study.")],
+    study: Annotated[Path, typer.Argument(help="Folder of the study; with --triton also of a finished bundle.")],
     edge: Annotated[int | None, typer.Option(help="Trial for the device; the best one else.")] = None,
     cloud: Annotated[int | None, typer.Option(help="Trial for the cloud; the best one else.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; inside the study else.")] = None,
-    offload_share: Annotated[float, typer.Option(help="Share of images that may go to the cloud.")] = 0.2,
+    offload_share: Annotated[
+        float | None, typer.Option(help="Share of images that may go to the cloud; default: 0.2 where that pays.")
+    ] = None,
     compress: Annotated[bool, typer.Option(help="Prune, distil and quantise the edge network, where it helps.")] = True,
     budget: Annotated[str | None, typer.Option(help="Time for that, such as 10m; what does not fit is named.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    triton: Annotated[Path | None, typer.Option(help="Triton model repository to add the cloud network to.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Train the chosen pair at full length and write its verified bundle.
 
     Example: ussearch export studies/busi --edge 4 --cloud 11 --out bundles/busi
     """
+    if triton is not None and (study / "bundle.yaml").is_file():
+        _add_to_triton(study, triton, quiet=False)
+        return
     from ussearch.cli.duration import seconds_from
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
@@ -37,5 +43,17 @@ def export(
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
         delivery = export_pipeline(study, wish, data=data, device=device, on_event=progress)
     print_json(delivery.to_dict()) if json_output else print_delivery(delivery)
+    if triton is not None:
+        _add_to_triton(delivery.bundle.folder, triton, quiet=json_output)
     if not delivery.verification.passed:
         raise typer.Exit(1)
+
+
+def _add_to_triton(bundle: Path, repository: Path, *, quiet: bool) -> None:
+    from ussearch.cli.console import console
+    from ussearch.pairs import Bundle
+    from ussearch.pairs.triton import write_triton
+
+    folder = write_triton(Bundle.load(bundle), repository)
+    if not quiet:
+        console.print(f"Triton model: {folder}", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""``ussearch infer``: masks and overlays from a bundle."""
+"""``ussearch infer``: masks and overlays from a bundle, with or without a server for its cloud network."""
 
 from __future__ import annotations
 
@@ -12,12 +12,21 @@ def infer(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG, JPEG, TIFF, BMP or DICOM files.")],
     out: Annotated[Path, typer.Option(help="Folder of the masks and overlays.")] = Path("masks"),
+    cloud: Annotated[str | None, typer.Option(metavar="URL", help="Server with the cloud network; here else.")] = None,
+    token_file: Annotated[Path | None, typer.Option(help="File with its token; USSEARCH_TOKEN else.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="Authority (PEM) of its certificate; the system's else.")] = None,
+    deadline_ms: Annotated[float, typer.Option(help="What an image waits for the server at most.")] = 500.0,
+    send_burned_in: Annotated[
+        bool, typer.Option("--send-burned-in", help="Send DICOM frames that may show text, such as a name.")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Segment images with a bundle on this machine: edge first, then the router's decision.
+    """Segment images with a bundle: edge first, then the router's decision.
 
-    Example: ussearch infer bundle image.png cine.dcm --out masks
+    Example: ussearch infer bundle image.png cine.dcm --out masks --cloud https://cloud.example
     """
+    from collections import Counter
+
     from rich.table import Table
 
     from ussearch.cli.console import console
@@ -25,17 +34,23 @@ def infer(
     from ussearch.cli.tables import counted, whole
     from ussearch.pairs import Bundle
     from ussearch.pairs import infer as segment
+    from ussearch.pairs.answering import CloudWish
+    from ussearch.pairs.tokens import read_token
 
-    results = segment(Bundle.load(bundle), images, out)
+    wish = None
+    if cloud is not None:
+        wish = CloudWish(cloud, read_token(token_file), ca, deadline_ms, send_burned_in)
+    results = segment(Bundle.load(bundle), images, out, wish)
     if json_output:
         print_json([result.to_dict() for result in results])
         return
-    heads = whole("image", "frame", "answered by", "confidence", "lesion", "mask")
+    heads = whole("image", "frame", "answered by", "because", "confidence", "lesion", "mask")
     table = Table(*heads, title=counted(len(results), "frame"))
     for result in results:
         confidence, share = f"{result.confidence:.3f}", f"{100 * result.lesion_share:.1f} %"
-        table.add_row(
-            Path(result.image).name, str(result.frame), result.route, confidence, share, Path(result.mask).name
-        )
+        name, mask = Path(result.image).name, Path(result.mask).name
+        table.add_row(name, str(result.frame), result.route, result.reason, confidence, share, mask)
     console.print(table)
+    for (route, reason), count in Counter((each.route, each.reason) for each in results).most_common():
+        console.print(f"{counted(count, 'frame')} by the {route}: {reason}.")
     console.print(f"Masks and overlays: {out}", soft_wrap=True)

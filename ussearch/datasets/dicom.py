@@ -48,6 +48,11 @@ class DicomImage:
     box: Box
     header: DicomDataset
 
+    @property
+    def text_excluded(self) -> bool:
+        """Whether the file says that no text is burned into the pixels: Burned In Annotation (0028,0301) is NO."""
+        return str(self.header.get("BurnedInAnnotation", "")).strip().upper() == "NO"
+
     def pixels(self) -> Iterator[Pixels]:
         """Yield the whole frames, decoded one at a time, as grey uint8 [rows, columns].
 

@@ -18,7 +18,8 @@ class Frame:
     """One grey frame, uint8 [H, W], already cropped.
 
     ``box`` (left, top, right, bottom; right and bottom excluded) says where it lies in the full frame of
-    ``full_size`` (height, width), so that a mask can be put back.
+    ``full_size`` (height, width), so that a mask can be put back. ``text_excluded`` is false where a DICOM file does
+    not say that no text is burned into its pixels (a name, a date of birth).
     """
 
     pixels: Pixels
@@ -26,6 +27,7 @@ class Frame:
     frame: int
     box: tuple[int, int, int, int]
     full_size: tuple[int, int]
+    text_excluded: bool = True
 
 
 def read_frames(path: Path | str) -> list[Frame]:
@@ -52,7 +54,7 @@ def read_frames(path: Path | str) -> list[Frame]:
         )
     left, top, right, bottom = image.box
     frames = [
-        Frame(pixels[top:bottom, left:right].copy(), file, number, image.box, size)
+        Frame(pixels[top:bottom, left:right].copy(), file, number, image.box, size, image.text_excluded)
         for number, pixels in enumerate(image.pixels())
     ]
     if not frames:

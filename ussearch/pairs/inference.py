@@ -1,4 +1,4 @@
-"""From image files to masks and overlays, by a bundle on this machine."""
+"""From image files to masks and overlays."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from PIL import Image
 from ussearch.datasets import Frame, read_frames
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
+from ussearch.pairs.answering import Answering, CloudWish, answering
 from ussearch.pairs.bundle import Bundle
 from ussearch.pairs.geometry import contour
-from ussearch.pairs.running import Route, RunningPair
+from ussearch.pairs.running import Route
 
 CONTOUR_COLOUR = (255, 200, 0)
 Pixels = npt.NDArray[np.uint8]
@@ -25,14 +26,16 @@ Pixels = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Inference:
-    """What became of one frame: the network that answered, its files, and the share of pixels that it
-    marked.
+    """What became of one frame: the network that answered and why, how long the cloud took, its files, and the share
+    of pixels that it marked.
     """
 
     image: str
     frame: int
     route: Route
+    reason: str
     confidence: float
+    cloud_ms: float
     lesion_share: float
     mask: str
     overlay: str
@@ -42,17 +45,17 @@ class Inference:
         return asdict(self)
 
 
-def infer(bundle: Bundle, images: Sequence[Path], out: Path) -> list[Inference]:
+def infer(bundle: Bundle, images: Sequence[Path], out: Path, cloud: CloudWish | None = None) -> list[Inference]:
     """Segment every frame of ``images`` (PNG, JPEG, TIFF, BMP, DICOM) and write its mask and overlay to
     ``out``.
 
-    The edge network answers first; where the router says so, the cloud network (here on this machine)
-    answers instead. A mask has the size of the file's frame, 255 in the lesion; an overlay shows what the
-    network saw, which for DICOM is the ultrasound region only. All images are read before anything is
-    written.
+    The edge network answers first; where the router says so, the cloud network answers instead: that of the server
+    in ``cloud`` if it does so in time, without one the bundle's own, on this machine. A mask has the size of the
+    file's frame, 255 in the lesion; an overlay shows what the network saw, which for DICOM is the ultrasound region
+    only. All images are read before anything is written.
 
-    Raises UserError for an image that cannot be read, two of the same name, or a folder that cannot be
-    written.
+    Raises UserError for an image that cannot be read, two of the same name, a folder that cannot be written, or a
+    server's address that is none; never for what a server or the network does.
     """
     if bundle.folder.resolve() in (out.resolve(), *out.resolve().parents):
         raise UserError(f"{out} is inside the bundle, which no file may be added to: choose another folder with --out.")
@@ -64,8 +67,8 @@ def infer(bundle: Bundle, images: Sequence[Path], out: Path) -> list[Inference]:
         raise UserError(
             f"Two images would both be written as {doubled!r}: segment them in two runs with different --out."
         )
-    pair = bundle.running()
-    return [_segment(pair, frame, out / name) for frame, name in zip(frames, names, strict=True)]
+    with answering(bundle, cloud) as pair:
+        return [_segment(pair, frame, out / name) for frame, name in zip(frames, names, strict=True)]
 
 
 def output_name(frame: Frame, frames: int) -> str:
@@ -88,9 +91,9 @@ def overlay(grey: Pixels, mask: Pixels) -> Pixels:
     return coloured
 
 
-def _segment(pair: RunningPair, frame: Frame, stem: Path) -> Inference:
-    answer = pair.answer(frame.pixels)
-    mask = answer.mask if answer.route == "edge" else pair.cloud_mask(frame.pixels)
+def _segment(pair: Answering, frame: Frame, stem: Path) -> Inference:
+    answer = pair.answer(frame)
+    mask = answer.mask
     mask_path, overlay_path = (stem.with_name(f"{stem.name}_{what}.png") for what in ("mask", "overlay"))
     write_atomically(mask_path, _png(full_mask(mask, frame) * np.uint8(255)))
     write_atomically(overlay_path, _png(overlay(frame.pixels, mask)))
@@ -98,7 +101,9 @@ def _segment(pair: RunningPair, frame: Frame, stem: Path) -> Inference:
         image=str(frame.source),
         frame=frame.frame,
         route=answer.route,
+        reason=answer.reason,
         confidence=answer.confidence,
+        cloud_ms=answer.cloud_ms,
         lesion_share=float(mask.mean()),
         mask=str(mask_path),
         overlay=str(overlay_path),

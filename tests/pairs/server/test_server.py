@@ -22,7 +22,7 @@ from ussearch.pairs import Bundle
 from ussearch.pairs.client import Reason, open_client
 from ussearch.pairs.protocol import Encoded
 from ussearch.pairs.server import CloudModel, ServerSettings
-from ussearch.pairs.server.settings import read_token
+from ussearch.pairs.tokens import read_token
 
 SIDE = 32
 LENGTH = "Inference-Header-Content-Length"

@@ -9,6 +9,7 @@ from pathlib import Path
 from ussearch.errors import UserError
 from ussearch.pairs.client.breaker import BreakerRules
 from ussearch.pairs.client.transport import Address
+from ussearch.pairs.tokens import printable
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class CloudSettings:
             raise UserError(f"A deadline of {self.deadline_ms} ms is not possible: expected milliseconds above 0.")
         if not 0 <= self.shadow_share <= 1:
             raise UserError(f"Shadow share {self.shadow_share} is not possible: expected a number from 0 to 1.")
-        if self.token is not None and not _printable(self.token):
+        if self.token is not None and not printable(self.token):
             raise UserError("The token cannot be sent: expected letters, digits and signs of ASCII without blanks.")
 
     @property
@@ -61,7 +62,3 @@ class CloudSettings:
             return ssl.create_default_context(cafile=None if self.authority is None else str(self.authority))
         except (OSError, ssl.SSLError) as error:
             raise UserError(f"{self.authority} holds no certificates: give a PEM file of the authority.") from error
-
-
-def _printable(token: str) -> bool:
-    return bool(token) and all("!" <= letter <= "~" for letter in token)

@@ -7,6 +7,7 @@ web application; ``embedded.py`` and ``ray_engine.py`` run that same application
 
 from ussearch.pairs.server.admission import Admission, Expired, Overloaded
 from ussearch.pairs.server.model import CloudModel
+from ussearch.pairs.server.running import run_server
 from ussearch.pairs.server.settings import ServerSettings
 
-__all__ = ["Admission", "CloudModel", "Expired", "Overloaded", "ServerSettings"]
+__all__ = ["Admission", "CloudModel", "Expired", "Overloaded", "ServerSettings", "run_server"]

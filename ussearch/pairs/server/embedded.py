@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 from ussearch.errors import UserError
@@ -30,7 +31,8 @@ def serve(model: CloudModel, settings: ServerSettings, on_ready: Callable[[str],
     with listener:
         server = uvicorn_server(model, chosen)
         on_ready(chosen.url)
-        server.run(sockets=[listener])
+        with suppress(KeyboardInterrupt):  # uvicorn has ended properly and passes the signal on
+            server.run(sockets=[listener])
 
 
 def uvicorn_server(model: CloudModel, settings: ServerSettings) -> uvicorn.Server:

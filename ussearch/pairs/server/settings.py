@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ussearch.errors import UserError
-
-TOKEN_VARIABLE = "USSEARCH_TOKEN"
-SHORTEST_TOKEN = 16
+from ussearch.pairs.tokens import TOKEN_VARIABLE
 
 
 @dataclass(frozen=True)
 class ServerSettings:
     """``workers`` inferences run at a time (the number of cores where 0) and ``waiting`` more wait; what comes then is
-    told to come again. Requests under way have ``grace_s`` seconds when the server is ended.
+    told to come again. Under Ray both hold for each of up to ``replicas`` replicas. Requests under way have ``grace_s``
+    seconds when the server is ended.
     """
 
     host: str = "127.0.0.1"
@@ -27,6 +26,7 @@ class ServerSettings:
     workers: int = 0
     waiting: int = 32
     grace_s: int = 10
+    replicas: int = 4
 
     def __post_init__(self) -> None:
         if self.token is None and not _loopback(self.host):
@@ -52,27 +52,6 @@ class ServerSettings:
         """Where clients find the server."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'http' if self.certificate is None else 'https'}://{host}:{self.port}"
-
-
-def read_token(path: Path | None) -> str | None:
-    """Return the token in the file, else that in the environment, else None.
-
-    Command lines are seen by every user of a machine: that is why there is no option for the token itself. Raises
-    UserError for a file that cannot be read, and for a token that is short or cannot be sent.
-    """
-    try:
-        text = os.environ.get(TOKEN_VARIABLE) if path is None else path.read_text(encoding="utf-8")
-    except (OSError, UnicodeError) as error:
-        raise UserError(f"The token cannot be read from {path}: give a text file that holds nothing else.") from error
-    if text is None:
-        return None
-    token = text.strip()
-    if len(token) < SHORTEST_TOKEN or not all("!" <= letter <= "~" for letter in token):
-        where = TOKEN_VARIABLE if path is None else str(path)
-        raise UserError(
-            f"{where} holds no token: expected at least {SHORTEST_TOKEN} letters, digits or signs of ASCII."
-        )
-    return token
 
 
 def _loopback(host: str) -> bool:
