@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import struct
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, replace
@@ -210,3 +213,25 @@ def test_nothing_is_served_to_others_without_a_token(tmp_path: Path, monkeypatch
     assert read_token(None) is None
     with pytest.raises(UserError, match="cannot be read"):
         read_token(tmp_path / "absent")
+
+
+def test_the_board_s_runner_is_served_too(
+    running: Running, finished: Bundle, data_folder: Path, tmp_path: Path
+) -> None:
+    images = [str(path) for path in sorted((data_folder / "images").iterdir())[:16]]
+    command = [sys.executable, str(finished.folder / "run_edge.py"), *images, "--out", str(tmp_path)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    asked = [*command, "--cloud", running.url, "--deadline-ms", "5000"]
+    done = subprocess.run(asked, capture_output=True, text=True, check=True, env=environment)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {(each["route"], each["source"], each["reason"]) for each in results} == {
+        ("edge", "edge", "confident"),
+        ("cloud", "cloud", "cloud answered"),
+    }
+    with open_client(finished, running.url, deadline_ms=5000) as client:
+        for each in results:
+            answer = client.answer(read_image(each["image"]))
+            assert np.array_equal(read_image(each["mask"]) > 0, answer.mask > 0)
+    wrong = subprocess.run([*command, "--cloud", "cloud"], capture_output=True, text=True, check=False, env=environment)
+    assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)
+    Bundle.load(finished.folder)

@@ -1,23 +1,34 @@
 #!/usr/bin/env python3
-# ruff: noqa: UP006, UP035
+# ruff: noqa: B905, UP006, UP035, UP041, UP045
 # NOTE: this file runs on the board: Python 3.6 syntax, standard library, numpy and onnxruntime only.
 """Segment images with the edge network of the bundle that this file lies in.
 
     python3 run_edge.py IMAGE... [--out DIR]     masks as PNG, in the size of each image (PNG, PGM or .npy)
+    python3 run_edge.py IMAGE... --cloud URL     ask this server where the edge is not sure enough
     python3 run_edge.py --self-test              replay the bundle's own vectors
 
-For each image one line of JSON is printed: the mask's file, the confidence and the route. Route "cloud"
-means that the edge's mask is the answer until a better one arrives.
+For each image one line of JSON is printed: the mask's file, the confidence, the route that the image should take,
+whose mask it is and why. The edge's mask is written before anything is sent; the cloud's replaces it if it comes
+before the deadline.
 """
 
 import argparse
+import contextlib
 import hashlib
+import http.client
 import json
+import os
+import queue
+import socket
+import ssl
 import struct
 import sys
+import threading
+import time
 import zlib
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from urllib.parse import urlsplit
 
 import numpy as np
 import onnxruntime
@@ -26,6 +37,10 @@ HERE = Path(__file__).resolve().parent
 PIXEL_LIMIT = 64000000
 LOGIT_TOLERANCE = 1e-3
 PROBABILITY_MARGIN = 1e-3
+FAILURES, WINDOW, REST_S = 5, 10, 5.0  # of the circuit breaker
+MOST_CALLS = 4  # that hang at a time
+REST_OF_ANSWER = 1 << 16  # bytes besides the logits
+LENGTH = "Inference-Header-Content-Length"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
@@ -294,12 +309,17 @@ def intact(folder: Path, name: str, digest: str) -> bool:
 
 
 def segment(session: Any, manifest: Any, grey: Any) -> Dict[str, Any]:
-    """Return probabilities [S, S], mask uint8 {0, 1} [H, W], confidence and route of a grey image [H, W]."""
-    size = manifest["preprocessing"]["image_size"]
-    logits = session.run(None, {session.get_inputs()[0].name: network_input(grey, size)})[0]
+    """Return the input [1, 1, S, S], logits, mask uint8 {0, 1} [H, W], confidence and route of a grey image [H, W]."""
+    pixels = network_input(grey, manifest["preprocessing"]["image_size"])
+    names = [output.name for output in session.get_outputs()]
+    outputs = dict(zip(names, session.run(names, {session.get_inputs()[0].name: pixels})))
+    logits = outputs[names[0]]
     probabilities = probabilities_of(logits)
     confidence = soft_dice_confidence(probabilities)
+    if "confidence" in outputs:  # the router is in the file
+        confidence = float(outputs["confidence"].reshape(-1)[0])
     return {
+        "pixels": pixels,
         "logits": logits,
         "mask": mask_in(probabilities, grey.shape),
         "confidence": confidence,
@@ -312,6 +332,224 @@ def mask_in(probabilities: Any, shape: Tuple[int, int]) -> Any:
     if probabilities.shape != shape:
         probabilities = resize_plane(probabilities, *shape)
     return (probabilities >= 0.5).astype(np.uint8)
+
+
+# ---------------------------------------------------------------- asking the cloud
+
+
+class NoAnswer(Exception):
+    """The cloud gave no mask; the message is the reason, in the words of ussearch.pairs.client.reasons."""
+
+
+class Breaker:
+    """Leaves a failing server alone: FAILURES of the last WINDOW calls, a rest, then one probe that decides."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.failed = []  # type: List[bool]
+        self.opened_s = None  # type: Optional[float]
+
+    def require(self) -> None:
+        """Raise NoAnswer where no call may be made."""
+        if self.opened_s is not None and self.clock() - self.opened_s < REST_S:
+            raise NoAnswer("circuit open")
+
+    def note(self, failed: bool) -> None:
+        """Note how a call went."""
+        if self.opened_s is not None:
+            self.opened_s = self.clock() if failed else None
+            return
+        self.failed = [*self.failed[1 - WINDOW :], failed]
+        if sum(self.failed) >= FAILURES:
+            self.failed, self.opened_s = [], self.clock()
+
+
+class Call(threading.Thread):
+    """One question to the server. The thread may hang where no timeout reaches (names are looked up without one);
+    who asked waits for ``answer`` no longer than the deadline, and then cuts the connection.
+    """
+
+    def __init__(self, cloud: "Cloud", pixels: Any, ends_s: float) -> None:
+        super().__init__(daemon=True)
+        self.cloud, self.pixels, self.ends_s = cloud, pixels, ends_s
+        self.connection = cloud.kept
+        cloud.kept = None
+        self.answer = queue.Queue()  # type: queue.Queue[Any]
+
+    def run(self) -> None:
+        """Put the probabilities [S, S], or the NoAnswer instead of them, into ``answer``."""
+        try:
+            found = self.cloud.converse(self)  # type: Any
+        except NoAnswer as reason:
+            found = reason
+        except socket.timeout:
+            found = NoAnswer("deadline passed")
+        except Exception:  # whatever a network does, the image has its mask
+            found = NoAnswer("connection lost")
+        if isinstance(found, NoAnswer):
+            self.cut()
+        self.answer.put(found)
+
+    def wait(self) -> Any:
+        """Return what ``run`` found, or NoAnswer at the deadline."""
+        try:
+            found = self.answer.get(timeout=max(0.0, self.ends_s - time.monotonic()))
+        except queue.Empty:
+            self.cut()
+            return NoAnswer("deadline passed")
+        self.cloud.kept = self.connection
+        return found
+
+    def cut(self) -> None:
+        """Close the connection, also under a thread that reads from it."""
+        connection, self.connection = self.connection, None
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def remaining_s(self) -> float:
+        """Return the seconds that are left; raises NoAnswer where none are."""
+        left = self.ends_s - time.monotonic()
+        if left <= 0:
+            raise NoAnswer("deadline passed")
+        return left
+
+
+class Cloud:
+    """The server that holds the bundle's cloud network, asked by the Open Inference Protocol v2 in binary."""
+
+    def __init__(self, url: str, manifest: Any, deadline_ms: float, token: str = "", authority: str = "") -> None:
+        self.secure, self.host, self.port, self.prefix = address(url)
+        self.digest = manifest["files"]["cloud/model.onnx"]
+        self.path = self.prefix + "/v2/models/ussearch-" + self.digest[:12]
+        self.deadline_s = deadline_ms / 1000.0
+        self.headers = {"Authorization": "Bearer " + token} if token else {}
+        self.tls = ssl.create_default_context(cafile=authority or None) if self.secure else None
+        self.breaker = Breaker()
+        self.kept = None  # type: Any
+        self.output = ""
+        self.calls = []  # type: List[Call]
+
+    def probabilities(self, pixels: Any) -> Any:
+        """Return the cloud's probabilities [S, S] for pixels uint8 [S, S]; raises NoAnswer at the deadline at the
+        latest.
+        """
+        self.breaker.require()
+        self.calls = [call for call in self.calls if call.is_alive()]
+        if len(self.calls) >= MOST_CALLS:
+            raise NoAnswer("too many calls at once")
+        call = Call(self, pixels, time.monotonic() + self.deadline_s)
+        call.start()
+        found = call.wait()
+        self.calls.append(call)
+        self.breaker.note(failed=isinstance(found, NoAnswer))
+        if isinstance(found, NoAnswer):
+            raise found
+        return found
+
+    def converse(self, call: Call) -> Any:
+        """Ask for the outputs, once, and for the mask; in the thread of ``call``."""
+        if not self.output:
+            outputs = json.loads(self.request(call, "GET", self.path)[0].decode("utf-8"))["outputs"]
+            self.output = "mask" if any(output["name"] == "mask" for output in outputs) else outputs[0]["name"]
+        side = call.pixels.shape[0]
+        key = hashlib.sha256(self.digest.encode() + call.pixels.tobytes()).hexdigest()
+        image = {"name": "image", "datatype": "UINT8", "shape": [1, 1, side, side]}  # type: Dict[str, Any]
+        image["parameters"] = {"binary_data_size": call.pixels.size}
+        output = {"name": self.output, "parameters": {"binary_data": True}}
+        text = json.dumps({"id": key, "inputs": [image], "outputs": [output]}).encode()
+        headers = {LENGTH: str(len(text)), "Content-Type": "application/octet-stream", "Idempotency-Key": key}
+        headers["X-Deadline-Ms"] = str(max(1, int(call.remaining_s() * 1000)))
+        body, length = self.request(call, "POST", self.path + "/infer", text + call.pixels.tobytes(), headers)
+        try:
+            return answered(body, length, key, side)
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+            raise NoAnswer("corrupt answer") from error
+
+    def request(
+        self, call: Call, method: str, path: str, body: Optional[bytes] = None, headers: Any = None
+    ) -> Tuple[bytes, str]:
+        """Return the body of the answer and the length of its JSON; the server may have closed a kept connection."""
+        kept = call.connection is not None
+        everything = dict(self.headers, **(headers or {}))
+        try:
+            response = self.sent(call, method, path, body, everything)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            if not kept:
+                raise
+            call.cut()
+            response = self.sent(call, method, path, body, everything)
+        limit = REST_OF_ANSWER + 4 * call.pixels.size
+        content = response.read(limit)
+        if response.status != 200:
+            raise NoAnswer(refusal(response.status))
+        if response.read(1) or response.length:
+            raise NoAnswer("connection lost" if len(content) < limit else "corrupt answer")
+        return content, response.getheader(LENGTH) or ""
+
+    def sent(self, call: Call, method: str, path: str, body: Optional[bytes], headers: Dict[str, str]) -> Any:
+        """Send a request, over the connection that is kept or a new one, and return the head of the answer."""
+        if call.connection is None or call.connection.sock is None:
+            call.connection = self.connected(call.remaining_s())
+        call.connection.sock.settimeout(call.remaining_s())
+        call.connection.request(method, path, body, headers)
+        return call.connection.getresponse()
+
+    def connected(self, seconds: float) -> Any:
+        """Return a new connection."""
+        if self.tls is None:
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+        else:
+            connection = http.client.HTTPSConnection(self.host, self.port, timeout=seconds, context=self.tls)
+        try:
+            connection.connect()
+        except socket.timeout:
+            raise
+        except ssl.SSLError as error:
+            raise NoAnswer("TLS refused") from error
+        except (OSError, UnicodeError) as error:
+            raise NoAnswer("server unreachable") from error
+        return connection
+
+
+def address(url: str) -> Tuple[bool, str, int, str]:
+    """Return whether the URL of a server is https, its host, its port and its path."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadInput(f"{url} is no address of a server: expected http://HOST:PORT.") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise BadInput(f"{url} is no address of a server: expected http://HOST:PORT or https://HOST:PORT.")
+    secure = parts.scheme == "https"
+    return secure, parts.hostname, port or (443 if secure else 80), parts.path.rstrip("/")
+
+
+def refusal(status: int) -> str:
+    """Return the reason that stands for the status of an answer."""
+    if status in (429, 503):
+        return "server overloaded"
+    return "server error" if status >= 500 else "request refused"
+
+
+def answered(body: bytes, length: str, key: str, side: int) -> Any:
+    """Return the probabilities float32 [side, side] in an answer: a mask's bits, or the sigmoid of logits."""
+    header = json.loads(body[: int(length)].decode("utf-8"))
+    if header.get("id", key) not in ("", key):
+        raise ValueError("the answer is for another request")
+    output = header["outputs"][0]
+    bits = output["datatype"] == "UINT8"
+    shape = [1, 1, side, (side + 7) // 8 if bits else side]
+    if output["shape"] != shape:
+        raise NoAnswer("answer of another shape")
+    values = np.frombuffer(body, np.uint8 if bits else "<f4", offset=int(length))
+    if bits:
+        return np.unpackbits(values.reshape(shape[2:]), axis=1)[:, :side].astype(np.float32)
+    logits = values.reshape(shape)
+    if not np.isfinite(logits).all():
+        raise ValueError("logits that are no numbers")
+    return probabilities_of(logits)
 
 
 # ---------------------------------------------------------------- self-test
@@ -370,6 +608,9 @@ def main(arguments: List[str]) -> int:
     parser = argparse.ArgumentParser(description="Segment images with the edge network of this bundle.")
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="PNG, PGM or .npy (uint8 [H, W])")
     parser.add_argument("--out", default=Path("masks"), type=Path, metavar="DIR", help="folder of the masks")
+    parser.add_argument("--cloud", metavar="URL", help="server with the cloud network, such as http://10.0.0.2:8080")
+    parser.add_argument("--deadline-ms", default=500.0, type=float, help="what an image waits for it at most (500)")
+    parser.add_argument("--ca", default="", metavar="FILE", help="authority (PEM) of its certificate")
     parser.add_argument("--self-test", action="store_true", help="replay the bundle's own vectors")
     options = parser.parse_args(arguments)
     if not options.images and not options.self_test:
@@ -379,7 +620,8 @@ def main(arguments: List[str]) -> int:
             failures = self_test(HERE)
             show({"self_test": "failed" if failures else "passed", "differences": failures})
             return 1 if failures else 0
-        for result in segment_files(HERE, options.images, options.out):
+        cloud = open_cloud(HERE, options) if options.cloud else None
+        for result in segment_files(HERE, options.images, options.out, cloud):
             show(result)
     except BadInput as error:
         sys.stderr.write(f"Error: {error}\n")
@@ -387,13 +629,28 @@ def main(arguments: List[str]) -> int:
     return 0
 
 
+def open_cloud(folder: Path, options: Any) -> Cloud:
+    """Return the server of the command line; its bearer token is read from USSEARCH_TOKEN."""
+    if not 0 < options.deadline_ms < float("inf"):
+        raise BadInput(f"--deadline-ms {options.deadline_ms} is not possible: give milliseconds above 0.")
+    token = os.environ.get("USSEARCH_TOKEN", "").strip()
+    try:
+        return Cloud(options.cloud, load_manifest(folder), options.deadline_ms, token, options.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"{options.ca} holds no certificates: give a PEM file with --ca.") from error
+
+
 def show(result: Dict[str, Any]) -> None:
     """Write one line of JSON."""
     sys.stdout.write(json.dumps(result) + "\n")
 
 
-def segment_files(folder: Path, paths: List[Path], out: Path) -> List[Dict[str, Any]]:
-    """Write the mask of every image; all images are read before the first mask is written."""
+def segment_files(
+    folder: Path, paths: List[Path], out: Path, cloud: Optional[Cloud] = None
+) -> Iterator[Dict[str, Any]]:
+    """Write the mask of every image and yield what is to be told of it; all images are read before the first mask is
+    written.
+    """
     if folder in (out.resolve(), *out.resolve().parents):
         raise BadInput(f"Masks cannot be written to {out} inside the bundle: choose another folder with --out.")
     if len({path.stem for path in paths}) < len(paths):
@@ -401,15 +658,30 @@ def segment_files(folder: Path, paths: List[Path], out: Path) -> List[Dict[str, 
     images = [(path, read_grey(path)) for path in paths]
     manifest = load_manifest(folder)
     session = load_model(folder, manifest)
-    results = []
     for path, grey in images:
-        found = segment(session, manifest, grey)
         target = out / f"{path.stem}_mask.png"
-        write(target, encode_png(found["mask"] * 255))
-        answer = {"image": str(path), "mask": str(target)}
-        answer.update(confidence=found["confidence"], route=found["route"])
-        results.append(answer)
-    return results
+        yield dict({"image": str(path), "mask": str(target)}, **segment_file(session, manifest, grey, target, cloud))
+
+
+def segment_file(session: Any, manifest: Any, grey: Any, target: Path, cloud: Optional[Cloud]) -> Dict[str, Any]:
+    """Write the edge's mask of one image, then the cloud's in its place where it is wanted and comes in time."""
+    begun_s = time.monotonic()
+    found = segment(session, manifest, grey)
+    write(target, encode_png(found["mask"] * 255))
+    ready_s = time.monotonic()
+    source, reason = "edge", "confident"
+    if found["route"] == "cloud":
+        try:
+            if cloud is None:
+                raise NoAnswer("no server given")
+            better = cloud.probabilities(found["pixels"][0, 0].astype(np.uint8))
+            write(target, encode_png(mask_in(better, grey.shape) * 255))
+            source, reason = "cloud", "cloud answered"
+        except NoAnswer as failure:
+            reason = str(failure)
+    told = {"confidence": found["confidence"], "route": found["route"], "source": source, "reason": reason}
+    edge_ms, cloud_ms = 1000 * (ready_s - begun_s), 1000 * (time.monotonic() - ready_s)
+    return dict(told, edge_ms=round(edge_ms, 3), cloud_ms=round(cloud_ms, 3))
 
 
 def write(path: Path, data: bytes) -> None:
