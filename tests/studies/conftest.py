@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,22 @@ from ussearch.studies.means import Means
 
 EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
 SPLIT = Split(train=(0, 1), validation=(2,), calibration=(3,), test=(4,), fingerprint="discs")
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Any]:
+    """A real Ray cluster on this machine, with two nodes of one CPU each."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("needs the extra `ray`: pip install 'ussearch[ray]'")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        from ray.cluster_utils import Cluster
+
+        node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+        made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        made.add_node(**node)
+        yield made
+        made.shutdown()
 
 
 def made_costs(profile: Profile, latency_ms: float, memory_mib: float) -> Costs:

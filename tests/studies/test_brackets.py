@@ -21,7 +21,9 @@ from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery import choose_pair
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, EpochFinished, Event, Study, StudyConfig, front, front_hypervolume, search
+from ussearch.studies.executors import EXECUTORS, ExecutorSettings
 from ussearch.studies.halving import Halving
+from ussearch.studies.means import Means
 from ussearch.studies.pareto import pareto_report
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,7 +31,13 @@ TRIALS = 6
 SEED = tiny().model_copy(update={"name": "seed"})
 
 
-def drive(folder: Path, die_at: tuple[int, int] | None = None, trials: int = TRIALS) -> list[tuple[int, int]]:
+def drive(
+    folder: Path,
+    die_at: tuple[int, int] | None = None,
+    trials: int = TRIALS,
+    workers: int = 1,
+    means: Means | None = None,
+) -> list[tuple[int, int]]:
     """Create or resume a study in brackets of four and return the (slot, epoch) that were trained, in order."""
     torch.set_num_threads(1)
     images, space = disc_images(), SearchSpace.standard(32)
@@ -46,6 +54,7 @@ def drive(folder: Path, die_at: tuple[int, int] | None = None, trials: int = TRI
         seeds=(SEED.name,),
         edge_share=1.0,
         seed=3,
+        workers=workers,
     )
     split = disc_split(images)
     trained: list[tuple[int, int]] = []
@@ -57,7 +66,8 @@ def drive(folder: Path, die_at: tuple[int, int] | None = None, trials: int = TRI
                 os.kill(os.getpid(), signal.SIGKILL)
 
     study = Study.resume(folder, config) if Study.exists(folder) else Study.create(folder, config, split, images)
-    search(study, TrainEvaluator(images, split, recipe, profiles), space, [SEED], on_event)  # type: ignore[arg-type]
+    evaluator = TrainEvaluator(images, split, recipe, profiles)  # type: ignore[arg-type]  # names are ends
+    search(study, evaluator, space, [SEED], on_event, means=means)
     return trained
 
 
@@ -122,6 +132,25 @@ def test_killed_at_every_rung_and_resumed_equals_undisturbed(
     assert outcome(one.trials()) == outcome(other.trials())
     for slot in range(TRIALS):
         weights = [each.trial_folder(slot) / "weights.safetensors" for each in (one, other)]
+        assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", ["process", "ray"])
+def test_workers_continue_each_others_checkpoints_to_the_same_study(
+    executor: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Whoever trains a candidate on: the study is that of one process that is fed as late as two workers are."""
+    address = request.getfixturevalue("cluster").address if executor == "ray" else None
+    settings = ExecutorSettings(workers=2, ray_address=address)
+    means = Means(lambda evaluator: EXECUTORS[executor](evaluator, settings))
+    trained = drive(tmp_path / "two", trials=10, workers=2, means=means)
+    assert max(Counter(trained).values()) == 1
+    drive(tmp_path / "one", trials=10, workers=2)
+    two, one = Study.open(tmp_path / "two"), Study.open(tmp_path / "one")
+    assert outcome(two.trials()) == outcome(one.trials())
+    for slot in range(10):
+        weights = [each.trial_folder(slot) / "weights.safetensors" for each in (two, one)]
         assert weights[0].read_bytes() == weights[1].read_bytes()
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
@@ -12,22 +10,6 @@ from ussearch.evaluators import Evaluator
 from ussearch.studies.executors import EXECUTORS, Executor, ExecutorSettings, Message, Outcome
 
 MakeExecutor = Callable[[Evaluator], Executor]
-
-
-@pytest.fixture(scope="session")
-def cluster() -> Iterator[Any]:
-    """A real Ray cluster on this machine, with two nodes of one CPU each."""
-    if importlib.util.find_spec("ray") is None:
-        pytest.skip("needs the extra `ray`: pip install 'ussearch[ray]'")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        from ray.cluster_utils import Cluster
-
-        node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
-        made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
-        made.add_node(**node)
-        yield made
-        made.shutdown()
 
 
 @pytest.fixture(params=list(EXECUTORS))
