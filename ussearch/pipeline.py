@@ -16,6 +16,8 @@ from ussearch.evaluators import End, EpochRecord, Summary, trivial_baselines
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.compressing import CompressionRequest, Listeners, compress_finalist
 from ussearch.pairs.delivery import choose_pair, deliver, train_pair
+from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.routing.policies import SharePolicy
 from ussearch.search_spaces import load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
@@ -120,7 +122,8 @@ class ExportRequest:
     edge: int | None = None
     cloud: int | None = None
     out: Path | None = None
-    offload_share: float = 0.2
+    offload_share: float | None = None
+    """None: the usual share where routing is worthwhile, else the edge alone."""
     compression: CompressionRequest | None = field(default_factory=CompressionRequest)
     """None: the edge network leaves as it was trained."""
 
@@ -257,7 +260,8 @@ def _finish(
             compressed = compress_finalist(study, workbench, finalists, wish.compression, _listeners(on_event))
     with table.stage("export", on_event):
         out = wish.out or study.folder / "bundle"
-        bundle = deliver(study, workbench, finalists, out, offload_share=wish.offload_share, compressed=compressed)
+        router = RouterWish(policy=None if wish.offload_share is None else SharePolicy(share=wish.offload_share))
+        bundle = deliver(study, workbench, finalists, out, wish=router, compressed=compressed)
     with table.stage("verify", on_event):
         verification = verify_bundle(bundle.folder)
         scores = trivial_baselines(workbench.images, workbench.split, "test")

@@ -16,6 +16,8 @@ from ussearch.datasets import Normalisation, Split, open_dataset, prepare
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.manifest import Cost
+from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.routing.policies import SharePolicy
 
 SIZE = 32
 
@@ -98,7 +100,8 @@ def finished(
     pair_data: PairData, edge_member: Member, cloud_member: Member, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
     """A bundle that no test may change."""
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "bundle", edge_member, cloud_member, pair_data, 0.25)
+    wish = RouterWish(SharePolicy(share=0.25))
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "bundle", edge_member, cloud_member, pair_data, wish)
 
 
 @pytest.fixture

@@ -72,7 +72,9 @@ def test_a_manifest_of_before_intervals_is_read(finished: Bundle) -> None:
 def test_the_router_realises_the_requested_share_on_calibration_images(finished: Bundle, pair_data: PairData) -> None:
     pair = finished.running()
     images = np.asarray(pair_data.images.images[list(pair_data.split.calibration)])
-    away = pair.router.offloads(soft_dice_confidence(pair.edge.probabilities(images)))
+    probabilities, confidence = pair.edge_answers(images)
+    assert confidence == pytest.approx(soft_dice_confidence(probabilities), abs=1e-5)
+    away = pair.router.offloads(confidence)
     assert away.mean() == finished.manifest.router.requested_share == 0.25
 
 
@@ -105,7 +107,7 @@ def test_a_bundle_is_replaced_and_any_other_folder_left_alone(
     pair_data: PairData, edge_member: Member, cloud_member: Member, copy: Path, tmp_path: Path
 ) -> None:
     (copy / "old").write_text("")
-    assert write_bundle(copy, edge_member, cloud_member, pair_data).manifest.router.requested_share == 0.2
+    assert write_bundle(copy, edge_member, cloud_member, pair_data).manifest.router.policy is None
     assert not (copy / "old").exists()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
@@ -138,7 +140,7 @@ def test_data_without_calibration_or_test_images_is_refused(
     part: str, pair_data: PairData, edge_member: Member, cloud_member: Member, tmp_path: Path
 ) -> None:
     data = dataclasses.replace(pair_data, split=without(pair_data.split, part))
-    with pytest.raises(UserError, match=r"calibrated|test images"):
+    with pytest.raises(UserError, match=r"calibration images|test images"):
         write_bundle(tmp_path / "b", edge_member, cloud_member, data)
 
 

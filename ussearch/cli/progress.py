@@ -339,7 +339,11 @@ def verdicts(delivery: Delivery) -> list[str]:
     metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
     asked, images = router.requested_share, counted(router.calibration_images, "calibration image")
     lines = []
-    if (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
+    if router.policy is None and router.reason:
+        lines.append(
+            f"Every image stays on the edge: {router.reason}. ussearch route with a policy sends some nevertheless."
+        )
+    elif (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
         lines.append(
             "The pair is no better than the edge network alone on these images (selection): routing gains nothing "
             "here; search or train longer, or choose another cloud network with ussearch export --cloud."

@@ -31,7 +31,9 @@ def run(
         typer.Option(help="train every candidate; shared or auto: judge most by cheaper means, where trusted."),
     ] = "train",
     edge_share: Annotated[float, typer.Option(help="Share of sampled trials drawn for the device.")] = 0.5,
-    offload_share: Annotated[float, typer.Option(help="Share of images that may go to the cloud.")] = 0.2,
+    offload_share: Annotated[
+        float | None, typer.Option(help="Share of images that may go to the cloud; default: 0.2 where that pays.")
+    ] = None,
     split_file: Annotated[Path | None, typer.Option(help="Published split to use.")] = None,
     reader: Annotated[str | None, typer.Option(help="Layout of the data, instead of recognising it.")] = None,
     phantoms: Annotated[int, typer.Option(help="How many phantoms, where no data is given.")] = 300,

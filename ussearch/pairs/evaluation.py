@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators.scores import CONVENTION, score
 from ussearch.pairs.manifest import MetricsEntry
-from ussearch.pairs.routing.confidence import soft_dice_confidence
-from ussearch.pairs.routing.decision import Router
 from ussearch.pairs.running import RunningPair
-
-
-def calibrated(edge_probabilities: npt.NDArray[np.float32], share: float) -> Router:
-    """Return the router for an offload ``share``, from the edge's probabilities [N, 1, S, S] on calibration
-    images.
-    """
-    return Router.calibrate(soft_dice_confidence(edge_probabilities), share)
 
 
 def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsEntry:
@@ -27,8 +17,9 @@ def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsE
         raise UserError(f"{images.name} has no test images: split it with a share for testing.")
     chosen = list(split.test)
     pixels, masks = np.asarray(images.images[chosen]), np.asarray(images.masks[chosen])
-    edge, cloud = pair.edge.probabilities(pixels), pair.cloud.probabilities(pixels)
-    routed, away = pair.router.routed(edge, cloud, soft_dice_confidence(edge))
+    edge, confidence = pair.edge_answers(pixels)
+    cloud = pair.cloud.probabilities(pixels)
+    routed, away = pair.router.routed(edge, cloud, confidence)
     return MetricsEntry(
         convention=CONVENTION,
         images=len(chosen),

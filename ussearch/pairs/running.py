@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.evaluators.onnx_network import OnnxNetwork
+from ussearch.evaluators.onnx_network import OnnxNetwork, sigmoid
 from ussearch.pairs.geometry import mask_in, network_input
 from ussearch.pairs.routing.confidence import soft_dice_confidence
 from ussearch.pairs.routing.decision import Router
@@ -46,10 +46,19 @@ class RunningPair:
 
     def answer(self, grey: Pixels) -> Answer:
         """Return the edge's answer for a grey image uint8 [H, W]."""
-        probabilities = self.edge.probabilities(network_input(grey, self.image_size))
-        scores = soft_dice_confidence(probabilities)
+        probabilities, scores = self.edge_answers(network_input(grey, self.image_size))
         route: Route = "cloud" if self.router.offloads(scores)[0] else "edge"
         return Answer(mask_in(probabilities[0, 0], grey.shape), float(scores[0]), route)
+
+    def edge_answers(self, images: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """Return the edge's probabilities [N, 1, S, S] and confidence [N] for images uint8 [N, 1, S, S].
+
+        Files without a router in them are judged by the Soft Dice Confidence.
+        """
+        logits, confidence = self.edge.answers(images)
+        probabilities = sigmoid(logits)
+        scores = soft_dice_confidence(probabilities) if confidence is None else confidence.astype(np.float64)
+        return probabilities, scores
 
     def cloud_mask(self, grey: Pixels) -> Pixels:
         """Return the cloud network's mask uint8 {0, 1} for a grey image uint8 [H, W], computed here."""

@@ -51,7 +51,8 @@ class RunRequest(BaseModel):
     """Time for all training; without ``trials`` it decides how many there are."""
     seed_presets: tuple[str, ...] | None = None
     edge_share: float = 0.5
-    offload_share: float = 0.2
+    offload_share: float | None = None
+    """Share of images that may go to the cloud; None: the usual one where routing is worthwhile, else none."""
     compress: bool = True
     """Whether the edge network goes through the chain of compression."""
     sampler: str = "nsgaii"
@@ -136,7 +137,7 @@ def check_request(request: RunRequest) -> None:
             raise UserError(f"--{option} {value} is not possible: expected at least {least}.")
     for name in ("edge_share", "offload_share"):
         value = getattr(request, name)
-        if not 0 <= value <= 1:
+        if value is not None and not 0 <= value <= 1:
             raise UserError(f"--{name.replace('_', '-')} {value} is not possible: expected a share from 0 to 1.")
     if request.seed < 0 or request.threads < 0:
         raise UserError("--seed and --threads cannot be negative: expected whole numbers from 0.")

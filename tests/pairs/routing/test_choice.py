@@ -14,7 +14,7 @@ from ussearch.pairs.routing.choice import best_kind, choose_router, group_folds,
 from ussearch.pairs.routing.models import MODELS, fit_model, standardised
 from ussearch.pairs.routing.samples import Samples, pooled
 
-NAMES = ("sdc", "a", "b")
+NAMES = ("soft_dice", "a", "b")
 
 
 def some_samples(count: int = 300, seed: int = 0, worth: float = 0.1, networks: int = 3) -> Samples:
@@ -27,7 +27,7 @@ def some_samples(count: int = 300, seed: int = 0, worth: float = 0.1, networks: 
     sdc = edge + random.normal(0, 0.2, count)
     shown = np.stack([sdc, 3 * a + 10 * network, random.normal(size=count)], axis=1)
     ids = tuple(f"image {number}" for number in range(count))
-    return Samples(ids, np.arange(count) // 2, network, edge, cloud, random.uniform(size=count), shown, NAMES)
+    return Samples(ids, np.arange(count) // 2, network, edge, cloud, sdc, random.uniform(size=count), shown, NAMES)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -109,7 +109,6 @@ def test_a_prediction_never_saw_its_own_group() -> None:
 def test_the_kind_is_chosen_by_what_it_is_worth() -> None:
     random = np.random.default_rng(0)
     samples = some_samples(400)
-    valley = np.abs(samples.column("a")) / 6
     bent = dataclasses.replace(
         samples,
         networks=np.zeros(400, np.int64),
@@ -138,7 +137,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     again = Samples.read(tmp_path / "s.csv")
     assert again.ids == samples.ids
     assert again.names == samples.names
-    for name in ("groups", "networks", "edge_dice", "cloud_dice", "mean_entropy", "features"):
+    for name in ("groups", "networks", "edge_dice", "cloud_dice", "sdc", "mean_entropy", "features"):
         np.testing.assert_allclose(getattr(again, name), getattr(samples, name), rtol=1e-6)
     both = pooled([samples, again.chosen(again.networks == 0)])
     assert len(both) == 7 + 3

@@ -39,7 +39,7 @@ def by_formula(image: Floats, logits: Floats, bottleneck: Floats) -> dict[str, f
     shares = np.array([np.maximum(0, 1 - 7 * np.abs(grey - k / 7)).mean() for k in range(8)])
     magnitude = np.abs(bottleneck[0]).mean(axis=(1, 2))
     return {
-        "sdc": float(soft_dice_confidence(p[None, None].astype(np.float32))[0]),
+        "soft_dice": float(soft_dice_confidence(p[None, None].astype(np.float32))[0]),
         "soft_extent": math.sqrt(p.mean()),
         "foreground_confidence": p[y > 0].mean() if y.any() else 0.0,
         "uncertainty": 4 * (p * (1 - p)).mean(),

@@ -74,7 +74,7 @@ def choose_router(samples: Samples, *, seed: int = 0) -> Choice:
         samples.edge_dice,
         samples.cloud_dice,
         samples.groups,
-        {SDC: samples.column("sdc"), LEARNED: confidence},
+        {SDC: samples.sdc, LEARNED: confidence},
         reference=SDC,
         seed=seed,
     )

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-PREDICTION = ("sdc", "soft_extent", "foreground_confidence", "uncertainty", "boundary_uncertainty", "peak")
+PREDICTION = ("soft_dice", "soft_extent", "foreground_confidence", "uncertainty", "boundary_uncertainty", "peak")
 COMPLEXITY = ("gradient", "roughness", "grey_entropy")
 BOTTLENECK = ("bottleneck_sign", "bottleneck_spread", "bottleneck_peak")
 """Scale-free averages. NOTE: single channels are no features: the out-of-fold networks that a router learns from start
