@@ -20,7 +20,8 @@ from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator, checkpoints
 from ussearch.hardware_profiles import load_profile
-from ussearch.pairs.full_training import Attempt, Course, FullTraining, FullTrainingFailed, InitialWeights, train_fully
+from ussearch.pairs.courses import Attempt, Course, FullTrainingFailed, InitialWeights
+from ussearch.pairs.full_training import FullTraining, train_fully
 from ussearch.search_spaces import build
 from ussearch.studies.executors import Job, LocalExecutor, Outcome, ProcessExecutor, Tell
 

@@ -67,7 +67,7 @@ def _trained(
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.progress_lines import Lines
     from ussearch.evaluators import EpochRecord
-    from ussearch.pairs.full_training import Attempt
+    from ussearch.pairs.courses import Attempt
     from ussearch.pairs.specialised import train_specialised
     from ussearch.studies.specialise import Known
     from ussearch.studies.workbench import reopen_workbench

@@ -25,9 +25,9 @@ from ussearch.compress.context import OnTraining
 from ussearch.datasets import read_frames, resize_image
 from ussearch.errors import UserError
 from ussearch.evaluators import End
+from ussearch.pairs.courses import InitialWeights
 from ussearch.pairs.delivery import choose_pair, train_pair
 from ussearch.pairs.finalists import Finalist, OnFinalistEpoch, finalist_seed
-from ussearch.pairs.full_training import InitialWeights
 from ussearch.studies import Study
 from ussearch.studies.workbench import Workbench
 

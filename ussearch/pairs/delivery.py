@@ -16,8 +16,8 @@ from ussearch.evaluators.fidelity import standing
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
+from ussearch.pairs.courses import InitialWeights
 from ussearch.pairs.finalists import Finalist, OnFinalistEpoch, train_finalists
-from ussearch.pairs.full_training import InitialWeights
 from ussearch.pairs.manifest import Cost
 from ussearch.pairs.routing.installing import RouterWish
 from ussearch.pairs.selection import Candidate, Pair, select_pair

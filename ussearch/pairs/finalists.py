@@ -8,14 +8,8 @@ from pathlib import Path
 
 from ussearch.errors import UserError
 from ussearch.evaluators import End, EpochRecord, Evaluation, TrainEvaluator
-from ussearch.pairs.full_training import (
-    Attempt,
-    Course,
-    FullTraining,
-    FullTrainingFailed,
-    InitialWeights,
-    train_fully,
-)
+from ussearch.pairs.courses import Attempt, Course, FullTrainingFailed, InitialWeights
+from ussearch.pairs.full_training import FullTraining, train_fully
 from ussearch.search_spaces import Network
 from ussearch.studies import Study
 from ussearch.studies.drafting import derived_seed

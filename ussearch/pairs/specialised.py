@@ -11,8 +11,9 @@ from ussearch.datasets import Normalisation
 from ussearch.evaluators import End, EpochRecord
 from ussearch.evaluators.shipping import export_network
 from ussearch.hardware_profiles import Profile
+from ussearch.pairs.courses import Attempt, Course, InitialWeights
 from ussearch.pairs.finalists import FULL_TRAINING, finalist_folder, finalist_seed
-from ussearch.pairs.full_training import Attempt, Course, FullTraining, InitialWeights, train_fully
+from ussearch.pairs.full_training import FullTraining, train_fully
 from ussearch.studies import Study
 from ussearch.studies.drafting import derived_seed
 from ussearch.studies.means import usual_means
