@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,9 @@ def faulty(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
             port = closed.getsockname()[1]
         yield f"http://127.0.0.1:{port}"
     elif fault == "DNS failure":
-        yield "http://no-such-host.invalid:80"
+        with monkeypatch.context() as patch:  # a real look-up takes five seconds now and then, by its resolver's mood
+            patch.setattr(socket, "getaddrinfo", unknown_name)
+            yield "http://no-such-host.invalid:80"
     elif fault == "black hole":
         with socket.socket() as silent:
             silent.bind(("127.0.0.1", 0))
@@ -74,6 +77,10 @@ def faulty(fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
                 patch.setattr(time, "time", lambda: next(hours) * -3600.0)
             yield server.url
             server.stop()
+
+
+def unknown_name(*_: Any, **__: Any) -> Any:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
 def expired_certificate(folder: Path) -> ssl.SSLContext:

@@ -41,6 +41,7 @@ for seed in range(len(np.load(sys.argv[2]))):
     print(json.dumps([reason, 1000 * (time.perf_counter() - begun_s), mask]))
 """
 PATCHES = {
+    "DNS failure": "import socket\ndef fail(*_, **__): raise socket.gaierror(-2, 'unknown')\nsocket.getaddrinfo = fail",
     "hanging DNS": "import socket; socket.getaddrinfo = lambda *_, **__: time.sleep(0.4) or []",
     "clock jump": "import itertools; hours = itertools.count(); time.time = lambda: next(hours) * -3600.0",
 }
