@@ -100,18 +100,26 @@ def split(
     return Split.of(dealt, f"{_written(fractions)}, seed {seed}", image_set.fingerprint)
 
 
-def k_folds(image_set: ImageSet, k: int, seed: int = 0) -> tuple[Split, ...]:
-    """Return ``k`` splits whose test parts are disjoint and together hold every image.
+def k_folds(
+    image_set: ImageSet,
+    k: int,
+    seed: int = 0,
+    *,
+    within: Sequence[int] | None = None,
+    fractions: Sequence[float] = DEFAULT_FRACTIONS[:3],
+) -> tuple[Split, ...]:
+    """Return ``k`` splits whose test parts are disjoint and together hold every image, or every one of ``within``.
 
-    The rest of each fold is divided in the default proportions of train, validation and calibration.
+    The rest of each fold is divided in the proportions ``fractions`` of train, validation and calibration.
     """
     if k < 2:
         raise UserError(f"{k} folds are not possible: expected at least 2.")
-    folds = _deal(image_set, range(len(image_set)), {f"fold {fold}": 1.0 / k for fold in range(k)}, seed)
-    shares = dict(zip(PARTS[:3], DEFAULT_FRACTIONS[:3], strict=True))
+    whole = range(len(image_set)) if within is None else sorted(within)
+    folds = _deal(image_set, whole, {f"fold {fold}": 1.0 / k for fold in range(k)}, seed)
+    shares = dict(zip(PARTS[:3], fractions, strict=True))
     splits = []
     for number, test in enumerate(folds.values(), start=1):
-        rest = sorted(set(range(len(image_set))) - set(test))
+        rest = sorted(set(whole) - set(test))
         parts = _deal(image_set, rest, shares, seed)
         splits.append(Split.of({**parts, "test": test}, f"fold {number} of {k}, seed {seed}", image_set.fingerprint))
     return tuple(splits)
