@@ -55,7 +55,7 @@ class Narrowed:
     def control(self, candidate: Candidate, context: Context) -> None:
         return None
 
-    def milder(self) -> Narrowed | None:
+    def milder(self, *, slower: bool = False) -> Narrowed | None:
         return replace(self, strength=self.strength - 1) if self.strength > 1 else None
 
 

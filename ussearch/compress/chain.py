@@ -71,7 +71,8 @@ class Chain:
             self.trainings_left -= milder.trainings()
             record, after = attempt(milder, self.candidate, before, self.context)
             yield record, after
-            milder = None if record.kept else milder.milder()
+            slower = record.speed is not None and record.speed.slower
+            milder = None if record.kept else milder.milder(slower=slower)
 
 
 def attempt(step: Step, candidate: Candidate, before: Measures, context: Context) -> tuple[StepRecord, Candidate]:

@@ -38,8 +38,11 @@ class Step(Protocol):
     def control(self, candidate: Candidate, context: Context) -> Candidate | None:
         """Return the candidate after the same training without the step; None where nothing is trained."""
 
-    def milder(self) -> Self | None:
-        """Return the step at less strength, to be tried where this one fails; None where there is none."""
+    def milder(self, *, slower: bool = False) -> Self | None:
+        """Return the step at less strength, to be tried where this one fails; None where there is none.
+
+        ``slower`` says that it failed because the device became slower, not because Dice was lost.
+        """
 
 
 STEPS: Registry[Callable[[], Step]] = Registry("step")

@@ -42,5 +42,5 @@ class Distil:
         """Return the candidate after a training of the same length and seed that only sees masks."""
         return retrained(candidate, context, context.epochs, "distil, control", taught=False)
 
-    def milder(self) -> None:
+    def milder(self, *, slower: bool = False) -> None:
         """Return None: it helps or not."""

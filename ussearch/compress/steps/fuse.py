@@ -39,5 +39,5 @@ class Fuse:
     def control(self, candidate: Candidate, context: Context) -> None:
         """Return None: nothing is trained."""
 
-    def milder(self) -> None:
+    def milder(self, *, slower: bool = False) -> None:
         """Return None: it is done or not."""

@@ -58,7 +58,7 @@ class Prune:
         """Return the candidate after the same trainings with all of its channels."""
         return self._rounds(candidate, context, 0.0)
 
-    def milder(self) -> Prune | None:
+    def milder(self, *, slower: bool = False) -> Prune | None:
         """Return half the ratio, down to a tenth."""
         return replace(self, ratio=self.ratio / 2) if self.ratio / 2 >= LEAST_RATIO else None
 

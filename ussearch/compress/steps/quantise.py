@@ -72,9 +72,9 @@ class Quantise:
     def control(self, candidate: Candidate, context: Context) -> None:
         """Return None: the change is judged against the float network itself."""
 
-    def milder(self) -> Quantise | None:
-        """Return quantisation-aware training after what calibration could not do."""
-        return None if self.aware else Quantise(aware=True)
+    def milder(self, *, slower: bool = False) -> Quantise | None:
+        """Return quantisation-aware training where calibration lost Dice; training makes nothing faster."""
+        return None if self.aware or slower else Quantise(aware=True)
 
     def _tuned(self, candidate: Candidate, context: Context, folder: Path) -> Network:
         """Return the network in its deploy form after training with rounding."""
