@@ -16,16 +16,18 @@ from ussearch.evaluators import End, EpochRecord, Summary, trivial_baselines
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.compressing import CompressionRequest, Listeners, compress_finalist
 from ussearch.pairs.delivery import choose_pair, deliver, train_pair
-from ussearch.pairs.routing.installing import RouterWish
-from ussearch.pairs.routing.policies import SharePolicy
-from ussearch.search_spaces import load_preset
+from ussearch.pairs.out_of_fold import OnFoldEpoch
+from ussearch.pairs.rerouting import reroute
+from ussearch.pairs.route_fitting import RoutingRequest, fit_router
+from ussearch.pairs.routing.policies import share_policy
+from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.events import Event as SearchEvent
 from ussearch.studies.executors import Staffing, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.means import means_for
 from ussearch.studies.places import as_continued, require_usable, study_folder
-from ussearch.studies.plan import Plan, compression_seconds, plan
+from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
 from ussearch.studies.request import RunRequest
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.timings import SearchTimings, outside_training
@@ -88,8 +90,32 @@ class UniformJudged:
     record: UniformRecord
 
 
+@dataclass(frozen=True)
+class FoldEpoch:
+    """A network of a fold (of ``folds``) has trained one of ``epochs`` epochs, for the router."""
+
+    fold: int
+    end: End
+    record: EpochRecord
+    folds: int
+    epochs: int
+
+    @property
+    def title(self) -> str:
+        """Which training it belongs to, in words."""
+        return f"router, fold {self.fold} of {self.folds}, {self.end}"
+
+
 Event = (
-    StageStarted | PlanReady | PairChosen | FinalistEpoch | CompressionEpoch | StepJudged | UniformJudged | SearchEvent
+    StageStarted
+    | PlanReady
+    | PairChosen
+    | FinalistEpoch
+    | CompressionEpoch
+    | StepJudged
+    | UniformJudged
+    | FoldEpoch
+    | SearchEvent
 )
 OnEvent = Callable[[Event], None]
 
@@ -122,8 +148,8 @@ class ExportRequest:
     edge: int | None = None
     cloud: int | None = None
     out: Path | None = None
-    offload_share: float | None = None
-    """None: the usual share where routing is worthwhile, else the edge alone."""
+    routing: RoutingRequest = field(default_factory=lambda: RoutingRequest(budget_seconds=0.0))
+    """A router is learned from out-of-fold trainings that the study has, unless time is given for them."""
     compression: CompressionRequest | None = field(default_factory=CompressionRequest)
     """None: the edge network leaves as it was trained."""
 
@@ -159,6 +185,7 @@ class Delivery:
             "compression": None if self.compression is None else self.compression.model_dump(mode="json"),
             "costs": {end: self.bundle.manifest.entry(end).costs for end in ("edge", "cloud")},
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
+            "router": self.bundle.manifest.router.model_dump(mode="json", exclude={"model"}),
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "seconds": dict(self.seconds),
             "search_seconds": None if self.search_timings is None else self.search_timings.to_dict(),
@@ -194,7 +221,8 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
             search(study, made.evaluator, made.space, seeds, on_event, means=means)
         else:
             LadderSearch(study, made.evaluator, made.space, seeds, means, on_event).run()
-    wish = ExportRequest(out=request.out, offload_share=request.offload_share, compression=_compression(request))
+    routing = RoutingRequest(share_policy(request.offload_share), budget_seconds=router_seconds(request))
+    wish = ExportRequest(out=request.out, routing=routing, compression=_compression(request))
     with study.lock():
         delivery = _finish(study, made.workbench, wish, table, on_event, staffing=means.executor)
     return replace(delivery, search_timings=means.timings)
@@ -221,6 +249,37 @@ def export(
         workbench = reopen_workbench(study, device, data)
     with study.lock():
         return _finish(study, workbench, wish, table, on_event)
+
+
+def route(
+    folder: Path,
+    request: RoutingRequest | None = None,
+    *,
+    bundle: Path | None = None,
+    data: Path | None = None,
+    device: str = "auto",
+    on_event: OnEvent = ignore,
+) -> Bundle:
+    """Fit the router of a study's bundle (``STUDY/bundle`` unless it is named) and rewrite the bundle with it.
+
+    Networks and their metrics stay as they are. ``data`` says where the data set lies now, if it was moved.
+    """
+    request = request or RoutingRequest()
+    study = Study.open(folder)
+    study.require_free()
+    opened = Bundle.load(bundle or folder / "bundle")
+    workbench = reopen_workbench(study, device, data)
+    with study.lock():
+        on_event(StageStarted("route"))
+        ends: dict[End, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
+        wish = fit_router(
+            study,
+            workbench,
+            ends,
+            request,
+            on_epoch=_fold_listener(study, request, on_event),
+        )
+        return reroute(opened, workbench.images, wish)
 
 
 def _open(request: RunRequest, made: Plan, folder: Path) -> Study:
@@ -258,9 +317,19 @@ def _finish(
     if wish.compression is not None:
         with table.stage("compress", on_event):
             compressed = compress_finalist(study, workbench, finalists, wish.compression, _listeners(on_event))
+    with table.stage("route", on_event):
+        edge = compressed.candidate.architecture if compressed else study.architecture(finalists["edge"].slot)
+        router = fit_router(
+            study,
+            workbench,
+            {"edge": edge, "cloud": study.architecture(finalists["cloud"].slot)},
+            wish.routing,
+            pair_seconds=sum(each.evaluation.training_seconds for each in finalists.values()),
+            staffing=staffing,
+            on_epoch=_fold_listener(study, wish.routing, on_event),
+        )
     with table.stage("export", on_event):
         out = wish.out or study.folder / "bundle"
-        router = RouterWish(policy=None if wish.offload_share is None else SharePolicy(share=wish.offload_share))
         bundle = deliver(study, workbench, finalists, out, wish=router, compressed=compressed)
     with table.stage("verify", on_event):
         verification = verify_bundle(bundle.folder)
@@ -275,6 +344,13 @@ def _compression(request: RunRequest) -> CompressionRequest | None:
     if not request.compress:
         return None
     return CompressionRequest(budget_seconds=compression_seconds(request))
+
+
+def _fold_listener(study: Study, request: RoutingRequest, on_event: OnEvent) -> OnFoldEpoch:
+    def tell(fold: int, end: End, record: EpochRecord) -> None:
+        on_event(FoldEpoch(fold, end, record, request.folds, study.config.final_epochs))
+
+    return tell
 
 
 def _listeners(on_event: OnEvent) -> Listeners:

@@ -35,11 +35,14 @@ def export(
     from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress, print_delivery
     from ussearch.pairs.compressing import CompressionRequest
+    from ussearch.pairs.route_fitting import RoutingRequest
+    from ussearch.pairs.routing.policies import share_policy
     from ussearch.pipeline import ExportRequest
     from ussearch.pipeline import export as export_pipeline
 
     chain = CompressionRequest(budget_seconds=seconds_from(budget) if budget else None) if compress else None
-    wish = ExportRequest(edge=edge, cloud=cloud, out=out, offload_share=offload_share, compression=chain)
+    routing = RoutingRequest(share_policy(offload_share), budget_seconds=0.0)
+    wish = ExportRequest(edge=edge, cloud=cloud, out=out, routing=routing, compression=chain)
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
         delivery = export_pipeline(study, wish, data=data, device=device, on_event=progress)
     print_json(delivery.to_dict()) if json_output else print_delivery(delivery)

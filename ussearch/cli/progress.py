@@ -23,6 +23,7 @@ from ussearch.pipeline import (
     Delivery,
     Event,
     FinalistEpoch,
+    FoldEpoch,
     PairChosen,
     PlanReady,
     StageStarted,
@@ -53,7 +54,8 @@ STAGES = {
     "search": "Searching",
     "full training": "Training the pair at full length",
     "compress": "Making the edge network small",
-    "export": "Exporting and calibrating the router",
+    "route": "Fitting the router",
+    "export": "Exporting",
     "verify": "Verifying the bundle",
 }
 
@@ -118,15 +120,15 @@ class RunProgress:
                 self._ladder(event)
             case PairChosen() | FinalistEpoch():
                 self._pair(event)
-            case CompressionEpoch() | StepJudged() | UniformJudged():
+            case CompressionEpoch() | StepJudged() | UniformJudged() | FoldEpoch():
                 self._compression(event)
 
-    def _compression(self, event: CompressionEpoch | StepJudged | UniformJudged) -> None:
-        """Tell what the chain does, and its verdicts."""
+    def _compression(self, event: CompressionEpoch | StepJudged | UniformJudged | FoldEpoch) -> None:
+        """Tell what the chain and the router's folds train, and the chain's verdicts."""
         match event:
-            case CompressionEpoch(title, record, epochs):
-                self._training(title, epochs, record.epoch)
-                self._sign_of_life(f"{title}: epoch {record.epoch} of {epochs}")
+            case CompressionEpoch() | FoldEpoch():
+                self._training(event.title, event.epochs, event.record.epoch)
+                self._sign_of_life(f"{event.title}: epoch {event.record.epoch} of {event.epochs}")
             case StepJudged(verdict) | UniformJudged(verdict):
                 console.print(f"  {verdict_line(verdict)}", soft_wrap=True)
 

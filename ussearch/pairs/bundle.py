@@ -35,6 +35,7 @@ from ussearch.pairs.routing.decision import Router
 from ussearch.pairs.routing.installing import RouterWish
 from ussearch.pairs.running import RunningPair
 from ussearch.pairs.sealing import MANIFEST, digests, seal, unseal
+from ussearch.search_spaces import Architecture
 
 SPLIT = "split.json"
 RUNNER = "run_edge.py"
@@ -106,6 +107,11 @@ class Bundle:
         """Return the profile that ``end`` (``edge`` or ``cloud``) was made for, as it was then."""
         path = self.folder / end / "profile.yaml"
         return parse_profile(path.read_text(encoding="utf-8"), str(path))
+
+    def architecture(self, end: str) -> Architecture:
+        """Return the architecture of ``end`` (``edge`` or ``cloud``)."""
+        path = self.folder / end / "architecture.yaml"
+        return Architecture.from_yaml(path.read_text(encoding="utf-8"), str(path))
 
     def split(self) -> Split:
         """Return the split whose test images the metrics speak of."""

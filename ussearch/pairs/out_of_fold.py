@@ -52,6 +52,11 @@ class FoldTraining:
     seed: int
     folds: int = FOLDS
 
+    @property
+    def finished(self) -> bool:
+        """Whether all of it was trained before."""
+        return (self.folder / TABLE).is_file()
+
     def splits(self) -> tuple[Split, ...]:
         """Return a split for each fold: its test part is held out; calibration and test images are in none."""
         split = self.evaluator.split

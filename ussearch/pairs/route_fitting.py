@@ -61,10 +61,10 @@ def fit_router(
 
     ``ends`` are the architectures that ship, ``pair_seconds`` is what one training of both at full length takes.
     """
-    refusal = _refusal(study, workbench, request, pair_seconds)
+    training = fold_training(study, workbench, ends, request.folds)
+    refusal = _refusal(study, training, request, pair_seconds)
     if refusal:
         return RouterWish(request.policy, Choice(None, None, f"Soft Dice Confidence ships: {refusal}"))
-    training = fold_training(study, workbench, ends, request.folds)
     try:
         samples = training.run(staffing or usual_means(study.config.workers).executor, on_epoch)
     except FullTrainingFailed as error:
@@ -73,15 +73,16 @@ def fit_router(
     return RouterWish(request.policy, choose_router(samples, seed=study.config.seed), samples)
 
 
-def _refusal(study: Study, workbench: Workbench, request: RoutingRequest, pair_seconds: float) -> str:
+def _refusal(study: Study, training: FoldTraining, request: RoutingRequest, pair_seconds: float) -> str:
     """Return why nothing is trained; empty where it is."""
     if not request.learn:
         return "no router was to be trained"
-    images = len(workbench.split.train) + len(workbench.split.validation)
+    split = training.evaluator.split
+    images = len(split.train) + len(split.validation)
     if images < FEWEST_IMAGES:
         return f"{images} images for training are too few to learn from, at least {FEWEST_IMAGES} are asked for"
     seconds = pair_seconds * (request.folds - 1)
-    if request.budget_seconds is not None and seconds > request.budget_seconds:
+    if request.budget_seconds is not None and seconds > request.budget_seconds and not training.finished:
         return (
             f"training the router takes about {seconds:.0f} s, which did not fit into the budget; later: "
             f"ussearch route {study.folder}"

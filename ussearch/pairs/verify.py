@@ -66,7 +66,7 @@ def verify_bundle(path: Path, data: Path | None = None, cache_dir: Path | None =
     checks += [_rules(bundle, end) for end in ("edge", "cloud")]
     checks += [_vector(replay) for replay in replay_vectors(bundle.folder, pair)]
     if data is not None:
-        checks.append(_metrics(bundle, pair, _images(bundle, data, cache_dir)))
+        checks.append(_metrics(bundle, pair, images_of(bundle, data, cache_dir)))
     return Verification(str(path), tuple(checks))
 
 
@@ -93,8 +93,8 @@ def _vector(replay: Replay) -> Check:
     return Check(f"vector {replay.name}", replay.passed, detail)
 
 
-def _images(bundle: Bundle, data: Path, cache_dir: Path | None) -> ImageSet:
-    """Prepare the data set and refuse any other than the bundle's."""
+def images_of(bundle: Bundle, data: Path, cache_dir: Path | None = None) -> ImageSet:
+    """Prepare the data set in ``data`` (``phantoms``: the built-in ones); raises UserError for any but the bundle's."""
     made_up = bundle.manifest.data.phantoms
     if str(data) == PHANTOMS and not data.exists():
         if made_up is None:

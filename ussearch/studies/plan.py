@@ -28,8 +28,11 @@ SEARCH_SHARE = 0.6
 """Of what compression leaves of a time budget; the rest is for full training."""
 COMPRESSION_SHARE = 0.15
 """Of a time budget."""
+ROUTER_SHARE = 0.15
+"""Of a time budget: for the out-of-fold trainings that a router learns from."""
 PHANTOM_COMPRESSION_S = 40.0
 """Without a budget: phantoms are there to try the program in minutes. What does not fit is named with its command."""
+PHANTOM_ROUTER_S = 60.0
 VALIDATION_FACTOR = 1.1
 """Training takes about a tenth longer for the validation after each epoch."""
 
@@ -182,10 +185,17 @@ def plan(request: RunRequest) -> Plan:
 
 
 def training_seconds(request: RunRequest) -> float | None:
-    """Return what compression leaves of a budget; None without one."""
+    """Return what compression and router leave of a budget; None without one."""
     if request.budget_seconds is None:
         return None
-    return request.budget_seconds * (1 - COMPRESSION_SHARE if request.compress else 1)
+    return request.budget_seconds * (1 - ROUTER_SHARE - (COMPRESSION_SHARE if request.compress else 0))
+
+
+def router_seconds(request: RunRequest) -> float | None:
+    """Return how long the router's out-of-fold trainings may take; None: as long as they do."""
+    if request.budget_seconds is not None:
+        return ROUTER_SHARE * request.budget_seconds
+    return PHANTOM_ROUTER_S if request.data is None else None
 
 
 def compression_seconds(request: RunRequest) -> float | None:

@@ -113,6 +113,16 @@ class RiskPolicy(_Policy):
 Policy = Annotated[SharePolicy | CallsPolicy | LatencyPolicy | RiskPolicy, Field(discriminator="kind")]
 
 
+def share_policy(share: float | None) -> SharePolicy | None:
+    """Return the policy of a share; None, which leaves the choice to the program, where none was asked for.
+
+    Raises UserError for a share outside 0..1.
+    """
+    if share is not None and not 0 <= share <= 1:
+        raise UserError(f"Offload share {share} is not possible: expected a number from 0 to 1.")
+    return None if share is None else SharePolicy(share=share)
+
+
 def edge_only(reason: str) -> Decision:
     """Return the decision that keeps every image on the edge."""
     return Decision(Router(EVERYTHING_STAYS, 0.0), reason)

@@ -1,0 +1,111 @@
+"""``ussearch route-report``: what routing is worth, against baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ussearch.datasets import ImageSet
+    from ussearch.pairs import Bundle
+    from ussearch.pairs.route_report import RouteReport
+
+NOTE = (
+    "APGR: area under (Q - edge) / (cloud - edge), 0.5 by chance. Skill: 0 by chance, 1 for the oracle, which knows "
+    "both masks. Calls saved: share of images that may stay while the pair is at most a point below the cloud. "
+    "Intervals: 95 %, bootstrap over patients."
+)
+
+
+def route_report(
+    place: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a study with one.", metavar="BUNDLE|STUDY")],
+    data: Annotated[Path | None, typer.Option(help="The data set, for a bundle or if it was moved.")] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture of quality against offload.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Table with a line for each test image.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
+) -> None:
+    """Hold a pair's router against chance, the oracle and plain scores on the test images.
+
+    Example: ussearch route-report studies/busi --plot routing.png
+    """
+    from ussearch.cli.output import print_json
+    from ussearch.pairs.route_report import route_report as make
+    from ussearch.pairs.routing.plot import draw_curves
+
+    report = make(*_opened(place, data))
+    print_json(report.to_dict()) if json_output else _show(report)
+    if csv:
+        report.write_csv(csv)
+        typer.echo(f"Table: {csv}", err=json_output)
+    if plot:
+        draw_curves(report.samples.edge_dice, report.samples.cloud_dice, report.confidences, plot)
+        typer.echo(f"Picture: {plot}", err=json_output)
+
+
+def _opened(place: Path, data: Path | None) -> tuple[Bundle, ImageSet]:
+    """Return the bundle and its images: of a study those that it was made from."""
+    from ussearch.errors import UserError
+    from ussearch.pairs import Bundle
+    from ussearch.pairs.verify import PHANTOMS, images_of
+    from ussearch.studies import Study
+    from ussearch.studies.workbench import reopen_workbench
+
+    if Study.exists(place):
+        study = Study.open(place)
+        return Bundle.load(place / "bundle"), reopen_workbench(study, "cpu", data).images
+    bundle = Bundle.load(place)
+    if data is None and bundle.manifest.data.phantoms is None:
+        raise UserError(f"{place} was made from {bundle.manifest.data.name}: give the folder of that data with --data.")
+    return bundle, images_of(bundle, data or Path(PHANTOMS))
+
+
+def _show(report: RouteReport) -> None:
+    from rich.table import Table
+
+    from ussearch.cli.console import console
+
+    found, router = report.comparison, report.router
+    console.print(f"{report.verdict[0].upper()}{report.verdict[1:]}.", soft_wrap=True)
+    table = Table(
+        "router", "APGR", "95 %", "skill", "95 %", "beyond SDC", "calls saved\nat 1 point", title_justify="left"
+    )
+    for row in found.rows:
+        beyond = found.beyond.get(row.name)
+        table.add_row(
+            row.name,
+            _number(row.apgr),
+            _interval(row.apgr_interval),
+            _number(row.skill),
+            _interval(row.skill_interval),
+            "" if beyond is None else f"{beyond[0]:+.2f} ({beyond[1]:+.2f} to {beyond[2]:+.2f})",
+            "–" if row.calls_saved is None else f"{row.calls_saved:.0%}",
+        )
+    console.print(table)
+    console.print(NOTE, soft_wrap=True)
+    if router.score_reason:
+        console.print(f"Score: {router.score_reason}.", soft_wrap=True)
+    if router.reason:
+        console.print(f"Threshold: {router.reason}.", soft_wrap=True)
+    if router.out_of_fold:
+        lesson = router.out_of_fold
+        console.print(
+            f"Dice on the {lesson.images} images for training, out of fold and in sample: edge {lesson.edge_dice:.3f} "
+            f"and {lesson.in_sample_edge_dice:.3f}, cloud {lesson.cloud_dice:.3f} and "
+            f"{lesson.in_sample_cloud_dice:.3f}.",
+            soft_wrap=True,
+        )
+    console.print(
+        f"Sent to the cloud: {report.sent.mean():.0%} of {found.images} test images, {router.requested_share:.0%} were "
+        "asked for.",
+        soft_wrap=True,
+    )
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
+
+
+def _interval(bounds: tuple[float, float] | None) -> str:
+    return "" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
