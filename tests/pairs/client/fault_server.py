@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import random
 import socket
 import ssl
 import struct
@@ -38,6 +39,8 @@ class FaultServer(ThreadingHTTPServer):
 
     def __init__(self, fault: str = "", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.fault = fault
+        self.faults: tuple[str, ...] = ()
+        self.chance = random.Random(0)
         self.delay_s = 0.0
         self.binary = True
         self.asked = 0
@@ -48,6 +51,10 @@ class FaultServer(ThreadingHTTPServer):
             self.socket = tls.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         self.scheme = "http" if tls is None else "https"
         threading.Thread(target=lambda: self.serve_forever(0.02), daemon=True).start()
+
+    def drawn(self) -> str:
+        """Return the fault of the next request: ``fault``, or one of ``faults`` where there are any."""
+        return self.chance.choice(self.faults) if self.faults else self.fault
 
     @property
     def url(self) -> str:
@@ -81,6 +88,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: FaultServer
     disable_nagle_algorithm = True
+    fault = ""
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -93,13 +101,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.asked += 1
-        fault = self.server.fault
+        fault = self.fault = self.server.drawn()
         if fault == "slow reading":
             time.sleep(HOLD_S)
             return
         body = self.rfile.read(int(self.headers["Content-Length"]))
         header, pixels = self.parsed(body)
-        self.server.bodies.append(header)
+        self.server.bodies = [*self.server.bodies[-99:], header]
         time.sleep(self.server.delay_s)
         if fault.isdigit():
             self.answer(int(fault), b'{"error": "injected"}')
@@ -124,10 +132,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def as_binary(self, header: dict[str, Any], pixels: bytes) -> tuple[bytes, bytes]:
         bits = np.packbits(expected_mask(pixels), axis=1)
-        shape = [1, 1, SIDE // 2, SIDE // 4] if self.server.fault == "wrong shape" else [1, 1, *bits.shape]
+        shape = [1, 1, SIDE // 2, SIDE // 4] if self.fault == "wrong shape" else [1, 1, *bits.shape]
         output = {"name": "mask", "datatype": "UINT8", "shape": shape}
         output["parameters"] = {"binary_data_size": bits.size}
-        identity = "another" if self.server.fault == "another id" else header["id"]
+        identity = "another" if self.fault == "another id" else header["id"]
         return json.dumps({"id": identity, "outputs": [output]}).encode(), bits.tobytes()
 
     def misbehave(self, fault: str, text: bytes, blob: bytes) -> None:

@@ -74,12 +74,13 @@ class Conversation:
 
     def _once(self, transport: Transport, pixels: Pixels, deadline: Deadline) -> npt.NDArray[np.float32]:
         dialect = self._dialect or self._learn(transport, deadline)
-        response = self._infer(transport, pixels, deadline, dialect)
+        key = idempotency_key(self._version, pixels)
+        response = self._infer(transport, pixels, key, deadline, dialect)
         if response.status in REFUSES_BINARY and dialect.binary and not dialect.proven:
             dialect = replace(dialect, binary=False)
-            response = self._infer(transport, pixels, deadline, dialect)
+            response = self._infer(transport, pixels, key, deadline, dialect)
         refuse_status(response)
-        found = _understood(response, dialect, pixels.shape[-1], idempotency_key(self._version, pixels))
+        found = _understood(response, dialect, pixels.shape[-1], key)
         if not dialect.proven:
             self._dialect = replace(dialect, proven=True)
         return found
@@ -93,8 +94,7 @@ class Conversation:
             raise CloudFailure(Reason.CORRUPT, str(error)) from error
         return self._dialect
 
-    def _infer(self, transport: Transport, pixels: Pixels, deadline: Deadline, dialect: Dialect) -> Response:
-        key = idempotency_key(self._version, pixels)
+    def _infer(self, transport: Transport, pixels: Pixels, key: str, deadline: Deadline, dialect: Dialect) -> Response:
         image = Tensor(dialect.input, pixels.astype(dialect.dtype, copy=False))
         message = encode(dialect.request_header(key), "inputs", [image], dialect.binary)
         own = {"Idempotency-Key": key, DEADLINE_MS: str(max(1, int(deadline.remaining_s * 1000)))}

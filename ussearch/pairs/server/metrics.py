@@ -44,7 +44,7 @@ class Metrics:
 
 
 class Counted:
-    """Counts and times every request by the pattern of its route: the paths that strangers try must not be labels."""
+    """Counts and times every request by the name of its route: the paths that strangers try must not be labels."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app, self._metrics = app, metrics
@@ -65,6 +65,6 @@ class Counted:
         try:
             await self._app(scope, receive, watch)
         finally:
-            route = getattr(scope.get("route"), "path", "none")
+            route = getattr(scope.get("endpoint"), "__name__", "none")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.request_seconds.labels(route).observe(time.perf_counter() - begun_s)
