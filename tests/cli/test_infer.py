@@ -13,6 +13,7 @@ from tests.cli.conftest import Command
 from tests.datasets.test_frames import dicom, region
 from tests.pairs import conftest as pairs
 from tests.pairs.server.conftest import Running, served
+from tests.pairs.test_dicom_seg import CLINICAL
 from ussearch.datasets import read_image
 from ussearch.pairs import Bundle
 from ussearch.pairs.geometry import network_input
@@ -106,3 +107,24 @@ def test_only_the_pixels_of_the_region_leave(
     mask = read_image(result["mask"])
     assert mask.shape == whole.shape
     assert not mask[:20].any()
+
+
+def test_segmentations_lie_beside_the_masks(
+    finished: Bundle, away: np.ndarray, data_folder: Path, tmp_path: Path, ussearch: Command
+) -> None:
+    pydicom, _ = pytest.importorskip("pydicom"), pytest.importorskip("highdicom", reason="needs the extra seg")
+    file = dicom(tmp_path / "cine.dcm", np.stack([away, away[::-1]]), **CLINICAL)
+    arguments = ("infer", finished.folder, "--out", tmp_path / "out", "--dicom-seg")
+    outcome = ussearch(*arguments, file, "--json")
+    assert outcome.status == 0, outcome.err
+    for number, result in enumerate(json.loads(outcome.out)):
+        made = pydicom.dcmread(result["segmentation"])
+        assert np.array_equal(made.pixel_array.reshape(away.shape) > 0, read_image(result["mask"]) > 0)
+        (item,) = made.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
+        assert item.ReferencedFrameNumber == number + 1
+    refused = ussearch(
+        "infer", finished.folder, "--out", tmp_path / "no", "--dicom-seg", data_folder / "images" / "05.png"
+    )
+    assert (refused.status, refused.err.count("\n")) == (2, 1)
+    assert "leave --dicom-seg out" in refused.err
+    assert not (tmp_path / "no").exists()

@@ -19,6 +19,9 @@ def infer(
     send_burned_in: Annotated[
         bool, typer.Option("--send-burned-in", help="Send DICOM frames that may show text, such as a name.")
     ] = False,
+    dicom_seg: Annotated[
+        bool, typer.Option("--dicom-seg", help="Also write DICOM Segmentations of DICOM files (extra seg).")
+    ] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Segment images with a bundle: edge first, then the router's decision.
@@ -40,7 +43,7 @@ def infer(
     wish = None
     if cloud is not None:
         wish = CloudWish(cloud, read_token(token_file), ca, deadline_ms, send_burned_in)
-    results = segment(Bundle.load(bundle), images, out, wish)
+    results = segment(Bundle.load(bundle), images, out, wish, dicom_seg=dicom_seg)
     if json_output:
         print_json([result.to_dict() for result in results])
         return

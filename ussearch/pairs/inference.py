@@ -17,6 +17,7 @@ from ussearch.errors import UserError
 from ussearch.files import write_atomically
 from ussearch.pairs.answering import Answering, CloudWish, answering
 from ussearch.pairs.bundle import Bundle
+from ussearch.pairs.dicom_seg import dicom_seg as segmentation_of
 from ussearch.pairs.geometry import contour
 from ussearch.pairs.running import Route
 
@@ -39,20 +40,24 @@ class Inference:
     lesion_share: float
     mask: str
     overlay: str
+    segmentation: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as plain data."""
         return asdict(self)
 
 
-def infer(bundle: Bundle, images: Sequence[Path], out: Path, cloud: CloudWish | None = None) -> list[Inference]:
+def infer(
+    bundle: Bundle, images: Sequence[Path], out: Path, cloud: CloudWish | None = None, *, dicom_seg: bool = False
+) -> list[Inference]:
     """Segment every frame of ``images`` (PNG, JPEG, TIFF, BMP, DICOM) and write its mask and overlay to
     ``out``.
 
     The edge network answers first; where the router says so, the cloud network answers instead: that of the server
     in ``cloud`` if it does so in time, without one the bundle's own, on this machine. A mask has the size of the
     file's frame, 255 in the lesion; an overlay shows what the network saw, which for DICOM is the ultrasound region
-    only. All images are read before anything is written.
+    only. ``dicom_seg`` adds a DICOM Segmentation for each frame of a DICOM file. All images are read before anything is
+    written.
 
     Raises UserError for an image that cannot be read, two of the same name, a folder that cannot be written, or a
     server's address that is none; never for what a server or the network does.
@@ -67,8 +72,10 @@ def infer(bundle: Bundle, images: Sequence[Path], out: Path, cloud: CloudWish | 
         raise UserError(
             f"Two images would both be written as {doubled!r}: segment them in two runs with different --out."
         )
+    if dicom_seg:
+        _refuse_segmentations(frames)
     with answering(bundle, cloud) as pair:
-        return [_segment(pair, frame, out / name) for frame, name in zip(frames, names, strict=True)]
+        return [_segment(pair, frame, out / name, dicom_seg) for frame, name in zip(frames, names, strict=True)]
 
 
 def output_name(frame: Frame, frames: int) -> str:
@@ -91,12 +98,22 @@ def overlay(grey: Pixels, mask: Pixels) -> Pixels:
     return coloured
 
 
-def _segment(pair: Answering, frame: Frame, stem: Path) -> Inference:
+def _refuse_segmentations(frames: Sequence[Frame]) -> None:
+    """Raise UserError, before anything is written, for a source that no segmentation can be made for."""
+    for frame in frames:
+        segmentation_of(frame.source, frame.frame, np.zeros(frame.full_size, np.uint8))
+
+
+def _segment(pair: Answering, frame: Frame, stem: Path, dicom_seg: bool) -> Inference:
     answer = pair.answer(frame)
     mask = answer.mask
     mask_path, overlay_path = (stem.with_name(f"{stem.name}_{what}.png") for what in ("mask", "overlay"))
-    write_atomically(mask_path, _png(full_mask(mask, frame) * np.uint8(255)))
+    full = full_mask(mask, frame)
+    write_atomically(mask_path, _png(full * np.uint8(255)))
     write_atomically(overlay_path, _png(overlay(frame.pixels, mask)))
+    segmentation = stem.with_name(f"{stem.name}_mask.dcm") if dicom_seg else None
+    if segmentation is not None:
+        write_atomically(segmentation, segmentation_of(frame.source, frame.frame, full))
     return Inference(
         image=str(frame.source),
         frame=frame.frame,
@@ -107,6 +124,7 @@ def _segment(pair: Answering, frame: Frame, stem: Path) -> Inference:
         lesion_share=float(mask.mean()),
         mask=str(mask_path),
         overlay=str(overlay_path),
+        segmentation=None if segmentation is None else str(segmentation),
     )
 
 
