@@ -112,11 +112,14 @@ def compare(
     Intervals are those of a percentile bootstrap over ``groups`` [N] (patients), the same draws for every router.
     """
     drawn = _drawn(groups, draws, seed)
+    oracles = [_oracle(edge_dice[d], cloud_dice[d]) for d in drawn]
     tables = {
-        name: np.array([_figures(edge_dice[d], cloud_dice[d], each[d]) for d in drawn])
+        name: np.array(
+            [_figures(curve(edge_dice[d], cloud_dice[d], each[d]), o) for d, o in zip(drawn, oracles, strict=True)]
+        )
         for name, each in confidences.items()
     }
-    gaps = [float((cloud_dice[d] - edge_dice[d]).mean()) for d in drawn]
+    gaps = [oracle.gap for oracle in oracles]
     rows = tuple(_row(name, edge_dice, cloud_dice, each, tables[name]) for name, each in confidences.items())
     return Comparison(
         images=len(edge_dice),
@@ -148,16 +151,19 @@ def _row(name: str, edge: Floats, cloud: Floats, confidence: Floats, table: Floa
         name=name,
         apgr=found.apgr,
         apgr_interval=_interval(table[:, 0]),
-        skill=found.skill(curve(edge, cloud, oracle_confidence(edge, cloud))),
+        skill=found.skill(_oracle(edge, cloud)),
         skill_interval=_interval(table[:, 1]),
         calls_saved=found.calls_saved,
     )
 
 
-def _figures(edge: Floats, cloud: Floats, confidence: Floats) -> tuple[float, float]:
+def _oracle(edge: Floats, cloud: Floats) -> Curve:
+    return curve(edge, cloud, oracle_confidence(edge, cloud))
+
+
+def _figures(found: Curve, oracle: Curve) -> tuple[float, float]:
     """Return APGR and skill of one draw, NaN where they are not defined."""
-    found = curve(edge, cloud, confidence)
-    apgr, skill = found.apgr, found.skill(curve(edge, cloud, oracle_confidence(edge, cloud)))
+    apgr, skill = found.apgr, found.skill(oracle)
     return (np.nan if apgr is None else apgr, np.nan if skill is None else skill)
 
 
