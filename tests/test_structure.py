@@ -22,7 +22,17 @@ ALLOWED = {
     "studies": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
     "compress": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
     "pairs": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress"},
-    "pipeline": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress", "pairs"},
+    "events": {"evaluators", "studies", "compress", "pairs"},
+    "pipeline": {
+        "search_spaces",
+        "datasets",
+        "hardware_profiles",
+        "evaluators",
+        "studies",
+        "compress",
+        "pairs",
+        "events",
+    },
 }
 """What each folder may import besides itself and the leaf modules; ``cli`` may import everything."""
 HEAVY = ("torch", "ray", "monai", "onnxruntime", "optuna", "sklearn", "scipy", "matplotlib", "plotly", "numpy")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,8 +11,20 @@ from typing import Any
 
 import torch
 
-from ussearch.compress import Compression, StepRecord, UniformRecord
+from ussearch.compress import Compression
 from ussearch.evaluators import End, EpochRecord, Summary, trivial_baselines
+from ussearch.events import (
+    CompressionEpoch,
+    FinalistEpoch,
+    FoldEpoch,
+    OnEvent,
+    PairChosen,
+    PlanReady,
+    StageStarted,
+    StepJudged,
+    UniformJudged,
+    ignore,
+)
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.compressing import CompressionRequest, Listeners, compress_finalist
 from ussearch.pairs.delivery import choose_pair, deliver, train_pair
@@ -22,7 +34,6 @@ from ussearch.pairs.route_fitting import RoutingRequest, fit_router
 from ussearch.pairs.routing.policies import share_policy
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
-from ussearch.studies.events import Event as SearchEvent
 from ussearch.studies.executors import Staffing, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.means import means_for
@@ -32,96 +43,6 @@ from ussearch.studies.request import RunRequest
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.timings import SearchTimings, outside_training
 from ussearch.studies.workbench import Workbench, reopen_workbench
-
-
-@dataclass(frozen=True)
-class StageStarted:
-    """A stage of the road begins."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class PlanReady:
-    """Everything is decided, nothing is trained yet; ``folder`` is where the study will be."""
-
-    plan: Plan
-    folder: Path
-
-
-@dataclass(frozen=True)
-class PairChosen:
-    """The candidates for both ends are known; their full training begins."""
-
-    pair: Pair
-
-
-@dataclass(frozen=True)
-class FinalistEpoch:
-    """One end of the pair has trained one of ``epochs`` epochs."""
-
-    end: End
-    record: EpochRecord
-    epochs: int
-    training: str = ""
-    """Which of several trainings of that end it belongs to, in words."""
-
-
-@dataclass(frozen=True)
-class CompressionEpoch:
-    """A step of the chain has trained one of ``epochs`` epochs; ``title`` says what for."""
-
-    title: str
-    record: EpochRecord
-    epochs: int
-
-
-@dataclass(frozen=True)
-class StepJudged:
-    """A step of the chain was tried and judged."""
-
-    record: StepRecord
-
-
-@dataclass(frozen=True)
-class UniformJudged:
-    """Uniform width scaling was held against the pruned network."""
-
-    record: UniformRecord
-
-
-@dataclass(frozen=True)
-class FoldEpoch:
-    """A network of a fold (of ``folds``) has trained one of ``epochs`` epochs, for the router."""
-
-    fold: int
-    end: End
-    record: EpochRecord
-    folds: int
-    epochs: int
-
-    @property
-    def title(self) -> str:
-        """Which training it belongs to, in words."""
-        return f"router, fold {self.fold} of {self.folds}, {self.end}"
-
-
-Event = (
-    StageStarted
-    | PlanReady
-    | PairChosen
-    | FinalistEpoch
-    | CompressionEpoch
-    | StepJudged
-    | UniformJudged
-    | FoldEpoch
-    | SearchEvent
-)
-OnEvent = Callable[[Event], None]
-
-
-def ignore(event: Event) -> None:
-    """Listen to nothing."""
 
 
 @dataclass

@@ -30,10 +30,11 @@ def export(
     if triton is not None and (study / "bundle.yaml").is_file():
         _add_to_triton(study, triton, quiet=False)
         return
+    from ussearch.cli.delivery_lines import print_delivery
     from ussearch.cli.duration import seconds_from
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
-    from ussearch.cli.progress import RunProgress, print_delivery
+    from ussearch.cli.progress import RunProgress
     from ussearch.pairs.compressing import CompressionRequest
     from ussearch.pairs.route_fitting import RoutingRequest
     from ussearch.pairs.routing.policies import share_policy

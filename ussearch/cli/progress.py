@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 
-from ussearch.cli.chain_lines import verdict_line, waterfall_table
+from ussearch.cli.chain_lines import verdict_line
 from ussearch.cli.console import console
-from ussearch.cli.duration import spoken
-from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds
-from ussearch.evaluators import CONVENTION, Costs
+from ussearch.cli.plan_lines import print_plan
+from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds, score, score_line
+from ussearch.evaluators import Costs
 from ussearch.evaluators.fidelity import TRAINED, standing
-from ussearch.pairs import Pair
-from ussearch.pipeline import (
+from ussearch.events import (
     CompressionEpoch,
-    Delivery,
     Event,
     FinalistEpoch,
     FoldEpoch,
@@ -30,7 +24,8 @@ from ussearch.pipeline import (
     StepJudged,
     UniformJudged,
 )
-from ussearch.studies import StudyConfig, TrialRecord
+from ussearch.pairs import Pair
+from ussearch.studies import TrialRecord
 from ussearch.studies.events import (
     CandidateSkipped,
     EpochFinished,
@@ -43,12 +38,9 @@ from ussearch.studies.events import (
     TrialRepeated,
     TrialStarted,
 )
-from ussearch.studies.plan import Plan
 
 SILENCE_S = 30
 """Without a terminal, a line is printed at least this often while something trains."""
-SHARE_TOLERANCE = 0.15
-"""By how much the share that goes to the cloud may exceed what was asked for before it is worth a line."""
 STAGES = {
     "plan": "Preparing data and plan",
     "search": "Searching",
@@ -188,7 +180,7 @@ class RunProgress:
         costs = record.costs("edge")
         where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
         self._advance(1 - (standing(record.evaluation.fidelity) or 1))
-        outcome = f"failed: {record.evaluation.failure}" if record.failed else _figures(record.evaluation.metrics)
+        outcome = f"failed: {record.evaluation.failure}" if record.failed else score_line(record.evaluation.metrics)
         mark = "on the front" if any(each.slot == record.slot for each in front) else ""
         mark += _stopped(record)
         console.print(
@@ -214,7 +206,7 @@ class RunProgress:
         for record in event.front:
             costs = record.costs("edge")
             console.print(
-                f"  {record.slot:3d} {record.label:16s} {_figures(record.evaluation.metrics)} {_latency(costs)} ms "
+                f"  {record.slot:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms "
                 f"({interval(costs.latency_interval_ms)})"
             )
         console.print("In brackets: where nine in ten networks like those that were measured lie.")
@@ -235,13 +227,14 @@ class RunProgress:
         self._last_line = time.monotonic()
         edge, cloud = event.pair.edge.number, event.pair.cloud.number
         console.print(f"Pair: trial {edge} for the device, trial {cloud} for the cloud.")
+        self._warn_of_a_weaker_cloud(event.pair)
 
     def _finalist(self, event: FinalistEpoch) -> None:
         training = f"{event.end}, {event.training}" if event.training else event.end
         self._training(training, event.epochs, event.record.epoch)
         self._sign_of_life(f"{training}: epoch {event.record.epoch} of {event.epochs}")
         if event.record.epoch in (event.epochs, event.epochs // 2):
-            figure = _number(event.record.lesion_dice)
+            figure = score(event.record.lesion_dice)
             console.print(
                 f"  {training}: epoch {event.record.epoch} of {event.epochs}, validation lesion Dice {figure}"
             )
@@ -258,133 +251,6 @@ class RunProgress:
             self._bar.update(self._task, description=names, total=total, completed=done)
 
 
-def print_plan(plan: Plan) -> None:
-    """Print what a run will do."""
-    config = plan.config
-    parts = ", ".join(f"{name} {len(part)}" for name, part in plan.workbench.split.parts().items())
-    console.print(f"Data: {config.data.name} ({config.data.reader}), {config.data.images} images: {parts}")
-    for group in plan.workbench.split.straddling[:3]:
-        console.print(f"  the split file tears apart: {', '.join(group)}")
-    console.print(
-        f"Space: 10^{plan.space.log10_size:.0f} combinations at {config.image_size}×{config.image_size} pixels"
-    )
-    for reason in sorted({removal.reason for removal in plan.removals}):
-        values = sorted({f"{removal.choice} {removal.value}" for removal in plan.removals if removal.reason == reason})
-        console.print(f"  removed for {config.edge.name}: {', '.join(values)}: {reason}")
-    if plan.depths_left_out:
-        depths = ", ".join(map(str, plan.depths_left_out))
-        console.print(f"  left out: {depths} stages, which would halve {config.image_size} pixels below 4")
-    for end, profile in config.profiles.items():
-        low, high = plan.probe.latency_range_ms[end]
-        console.print(
-            f"{end.capitalize()}: {profile.name}, at most {profile.limits.latency_target_ms:.1f} ms and "
-            f"{profile.limits.memory_mib:.0f} MiB; {plan.probe.feasible_share[end]:.0%} of random architectures fit "
-            f"({low:.1f} to {high:.1f} ms, {profile.label})"
-        )
-        least, most = plan.probe.latency_interval_ms[end]
-        console.print(
-            f"  90 % intervals within {least:.1f} to {most:.1f} ms; "
-            f"{plan.probe.extrapolated_share[end]:.0%} of the predictions are extrapolated (marked ~)"
-        )
-    console.print(f"Presets first: {', '.join(config.seeds) or 'none'}")
-    for reason, names in by_reason(plan.seeds.skipped).items():
-        console.print(f"  without {', '.join(names)}: {reason}")
-    sampled = config.trials - len(config.seeds)
-    console.print(
-        f"Trials: {config.trials} ({len(config.seeds)} presets, {sampled} sampled) of "
-        f"{config.recipe.epochs} epochs{_rungs(config)}, "
-        f"then two full trainings of {config.final_epochs}{_repeats(config.final_seeds)}"
-    )
-    search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
-    console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two)")
-    console.print("To beat (validation):")
-    for name, summary in plan.baselines.items():
-        console.print(f"  {name:10s} {_figures(summary)}")
-
-
-def print_delivery(delivery: Delivery) -> None:
-    """Print what came out, on the test part, beside the trivial baselines."""
-    if delivery.compression is not None:
-        console.print(waterfall_table(delivery.compression))
-    metrics = delivery.bundle.manifest.metrics
-    table = Table(title=f"Test images ({metrics.images})", title_justify="left")
-    table.add_column("", no_wrap=True)
-    for column in ("lesion Dice", "Dice, all", "IoU", "HD95 (px)", "AUC", "false positives\non empty images"):
-        table.add_column(column, justify="right")
-    rows: dict[str, Mapping[str, float | None]] = {
-        "edge network": metrics.edge,
-        "cloud network": metrics.cloud,
-        f"pair, {metrics.offload_share:.0%} to the cloud": metrics.routed,
-        **{f"baseline: {name}": summary for name, summary in delivery.baselines.items()},
-    }
-    for name, summary in rows.items():
-        keys = ("lesion_dice", "dice_all", "iou", "hd95", "auc")
-        rate = summary.get("false_positive_rate")
-        cells = [_with_sd(summary, key) for key in keys]
-        table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
-    console.print(table)
-    console.print(f"Mean ± SD over images. {CONVENTION}")
-    for end in ("edge", "cloud"):
-        if sentence := delivery.bundle.manifest.entry(end).latency_sentence:
-            console.print(f"Latency, {end} network: {sentence}")
-    for line in verdicts(delivery):
-        console.print(line)
-    console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
-    verdict = "accepted" if delivery.verification.passed else "REFUSED"
-    console.print(f"Bundle: {delivery.bundle.folder} ({verdict} by ussearch verify)")
-    study, bundle = (shlex.quote(str(each)) for each in (delivery.study.folder, delivery.bundle.folder))
-    console.print(f"Next: ussearch pareto {study}\n      ussearch verify {bundle}")
-
-
-def verdicts(delivery: Delivery) -> list[str]:
-    """Return what a reader of the figures should not overlook."""
-    metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
-    asked, images = router.requested_share, counted(router.calibration_images, "calibration image")
-    lines = []
-    if router.policy is None and router.reason:
-        lines.append(
-            f"Every image stays on the edge: {router.reason}. ussearch route with a policy sends some nevertheless."
-        )
-    elif (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
-        lines.append(
-            "The pair is no better than the edge network alone on these images (selection): routing gains nothing "
-            "here; search or train longer, or choose another cloud network with ussearch export --cloud."
-        )
-    if metrics.offload_share > asked + SHARE_TOLERANCE:
-        lines.append(
-            f"{metrics.offload_share:.0%} of the test images go to the cloud where {asked:.0%} were asked for: the "
-            f"threshold comes from {images}, few for a share."
-        )
-    return lines
-
-
-def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    """Return names grouped by their reason."""
-    grouped: dict[str, list[str]] = {}
-    for name, reason in reasons.items():
-        grouped.setdefault(reason, []).append(name)
-    return grouped
-
-
-def _rungs(config: StudyConfig) -> str:
-    if config.halving is None:
-        return ""
-    *earlier, _ = config.halving.epochs(config.recipe.epochs)
-    after = " and ".join(map(str, earlier))
-    return f" for the best of each {config.halving.bracket}, stopped after {after} else"
-
-
-def _repeats(seeds: int) -> str:
-    return f", each from {seeds} random starts, the best kept" if seeds > 1 else ""
-
-
-def _figures(summary: Mapping[str, Any]) -> str:
-    rate = summary.get("false_positive_rate")
-    false_positives = "   –" if rate is None else f"{rate:4.0%}"
-    dice, selection = _number(summary.get("lesion_dice")), _number(summary.get("selection"))
-    return f"lesion Dice {dice}  false positives {false_positives}  selection {selection}"
-
-
 def _stopped(record: TrialRecord) -> str:
     """Return how accuracy was come by, unless in full training; the front compares it with its like only."""
     fidelity = record.evaluation.fidelity
@@ -394,15 +260,3 @@ def _stopped(record: TrialRecord) -> str:
 def _latency(costs: Costs) -> str:
     """Return predicted milliseconds for a column, marked where they are extrapolated."""
     return f"{milliseconds(costs.latency_ms, costs.extrapolated):>7s}"
-
-
-def _number(value: float | None) -> str:
-    return "  –  " if value is None else f"{value:.3f}"
-
-
-def _with_sd(summary: Mapping[str, float | None], key: str) -> str:
-    mean, deviation = summary.get(key), summary.get(f"{key}_sd")
-    if mean is None:
-        return "–"
-    digits = 1 if key == "hd95" else 3
-    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")

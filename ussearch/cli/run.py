@@ -55,10 +55,12 @@ def run(
 
     Example: ussearch run --profile jetson-nano --data busi --image-size 256 --study studies/busi
     """
+    from ussearch.cli.delivery_lines import print_delivery
     from ussearch.cli.duration import seconds_from
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
-    from ussearch.cli.progress import RunProgress, print_delivery, print_plan
+    from ussearch.cli.plan_lines import print_plan
+    from ussearch.cli.progress import RunProgress
     from ussearch.cli.timings import print_timings
     from ussearch.pipeline import run as run_pipeline
     from ussearch.studies.plan import plan

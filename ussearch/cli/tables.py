@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.table import Column, Table
@@ -61,3 +61,16 @@ def doubts(
 def counted(number: int, noun: str) -> str:
     """Return the number with its noun: ``1 epoch``, ``2 epochs``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def score(value: float | None) -> str:
+    """Return a score for a column, or a dash in its middle."""
+    return "  –  " if value is None else f"{value:.3f}"
+
+
+def score_line(summary: Mapping[str, Any]) -> str:
+    """Return what candidates are chosen by: Dice on lesions, false positives, and the selection of both."""
+    rate = summary.get("false_positive_rate")
+    false_positives = "   –" if rate is None else f"{rate:4.0%}"
+    dice, selection = score(summary.get("lesion_dice")), score(summary.get("selection"))
+    return f"lesion Dice {dice}  false positives {false_positives}  selection {selection}"
