@@ -40,6 +40,7 @@ def some_samples(count: int, seed: int) -> Samples:
     )
 
 
+@pytest.mark.slow
 def test_the_page_says_what_the_tables_hold(tmp_path: Path) -> None:
     from routed.page import page
 

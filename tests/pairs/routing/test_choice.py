@@ -77,6 +77,7 @@ def test_a_learned_router_ships_where_it_knows_more() -> None:
     assert "the learned router" in choice.reason
 
 
+@pytest.mark.slow
 def test_without_anything_to_learn_sdc_ships_and_it_is_said() -> None:
     choice = choose_router(some_samples(worth=0.0))
     assert choice.model is None

@@ -54,6 +54,7 @@ def test_saved_calls_mean_nothing_where_the_gap_is_a_point() -> None:
     assert curve(EDGE, EDGE + 0.01, EDGE).calls_saved is None
 
 
+@pytest.mark.slow
 def test_intervals_hold_the_truth_nearly_as_often_as_they_say() -> None:
     random = np.random.default_rng(0)
     hard = random.uniform(size=4000)
