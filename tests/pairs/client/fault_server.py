@@ -43,6 +43,7 @@ class FaultServer(ThreadingHTTPServer):
         self.chance = random.Random(0)
         self.delay_s = 0.0
         self.binary = True
+        self.refusal = 422
         self.asked = 0
         self.bodies: list[dict[str, Any]] = []
         self.connections: set[socket.socket] = set()
@@ -95,9 +96,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         name = self.path.rsplit("/", 1)[-1]
+        extensions = {"extensions": ["binary_tensor_data"] if self.server.binary else []}
         inputs = [{"name": "image", "datatype": "UINT8", "shape": [1, 1, SIDE, SIDE]}]
         outputs = [{"name": "mask", "datatype": "UINT8", "shape": [1, 1, SIDE, SIDE // 8]}]
-        self.answer(200, json.dumps({"name": name, "inputs": inputs, "outputs": outputs}).encode())
+        self.answer(200, json.dumps({"name": name, "inputs": inputs, "outputs": outputs, **extensions}).encode())
 
     def do_POST(self) -> None:
         self.server.asked += 1
@@ -112,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault.isdigit():
             self.answer(int(fault), b'{"error": "injected"}')
         elif not self.server.binary and self.headers[LENGTH]:
-            self.answer(422, b'{"error": "JSON only"}')
+            self.answer(self.server.refusal, b'{"error": "JSON only"}')
         elif not self.server.binary:
             self.answer(200, self.as_json(header, pixels))
         else:
@@ -142,7 +144,7 @@ class Handler(BaseHTTPRequestHandler):
         if fault == "corrupt body":
             self.answer(200, bytes(reversed(text + blob)), {LENGTH: str(len(text))})
         elif fault == "oversized":
-            self.answer(200, text + blob + bytes(10_000_000), {LENGTH: str(len(text))})
+            self.answer(200, text + blob + bytes(300_000), {LENGTH: str(len(text))})
         elif fault in {"reset mid-body", "dripping"}:
             self.send_response(200)
             self.send_header(LENGTH, str(len(text)))

@@ -63,8 +63,11 @@ def test_an_image_that_must_not_leave_stays(server: FaultServer, client_of: Make
     assert server.asked == 0
 
 
-def test_a_server_that_refuses_binary_is_asked_in_json_from_then_on(server: FaultServer, client_of: Maker) -> None:
-    server.binary = False
+@pytest.mark.parametrize("status", [400, 415, 422, 500])
+def test_a_server_that_refuses_binary_is_asked_in_json_from_then_on(
+    status: int, server: FaultServer, client_of: Maker
+) -> None:
+    server.binary, server.refusal = False, status
     client = client_of(server.url)
     for seed in range(3):
         answer = client.answer(image(seed))

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.pairs.client.deadline import Deadline
-from ussearch.pairs.client.dialect import Dialect, dialect_of, probabilities_of
+from ussearch.pairs.client.dialect import Dialect, declares_binary, dialect_of, probabilities_of
 from ussearch.pairs.client.reasons import CloudFailure, Reason
 from ussearch.pairs.client.retry import RetryBudget, backoff_s
 from ussearch.pairs.client.transport import Request, Response, Transport
@@ -76,7 +76,7 @@ class Conversation:
         dialect = self._dialect or self._learn(transport, deadline)
         key = idempotency_key(self._version, pixels)
         response = self._infer(transport, pixels, key, deadline, dialect)
-        if response.status in REFUSES_BINARY and dialect.binary and not dialect.proven:
+        if dialect.binary and not dialect.proven and self._refuses_binary(transport, response, deadline):
             dialect = replace(dialect, binary=False)
             response = self._infer(transport, pixels, key, deadline, dialect)
         refuse_status(response)
@@ -84,6 +84,13 @@ class Conversation:
         if not dialect.proven:
             self._dialect = replace(dialect, proven=True)
         return found
+
+    def _refuses_binary(self, transport: Transport, response: Response, deadline: Deadline) -> bool:
+        """Whether an answer may be about the form of the request: MLServer fails over the bytes that it would quote."""
+        if response.status != 500:
+            return response.status in REFUSES_BINARY
+        server = transport.request(Request("GET", "/v2", METADATA_LIMIT), deadline)
+        return server.status == 200 and not declares_binary(server.body)
 
     def _learn(self, transport: Transport, deadline: Deadline) -> Dialect:
         response = transport.request(Request("GET", self._model, METADATA_LIMIT), deadline)

@@ -64,6 +64,16 @@ def dialect_of(metadata: bytes) -> Dialect:
     return Dialect(name, datatype, next((each for each in (MASK, LOGITS, *outputs) if each in outputs), ""))
 
 
+def declares_binary(server_metadata: bytes) -> bool:
+    """Whether a server's metadata list the extension for binary tensors; not all that speak it do."""
+    try:
+        content = json.loads(server_metadata)
+    except (ValueError, RecursionError):
+        return False
+    extensions = content.get("extensions") if isinstance(content, dict) else None
+    return isinstance(extensions, list) and "binary_tensor_data" in extensions
+
+
 def _named(content: Mapping[str, Any], part: str) -> dict[str, str]:
     entries = content.get(part) or []
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
