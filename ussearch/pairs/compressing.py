@@ -36,7 +36,8 @@ SHARE = 4
 """A step trains for a fourth of the epochs of the full training."""
 LEAST_EPOCHS = 2
 TAUGHT = 1.6
-"""How much longer an epoch with a teacher takes: an estimate, for budgets alone."""
+"""How much longer an epoch with a teacher takes, for budgets alone: 1.1 was measured with UNeXt, a light one
+(``benchmarks/rounding.py``); heavier ones take longer."""
 Pixels = npt.NDArray[np.uint8]
 
 

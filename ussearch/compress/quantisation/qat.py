@@ -27,7 +27,7 @@ from ussearch.search_spaces.deploy import merge_
 MOMENTUM = 0.05
 """Of the moving average by which a range shrinks during training; it widens at once, as the file's will.
 
-One that also widens by the average lags behind the weights: a Dice of 0.97 in training became 0.90 in the file.
+One that also widens by the average lags behind the weights: what it clips in training, the file does not.
 """
 CHANNEL_AXIS: dict[Any, int] = {torch.conv2d: 0, torch.conv_transpose2d: 1, functional.linear: 0}
 """Operators with weights, and the axis of the weight that has a scale for each entry."""

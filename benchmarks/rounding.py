@@ -1,0 +1,99 @@
+"""What weights of 7 bits cost beside those of 8, and what a teacher adds to an epoch: a small network on phantoms.
+
+python benchmarks/rounding.py [--size 64] [--epochs 16] [--methods minmax,percentile]
+
+Weights of 7 bits are what ``u8s8`` files have unless told otherwise (``compress/quantisation/settings.py``); the time
+of a taught epoch is what budgets reckon with (``pairs/compressing.py``).
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+
+from ussearch.compress.distillation import Distillation
+from ussearch.compress.judging import dice_of
+from ussearch.compress.quantisation import Method, Settings, quantise
+from ussearch.datasets import ImageSet, Split, prepare
+from ussearch.datasets.phantoms import PhantomParameters, phantoms_from
+from ussearch.datasets.splits import split as split_images
+from ussearch.evaluators import Recipe, train
+from ussearch.evaluators.onnx_network import OnnxNetwork
+from ussearch.evaluators.shipping import export_network
+from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles.measuring import measure
+from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.search_spaces import Architecture, Network, build, load_preset
+
+STUDENT = Path(__file__).parent / "chain" / "depthwise.yaml"
+TEACHER = "unext"
+COUNT, SEED = 240, 0
+TIMED_EPOCHS = 1
+CALIBRATION = 64
+
+
+def main() -> None:
+    """Print both tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=16)
+    parser.add_argument("--methods", default="minmax")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.manual_seed(SEED)
+    print(f"{measure.machine()}; {COUNT} phantoms of {arguments.size} pixels, {arguments.epochs} epochs, seed {SEED}")
+    with tempfile.TemporaryDirectory() as folder:
+        images = prepare(phantoms_from(PhantomParameters(image_size=arguments.size, count=COUNT)), arguments.size)
+        split = split_images(images)
+        network = build(Architecture.from_yaml(STUDENT.read_text(encoding="utf-8"), str(STUDENT)))
+        result = train(network, images, split, Recipe(epochs=arguments.epochs), seed=SEED)
+        source = Path(folder) / "float.onnx"
+        export_network(network, result.normalisation, arguments.size, load_profile("x86-server"), source)
+        weights_table(source, images, split, Path(folder), arguments.methods.split(","))
+        teaching(network, images, split)
+
+
+def weights_table(source: Path, images: ImageSet, split: Split, folder: Path, methods: list[Method]) -> None:
+    """Print Dice on test images, agreement with the float masks and speed of 7 and 8 bits, by calibration method."""
+    chosen, calibration = list(split.test), np.asarray(images.images[list(split.train)[:CALIBRATION]])
+    pixels, masks = np.asarray(images.images[chosen]), np.asarray(images.masks[chosen])
+    whole = OnnxNetwork(source).probabilities(pixels)
+    print(f"float: Dice {np.mean(dice_of(whole, masks)):.4f} on {len(chosen)} test images")
+    for method in methods:
+        paths = []
+        for bits in (7, 8):
+            paths.append(folder / f"{method}-{bits}.onnx")
+            quantise(source, calibration, Settings("u8s8", method, weight_bits=bits), paths[-1])
+            rounded = OnnxNetwork(paths[-1]).probabilities(pixels)
+            lesions = np.maximum(np.sum(whole >= 0.5), 1)
+            print(
+                f"{method}, {bits} bits: Dice {np.mean(dice_of(rounded, masks)):.4f}, pixels that change "
+                f"{np.mean((rounded >= 0.5) != (whole >= 0.5)):.3%} of all, "
+                f"{np.sum((rounded >= 0.5) != (whole >= 0.5)) / lesions:.2%} of the lesions'"
+            )
+        seven, eight = side_by_side(paths)
+        ratio = median(one / two for one, two in zip(seven, eight, strict=True))
+        print(f"{method}: 7 bits take {ratio:.2f} × the time of 8 ({median(eight):.2f} ms)")
+
+
+def teaching(network: Network, images: ImageSet, split: Split) -> None:
+    """Print how much more of the processor an epoch takes with a teacher, whatever else runs there."""
+    teacher = build(load_preset(TEACHER).architecture.for_task()).eval()
+    recipe = Recipe(epochs=TIMED_EPOCHS)
+    taught = Distillation(network, (teacher,), recipe, images.image_size)
+    seconds = []
+    for objective in (None, None, taught):  # the first one warms up
+        start = time.process_time()
+        train(network, images, split, recipe, seed=SEED, objective=objective)
+        seconds.append((time.process_time() - start) / TIMED_EPOCHS)
+    print(f"an epoch {seconds[1]:.2f} CPU s, taught by {TEACHER} {seconds[2]:.2f} s: {seconds[2] / seconds[1]:.2f} ×")
+
+
+if __name__ == "__main__":
+    main()
