@@ -109,16 +109,11 @@ def test_a_prediction_never_saw_its_own_group() -> None:
 
 def test_the_kind_is_chosen_by_what_it_is_worth() -> None:
     random = np.random.default_rng(0)
-    samples = some_samples(400)
+    samples = some_samples(400, networks=1)
+    a = samples.column("a")
+    valley = 0.15 * np.abs(a - a.mean()) / a.std()
     bent = dataclasses.replace(
-        samples,
-        networks=np.zeros(400, np.int64),
-        features=samples.features - samples.features.mean(axis=0),
-    )
-    valley = np.abs(bent.column("a")) / bent.column("a").std() * 0.15
-    bent = dataclasses.replace(
-        bent,
-        edge_dice=np.clip(bent.cloud_dice - valley + random.normal(0, 0.02, 400), 0, 1),
+        samples, edge_dice=np.clip(samples.cloud_dice - valley + random.normal(0, 0.02, 400), 0, 1)
     )
     assert best_kind(bent) == "mlp"  # a straight line knows nothing of a valley
 
