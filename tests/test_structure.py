@@ -22,6 +22,7 @@ ALLOWED = {
     "studies": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
     "compress": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
     "pairs": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress"},
+    "report": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress", "pairs"},
     "events": {"evaluators", "studies", "compress", "pairs"},
     "pipeline": {
         "search_spaces",
@@ -69,7 +70,17 @@ def test_leaves_import_nothing_else() -> None:
 
 
 def test_every_folder_says_what_lives_there() -> None:
-    for part in ("search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress", "pairs", "cli"):
+    for part in (
+        "search_spaces",
+        "datasets",
+        "hardware_profiles",
+        "evaluators",
+        "studies",
+        "compress",
+        "pairs",
+        "report",
+        "cli",
+    ):
         assert (
             len(ast.get_docstring(ast.parse((PACKAGE / part / "__init__.py").read_text(encoding="utf-8"))) or "") > 30
         )

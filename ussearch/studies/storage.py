@@ -82,6 +82,22 @@ def _reason(error: Exception) -> str:
     return hide_passwords(str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0])
 
 
+def existing_storage(folder: Path, url: str | None = None) -> RDBStorage:
+    """Return Optuna's storage of the study in ``folder`` for tools that only read; nothing is made or reconciled.
+
+    ``url`` gives the database with its password, where it needs one. Raises UserError where there is no database yet.
+    """
+    place = _known_place(folder)
+    url = url or (place.url if place else None)
+    if url is not None:
+        require_reachable(url)
+        return _rdb(normalised(url))
+    path = folder / "study.db"
+    if not path.is_file():
+        raise UserError(f"{folder} has no {path.name} yet: expected a study whose search has begun; start it first.")
+    return _rdb(f"sqlite:///{path}")
+
+
 class StudyStorage:
     """The study in a relational database, kept in step with the records. Values are those of the edge."""
 

@@ -1,0 +1,31 @@
+"""``ussearch report``: a study explained in one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def report(
+    study: Annotated[Path, typer.Argument(help="Folder of the study; it may be running.")],
+    out: Annotated[Path | None, typer.Option(help="The file to write; STUDY/report.html unless given.")] = None,
+    data: Annotated[Path | None, typer.Option(help="The data set, if it was moved.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print where it lies, as JSON.")] = False,
+) -> None:
+    """Write a report of a study as one HTML file that works without a network.
+
+    It shows the front, every candidate, example segmentations, health checks, compression, routing, the data and how
+    to reproduce all of it. The file holds images of the data set: treat it as you treat the data.
+
+    Example: ussearch report studies/busi --out busi.html
+    """
+    from ussearch.cli.output import print_json
+    from ussearch.report import write_report
+
+    path = write_report(study, out, data)
+    size = path.stat().st_size
+    print_json({"report": str(path), "bytes": size}) if as_json else typer.echo(
+        f"Report: {path} ({size / 2**20:.1f} MiB)"
+    )

@@ -1,0 +1,123 @@
+"""A card a candidate: what it is, what it is worth, where its milliseconds go, how it was trained."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ussearch.evaluators import EpochRecord
+from ussearch.report.drawing import draw
+from ussearch.report.markup import compact, figure_of, json_script, percent, section, text
+from ussearch.report.material import Material
+from ussearch.report.noise import Comparison
+from ussearch.report.segmentations import Example
+from ussearch.studies.card import TrialCard, trial_card
+
+KERNELS = 6
+"""The most expensive kernels that a card names."""
+
+
+def cards(
+    material: Material, comparison: Comparison | None, examples: dict[int, tuple[Example, ...]]
+) -> dict[str, dict[str, Any]]:
+    """Return the cards of all trials that finished well, by slot, as JSON-ready data."""
+    finalists = dict(material.finalists)
+    found = {}
+    for record in material.good:
+        card = trial_card(material.study, record.slot)
+        full = finalists.get(record.slot)
+        found[str(record.slot)] = {
+            "title": f"Trial {record.slot}: {record.label}",
+            "roles": roles(material, record.slot, comparison),
+            "facts": _facts(card),
+            "doubts": _doubts(card),
+            "drawing": draw(card.architecture),
+            "parts": _parts(card),
+            "kernels": _kernels(card),
+            "curve": curve(record.evaluation.history),
+            "full_curve": curve(full.history) if full else None,
+            "examples": [example.to_dict() for example in examples.get(record.slot, ())],
+        }
+    return found
+
+
+def roles(material: Material, slot: int, comparison: Comparison | None) -> list[str]:
+    """Return in words what a trial is in this study."""
+    record = next(each for each in material.good if each.slot == slot)
+    named = {"preset": "published preset", "edge": "sampled for the device", "cloud": "sampled for the cloud"}
+    found = [named[record.role]]
+    found += [f"{end} network of the bundle" for end, trial in material.pair.items() if trial == slot]
+    found += ["on the front"] if slot in material.report.front else []
+    if comparison and slot == comparison.best:
+        found.append("best by selection among those compared")
+    if comparison and slot in comparison.ties:
+        found.append(f"tie with trial {comparison.best}: the difference is smaller than the noise")
+    return found
+
+
+def curve(history: tuple[EpochRecord, ...]) -> dict[str, list[float | None]]:
+    """Return a training as columns: epoch, loss, and the validation figures of the averaged weights."""
+    return {
+        "epoch": [each.epoch for each in history],
+        "loss": [each.loss for each in history],
+        "selection": [each.selection for each in history],
+        "lesion_dice": [each.lesion_dice for each in history],
+    }
+
+
+def _facts(card: TrialCard) -> list[tuple[str, str]]:
+    record, metrics = card.record, card.record.evaluation.metrics
+    edge, cloud = record.costs("edge"), record.costs("cloud")
+    low, high = edge.latency_interval_ms
+    return [
+        ("selection", figure_of(metrics.get("selection"))),
+        ("lesion Dice", f"{figure_of(metrics.get('lesion_dice'))} ± {figure_of(metrics.get('lesion_dice_sd'))}"),
+        ("false positives", percent(metrics.get("false_positive_rate"))),
+        ("HD95", f"{figure_of(metrics.get('hd95'), 1)} px"),
+        ("accuracy", f"{record.evaluation.fidelity}, {record.evaluation.epochs} epochs, validation images"),
+        ("latency, device", f"{edge.latency_ms:.1f} ms ({low:.1f} to {high:.1f}), {edge.latency_label}"),
+        ("latency, cloud", f"{cloud.latency_ms:.1f} ms, {cloud.latency_label}"),
+        ("memory, device", f"{edge.memory_mib:.0f} MiB"),
+        ("parameters, MACs", f"{compact(edge.parameters)}, {compact(edge.macs)}"),
+        ("fits", ", ".join(end for end in ("edge", "cloud") if record.costs(end).feasible) or "neither"),
+    ]
+
+
+def _doubts(card: TrialCard) -> str:
+    prediction = card.prediction
+    if not prediction.extrapolated:
+        return ""
+    share = sum(prediction.uncovered.values()) / prediction.latency_ms if prediction.latency_ms else 0.0
+    named = ", ".join(sorted(prediction.uncovered, key=lambda name: -prediction.uncovered[name]))
+    return f"Extrapolated: {share:.0%} of the milliseconds lie in kernels that nobody measured there ({named})."
+
+
+def _parts(card: TrialCard) -> list[tuple[str, float]]:
+    return [(name, round(each, 4)) for name, each in card.milliseconds_by_part().items()]
+
+
+def _kernels(card: TrialCard) -> list[tuple[str, str, str, float]]:
+    dearest = sorted(card.kernels, key=lambda item: -item[1])[:KERNELS]
+    return [
+        (kernel.name, kernel.operator, "×".join(map(str, kernel.output_shape[1:])), round(each, 4))
+        for kernel, each in dearest
+    ]
+
+
+def candidates_section(material: Material, found: dict[str, dict[str, Any]]) -> str:
+    """Return the section: a list to choose from, the place of the card, and the cards as data."""
+    best = material.best
+    if best is None:
+        return ""
+    options = "".join(
+        f'<option value="{slot}"{" selected" if slot == str(best.slot) else ""}>{text(card["title"])}</option>'
+        for slot, card in found.items()
+    )
+    choice = f'<label class="choose">Candidate <select id="choose">{options}</select></label>'
+    return section(
+        "candidate",
+        "One candidate",
+        choice,
+        '<div id="card" aria-live="polite"></div>',
+        json_script("cards", found),
+        lead="Choose one here, or click a point or a line above.",
+    )

@@ -1,0 +1,96 @@
+"""Which data the study learned from: counts, what belongs together, the split, the fingerprint."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from ussearch.report.markup import facts, paragraph, section, table
+from ussearch.report.material import Material
+from ussearch.studies.workbench import Workbench
+
+NO_LABEL = "without a label"
+
+
+@dataclass(frozen=True)
+class PartCounts:
+    """Images of one part of the split; what needs the images themselves is None without them."""
+
+    part: str
+    images: int
+    lesions: int | None
+    groups: int | None
+    labels: dict[str, int]
+
+
+@dataclass(frozen=True)
+class DataCard:
+    """The data set; ``together`` images share a group (patient, near-duplicates) with another one."""
+
+    name: str
+    reader: str
+    fingerprint: str
+    images: int
+    image_size: int
+    split: str
+    straddling: int
+    parts: tuple[PartCounts, ...]
+    groups: int | None
+    together: int | None
+    largest_group: int | None
+
+
+def data_card(material: Material) -> DataCard:
+    """Return what the study's records and, where they are there, its images tell."""
+    config, split = material.study.config, material.study.split
+    groups = None if material.workbench is None else Counter(material.workbench.images.groups.tolist())
+    return DataCard(
+        name=config.data.name,
+        reader=config.data.reader,
+        fingerprint=config.data.fingerprint,
+        images=config.data.images,
+        image_size=config.image_size,
+        split=split.source,
+        straddling=len(split.straddling),
+        parts=tuple(_counts(part, indices, material.workbench) for part, indices in split.parts().items()),
+        groups=None if groups is None else len(groups),
+        together=None if groups is None else sum(size for size in groups.values() if size > 1),
+        largest_group=None if groups is None else max(groups.values()),
+    )
+
+
+def _counts(part: str, indices: tuple[int, ...], workbench: Workbench | None) -> PartCounts:
+    if workbench is None:
+        return PartCounts(part, len(indices), None, None, {})
+    images, chosen = workbench.images, list(indices)
+    labels = Counter(images.labels[index] or NO_LABEL for index in chosen)
+    return PartCounts(
+        part, len(chosen), int(images.has_lesion[chosen].sum()), len(set(images.groups[chosen].tolist())), dict(labels)
+    )
+
+
+def data_section(material: Material) -> str:
+    """Return the section."""
+    card = data_card(material)
+    labels = sorted({label for part in card.parts for label in part.labels} - {NO_LABEL})
+    head = ("part", "images", "with lesion", "groups", *labels)
+    rows = [
+        (part.part, part.images, _shown(part.lesions), _shown(part.groups), *(part.labels.get(x, 0) for x in labels))
+        for part in card.parts
+    ]
+    named = [
+        ("data set", f"{card.name} ({card.reader}), {card.images} images, used at {card.image_size}×{card.image_size}"),
+        ("fingerprint", card.fingerprint),
+        ("split", card.split),
+    ]
+    if card.groups is not None:
+        together = f"{card.together} images share a group (one patient, or near-duplicates) with another; "
+        named.append(("groups", f"{card.groups}; {together}the largest has {card.largest_group}"))
+    if card.straddling:
+        named.append(("torn apart", f"{card.straddling} groups are in several parts of the given split"))
+    note = "" if material.workbench else paragraph(f"Counted from the split alone. {material.without_images}", "note")
+    return section("data", "Data card", facts(named), table(head, rows, numbers=range(1, len(head))), note)
+
+
+def _shown(count: int | None) -> str:
+    return "–" if count is None else str(count)

@@ -1,0 +1,208 @@
+"""Can this study be trusted? One verdict and one sentence a question."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ussearch.evaluators import End
+from ussearch.report.markup import section, text
+from ussearch.report.material import Material
+from ussearch.report.noise import Comparison
+from ussearch.search_spaces import SearchSpace
+from ussearch.studies import TrialRecord
+from ussearch.studies.front import beats
+
+Verdict = Literal["good", "look", "bad"]
+WORDS: dict[Verdict, str] = {"good": "good", "look": "look closer", "bad": "trouble"}
+FEWEST_VALUES = 3
+"""A choice between two values has no inside: being at its end says nothing."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question with its answer."""
+
+    question: str
+    verdict: Verdict
+    sentence: str
+
+
+def health(material: Material, comparison: Comparison | None) -> tuple[Check, ...]:
+    """Return all checks; those that cannot be answered yet say so."""
+    return (
+        limits(material, "edge"),
+        limits(material, "cloud"),
+        baselines(material),
+        presets(material, comparison),
+        space_edge(material),
+        images(comparison),
+        extrapolation(material),
+        failures(material),
+        leakage(material),
+    )
+
+
+def limits(material: Material, end: End) -> Check:
+    """Can the constraints of an end be met?"""
+    question = f"Can the limits of the {'device' if end == 'edge' else 'cloud'} be met?"
+    profile = material.study.config.profiles[end]
+    bounds = f"{profile.limits.latency_target_ms:.1f} ms and {profile.limits.memory_mib:.0f} MiB of {profile.name}"
+    fitting = [record for record in material.good if record.feasible(end)]
+    if fitting:
+        return Check(question, "good", f"{len(fitting)} of {len(material.good)} candidates keep within {bounds}.")
+    if not material.good:
+        return Check(question, "look", "No trial has finished well yet.")
+    fastest = min(material.good, key=lambda record: record.costs(end).latency_ms)
+    leanest = min(material.good, key=lambda record: record.costs(end).memory_mib)
+    return Check(
+        question,
+        "bad",
+        f"No candidate keeps within {bounds}: the fastest is trial {fastest.slot} with "
+        f"{fastest.costs(end).latency_ms:.1f} ms, the leanest trial {leanest.slot} with "
+        f"{leanest.costs(end).memory_mib:.0f} MiB; smaller images or other limits would help.",
+    )
+
+
+def baselines(material: Material) -> Check:
+    """Are candidates better than what needs no network?"""
+    question = "Are trivial baselines beaten?"
+    trivial = material.study.baselines
+    if not trivial or not material.good:
+        return Check(question, "look", "Nothing to compare yet.")
+    above = [record for record in material.good if beats(record.evaluation.metrics, trivial)]
+    names = ", ".join(trivial)
+    if above:
+        return Check(
+            question, "good", f"{len(above)} of {len(material.good)} candidates are above all of them ({names})."
+        )
+    return Check(question, "bad", f"No candidate is above all of them ({names}): train longer or check the masks.")
+
+
+def presets(material: Material, comparison: Comparison | None) -> Check:
+    """Did the search find more than was published?"""
+    question = "Does the search beat the presets?"
+    fitting = [record for record in material.good if record.feasible("edge")]
+    published, sampled = _best(fitting, True), _best(fitting, False)
+    if published is None or sampled is None:
+        missing = "preset" if published is None else "sampled candidate"
+        return Check(question, "look", f"No {missing} within the device's limits has finished: nothing to compare.")
+    gap = (sampled.dice or 0.0) - (published.dice or 0.0)
+    words = (
+        f"best sampled trial {sampled.slot} {sampled.dice or 0.0:.3f} at {sampled.costs().latency_ms:.1f} ms, best "
+        f"preset {published.name} {published.dice or 0.0:.3f} at {published.costs().latency_ms:.1f} ms"
+    )
+    if comparison and {sampled.slot, published.slot} <= {comparison.best, *comparison.ties}:
+        return Check(question, "look", f"A tie within the noise: {words}.")
+    if gap > 0:
+        return Check(question, "good", f"By {gap:.3f} of selection: {words}.")
+    return Check(question, "look", f"No, by {-gap:.3f} of selection: {words}; a longer search may.")
+
+
+def _best(records: list[TrialRecord], preset: bool) -> TrialRecord | None:
+    chosen = [record for record in records if (record.role == "preset") == preset]
+    return max(chosen, key=lambda record: record.dice or 0.0, default=None)
+
+
+def space_edge(material: Material) -> Check:
+    """Does the winner sit at the end of a choice, where the space may be too small?"""
+    question = "Does the space hold the winner?"
+    best = material.best
+    if best is None:
+        return Check(question, "look", "No trial has finished well yet.")
+    if not best.choices:
+        return Check(question, "good", f"The winner, trial {best.slot}, is the preset {best.name}, not a sampled one.")
+    at_ends = edges_hit(dict(best.choices), material.study.config.space, material.study.config.image_size)
+    if not at_ends:
+        return Check(question, "good", f"Trial {best.slot} is at neither end of any numeric choice.")
+    named = "; ".join(f"{name.replace('_', ' ')} {place} ({value})" for name, (place, value) in at_ends.items())
+    return Check(
+        question, "look", f"Trial {best.slot} is at the end of some choices; a wider space may hold better: {named}."
+    )
+
+
+def edges_hit(
+    choices: dict[str, object], space: dict[str, tuple[object, ...]], image_size: int
+) -> dict[str, tuple[str, float]]:
+    """Return the numeric choices at the least or greatest of at least three values, where another value changes it."""
+    found: dict[str, tuple[str, float]] = {}
+    whole = SearchSpace(image_size, space)
+    here = whole.compose(choices).id
+    for name, values in space.items():
+        numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
+        value = choices.get(name)
+        if len(numbers) < FEWEST_VALUES or value not in (min(numbers), max(numbers)):
+            continue
+        other = next(each for each in numbers if each != value)
+        if whole.compose({**choices, name: other}).id != here:
+            found[name] = ("at its least" if value == min(numbers) else "at its greatest", float(str(value)))
+    return found
+
+
+def images(comparison: Comparison | None) -> Check:
+    """Are there enough validation images for the difference between first and second?"""
+    question = "Are there enough validation images?"
+    second = comparison.second if comparison else None
+    if comparison is None or second is None:
+        return Check(question, "look", "Fewer than two candidates can be compared.")
+    half, gap = (second.high - second.low) / 2, -second.mean
+    words = (
+        f"first (trial {comparison.best}) and second (trial {second.slot}) differ by {gap:.3f} of selection, the 95 % "
+        f"half-width is {half:.3f} on {comparison.images} images ({comparison.method})"
+    )
+    if not second.tie:
+        return Check(question, "good", f"Yes for the first place: {words}.")
+    needed = comparison.images * (half / gap) ** 2 if gap > 0 else 0.0
+    mend = f"; a difference this small would take about {needed:,.0f} images" if 0 < needed < 1e6 else ""
+    return Check(question, "look", f"Not to name one winner: {words}{mend}.")
+
+
+def extrapolation(material: Material) -> Check:
+    """Are latencies on the front backed by measurements of the device?"""
+    question = "Are the front's latencies backed by measurements?"
+    by_slot = {record.slot: record for record in material.good}
+    front = [by_slot[slot] for slot in material.report.front if slot in by_slot]
+    if not front:
+        return Check(question, "look", "The front is empty.")
+    doubtful = [record for record in front if record.costs().extrapolated]
+    if not doubtful:
+        return Check(question, "good", f"None of the {len(front)} on the front is extrapolated.")
+    return Check(
+        question,
+        "look",
+        f"{len(doubtful)} of {len(front)} on the front are extrapolated: over a tenth of the milliseconds lies in "
+        "kernels that the device's measurements lack; measure the finalists on the board.",
+    )
+
+
+def failures(material: Material) -> Check:
+    """Did trainings fail?"""
+    question = "Did trainings fail?"
+    failed = [record for record in material.report.records if record.failed]
+    if not failed:
+        return Check(question, "good", f"None of {len(material.report.records)}.")
+    first = failed[0]
+    return Check(
+        question,
+        "look",
+        f"{len(failed)} of {len(material.report.records)}; trial {first.slot}: {first.evaluation.failure}",
+    )
+
+
+def leakage(material: Material) -> Check:
+    """Does the split keep together what belongs together?"""
+    torn = material.study.split.straddling
+    question = "Does the split keep patients and near-duplicates together?"
+    if not torn:
+        return Check(question, "good", "Yes: no group is in two parts.")
+    return Check(question, "bad", f"No: the given split tears {len(torn)} groups apart; test figures are too good.")
+
+
+def health_section(material: Material, comparison: Comparison | None) -> str:
+    """Return the section."""
+    lines = (
+        f'<li class="{check.verdict}"><b>{text(check.question)}</b> <span class="verdict">'
+        f"{text(WORDS[check.verdict])}</span><br>{text(check.sentence)}</li>"
+        for check in health(material, comparison)
+    )
+    return section("health", "Health checks", f'<ul class="checks">{"".join(lines)}</ul>')

@@ -1,0 +1,73 @@
+"""Names beside points, each where it covers no other name and no point."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import log10
+from typing import Any
+
+from ussearch.report.style import INK, MUTED
+from ussearch.studies.plots import FrontPicture, Point
+
+LETTER = 6.2
+"""Width of a letter of a name, in pixels."""
+PLACES = ((1, 0), (-1, 0), (0, 14), (0, -14), (1, 14), (-1, 14), (1, -14), (-1, -14), (1, 26), (1, -26))
+"""Where a name may stand beside its point: to its left or right, and pixels above."""
+
+
+@dataclass(frozen=True)
+class Box:
+    """A rectangle in pixels."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+
+    def overlaps(self, other: Box) -> bool:
+        """Return whether two rectangles share anything."""
+        apart = self.right < other.left or other.right < self.left or self.high < other.low or other.high < self.low
+        return not apart
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The part of the plane that is drawn, and its size on a rather narrow page, where names are most in each other's
+    way."""
+
+    left: float
+    right: float
+    low: float
+    high: float
+    width: float = 460.0
+    height: float = 330.0
+
+    def around(self, point: Point, right: float, up: float, width: float, height: float) -> Box:
+        """Return the box of that size in pixels whose middle lies so far from a point."""
+        x = (log10(point.latency_ms) - self.left) / (self.right - self.left) * self.width + right
+        y = (point.dice - self.low) / (self.high - self.low) * self.height + up
+        return Box(x - width / 2, x + width / 2, y - height / 2, y + height / 2)
+
+
+def names(picture: FrontPicture, frame: Frame) -> list[dict[str, Any]]:
+    """Name presets, and trials of the front, each where it covers no other name and no point."""
+    taken = [frame.around(point, 0, 0, 8, 8) for point in picture.points]
+    notes = []
+    for point in sorted((point for point in picture.points if point.label), key=lambda each: -each.dice):
+        width = LETTER * len(point.label)
+        places = [(right * (9 + width / 2), up) for right, up in PLACES]
+        boxes = [frame.around(point, right, up, width, 12) for right, up in places]
+        best = next((number for number, box in enumerate(boxes) if not any(map(box.overlaps, taken))), 0)
+        taken.append(boxes[best])
+        notes.append(
+            {
+                "x": log10(point.latency_ms),
+                "y": point.dice,
+                "text": point.label,
+                "showarrow": False,
+                "font": {"size": 11, "color": INK if point.on_front else MUTED},
+                "xshift": places[best][0],
+                "yshift": places[best][1],
+            }
+        )
+    return notes

@@ -1,0 +1,173 @@
+"""Example segmentations of the finalists: best, median and worst, with the contours of prediction and truth."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from contourpy import contour_generator
+from PIL import Image
+
+from ussearch.datasets import Normalisation
+from ussearch.errors import UserError
+from ussearch.evaluators import THRESHOLD, predict, score
+from ussearch.pairs.finalists import finalist_folder
+from ussearch.report.markup import paragraph, section, text
+from ussearch.report.material import Material
+from ussearch.search_spaces import build
+from ussearch.studies.workbench import Workbench
+
+QUALITY = 70
+RANKS = ("worst", "median", "best")
+MOST_FINALISTS = 4
+"""With three pictures each."""
+
+Planes = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Example:
+    """One image with two contours as SVG paths in pixels; ``part`` of the split, ``source`` of the answer."""
+
+    rank: str
+    image_id: str
+    part: str
+    source: str
+    dice: float
+    side: int
+    picture: str
+    truth: str
+    prediction: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as JSON-ready data."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Probabilities [N, 1, S, S] of a network for the images of a part; ``source`` says which file answered."""
+
+    probabilities: Planes
+    source: str
+
+
+def examples(material: Material) -> dict[int, tuple[Example, ...]]:
+    """Return pictures by trial: of the bundle's networks as shipped, else of the full trainings; none without images.
+
+    Only images with a lesion are ranked. Test images are shown where there are any, else validation images.
+    """
+    workbench = material.workbench
+    if workbench is None:
+        return {}
+    part = "test" if workbench.split.test else "validation"
+    lesion = workbench.images.has_lesion
+    chosen = [index for index in workbench.split.parts()[part] if lesion[index]]
+    if not chosen:
+        return {}
+    answers = _shipped(material, workbench, chosen) or _trained(material, workbench, chosen)
+    return {slot: _ranked(workbench, chosen, part, answer) for slot, answer in answers.items()}
+
+
+def _shipped(material: Material, workbench: Workbench, chosen: list[int]) -> dict[int, Answers]:
+    if material.bundle is None:
+        return {}
+    running, pixels = material.bundle.running(), np.asarray(workbench.images.images[chosen])
+    networks = {"edge": running.edge, "cloud": running.cloud}
+    return {
+        slot: Answers(networks[end].probabilities(pixels), f"{end}/model.onnx of the bundle")
+        for end, slot in material.pair.items()
+    }
+
+
+def _trained(material: Material, workbench: Workbench, chosen: list[int]) -> dict[int, Answers]:
+    from safetensors.torch import load_file
+
+    found = {}
+    for slot, evaluation in material.finalists[:MOST_FINALISTS]:
+        weights = finalist_folder(material.study, slot) / "weights.safetensors"
+        if evaluation.normalisation is None or not weights.exists():
+            continue
+        network = build(material.study.architecture(slot))
+        try:
+            network.load_state_dict(load_file(weights))
+        except RuntimeError as error:
+            raise UserError(f"{weights} does not fit trial {slot}: delete its folder and export again.") from error
+        normalisation = Normalisation.from_record(evaluation.normalisation)
+        answer = predict(network, workbench.images.images[chosen], normalisation)
+        found[slot] = Answers(answer, "its full training")
+    return found
+
+
+def _ranked(workbench: Workbench, chosen: list[int], part: str, answers: Answers) -> tuple[Example, ...]:
+    masks = np.asarray(workbench.images.masks[chosen])
+    dice = score(answers.probabilities, masks).dice
+    order = np.argsort(dice, kind="stable")
+    places = (0, len(order) // 2, len(order) - 1)
+    return tuple(
+        Example(
+            rank=rank,
+            image_id=workbench.images.ids[chosen[number]],
+            part=part,
+            source=answers.source,
+            dice=float(dice[number]),
+            side=workbench.images.image_size,
+            picture=picture(np.asarray(workbench.images.images[chosen[number], 0])),
+            truth=contour(masks[number, 0].astype(np.float64), 0.5),
+            prediction=contour(answers.probabilities[number, 0].astype(np.float64), THRESHOLD),
+        )
+        for rank, number in zip(RANKS, order[list(places)].tolist(), strict=True)
+    )
+
+
+def picture(pixels: npt.NDArray[np.uint8]) -> str:
+    """Return a grey image [H, W] as a data URI."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY, method=6)
+    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+
+
+def contour(values: npt.NDArray[np.float64], level: float) -> str:
+    """Return the outline of ``values`` [H, W] at ``level`` as an SVG path; pixel centres lie at halves."""
+    padded = np.pad(values, 1)  # closes outlines that touch the border
+    lines = contour_generator(z=padded).lines(level)
+    return "".join(_path(np.asarray(line) - 0.5) for line in lines)
+
+
+def _path(points: npt.NDArray[np.float64]) -> str:
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z"
+
+
+def segmentations_section(material: Material, found: dict[int, tuple[Example, ...]]) -> str:
+    """Return the section; the card of a finalist shows the same pictures."""
+    if not found:
+        reason = material.without_images or "No candidate has had its full training yet, or no image shows a lesion."
+        return section("segmentations", "Example segmentations", paragraph(reason))
+    rows = []
+    for slot, pictures in found.items():
+        ends = " and ".join(end for end, trial in material.pair.items() if trial == slot)
+        title = f"Trial {slot}{f', {ends} network' if ends else ''}"
+        figures = "".join(figure(example) for example in pictures)
+        rows.append(f'<h3>{text(title)}</h3><div class="pictures">{figures}</div>')
+    first = next(iter(found.values()))[0]
+    lead = (
+        f"Worst, median and best {first.part} image with a lesion, by Dice; answers of {first.source}. "
+        "Solid: the truth. Dashed: the prediction."
+    )
+    return section("segmentations", "Example segmentations", *rows, lead=lead)
+
+
+def figure(example: Example) -> str:
+    """Return one picture with its contours and its caption."""
+    side = example.side
+    return (
+        f'<figure><svg class="overlay" viewBox="0 0 {side} {side}" role="img" aria-label="{text(example.image_id)}">'
+        f'<image href="{example.picture}" width="{side}" height="{side}"/>'
+        f'<path class="truth" d="{example.truth}"/><path class="prediction" d="{example.prediction}"/></svg>'
+        f"<figcaption>{text(example.rank)}, Dice {example.dice:.2f}<br><small>{text(example.image_id)}</small>"
+        "</figcaption></figure>"
+    )
