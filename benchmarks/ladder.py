@@ -30,6 +30,7 @@ import torch
 
 from ussearch.datasets import ImageSet, Normalisation, PhantomParameters, Split, phantoms_from, prepare, split
 from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, predict, trace
+from ussearch.evaluators.outlook import foretold_without_itself
 from ussearch.evaluators.overlap import detect
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
 from ussearch.evaluators.shared import WeightStore
@@ -204,9 +205,13 @@ def main() -> int:
 
 @dataclass(frozen=True)
 class Line:
-    """One rung in the table; ``cost`` is its share of a full training of the same architectures."""
+    """One rung in the table; ``cost`` is its share of a full training of the same architectures.
+
+    ``alone`` is the trust that its own score deserves, ``trust`` that of what it foretells.
+    """
 
     fidelity: str
+    alone: Trust
     trust: Trust
     seconds: float
     cost: float
@@ -222,20 +227,22 @@ def lines_of(rows: list[dict[str, str]]) -> Iterator[Line]:
     for fidelity in dict.fromkeys(row["fidelity"] for row in rows if row["seed"] == "rung"):
         known = [n for n in numbers if by_key.get((fidelity, "rung", n), {}).get("selection")]
         cheap = [by_key[fidelity, "rung", number] for number in known]
-        trust = measure_trust(
-            [float(row["selection"]) for row in cheap],
-            [(float(full[n]["selection"]) + float(again[n]["selection"])) / 2 for n in known],
-            [float(full[n]["macs"]) for n in known],
-        )
-        ceiling = measure_trust(
-            [float(again[n]["selection"]) for n in known],
-            [float(full[n]["selection"]) for n in known],
-            [float(full[n]["macs"]) for n in known],
-        )
+        selections = [float(row["selection"]) for row in cheap]
+        macs, parameters = ([float(full[n][name]) for n in known] for name in ("macs", "parameters"))
+        first, second = ([float(by[n]["selection"]) for n in known] for by in (full, again))
+        truth = [(one + other) / 2 for one, other in zip(first, second, strict=True)]
+        foretold = foretold_without_itself(selections, macs, parameters, truth)
+        alone, trust = (measure_trust(each, truth, macs) for each in (selections, foretold))
+        ceiling = measure_trust(second, first, macs)
         seconds = median(float(row["seconds"]) for row in cheap)
         cost = sum(float(row["seconds"]) for row in cheap) / sum(float(full[n]["seconds"]) for n in known)
         yield Line(
-            fidelity, trust.model_copy(update={"ceiling": ceiling.tau}), seconds, cost, len(numbers) - len(known)
+            fidelity,
+            alone,
+            trust.model_copy(update={"ceiling": ceiling.tau}),
+            seconds,
+            cost,
+            len(numbers) - len(known),
         )
 
 
@@ -267,7 +274,7 @@ def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
     yield "# The ladder of fidelities"
     yield ""
     yield f"Written by `python benchmarks/ladder.py` on {machine()}, one thread a process, seconds of processor time:"
-    yield f"{PHANTOMS} phantoms at {IMAGE_SIZE} pixels; {first.architectures} architectures drawn uniformly from those"
+    yield f"{PHANTOMS} phantoms at {IMAGE_SIZE} pixels; {ARCHITECTURES} architectures drawn uniformly from those"
     yield f"that fit {EDGE}, none chosen by size. Networks are scored on {JUDGES} other phantoms; the truth is the mean"
     yield "selection of two full trainings"
     yield f"({bench.full_epochs} epochs, {bench.full_steps} steps) on other seeds than the rungs'. Shared weights:"
@@ -276,19 +283,22 @@ def page(bench: Bench, lines: list[Line]) -> Iterator[str]:
     yield f"{first.ceiling:.2f} (the ceiling from seed to seed; against a mean of two, more is possible). MACs alone:"
     yield f"τ = {first.macs_tau:.2f}."
     yield ""
-    yield "| rung | seconds | share of full training | τ (95 % interval) | τ in MACs quartiles | regret | may select |"
-    yield "|---|---|---|---|---|---|---|"
+    yield "A rung's score alone favours networks that learn fast; what full training will score is foretold from it and"
+    yield "from MACs and parameters (`evaluators/outlook.py`), for every architecture by what was learnt on the others."
+    yield ""
+    yield "| rung | seconds | of full training | τ alone | τ foretold (95 %) | in MACs quarters | regret | may select |"
+    yield "|---|---|---|---|---|---|---|---|"
     yield from map(row_of, lines)
     yield ""
     yield "Regret: selection lost by taking the best of the rung's top tenth instead of the best of all. A rung may"
     yield "select from τ = 0.5 on, with its interval above 0.3 and above MACs alone."
-    pairs = {line.fidelity: line.trust.tau for line in lines}
+    pairs = {line.fidelity: line.alone.tau for line in lines}
     gains = [
         f"{fidelity.removeprefix('drawn + ')}: {tau - pairs[fidelity.removeprefix('drawn + ')]:+.2f}"
         for fidelity, tau in pairs.items()
         if fidelity.startswith("drawn + ") and fidelity.removeprefix("drawn + ") in pairs
     ]
-    yield f"What drawn weights add to τ over a random start at equal steps: {', '.join(gains)}."
+    yield f"What drawn weights add to the τ of a rung alone over a random start at equal steps: {', '.join(gains)}."
     missing = {line.fidelity: line.missing for line in lines if line.missing}
     if missing:
         yield f"Without a score (weights that no training step had drawn): {missing}."
@@ -301,6 +311,7 @@ def row_of(line: Line) -> str:
         line.fidelity,
         f"{line.seconds:.1f}",
         f"{line.cost:.1%}",
+        f"{line.alone.tau:.2f}",
         f"{trust.tau:.2f} ({low:.2f} to {high:.2f})",
         " ".join(f"{tau:.2f}" for tau in trust.quartile_taus),
         f"{trust.regret:.3f}",

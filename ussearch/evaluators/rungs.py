@@ -18,6 +18,7 @@ from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
 from ussearch.evaluators.evaluator import TrainEvaluator, device_name
 from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.outlook import Outlook
 from ussearch.evaluators.scores import Summary
 from ussearch.evaluators.shared.drawing import drawing_of
 from ussearch.evaluators.shared.drawn import drawn_network
@@ -75,6 +76,8 @@ class RungEvaluator:
     trainer: TrainEvaluator
     rung: Rung
     store: WeightStore | None = None
+    outlook: Outlook | None = None
+    """What turns the rung's own selection into the one that full training is foretold to reach."""
 
     def __post_init__(self) -> None:
         if self.rung.drawn and self.store is None:
@@ -106,7 +109,28 @@ class RungEvaluator:
         checkpoint: Path | None = None,
         until_epoch: int | None = None,
     ) -> Evaluation:
-        """Return the worth of a candidate on this rung; weights that the store lacks become a failure."""
+        """Return the worth of a candidate on this rung; weights that the store lacks become a failure.
+
+        With an outlook the metric ``selection`` is what is foretold, ``rung_selection`` what was reached.
+        """
+        return self._foretold(self._judged(architecture, seed, on_epoch, checkpoint, until_epoch))
+
+    def _foretold(self, found: Evaluation) -> Evaluation:
+        if self.outlook is None or found.dice is None:
+            return found
+        costs = found.costs["edge"]
+        foretold = self.outlook.foretold(found.dice, costs.macs, costs.parameters)
+        metrics = {**found.metrics, "selection": foretold, "rung_selection": found.dice}
+        return found.model_copy(update={"metrics": metrics})
+
+    def _judged(
+        self,
+        architecture: Architecture,
+        seed: int,
+        on_epoch: OnEpoch | None,
+        checkpoint: Path | None,
+        until_epoch: int | None,
+    ) -> Evaluation:
         if not self.rung.drawn:
             trainer = self._shortened()
             found = trainer.evaluate(architecture, seed, on_epoch, checkpoint=checkpoint, until_epoch=until_epoch)

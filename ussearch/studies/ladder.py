@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ussearch.evaluators import End, Evaluation, Evaluator, TrainEvaluator, trace
 from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.outlook import Outlook, fit_outlook, foretold_without_itself
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, drawn_weights, usual_ladder
 from ussearch.evaluators.shared import UnknownWeights, WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining
@@ -56,6 +57,10 @@ class RungRecord(BaseModel):
     """Median of one candidate."""
     trust: Trust
     selections: dict[int, float | None]
+    outlook: Outlook | None = None
+    """What full training is foretold to reach; None where there were too few samples to learn it from."""
+    foretold: dict[int, float] = {}
+    """Of each sample by slot, learnt without it; trust is measured on these."""
 
 
 class LadderRecord(BaseModel):
@@ -120,7 +125,7 @@ class LadderSearch:
         if rung == FULL:
             self._search(self.trainer, Stretch(config.trials, config), last=True)
             return
-        judge = RungEvaluator(self.trainer, rung, store)
+        judge = RungEvaluator(self.trainer, rung, store, ladder.rungs[-1].outlook)
         self._search(judge, Stretch(config.trials, config, learnt=partial(_as_judged, ladder)))
         given = self._promoted(ladder)
         self._search(self.trainer, Stretch(config.trials + len(given), config, given=given), last=True)
@@ -198,17 +203,20 @@ class LadderSearch:
         folder = self.study.folder / "rungs" / rung.fidelity.replace(" ", "_")
         found = {record.slot: self._judged(judge, record, folder) for record in samples}
         scored = [record for record in samples if found[record.slot]["selection"] is not None]
-        trust = measure_trust(
-            [float(found[record.slot]["selection"] or 0.0) for record in scored],
-            [float(record.dice or 0.0) for record in scored],
-            [float(record.costs("edge").macs) for record in scored],
-            seed=self.study.config.seed,
-        )
+        selections = [float(found[record.slot]["selection"] or 0.0) for record in scored]
+        trained = [float(record.dice or 0.0) for record in scored]
+        macs = [float(record.costs("edge").macs) for record in scored]
+        evidence = (selections, macs, [float(record.costs("edge").parameters) for record in scored])
+        enough = len(scored) >= FEWEST
+        foretold = foretold_without_itself(*evidence, trained) if enough else selections
+        trust = measure_trust(foretold, trained, macs, seed=self.study.config.seed)
         return RungRecord(
             fidelity=rung.fidelity,
             seconds=median(float(each["seconds"] or 0.0) for each in found.values()),
             trust=trust,
             selections={slot: each["selection"] for slot, each in found.items()},
+            outlook=fit_outlook(*evidence, trained) if enough else None,
+            foretold=dict(zip((record.slot for record in scored), foretold, strict=True)),
         )
 
     def _judged(self, judge: Evaluator, record: TrialRecord, folder: Path) -> dict[str, float | None]:
@@ -248,8 +256,7 @@ def _as_judged(ladder: LadderRecord, record: TrialRecord) -> TrialRecord | None:
     """Return how drafts on a rung see a record: as that rung judged it, or not at all."""
     if record.evaluation.fidelity == ladder.chosen:
         return record
-    selections: Mapping[int, float | None] = ladder.rungs[-1].selections
-    selection = selections.get(record.slot)
+    selection = ladder.rungs[-1].foretold.get(record.slot)
     if selection is None:
         return None
     metrics = {**record.evaluation.metrics, "selection": selection}
