@@ -5,18 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binom
 
 from tests.report.conftest import make_material, make_record
 from tests.studies.conftest import SPACE
 from ussearch.report.health import (
     baselines,
-    edges_hit,
     extrapolation,
     failures,
     images,
     limits,
+    places,
     presets,
     space_edge,
+    tail,
 )
 from ussearch.report.noise import compare
 
@@ -44,27 +48,26 @@ def test_presets(tmp_path: Path, sampled: float, verdict: str, words: str) -> No
     assert check.verdict == verdict and words in check.sentence
 
 
-def test_only_choices_with_an_effect_are_at_an_edge() -> None:
+def test_only_choices_with_an_effect_are_looked_at() -> None:
     choices = {name: sorted(values, key=str)[0] for name, values in SPACE.choices.items()}
-    choices |= {
-        "stages": 3,
-        "width_0": 48,
-        "width_5": 256,
-        "depth_0": 2,
-        "stem_width": 16,
-        "width_1": 32,
-        "width_2": 48,
-    }
-    found = edges_hit(choices, dict(SPACE.choices), 64)
-    assert found["width_0"] == ("at its greatest", 48)
-    assert found["stages"] == ("at its least", 3)
-    assert not {"width_5", "depth_0", "stem_width", "width_1", "width_2", "detail"} & set(found)
+    choices |= {"stages": 3, "width_0": 48, "width_5": 256, "depth_0": 2}
+    found = {place.name: place for place in places(choices, dict(SPACE.choices), 64)}
+    assert found["width_0"].at_end and found["width_0"].chance == 0.5
+    assert found["stages"].at_end and not found["depth_0"].at_end
+    assert not {"width_5", "depth_5", "detail", "activation"} & set(found)  # three stages; no numbers
 
 
-def test_the_winner_at_the_edge_is_named(tmp_path: Path) -> None:
-    choices = {name: values[0] for name, values in SPACE.choices.items()}
-    check = space_edge(make_material(tmp_path / "s", [make_record(0, 0.7, choices=choices)]))
-    assert check.verdict == "look" and "width 0 at its least (16" in check.sentence
+@given(st.floats(0, 1), st.integers(0, 8))
+def test_the_tail_of_equal_chances_is_the_binomials(chance: float, count: int) -> None:
+    assert tail([chance] * 8, count) == pytest.approx(binom.sf(count - 1, 8, chance), abs=1e-9)
+
+
+def test_a_winner_at_every_edge_is_named(tmp_path: Path) -> None:
+    edge = {name: values[-1] for name, values in SPACE.choices.items()}
+    check = space_edge(make_material(tmp_path / "s", [make_record(0, 0.7, choices=edge)]))
+    assert check.verdict == "look" and "stem width 32" in check.sentence
+    inside = {name: values[len(values) // 2] for name, values in SPACE.choices.items()}
+    assert space_edge(make_material(tmp_path / "i", [make_record(0, 0.7, choices=inside)])).verdict == "good"
     preset = make_record(0, 0.7, role="preset", name="unext")
     assert "preset unext" in space_edge(make_material(tmp_path / "p", [preset])).sentence
 

@@ -55,12 +55,12 @@ def waterfall(lines: list[Row]) -> str:
 
 
 def _line(row: Row, greatest: list[float]) -> str:
-    change = "" if row.change is None else f"{row.change[0]:+.3f} ({row.change[1]:+.3f} to {row.change[2]:+.3f})"
+    change = row.change and (f"{row.change[0]:+.3f}", f"{row.change[1]:+.3f} to {row.change[2]:+.3f}")
     latency = figure_of(row.ratio, 2) + ("" if row.latency_ms is None else f" ({row.latency_ms:.1f} ms)")
     cells = (
         f'<td>{text(row.title)} <span class="verdict {VERDICTS.get(row.verdict, "")}">{text(row.verdict)}</span></td>',
         _bar(row.dice, greatest[0], figure_of(row.dice)),
-        f"<td>{text(change)}</td>",
+        f'<td class="change">{"<br>".join(map(text, change or ()))}</td>',
         _bar(row.ratio, greatest[1], latency),
         _bar(row.kib, greatest[2], figure_of(row.kib, 0)),
         f'<td class="why">{text(row.reason)}</td>',

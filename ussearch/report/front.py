@@ -146,9 +146,9 @@ def _notes(picture: FrontPicture) -> list[dict[str, Any]]:
         "yanchor": "top",
     }
     better = {
-        "x": 0.93,
+        "x": 0.9,
         "y": 0.985,
-        "ax": 26,
+        "ax": 20,
         "ay": 22,
         "xref": "paper",
         "yref": "paper",

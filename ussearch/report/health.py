@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
 
 from ussearch.evaluators import End
 from ussearch.report.markup import section, text
@@ -15,6 +18,7 @@ from ussearch.studies.front import beats
 
 Verdict = Literal["good", "look", "bad"]
 WORDS: dict[Verdict, str] = {"good": "good", "look": "look closer", "bad": "trouble"}
+RARE = 0.05
 FEWEST_VALUES = 3
 """A choice between two values has no inside: being at its end says nothing."""
 
@@ -105,38 +109,57 @@ def _best(records: list[TrialRecord], preset: bool) -> TrialRecord | None:
 
 
 def space_edge(material: Material) -> Check:
-    """Does the winner sit at the end of a choice, where the space may be too small?"""
+    """Does the winner sit at the ends of choices more often than chance puts it there?"""
     question = "Does the space hold the winner?"
     best = material.best
     if best is None:
         return Check(question, "look", "No trial has finished well yet.")
     if not best.choices:
         return Check(question, "good", f"The winner, trial {best.slot}, is the preset {best.name}, not a sampled one.")
-    at_ends = edges_hit(dict(best.choices), material.study.config.space, material.study.config.image_size)
-    if not at_ends:
-        return Check(question, "good", f"Trial {best.slot} is at neither end of any numeric choice.")
-    named = "; ".join(f"{name.replace('_', ' ')} {place} ({value})" for name, (place, value) in at_ends.items())
-    return Check(
-        question, "look", f"Trial {best.slot} is at the end of some choices; a wider space may hold better: {named}."
-    )
+    config = material.study.config
+    at = places(dict(best.choices), config.space, config.image_size)
+    ends = [place for place in at if place.at_end]
+    expected = sum(place.chance for place in at)
+    words = f"trial {best.slot} is at an end of {len(ends)} of {len(at)} numeric choices (chance gives {expected:.1f})"
+    if tail([place.chance for place in at], len(ends)) >= RARE:
+        return Check(question, "good", f"No sign against it: {words}.")
+    named = ", ".join(f"{place.name.replace('_', ' ')} {place.value:g}" for place in ends)
+    return Check(question, "look", f"A wider one may hold a better: {words}: {named}.")
 
 
-def edges_hit(
-    choices: dict[str, object], space: dict[str, tuple[object, ...]], image_size: int
-) -> dict[str, tuple[str, float]]:
-    """Return the numeric choices at the least or greatest of at least three values, where another value changes it."""
-    found: dict[str, tuple[str, float]] = {}
+@dataclass(frozen=True)
+class Place:
+    """Where a value lies among those of its choice; ``chance`` is the share of values that are at an end."""
+
+    name: str
+    value: float
+    at_end: bool
+    chance: float
+
+
+def places(choices: dict[str, object], space: dict[str, tuple[object, ...]], image_size: int) -> tuple[Place, ...]:
+    """Return the numeric choices of at least three values that matter: where another value gives another network."""
+    found = []
     whole = SearchSpace(image_size, space)
     here = whole.compose(choices).id
     for name, values in space.items():
         numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
         value = choices.get(name)
-        if len(numbers) < FEWEST_VALUES or value not in (min(numbers), max(numbers)):
+        if len(numbers) < FEWEST_VALUES or not isinstance(value, (int, float)):
             continue
         other = next(each for each in numbers if each != value)
         if whole.compose({**choices, name: other}).id != here:
-            found[name] = ("at its least" if value == min(numbers) else "at its greatest", float(str(value)))
-    return found
+            at_end = value in (min(numbers), max(numbers))
+            found.append(Place(name, float(value), at_end, 2 / len(numbers)))
+    return tuple(found)
+
+
+def tail(chances: Sequence[float], count: int) -> float:
+    """Return the probability that at least ``count`` of independent events with these chances happen."""
+    exactly = np.ones(1)
+    for chance in chances:
+        exactly = np.convolve(exactly, (1 - chance, chance))
+    return float(exactly[count:].sum())
 
 
 def images(comparison: Comparison | None) -> Check:

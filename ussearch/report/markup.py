@@ -58,7 +58,7 @@ def _cell(tag: str, number: bool, value: object) -> str:
 
 def figure_of(value: float | None, digits: int = 3) -> str:
     """Return a figure for readers, a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}"
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: there is no -0.00
 
 
 def percent(value: float | None) -> str:

@@ -12,10 +12,10 @@ from ussearch.report.style import MUTED, STYLES, base_layout
 AXES = (
     ("latency", "latency_ms", "ms"),
     ("memory", "memory_mib", "MiB"),
-    ("parameters", "parameters", ""),
+    ("param-<br>eters", "parameters", ""),
     ("MACs", "macs", ""),
-    ("lesion Dice", "lesion_dice", ""),
-    ("false positives", "false_positive_rate", ""),
+    ("lesion<br>Dice", "lesion_dice", ""),
+    ("false<br>positives", "false_positive_rate", ""),
 )
 """Of the parallel coordinates: title, key of a row of the report, unit."""
 
@@ -36,7 +36,13 @@ def parallel_figure(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     layout = {
         **base_layout(),
         "showlegend": False,
-        "xaxis": {"type": "category", "gridcolor": "#9aa5b1", "tickfont": {"size": 11}, "fixedrange": True},
+        "xaxis": {
+            "type": "category",
+            "gridcolor": "#9aa5b1",
+            "tickfont": {"size": 11},
+            "tickangle": 0,
+            "fixedrange": True,
+        },
         "yaxis": {"visible": False, "range": [-0.12, 1.12], "fixedrange": True},
         "annotations": notes,
         "margin": {"l": 34, "r": 34, "t": 8, "b": 44},

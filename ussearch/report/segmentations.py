@@ -150,13 +150,12 @@ def segmentations_section(material: Material, found: dict[int, tuple[Example, ..
     rows = []
     for slot, pictures in found.items():
         ends = " and ".join(end for end, trial in material.pair.items() if trial == slot)
-        title = f"Trial {slot}{f', {ends} network' if ends else ''}"
+        title = f"Trial {slot}{f', {ends} network' if ends else ''}: answers of {pictures[0].source}"
         figures = "".join(figure(example) for example in pictures)
         rows.append(f'<h3>{text(title)}</h3><div class="pictures">{figures}</div>')
     first = next(iter(found.values()))[0]
     lead = (
-        f"Worst, median and best {first.part} image with a lesion, by Dice; answers of {first.source}. "
-        "Solid: the truth. Dashed: the prediction."
+        f"Worst, median and best {first.part} image with a lesion, by Dice. Solid: the truth. Dashed: the prediction."
     )
     return section("segmentations", "Example segmentations", *rows, lead=lead)
 
