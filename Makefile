@@ -47,7 +47,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(STAMP_DEV): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,postgresql,serve,seg]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,postgresql,serve,seg,dashboard]"
 	touch $@
 
 $(STAMP_NNI): pyproject.toml constraints-nni.txt

@@ -4,11 +4,18 @@
 
 writes ``front.png`` (the candidates of the study) and ``segmentations.png`` (worst, median and best test images of
 the pair, with the true contours and those of both networks).
+
+    python benchmarks/pictures.py STUDY --report
+
+writes ``report-1280.png`` and ``report-390.png`` instead: the study's report in Debian's chromium, on a desk and on a
+telephone. Reports hold images: use a study of phantoms for pictures that are published.
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
+import tempfile
 from pathlib import Path
 
 import matplotlib as mpl
@@ -19,9 +26,11 @@ mpl.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from PIL import Image
 
 from ussearch.evaluators import score
 from ussearch.pairs import Bundle
+from ussearch.report import write_report
 from ussearch.studies import Study
 from ussearch.studies.pareto import pareto_report
 from ussearch.studies.plots import front_picture, save_front
@@ -29,6 +38,8 @@ from ussearch.studies.workbench import reopen_workbench
 
 COLOURS = {"truth": "#ffd400", "edge": "#00b7eb", "cloud": "#ff4fa3"}
 COLUMNS = 5
+REPORT_WIDTHS = (1280, 390)
+PAPER_COLOURS = 128
 
 
 def segmentations(study: Study, bundle: Bundle, path: Path) -> None:
@@ -62,13 +73,33 @@ def draw_contours(axis: Axes, image: npt.NDArray[np.uint8], contours: dict[str, 
     axis.set_axis_off()
 
 
+def report_pictures(study: Path, out: Path) -> None:
+    """Write the report of a study as a browser shows it, from its top to the end of the example segmentations."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from tests.report.chromium import chromium
+
+    with tempfile.TemporaryDirectory() as place, chromium("chromium", Path(place) / "profile") as browser:
+        report = write_report(study, Path(place) / "report.html")
+        for width in REPORT_WIDTHS:
+            path = out / f"report-{width}.png"
+            browser.open(report, width)
+            browser.wait_for("document.getElementById('card').dataset.trial !== undefined")
+            end = browser.evaluate("document.getElementById('health').getBoundingClientRect().top + scrollY")
+            browser.screenshot(path, end)
+            Image.open(path).convert("RGB").quantize(PAPER_COLOURS).save(path, optimize=True)
+
+
 def main() -> None:
     """Read the command line and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path)
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
+    parser.add_argument("--report", action="store_true", help="draw the study's report instead")
     arguments = parser.parse_args()
     arguments.out.mkdir(parents=True, exist_ok=True)
+    if arguments.report:
+        report_pictures(arguments.study, arguments.out)
+        return
     study = Study.open(arguments.study)
     save_front(front_picture(pareto_report(study)), arguments.out / "front.png")
     segmentations(study, Bundle.load(arguments.study / "bundle"), arguments.out / "segmentations.png")

@@ -109,20 +109,25 @@ def routing_figure(report: RouteReport) -> dict[str, Any]:
 
 
 def _routers(report: RouteReport) -> str:
+    """Return every router's figures; APGR is a share of the gap, and no figure where the gap may be 0."""
+    low, high = report.comparison.gap_interval
+    unclear = low <= 0 <= high
     rows = [
         (
             row.name,
-            figure_of(row.apgr, 2),
-            _interval(row.apgr_interval),
+            "–" if unclear else figure_of(row.apgr, 2),
+            "" if unclear else _interval(row.apgr_interval),
             figure_of(row.skill, 2),
             _interval(row.skill_interval),
             percent(row.calls_saved),
         )
         for row in report.comparison.rows
     ]
+    words = f"Cloud less edge: {report.comparison.gap:+.3f} of Dice ({low:+.3f} to {high:+.3f}) on the test images"
+    doubt = "; the interval holds 0, so that APGR, a share of it, means nothing here" if unclear else ""
     head = ("router", "APGR", "95 %", "skill", "95 %", "calls saved at 1 point")
-    return table(head, rows, numbers=range(1, 6))
+    return table(head, rows, numbers=range(1, 6)) + paragraph(f"{words}{doubt}.", "note")
 
 
 def _interval(bounds: tuple[float, float] | None) -> str:
-    return "" if bounds is None else f"{bounds[0]:.2f} to {bounds[1]:.2f}"
+    return "" if bounds is None else f"{figure_of(bounds[0], 2)} to {figure_of(bounds[1], 2)}"

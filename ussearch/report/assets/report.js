@@ -3,6 +3,7 @@
 // text goes in as text, and only the drawing of an architecture, which was escaped when it was made, as markup.
 
 const SETTINGS = { displayModeBar: false, displaylogo: false, responsive: true, scrollZoom: false };
+const PAPER_PX = 690; // A4 less its margins
 const read = (id) => JSON.parse(document.getElementById(id).textContent);
 const cards = document.getElementById("cards") ? read("cards") : {};
 
@@ -115,6 +116,13 @@ for (const place of document.querySelectorAll("[data-chart]")) {
     document.getElementById("candidate").scrollIntoView();
   });
 }
+// Figures do not learn of the width of paper by themselves.
+const everyFigure = (layout) => {
+  for (const place of document.querySelectorAll(".js-plotly-plot")) Plotly.relayout(place, layout);
+};
+addEventListener("beforeprint", () => everyFigure({ width: PAPER_PX }));
+addEventListener("afterprint", () => everyFigure({ width: null, autosize: true }));
+
 const choose = document.getElementById("choose");
 if (choose) {
   choose.addEventListener("change", () => show(choose.value));
