@@ -39,7 +39,7 @@ from ussearch.studies.workbench import reopen_workbench
 COLOURS = {"truth": "#ffd400", "edge": "#00b7eb", "cloud": "#ff4fa3"}
 COLUMNS = 5
 REPORT_WIDTHS = (1280, 390)
-PAPER_COLOURS = 128
+PAPER_COLOURS = 256
 
 
 def segmentations(study: Study, bundle: Bundle, path: Path) -> None:
