@@ -71,7 +71,8 @@ def test_unequal_lengths_are_refused() -> None:
 def test_a_rung_with_an_outlook_reports_both_selections() -> None:
     images = disc_images(24, 32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
-    trainer = TrainEvaluator(images, disc_split(images), Recipe(epochs=2, batch_size=4), profiles)  # type: ignore[arg-type]
+    recipe = Recipe(epochs=2, batch_size=4)
+    trainer = TrainEvaluator(images, disc_split(images), recipe, profiles)  # type: ignore[arg-type]  # names are ends
     outlook = fit_outlook(*population(3))
     plain = RungEvaluator(trainer, Rung(drawn=False, steps=3)).evaluate(tiny(), 0)
     told = RungEvaluator(trainer, Rung(drawn=False, steps=3), outlook=outlook).evaluate(tiny(), 0)

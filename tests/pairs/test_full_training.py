@@ -194,7 +194,8 @@ class Unlucky:
 def test_a_lost_training_is_tried_once_more_then_given_up_with_what_is_kept(tmp_path: Path) -> None:
     def train(times: int) -> None:
         course = Course(tmp_path, ARCHITECTURE, seed=5)
-        train_fully([course], make_evaluator(epochs=1), staffing=lambda wanted: Unlucky(wanted, times))  # type: ignore[arg-type]
+        evaluator = make_evaluator(epochs=1)
+        train_fully([course], evaluator, staffing=lambda _: Unlucky(evaluator, times))
 
     with pytest.raises(UserError, match=r"lost twice \(its worker process was killed\).*the same command continues"):
         train(2)

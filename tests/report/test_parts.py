@@ -39,6 +39,7 @@ def test_progress_is_the_hypervolume_of_all_trials_so_far(tmp_path: Path) -> Non
     assert [step.slot for step in found] == list(range(12))
 
 
+@pytest.mark.slow
 def test_the_choice_that_decides_is_the_most_important(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     records = []

@@ -94,7 +94,7 @@ class Sizes:
     final_seeds: int
 
 
-PHANTOM_SIZES = Sizes(trials=11, epochs=2, final_epochs=18, image_size=128, final_seeds=1)
+PHANTOM_SIZES = Sizes(trials=11, epochs=2, final_epochs=10, image_size=128, final_seeds=1)
 """Small: phantoms are there to try the program in minutes. Five presets and six samples; 82 steps each tell
 candidates apart, the rest of the time goes to the pair, which gains from every further epoch."""
 DATA_SIZES = Sizes(trials=40, epochs=25, final_epochs=100, image_size=256, final_seeds=2)
