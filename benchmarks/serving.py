@@ -34,7 +34,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # for the fault server of the tests
-# ruff: noqa: E402
+# ruff: noqa: E402  (imports after the path is set)
 
 from tests.pairs.client.conftest import PATIENT, StubEdge, image
 from tests.pairs.client.fault_server import FaultServer, expected_mask

@@ -11,9 +11,9 @@ import torch
 
 from routed import sets
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators import Recipe, TrainEvaluator, predict
+from ussearch.evaluators import End, Recipe, TrainEvaluator, predict
 from ussearch.evaluators.shipping import export_network
-from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.pairs.courses import Course
 from ussearch.pairs.full_training import FullTraining, train_fully
 from ussearch.pairs.out_of_fold import FoldTraining
@@ -46,9 +46,8 @@ class Setting:
 
     def evaluator(self, images: ImageSet, split: Split) -> TrainEvaluator:
         """Return what trains on these images."""
-        profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
-        recipe = Recipe(epochs=self.epochs)
-        return TrainEvaluator(images, split, recipe, profiles, torch.device(self.device))  # type: ignore[arg-type]
+        profiles: dict[End, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
+        return TrainEvaluator(images, split, Recipe(epochs=self.epochs), profiles, torch.device(self.device))
 
     def folds(self, name: str, images: ImageSet, split: Split, seed: int) -> FoldTraining:
         """Return the out-of-fold trainings of one set."""

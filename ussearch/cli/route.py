@@ -123,13 +123,7 @@ def _show(done: Bundle) -> None:
     console.print(f"Score: {router.score_reason}.", soft_wrap=True)
     console.print(f"Threshold: {router.reason}.", soft_wrap=True)
     if router.out_of_fold is not None:
-        lesson = router.out_of_fold
-        console.print(
-            f"Dice on the {lesson.images} images for training, out of fold and in sample: edge {lesson.edge_dice:.3f} "
-            f"and {lesson.in_sample_edge_dice:.3f}, cloud {lesson.cloud_dice:.3f} and "
-            f"{lesson.in_sample_cloud_dice:.3f}.",
-            soft_wrap=True,
-        )
+        console.print(router.out_of_fold.sentence, soft_wrap=True)
     console.print(
         f"Test images: {metrics.offload_share:.0%} to the cloud, lesion Dice "
         f"{_shown(metrics.edge['lesion_dice'])} edge, {_shown(metrics.routed['lesion_dice'])} pair, "

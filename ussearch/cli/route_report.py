@@ -89,13 +89,7 @@ def _show(report: RouteReport) -> None:
     if router.reason:
         console.print(f"Threshold: {router.reason}.", soft_wrap=True)
     if router.out_of_fold:
-        lesson = router.out_of_fold
-        console.print(
-            f"Dice on the {lesson.images} images for training, out of fold and in sample: edge {lesson.edge_dice:.3f} "
-            f"and {lesson.in_sample_edge_dice:.3f}, cloud {lesson.cloud_dice:.3f} and "
-            f"{lesson.in_sample_cloud_dice:.3f}.",
-            soft_wrap=True,
-        )
+        console.print(router.out_of_fold.sentence, soft_wrap=True)
     console.print(
         f"Sent to the cloud: {report.sent.mean():.0%} of {found.images} test images, {router.requested_share:.0%} were "
         "asked for.",

@@ -8,8 +8,6 @@ from pathlib import Path
 from ussearch.compress.judging import Measures
 from ussearch.compress.records import Compression, StepRecord, UniformRecord
 
-BASELINE = "deploy form"
-
 
 @dataclass(frozen=True)
 class Row:

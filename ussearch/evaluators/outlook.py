@@ -54,12 +54,13 @@ def fit_outlook(
     truth = np.asarray(trained, np.float64)
     if len({len(truth), *map(len, columns)}) != 1 or len(truth) < 4:
         raise ValueError(f"{[len(each) for each in columns]} figures of {len(truth)} trainings tell nothing")
-    places = np.column_stack([[_place(np.sort(column), value) for value in column] for column in columns]) - 0.5
-    target = np.asarray([_place(np.sort(truth), value) for value in truth]) - 0.5
-    ridge = RidgeCV(PENALTIES, fit_intercept=False).fit(places, target)
+    *known, reached = (np.sort(column) for column in (*columns, truth))
+    places = [[_place(ordered, value) for value in column] for ordered, column in zip(known, columns, strict=True)]
+    target = [_place(reached, value) for value in truth]
+    ridge = RidgeCV(PENALTIES, fit_intercept=False).fit(np.transpose(places) - 0.5, np.asarray(target) - 0.5)
     return Outlook(
-        evidence=tuple(tuple(np.sort(column).tolist()) for column in columns),
-        trained=tuple(np.sort(truth).tolist()),
+        evidence=tuple(tuple(ordered.tolist()) for ordered in known),
+        trained=tuple(reached.tolist()),
         weights=tuple(float(each) for each in ridge.coef_),
     )
 

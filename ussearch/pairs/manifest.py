@@ -84,6 +84,14 @@ class OutOfFoldEntry(_Part):
     in_sample_edge_dice: float
     in_sample_cloud_dice: float
 
+    @property
+    def sentence(self) -> str:
+        """Both, in words."""
+        return (
+            f"Dice on the {self.images} images for training, out of fold and in sample: edge {self.edge_dice:.3f} and "
+            f"{self.in_sample_edge_dice:.3f}, cloud {self.cloud_dice:.3f} and {self.in_sample_cloud_dice:.3f}."
+        )
+
 
 class RouterEntry(_Part):
     """The decision: below ``threshold`` the image goes to the cloud; ``reason`` says why there, ``score_reason`` why

@@ -52,7 +52,7 @@ def test_a_learned_router_ships_in_the_file_of_the_edge(
     confidence = bundle.running().edge_answers(pixels)[1]
     seen = observe(bundle.folder / "edge" / "model.onnx", np.zeros(len(chosen)), pair_data.images, chosen)
     scaled = (seen.features - seen.features.mean(0)) / np.maximum(seen.features.std(0), 1e-9)
-    weights = np.array(learned().model.layers[0].weights)[:, 0]  # type: ignore[union-attr]
+    weights = np.array(learned().model.layers[0].weights)[:, 0]  # type: ignore[union-attr]  # it has one
     assert confidence == pytest.approx(-(scaled.clip(-4, 4) @ weights + 0.02), abs=5e-3)
     assert (confidence < router.threshold).mean() == 0.5
     assert router.out_of_fold is not None

@@ -188,7 +188,7 @@ def test_requests_under_way_are_finished_when_the_server_ends(model: CloudModel)
 
 
 def test_a_defect_shows_nothing_of_itself(model: CloudModel) -> None:
-    broken = replace(model, network=None)  # type: ignore[arg-type]
+    broken = replace(model, network=None)  # type: ignore[arg-type]  # that is what breaks it
     with served(broken, ServerSettings(port=0)) as running:
         answer = running.call("POST", running.infer_path, *binary_request(pixels(0)))
     assert (answer.status, answer.json()) == (500, {"error": "the server failed"})
