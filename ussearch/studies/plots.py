@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,7 +16,7 @@ from ussearch.studies.specialise import Specialised
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Text
+    from matplotlib.text import Annotation, Text
     from matplotlib.transforms import Bbox
 
 Fit = Literal["edge", "cloud", "neither"]
@@ -269,32 +270,55 @@ def _staircase(points: Sequence[Point]) -> list[tuple[float, float]]:
 
 
 def _names(axes: Axes, picture: FrontPicture, better: Text) -> None:
-    """Name the points that have a label, each where it covers no other label and no point."""
+    """Name the points that have a label, each where it covers no other label, no point and no line of the front."""
     axes.figure.draw_without_rendering()  # type: ignore[union-attr]
     points = sorted(picture.points, key=lambda each: -each.dice)
-    taken = [better.get_window_extent(), *(_point_box(axes, point) for point in points)]
+    taken = [better.get_window_extent(), *(_point_box(axes, point) for point in points), *_line_boxes(axes, picture)]
     for point in points:
         if point.label:
             taken.append(_name(axes, point, taken))
 
 
 def _name(axes: Axes, point: Point, taken: Sequence[Bbox]) -> Bbox:
-    """Write the label of a point at the first free place around it, or at the last; return what it covers."""
-    for right, up in OFFSETS:
-        label = axes.annotate(
-            point.label,
-            (point.latency_ms, point.dice),
-            xytext=(right, up),
-            textcoords="offset points",
-            horizontalalignment="left" if right > 0 else "right",
-            color=_INK,
-            fontsize=8.5,
-        )
-        box = label.get_window_extent()
-        if not any(box.overlaps(other) for other in taken) or (right, up) == OFFSETS[-1]:
-            break
-        label.remove()
-    return box
+    """Write the label of a point at the first place around it that covers least; return what the label covers."""
+    label = axes.annotate(
+        point.label,
+        (point.latency_ms, point.dice),
+        xytext=OFFSETS[0],
+        textcoords="offset points",
+        color=_INK,
+        fontsize=8.5,
+    )
+    _, place = min((_covered(_moved(label, offset), taken), number) for number, offset in enumerate(OFFSETS))
+    return _moved(label, OFFSETS[place])
+
+
+def _moved(label: Annotation, offset: tuple[int, int]) -> Bbox:
+    """Set a label beside its point, ``offset`` (right, up) in points, and return what it covers on the canvas."""
+    label.set_position(offset)
+    label.set_horizontalalignment("left" if offset[0] > 0 else "right")
+    return label.get_window_extent()
+
+
+def _covered(box: Bbox, taken: Sequence[Bbox]) -> float:
+    """Return how many square pixels of the ``taken`` boxes lie under ``box``."""
+    from matplotlib.transforms import Bbox
+
+    shared = (Bbox.intersection(box, other) for other in taken)
+    return sum(each.width * each.height for each in shared if each is not None)
+
+
+def _line_boxes(axes: Axes, picture: FrontPicture) -> list[Bbox]:
+    """Return the boxes that the front's line covers on the canvas: one for each step to the right, one for each up."""
+    from matplotlib.transforms import Bbox
+
+    corners = axes.transData.transform(_staircase([point for point in picture.points if point.on_front]) or [(1, 0)])
+    half = axes.figure.dpi / 72
+    return [
+        Bbox.from_extents(left - half, low - half, right + half, high + half)
+        for (x1, y1), (x2, y2) in pairwise(corners)
+        for left, low, right, high in ((x1, y1, x2, y1), (x2, y1, x2, y2))
+    ]
 
 
 def _point_box(axes: Axes, point: Point) -> Bbox:

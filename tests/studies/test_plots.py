@@ -1,0 +1,34 @@
+"""The picture of a front: what its labels must not cover."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.text import Annotation
+
+from ussearch.studies.plots import FrontPicture, Point, draw_front
+
+
+def picture(*front: tuple[str, float, float]) -> FrontPicture:
+    points = tuple(
+        Point(number, name, latency_ms, dice, "edge", True, False)
+        for number, (name, latency_ms, dice) in enumerate(front)
+    )
+    return FrontPicture("title", "subtitle", "latency in ms", 41.7, "24 frames a second", points, {"empty": 0.0})
+
+
+@pytest.mark.parametrize(
+    "front",
+    [
+        [("lv-unet", 9.0, 0.42), ("", 11.0, 0.43), ("unext", 12.0, 0.5), ("", 12.2, 0.6)],
+        [("lv-unet", 13.3, 0.332), ("", 14.8, 0.35), ("", 23.6, 0.365), ("", 27.6, 0.42)],
+    ],
+)
+def test_no_label_lies_on_the_line_of_the_front(front: list[tuple[str, float, float]]) -> None:
+    figure = draw_front(picture(*front))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    (line,) = (each for each in axes.lines if each.get_label() == "front")
+    path = line.get_path().transformed(axes.transData)
+    labels = [each for each in axes.texts if isinstance(each, Annotation) and each.get_text() != "better"]
+    assert [label.get_text() for label in labels if label.get_text() == front[0][0]]
+    assert not [label.get_text() for label in labels if path.intersects_bbox(label.get_window_extent(), filled=False)]
