@@ -23,7 +23,7 @@ def picture(*front: tuple[str, float, float]) -> FrontPicture:
     "front",
     [
         [("lv-unet", 9.0, 0.42), ("", 11.0, 0.43), ("unext", 12.0, 0.5), ("", 12.2, 0.6)],
-        [("lv-unet", 13.3, 0.332), ("", 14.0, 0.35), ("", 23.6, 0.365), ("", 27.6, 0.42)],
+        [("lv-unet", 9.0, 0.42), ("", 9.4, 0.5), ("", 12.0, 0.52), ("", 12.2, 0.6)],
     ],
 )
 def test_no_label_lies_on_the_line_of_the_front(front: list[tuple[str, float, float]]) -> None:
