@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Pixels, Sample
@@ -12,6 +13,9 @@ from ussearch.datasets.decoding import read_raster, united_mask
 from ussearch.datasets.outlines import filled
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, write_atomically
+
+if TYPE_CHECKING:
+    from ussearch.datasets.dicom import Box
 
 
 class HashIndex:
@@ -75,24 +79,40 @@ class FileSource:
         self._outlines = outlines
 
     def content_hash(self, sample: Sample) -> str:
-        """Return the SHA-256 of the content of the image and of each mask."""
+        """Return the SHA-256 of the content of the image and of each mask, and of how they are read."""
         parts = [self._hashes.sha256(path) for path in (sample.image, *sample.masks)]
-        return hashlib.sha256(" ".join([*parts, str(sample.frame)]).encode()).hexdigest()
+        cropped = ["cropped"] if _is_dicom(sample.image) else []
+        return hashlib.sha256(" ".join([*parts, str(sample.frame), *cropped]).encode()).hexdigest()
 
     def decode(self, sample: Sample) -> tuple[Pixels, Pixels]:
-        """Return grey image and united mask, uint8 [H, W]."""
-        image = self._image(sample)
+        """Return grey image and united mask, uint8 [H, W]; of a DICOM file the tissue region, as in inference."""
+        if _is_dicom(sample.image):
+            image, (left, top, right, bottom) = _dicom(sample)
+        else:
+            image = read_raster(sample.image)
+            left, top, (bottom, right) = 0, 0, image.shape
         mask = united_mask(sample.image, (image.shape[0], image.shape[1]), sample.masks)
-        return image, filled(mask) if self._outlines else mask
+        if self._outlines:
+            mask = filled(mask)
+        return image[top:bottom, left:right], mask[top:bottom, left:right]
 
     def close(self) -> None:
         """Save the hashes learnt."""
         self._hashes.save()
 
-    @staticmethod
-    def _image(sample: Sample) -> Pixels:
-        if sample.image.suffix.lower() in {".dcm", ".dicom"}:
-            from ussearch.datasets.dicom import read_dicom_frame
 
-            return read_dicom_frame(sample.image, sample.frame)
-        return read_raster(sample.image)
+def _is_dicom(path: Path) -> bool:
+    return path.suffix.lower() in {".dcm", ".dicom"}  # as readers list them; the files are not opened for it
+
+
+def _dicom(sample: Sample) -> tuple[Pixels, Box]:
+    """Return the whole frame of a sample, which masks are drawn on, and the box of its tissue region."""
+    from ussearch.datasets.dicom import open_dicom, read_dicom_frame
+
+    image = open_dicom(sample.image)
+    if image.frames > 1:
+        raise UserError(
+            f"{sample.image} holds {image.frames} frames beside masks for one: expected a single-frame file; export "
+            "the frame that the masks were drawn on."
+        )
+    return read_dicom_frame(sample.image, sample.frame), image.box

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
@@ -30,16 +31,17 @@ class PairedFolders(Reader):
         images, masks = root / self.image_folder, root / self.mask_folder
         return pair_by_name(
             root,
-            self._by_path(images),
-            self._by_path(masks),
-            expected=lambda image: f"a file named '{image.stem}' in {masks.name}/",
+            _by_path(images, lambda path: is_raster(path) or _is_dicom(path)),
+            _by_path(masks, is_raster),
+            expected=lambda image: f"a PNG or another raster image named '{image.stem}' in {masks.name}/",
             label=lambda image: None if image.parent == images else image.parent.relative_to(images).as_posix(),
         )
 
-    @staticmethod
-    def _by_path(folder: Path) -> dict[str, Path]:
-        files = [path for path in sorted(folder.rglob("*")) if is_raster(path) or _is_dicom(path)]
-        return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+
+def _by_path(folder: Path, wanted: Callable[[Path], bool]) -> dict[str, Path]:
+    """Return the wanted files below ``folder`` by their paths in it, without suffix."""
+    files = [path for path in sorted(folder.rglob("*")) if wanted(path)]
+    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
 
 
 @add_reader
@@ -66,10 +68,13 @@ class CvcClinicDb(PairedFolders):
 
 @add_reader
 class Plain(PairedFolders):
-    """One's own data: PNG, JPEG, TIFF, BMP or single-frame DICOM, with masks of equal stem."""
+    """One's own data: PNG, JPEG, TIFF, BMP or single-frame DICOM, with raster masks of equal stem and size.
+
+    Of a DICOM file the tissue region is used, if the file tells one; the mask is drawn on the whole frame.
+    """
 
     name = "plain"
-    layout = "images/ masks/ with equal stems; sub-folders of images/ name classes"
+    layout = "images/ (PNG, JPEG, TIFF, BMP, DICOM) masks/ with equal stems; sub-folders of images/ name classes"
     image_folder, mask_folder = "images", "masks"
 
     def matches(self, root: Path) -> bool:
