@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from tests.evaluators.conftest import tiny
+from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import EpochRecord, Recipe, TrainingFailed, TrainingResult, predict, score, train
 from ussearch.evaluators.schedules import learning_rate_at
-from ussearch.search_spaces import Network, build, deploy
+from ussearch.search_spaces import Network, build, deploy, load_preset, preset_names
 
 QUICK = Recipe(epochs=8, batch_size=4, augmentation=None)
 
@@ -160,6 +160,18 @@ def test_deep_supervision_trains_every_output(discs: ImageSet, discs_split: Spli
 def test_without_validation_images_the_last_epoch_counts(discs: ImageSet, discs_split: Split) -> None:
     _, result = trained(discs, replace(discs_split, validation=()), Recipe(epochs=3))
     assert result.best_epoch == 3
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_trains(name: str) -> None:
+    architecture = load_preset(name).architecture.for_task()
+    network = build(architecture)
+    images = disc_images(8, size=max(32, architecture.size_divisor))
+    split = replace(disc_split(images), train=(0, 1), validation=())
+    before = {key: value.clone() for key, value in network.state_dict().items()}
+    train(network, images, split, Recipe(epochs=1, batch_size=2, augmentation=None), seed=0)
+    parameters = dict(network.named_parameters())
+    assert any(not torch.equal(parameters[key], before[key]) for key in parameters)
 
 
 def test_nan_is_a_failure_with_its_reason(discs: ImageSet, discs_split: Split) -> None:

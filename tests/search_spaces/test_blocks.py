@@ -11,6 +11,7 @@ from ussearch.search_spaces.blocks import build_block
 from ussearch.search_spaces.bottlenecks import BOTTLENECKS
 from ussearch.search_spaces.decoders import DECODERS, LevelPlan
 from ussearch.search_spaces.layers import Foldable
+from ussearch.search_spaces.memory_format import to_channels_last
 from ussearch.search_spaces.skips import SKIPS
 
 IN_CHANNELS = 16
@@ -35,6 +36,16 @@ def test_blocks_state_their_channels_and_learn(kind: str) -> None:
     assert out.shape[:2] == (2, block.out_channels)
     out.square().mean().backward()
     assert image.grad is not None and image.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("kind", BLOCKS)
+def test_blocks_are_stored_channels_last_as_training_does(kind: str) -> None:
+    block = build_block(IN_CHANNELS, block_of(kind)).eval()
+    image = torch.randn(2, IN_CHANNELS, 16, 16)
+    before = block(image)
+    torch.testing.assert_close(to_channels_last(block)(image), before, rtol=1e-4, atol=1e-5)
+    maps = [tensor for tensor in block.parameters() if tensor.dim() == 4]
+    assert all(tensor.is_contiguous(memory_format=torch.channels_last) for tensor in maps)
 
 
 @pytest.mark.parametrize("kind", BLOCKS)

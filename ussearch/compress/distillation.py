@@ -25,6 +25,7 @@ from ussearch.evaluators.losses import make_loss
 from ussearch.evaluators.objectives import Objective
 from ussearch.evaluators.recipe import Recipe
 from ussearch.search_spaces import Network
+from ussearch.search_spaces.memory_format import to_channels_last
 
 
 class DistillationSettings(BaseModel):
@@ -90,8 +91,7 @@ class Distillation(Objective):
         """Move the adapters and the teachers."""
         super().to(*args, **kwargs)
         for teacher in self._teachers:
-            # torch's stub knows no call with a memory format alone
-            teacher.to(*args, **kwargs).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            to_channels_last(teacher.to(*args, **kwargs))
         return self
 
     def forward(self, network: Network, images: Tensor, masks: Tensor, step: int) -> Tensor:

@@ -10,6 +10,7 @@ import torch
 from ussearch.evaluators import Recipe, trace
 from ussearch.evaluators.losses import make_loss
 from ussearch.search_spaces import Architecture, build, load_preset
+from ussearch.search_spaces.memory_format import to_channels_last
 
 _MIB = 2**20
 GMACS_TO_MIB = 50.0
@@ -50,7 +51,7 @@ def measure_speed(
     Returns the machine's speed.
     """
     architecture = load_preset(YARDSTICK).architecture.for_task()
-    network = build(architecture).to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    network = to_channels_last(build(architecture), device).train()
     fused = torch.device(device).type in ("cpu", "cuda")
     optimiser, loss = torch.optim.AdamW(network.parameters(), fused=fused), make_loss(Recipe())
     images = torch.randn(batch_size, 1, image_size, image_size, device=device)
