@@ -8,7 +8,7 @@ from pathlib import Path
 from ussearch.evaluators import End
 from ussearch.pairs.courses import FullTrainingFailed
 from ussearch.pairs.out_of_fold import FOLDS, FoldTraining, OnFoldEpoch
-from ussearch.pairs.routing.choice import FEWEST_IMAGES, Choice, choose_router
+from ussearch.pairs.routing.choice import FEWEST_IMAGES, Choice, choose_router, kinds_for
 from ussearch.pairs.routing.installing import RouterWish
 from ussearch.pairs.routing.policies import Policy
 from ussearch.search_spaces import Architecture
@@ -70,7 +70,8 @@ def fit_router(
     except FullTrainingFailed as error:
         reason = f"Soft Dice Confidence ships: a network of a fold could not be trained ({str(error).rstrip('.')})"
         return RouterWish(request.policy, Choice(None, None, reason))
-    return RouterWish(request.policy, choose_router(samples, seed=study.config.seed), samples)
+    kinds = kinds_for(workbench.profiles["edge"])
+    return RouterWish(request.policy, choose_router(samples, kinds=kinds, seed=study.config.seed), samples)
 
 
 def _refusal(study: Study, training: FoldTraining, request: RoutingRequest, pair_seconds: float) -> str:

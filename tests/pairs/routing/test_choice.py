@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.ensemble import GradientBoostingRegressor
 from sklearn.linear_model import Ridge
 
 from ussearch.errors import UserError
-from ussearch.pairs.routing.choice import best_kind, choose_router, group_folds, nested_gain
+from ussearch.hardware_profiles import load_profile
+from ussearch.pairs.routing.choice import best_kind, choose_router, group_folds, kinds_for, nested_gain
 from ussearch.pairs.routing.models import MODELS, fit_model, standardised
 from ussearch.pairs.routing.samples import Samples, pooled
 
@@ -48,6 +50,22 @@ def test_ridge_is_that_of_scikit_learn() -> None:
     penalties = [0.1, 1, 10, 100, 1000, 10_000]
     fits = [Ridge(alpha=alpha).fit(scaled.clip(-4, 4), samples.gain).predict(scaled.clip(-4, 4)) for alpha in penalties]
     assert min(np.abs(model.predict(samples.features) - fit).max() for fit in fits) < 1e-9
+
+
+def test_boosted_trees_are_those_of_scikit_learn() -> None:
+    samples = some_samples(networks=1)
+    model = fit_model("boosting", NAMES, samples.features, samples.networks, samples.gain, seed=3)
+    scaled = ((samples.features - samples.features.mean(0)) / samples.features.std(0)).clip(-4, 4)
+    reference = GradientBoostingRegressor(
+        n_estimators=24, max_depth=2, learning_rate=0.12, subsample=0.7, min_samples_leaf=15, random_state=3
+    ).fit(scaled, samples.gain)
+    assert model.predict(samples.features) == pytest.approx(reference.predict(scaled), abs=1e-6)
+
+
+def test_trees_are_a_choice_only_where_the_runtime_has_them() -> None:
+    assert "boosting" in kinds_for(load_profile("raspberry-pi-5"))
+    assert "boosting" not in kinds_for(load_profile("jetson-nano"))  # its files keep to TensorRT's operators
+    assert "boosting" not in kinds_for(load_profile("x86-server"))  # OpenVINO has none
 
 
 def test_each_network_is_standardised_by_itself() -> None:

@@ -20,7 +20,7 @@ from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
 from ussearch.pairs import soft_dice_confidence
 from ussearch.pairs.routing.features import feature_names
 from ussearch.pairs.routing.graph import bottleneck_of, with_confidence, with_features, without_confidence
-from ussearch.pairs.routing.models import GainModel, Layer
+from ussearch.pairs.routing.models import GainModel, Layer, fit_model
 from ussearch.search_spaces import build, load_preset
 
 SIZE = 64
@@ -63,6 +63,14 @@ def some_model(hidden: int | None = None) -> GainModel:
     return GainModel(kind="mlp", features=NAMES, mean=tuple(mean), scale=tuple(scale), layers=tuple(layers))
 
 
+@cache
+def some_trees() -> GainModel:
+    random = np.random.default_rng(2)
+    features = random.normal(0.3, 0.5, (300, len(NAMES)))
+    gain = 0.1 * np.abs(features[:, 1]) + random.normal(0, 0.02, 300)
+    return fit_model("boosting", NAMES, features, np.zeros(300, np.int64), gain, seed=0)
+
+
 @pytest.mark.parametrize(
     ("profile", "router"),
     [
@@ -70,8 +78,9 @@ def some_model(hidden: int | None = None) -> GainModel:
         ("jetson-nano", some_model()),
         ("jetson-nano", some_model(8)),
         ("x86-server", some_model(8)),
+        ("raspberry-pi-5", some_trees()),
     ],
-    ids=["nano-sdc", "nano-ridge", "nano-mlp", "server-mlp"],
+    ids=["nano-sdc", "nano-ridge", "nano-mlp", "server-mlp", "pi-trees"],
 )
 def test_the_file_keeps_the_rules_and_stays_small(profile: str, router: GainModel | None) -> None:
     bare = exported(profile)
@@ -99,6 +108,20 @@ def test_the_graph_computes_what_the_model_does_in_numpy(hidden: int | None) -> 
     assert names == NAMES
     assert outputs(with_confidence(bare, model), some_image())["confidence"] == pytest.approx(-gain, abs=1e-4)
     assert model.predict(features) == pytest.approx(gain)
+
+
+def test_trees_in_the_graph_give_what_they_give_in_numpy_and_leave_without_a_trace() -> None:
+    bare, model = exported("raspberry-pi-5"), some_trees()
+    shown, _ = with_features(bare)
+    routed = with_confidence(bare, model)
+    for seed in range(5):
+        features = outputs(shown, some_image(seed))["features"].astype(np.float64)
+        found = outputs(routed, some_image(seed))
+        assert set(found) == {"logits", "confidence"}
+        assert found["confidence"].shape == (1,)
+        assert found["confidence"] == pytest.approx(-model.predict(features), abs=1e-4)
+    assert without_confidence(routed) == bare
+    assert with_confidence(routed, None) == with_confidence(bare, None)
 
 
 def test_the_logits_are_those_of_before() -> None:
@@ -169,7 +192,7 @@ def test_a_file_in_int8_gets_its_confidence_too(tmp_path: Path, router: GainMode
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("router", [None, some_model(8)], ids=["sdc", "mlp"])
+@pytest.mark.parametrize("router", [None, some_model(8), some_trees()], ids=["sdc", "mlp", "trees"])
 def test_the_confidence_takes_two_hundredths_or_a_fifth_of_a_millisecond(
     tmp_path: Path, router: GainModel | None
 ) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from ussearch.hardware_profiles import Profile
 from ussearch.pairs.routing.curves import compare, curve
-from ussearch.pairs.routing.models import MODELS, GainModel, fit_model, standardised
+from ussearch.pairs.routing.models import BOOSTING, MODELS, PLAIN, GainModel, fit_model, standardised
 from ussearch.pairs.routing.samples import Samples
 
 Floats = npt.NDArray[np.float64]
@@ -61,15 +63,21 @@ class Choice:
     reason: str
 
 
-def choose_router(samples: Samples, *, seed: int = 0) -> Choice:
-    """Fit every registered model on out-of-fold images and decide by nested cross-validation over groups.
+def kinds_for(profile: Profile) -> tuple[str, ...]:
+    """Return the kinds of model whose operators the device's runtime has; trees are an operator of onnxruntime."""
+    trees = profile.runtime.startswith("onnxruntime") and profile.export.allowed_operators is None
+    return (*PLAIN, BOOSTING) if trees else PLAIN
+
+
+def choose_router(samples: Samples, *, kinds: Sequence[str] = PLAIN, seed: int = 0) -> Choice:
+    """Fit models of all ``kinds`` on out-of-fold images and decide by nested cross-validation over groups.
 
     The inner folds choose the kind of model by the area under its curve; the outer folds say what the choice is worth.
     """
     if len(samples) < FEWEST_IMAGES:
         few = f"{len(samples)} out-of-fold images, at least {FEWEST_IMAGES} are asked for"
         return Choice(None, None, f"Soft Dice Confidence ships: too few images to learn from ({few})")
-    confidence = -nested_gain(samples, seed)
+    confidence = -nested_gain(samples, seed, kinds)
     found = compare(
         samples.edge_dice,
         samples.cloud_dice,
@@ -80,7 +88,7 @@ def choose_router(samples: Samples, *, seed: int = 0) -> Choice:
     )
     if LEARNED not in found.beyond:
         return Choice(None, None, "Soft Dice Confidence ships: both networks score the same on every image")
-    kind = best_kind(samples, seed)
+    kind = best_kind(samples, seed, kinds)
     skills = {row.name: row.skill or 0.0 for row in found.rows}
     _, low, high = found.beyond[LEARNED]
     contest = Contest(
@@ -92,24 +100,24 @@ def choose_router(samples: Samples, *, seed: int = 0) -> Choice:
     return Choice(model, contest, contest.sentence)
 
 
-def nested_gain(samples: Samples, seed: int = 0) -> Floats:
+def nested_gain(samples: Samples, seed: int = 0, kinds: Sequence[str] = PLAIN) -> Floats:
     """Return the predicted gain [N] of every image by a model that was chosen and fitted without its group."""
     predicted = np.zeros(len(samples))
     folds = group_folds(samples.groups, OUTER, seed)
     features = standardised(samples.features, samples.networks)
     for fold in range(OUTER):
         train, test = folds != fold, folds == fold
-        kind = best_kind(samples.chosen(train), seed)
+        kind = best_kind(samples.chosen(train), seed, kinds)
         predicted[test] = _fit_predict(kind, features, samples.gain, train, test, seed=seed)
     return predicted
 
 
-def best_kind(samples: Samples, seed: int = 0) -> str:
+def best_kind(samples: Samples, seed: int = 0, kinds: Sequence[str] = PLAIN) -> str:
     """Return the kind of model with the largest area under its curve in cross-validation."""
     folds = group_folds(samples.groups, INNER, seed + 1)
     features = standardised(samples.features, samples.networks)
     areas = {}
-    for kind in MODELS:
+    for kind in kinds:
         predicted = np.zeros(len(samples))
         for fold in range(INNER):
             train, test = folds != fold, folds == fold
@@ -135,7 +143,8 @@ def _fit_predict(
     seed: int,
 ) -> Floats:
     """Fit on standardised features [N, F] of ``train`` and predict the gain of ``test``."""
-    layers = MODELS[kind](features[train], gain[train], seed)
+    layers, trees = MODELS[kind](features[train], gain[train], seed)
     count = features.shape[1]
-    plain = GainModel(kind=kind, features=("",) * count, mean=(0.0,) * count, scale=(1.0,) * count, layers=layers)
-    return plain.predict(features[test])
+    nothing, unit = (0.0,) * count, (1.0,) * count
+    model = GainModel(kind=kind, features=("",) * count, mean=nothing, scale=unit, layers=layers, trees=trees)
+    return model.predict(features[test])

@@ -7,8 +7,10 @@ it: the image, the logits, and the deepest features, which are what the network 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -19,6 +21,7 @@ from torch.nn import functional
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.onnx_files.export import INPUT, OUTPUT, exporting_quietly
 from ussearch.hardware_profiles.onnx_files.simplify import simplified
+from ussearch.pairs.routing.boosting import ML_DOMAIN, ML_OPSET, Tree, tree_node
 from ussearch.pairs.routing.features import Features, feature_names, soft_dice
 from ussearch.pairs.routing.models import FAR, GainModel
 
@@ -37,20 +40,33 @@ class SoftDice(nn.Module):
         return soft_dice(logits)[:, 0, 0, 0]
 
 
-class LearnedConfidence(nn.Module):
-    """Image, logits and deepest features to minus the gain [N] that a model predicts."""
+class Standardised(nn.Module):
+    """Image, logits and deepest features to the features [N, F] as a model looks at them."""
 
     def __init__(self, model: GainModel) -> None:
         super().__init__()
         self.features = Features()
         self.register_buffer("mean", torch.tensor([model.mean], dtype=torch.float32))
         self.register_buffer("inverse_scale", 1 / torch.tensor([model.scale], dtype=torch.float32))
+
+    def forward(self, image: Tensor, logits: Tensor, bottleneck: Tensor | None = None) -> Tensor:
+        """Return the features."""
+        features = self.features(image, logits, bottleneck)
+        standardised: Tensor = ((features - self.mean) * self.inverse_scale).clamp(-FAR, FAR)
+        return standardised
+
+
+class LearnedConfidence(nn.Module):
+    """Image, logits and deepest features to minus the gain [N] that the layers of a model predict."""
+
+    def __init__(self, model: GainModel) -> None:
+        super().__init__()
+        self.standardised = Standardised(model)
         self.layers = nn.ModuleList(_linear(layer.weights, layer.bias) for layer in model.layers)
 
     def forward(self, image: Tensor, logits: Tensor, bottleneck: Tensor | None = None) -> Tensor:
         """Return the confidence."""
-        features = self.features(image, logits, bottleneck)
-        values = ((features - self.mean) * self.inverse_scale).clamp(-FAR, FAR)
+        values = self.standardised(image, logits, bottleneck)
         for number, layer in enumerate(self.layers):
             values = layer(functional.relu(values) if number else values)
         confidence: Tensor = -values[:, 0]
@@ -79,6 +95,8 @@ def with_confidence(model: onnx.ModelProto, router: GainModel | None) -> onnx.Mo
             f"The router looks at {len(router.features)} features, the network shows "
             f"{len(feature_names(tap is not None))}: fit the router for this network."
         )
+    if router.trees:
+        return _with_trees(grafted(bare, Standardised(router), FEATURES, tap), router.trees)
     return grafted(bare, LearnedConfidence(router), CONFIDENCE, tap)
 
 
@@ -100,9 +118,9 @@ def without_confidence(model: onnx.ModelProto) -> onnx.ModelProto:
         "output": [value for value in graph.output if value.name not in {CONFIDENCE, FEATURES}],
     }
     for name, members in kept.items():
-        copies = [type(member).FromString(member.SerializeToString()) for member in members]
-        graph.ClearField(name)
-        getattr(graph, name).extend(copies)
+        _replace(graph, name, members)
+    if not any(node.domain == ML_DOMAIN for node in graph.node):
+        _replace(bare, "opset_import", [entry for entry in bare.opset_import if entry.domain != ML_DOMAIN])
     return bare
 
 
@@ -144,6 +162,32 @@ def grafted(model: onnx.ModelProto, part: nn.Module, output: str, tap: Tap | Non
     shape = [size.dim_value for size in fragment.graph.output[0].type.tensor_type.shape.dim]
     whole.graph.output.append(helper.make_tensor_value_info(output, TensorProto.FLOAT, shape))
     return whole
+
+
+def _with_trees(model: onnx.ModelProto, trees: tuple[Tree, ...]) -> onnx.ModelProto:
+    """Return ``model``, which gives standardised features, with minus the sum of ``trees`` as confidence instead."""
+    graph = model.graph
+    gain, minus, shape = f"{PREFIX}gain", f"{PREFIX}minus", f"{PREFIX}shape"
+    graph.initializer.append(helper.make_tensor(shape, TensorProto.INT64, [1], [1]))
+    added = [
+        tree_node(trees, FEATURES, gain),
+        helper.make_node("Neg", [gain], [minus]),
+        helper.make_node("Reshape", [minus, shape], [CONFIDENCE]),
+    ]
+    for node in added:
+        node.name = f"{PREFIX}{len(graph.node)}"
+        graph.node.append(node)
+    kept = [value for value in graph.output if value.name != FEATURES]
+    _replace(graph, "output", [*kept, helper.make_tensor_value_info(CONFIDENCE, TensorProto.FLOAT, [1])])
+    model.opset_import.append(helper.make_opsetid(ML_DOMAIN, ML_OPSET))
+    return model
+
+
+def _replace(owner: Any, name: str, members: Sequence[Any]) -> None:
+    """Let a repeated field of a message hold ``members``, which may be its own."""
+    copies = [type(member).FromString(member.SerializeToString()) for member in members]
+    owner.ClearField(name)
+    getattr(owner, name).extend(copies)
 
 
 def _exported(part: nn.Module, size: int, tap: Tap | None, opset: int) -> onnx.ModelProto:

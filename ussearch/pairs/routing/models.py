@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
+from ussearch.pairs.routing.boosting import Tree, boosted_trees
 from ussearch.registry import Registry
 
 Floats = npt.NDArray[np.float64]
@@ -29,8 +31,15 @@ class Layer(BaseModel):
     bias: tuple[float, ...]
 
 
+class Fitted(NamedTuple):
+    """What a kind of model learned: layers, or trees."""
+
+    layers: tuple[Layer, ...] = ()
+    trees: tuple[Tree, ...] = ()
+
+
 class GainModel(BaseModel):
-    """Features [N, F] to the predicted gain [N] in Dice: standardise, hold within ``FAR``, layers."""
+    """Features [N, F] to the predicted gain [N] in Dice: standardise, hold within ``FAR``, layers or trees."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -38,11 +47,14 @@ class GainModel(BaseModel):
     features: tuple[str, ...]
     mean: tuple[float, ...]
     scale: tuple[float, ...]
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer, ...] = ()
+    trees: tuple[Tree, ...] = ()
 
     def predict(self, features: Floats) -> Floats:
         """Return the predicted gain [N]."""
         values = np.clip((features - np.asarray(self.mean)) / np.asarray(self.scale), -FAR, FAR)
+        if self.trees:
+            return np.asarray(sum(tree.predict(values) for tree in self.trees))
         for number, layer in enumerate(self.layers):
             values = np.maximum(values, 0) if number else values
             values = values @ np.asarray(layer.weights) + np.asarray(layer.bias)
@@ -54,9 +66,12 @@ class GainModel(BaseModel):
         return self.model_copy(update={"mean": tuple(mean.tolist()), "scale": tuple(scale.tolist())})
 
 
-Fit = Callable[[Floats, Floats, int], tuple[Layer, ...]]
-"""(standardised features [N, F], gain [N], seed) -> layers."""
+Fit = Callable[[Floats, Floats, int], Fitted]
+"""(standardised features [N, F], gain [N], seed) -> what was learned."""
 MODELS: Registry[Fit] = Registry("router model")
+BOOSTING = "boosting"
+PLAIN = ("ridge", "mlp")
+"""Models of plain operators, which every runtime has."""
 
 
 def fit_model(
@@ -67,9 +82,9 @@ def fit_model(
     Each network's features are standardised by themselves: what differs between networks says nothing about images.
     The model returned is standardised for the first network; ``for_network`` suits it to another.
     """
-    layers = MODELS[kind](standardised(features, networks), gain, seed)
-    mean, scale = moments(features[networks == networks[0]])
-    return GainModel(kind=kind, features=names, mean=tuple(mean.tolist()), scale=tuple(scale.tolist()), layers=layers)
+    layers, trees = MODELS[kind](standardised(features, networks), gain, seed)
+    mean, scale = (tuple(each.tolist()) for each in moments(features[networks == networks[0]]))
+    return GainModel(kind=kind, features=names, mean=mean, scale=scale, layers=layers, trees=trees)
 
 
 def standardised(features: Floats, networks: npt.NDArray[np.int64]) -> Floats:
@@ -89,16 +104,16 @@ def moments(features: Floats) -> tuple[Floats, Floats]:
 
 
 @MODELS.register("ridge")
-def ridge(features: Floats, gain: Floats, seed: int) -> tuple[Layer, ...]:
+def ridge(features: Floats, gain: Floats, seed: int) -> Fitted:
     """Fit a linear model, its penalty chosen by leave-one-out."""
     from sklearn.linear_model import RidgeCV
 
     fitted = RidgeCV(alphas=RIDGE_PENALTIES).fit(features, gain)
-    return (_layer(fitted.coef_[:, None], [fitted.intercept_]),)
+    return Fitted(layers=(_layer(fitted.coef_[:, None], [fitted.intercept_]),))
 
 
 @MODELS.register("mlp")
-def mlp(features: Floats, gain: Floats, seed: int) -> tuple[Layer, ...]:
+def mlp(features: Floats, gain: Floats, seed: int) -> Fitted:
     """Fit one hidden layer of ``HIDDEN`` rectified units by L-BFGS."""
     import warnings
 
@@ -113,7 +128,14 @@ def mlp(features: Floats, gain: Floats, seed: int) -> tuple[Layer, ...]:
         warnings.simplefilter("ignore", ConvergenceWarning)
         network.fit(features, (gain - centre) / spread)
     first, second = network.coefs_
-    return _layer(first, network.intercepts_[0]), _layer(second * spread, network.intercepts_[1] * spread + centre)
+    output = _layer(second * spread, network.intercepts_[1] * spread + centre)
+    return Fitted(layers=(_layer(first, network.intercepts_[0]), output))
+
+
+@MODELS.register(BOOSTING)
+def boosting(features: Floats, gain: Floats, seed: int) -> Fitted:
+    """Fit boosted trees."""
+    return Fitted(trees=boosted_trees(features, gain, seed))
 
 
 def _layer(weights: Floats, bias: Floats | list[float]) -> Layer:

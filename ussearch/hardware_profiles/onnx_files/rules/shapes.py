@@ -11,6 +11,8 @@ from ussearch.hardware_profiles.onnx_files.rules.view import ModelView, node_nam
 from ussearch.hardware_profiles.profile import Profile
 
 STATIC_SHAPES = "static_shapes"
+SHAPE_NOT_INFERRED = frozenset({"TreeEnsembleRegressor"})
+"""Operators with results of fixed shape for which onnx has no inference."""
 
 
 @rule(STATIC_SHAPES)
@@ -43,6 +45,8 @@ def batch_one(view: ModelView, profile: Profile) -> Iterator[Fault]:
 
 def _starts_the_unknown(node: onnx.NodeProto, view: ModelView) -> bool:
     """Whether all shapes are known in front of ``node`` and one is unknown behind it."""
+    if node.op_type in SHAPE_NOT_INFERRED:
+        return False
     before = all(name in view.shapes for name in node.input if name)
     return before and any(name not in view.shapes for name in node.output if name)
 
