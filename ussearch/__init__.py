@@ -1,27 +1,36 @@
 """Architecture search for ultrasound segmentation on edge devices.
 
-``ussearch.run(profile="jetson-nano", data=...)`` is the whole road; the folders of the package are its parts. Importing
-``ussearch`` is cheap: nothing heavy is imported before something runs.
+``ussearch.run(profile="jetson-nano", data=...)`` is the whole road, ``ussearch.Study`` and ``ussearch.Bundle`` are what
+it leaves; the folders of the package are its parts. Importing ``ussearch`` is cheap: nothing heavy is imported before
+one of these names is used.
+
+>>> import ussearch
+>>> bundle = ussearch.Bundle.load("bundle")
+>>> bundle.predict("scan.png").source
+'edge'
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ussearch.errors import UserError
+
 if TYPE_CHECKING:
-    from ussearch.pipeline import Delivery
+    from ussearch.api import Bundle, CloudWish, Outcome, Prediction, Study, run
 
 __version__ = "0.1.0"
-__all__ = ["run"]
+__all__ = ["Bundle", "CloudWish", "Outcome", "Prediction", "Study", "UserError", "run"]
 
 
-def run(profile: str, **options: Any) -> Delivery:
-    """Search for ``profile``, train the best pair at full length, export and verify it.
+def __getattr__(name: str) -> Any:
+    """Import the names of ``ussearch.api`` where they are first used."""
+    if name not in __all__:
+        raise AttributeError(f"module 'ussearch' has no attribute {name!r}")
+    from ussearch import api
 
-    ``options`` are the fields of ``ussearch.studies.request.RunRequest``, such as ``data``, ``trials``, ``study``.
-    Raises UserError for anything that cannot be done, in one sentence.
-    """
-    from ussearch.pipeline import run as run_pipeline
-    from ussearch.studies.request import RunRequest
+    return getattr(api, name)
 
-    return run_pipeline(RunRequest(profile=profile, **options))
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

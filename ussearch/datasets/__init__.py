@@ -10,7 +10,7 @@ from ussearch.datasets.augmentation import AugmentationSettings, augment
 from ussearch.datasets.batches import Batches
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Dataset, Problem, Sample
-from ussearch.datasets.frames import Frame, read_frames, read_image
+from ussearch.datasets.frames import Frame, frame_of, read_frames, read_image
 from ussearch.datasets.image_set import ImageSet
 from ussearch.datasets.normalisation import Normalisation
 from ussearch.datasets.opening import open_dataset
@@ -41,6 +41,7 @@ __all__ = [
     "cache_folder",
     "check",
     "fingerprint_of",
+    "frame_of",
     "k_folds",
     "open_dataset",
     "phantom_dataset",

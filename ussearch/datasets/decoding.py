@@ -77,6 +77,21 @@ def _grey(image: Image.Image) -> Pixels:
     return np.array(image if image.mode == "L" else image.convert("RGB").convert("L"))
 
 
+def grey_of(pixels: npt.NDArray[np.generic]) -> Pixels:
+    """Return an image in memory as ``read_raster`` would return its file: grey uint8 [H, W].
+
+    ``pixels`` are uint8 or uint16 [H, W], or uint8 [H, W, 3] in RGB. Raises UserError for any other array.
+    """
+    depths = {(np.dtype(np.uint8), 2), (np.dtype(np.uint16), 2), (np.dtype(np.uint8), 3)}
+    usable = (pixels.dtype, pixels.ndim) in depths and pixels.size > 0 and (pixels.ndim == 2 or pixels.shape[2] == 3)
+    if not usable:
+        raise UserError(
+            f"An array {pixels.dtype} of shape {pixels.shape} is no image: expected grey levels, uint8 or uint16 "
+            "[H, W], or RGB uint8 [H, W, 3]; scale and convert it first."
+        )
+    return to_grey(pixels) if pixels.ndim == 2 else _grey(Image.fromarray(pixels))
+
+
 def read_raster(path: Path) -> Pixels:
     """Return the first frame of a PNG, JPEG, TIFF or BMP as grey uint8 [H, W] (luma of ITU-R 601 for colour)."""
     with _opened(path) as image:

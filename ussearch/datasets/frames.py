@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
+
 from ussearch.datasets.dataset import Pixels
-from ussearch.datasets.decoding import read_raster
+from ussearch.datasets.decoding import grey_of, read_raster
 from ussearch.errors import UserError
 
 FRAME_LIMIT = 4000  # of one file
 PIXELS_LIMIT = 1 << 30  # of all frames of one file together
+NO_FILE = "array"
+"""Source of a frame that came from no file."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,7 @@ def read_frames(path: Path | str) -> list[Frame]:
 
     file = Path(path)
     if not is_dicom(file):
-        pixels = read_raster(file)
-        height, width = pixels.shape
-        return [Frame(pixels, file, 0, (0, 0, width, height), (height, width))]
+        return [_uncropped(read_raster(file), file)]
     image = open_dicom(file)
     size = (image.rows, image.columns)
     if image.frames > FRAME_LIMIT or image.frames * image.rows * image.columns > PIXELS_LIMIT:
@@ -60,6 +63,16 @@ def read_frames(path: Path | str) -> list[Frame]:
     if not frames:
         raise UserError(f"{file} holds no frame: give an intact copy.")
     return frames
+
+
+def frame_of(pixels: npt.NDArray[np.generic]) -> Frame:
+    """Return an image in memory as a frame without a file; UserError as ``decoding.grey_of``."""
+    return _uncropped(grey_of(pixels), Path(NO_FILE))
+
+
+def _uncropped(grey: Pixels, source: Path) -> Frame:
+    height, width = grey.shape
+    return Frame(grey, source, 0, (0, 0, width, height), (height, width))
 
 
 def read_image(path: Path | str) -> Pixels:

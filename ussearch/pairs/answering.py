@@ -17,6 +17,7 @@ from ussearch.pairs.client import EdgeClient, Reason, open_client
 from ussearch.pairs.running import Route, RunningPair
 
 HERE = "cloud network on this machine"
+ALONE = "no cloud asked"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,19 @@ class LocalPair:
         if edge.route == "edge":
             return Answered(edge.mask, "edge", Reason.CONFIDENT.value, edge.confidence)
         return Answered(self.pair.cloud_mask(frame.pixels), "cloud", HERE, edge.confidence)
+
+
+@dataclass(frozen=True)
+class EdgeAlone:
+    """The edge network, here; what the router would send away stays."""
+
+    pair: RunningPair
+
+    def answer(self, frame: Frame) -> Answered:
+        """Return the edge's mask; the reason tells whether the router was content with it."""
+        edge = self.pair.answer(frame.pixels)
+        reason = Reason.CONFIDENT.value if edge.route == "edge" else ALONE
+        return Answered(edge.mask, "edge", reason, edge.confidence)
 
 
 @dataclass(frozen=True)

@@ -103,12 +103,12 @@ class Bundle:
         """Load both networks."""
         return RunningPair.load(self.folder, self.router, self.manifest.preprocessing.image_size)
 
-    def profile(self, end: str) -> Profile:
+    def profile(self, end: str = "edge") -> Profile:
         """Return the profile that ``end`` (``edge`` or ``cloud``) was made for, as it was then."""
         path = self.folder / end / "profile.yaml"
         return parse_profile(path.read_text(encoding="utf-8"), str(path))
 
-    def architecture(self, end: str) -> Architecture:
+    def architecture(self, end: str = "edge") -> Architecture:
         """Return the architecture of ``end`` (``edge`` or ``cloud``)."""
         path = self.folder / end / "architecture.yaml"
         return Architecture.from_yaml(path.read_text(encoding="utf-8"), str(path))

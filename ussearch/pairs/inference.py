@@ -109,8 +109,8 @@ def _segment(pair: Answering, frame: Frame, stem: Path, dicom_seg: bool) -> Infe
     mask = answer.mask
     mask_path, overlay_path = (stem.with_name(f"{stem.name}_{what}.png") for what in ("mask", "overlay"))
     full = full_mask(mask, frame)
-    write_atomically(mask_path, _png(full * np.uint8(255)))
-    write_atomically(overlay_path, _png(overlay(frame.pixels, mask)))
+    write_atomically(mask_path, png(full * np.uint8(255)))
+    write_atomically(overlay_path, png(overlay(frame.pixels, mask)))
     segmentation = stem.with_name(f"{stem.name}_mask.dcm") if dicom_seg else None
     if segmentation is not None:
         write_atomically(segmentation, segmentation_of(frame.source, frame.frame, full))
@@ -128,7 +128,8 @@ def _segment(pair: Answering, frame: Frame, stem: Path, dicom_seg: bool) -> Infe
     )
 
 
-def _png(pixels: Pixels) -> bytes:
+def png(pixels: Pixels) -> bytes:
+    """Return the pixels as a PNG file."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
     return buffer.getvalue()

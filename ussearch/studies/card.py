@@ -16,7 +16,7 @@ CALL = "the call itself"
 """What a forward pass costs before its first kernel, among the parts."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TrialCard:
     """A trial of a study with its kernels, priced on one end; ``prediction`` has one entry a kernel."""
 
@@ -26,6 +26,9 @@ class TrialCard:
     end: End
     traced: Traced
     prediction: LatencyPrediction
+
+    def __repr__(self) -> str:
+        return f"TrialCard(trial {self.record.slot}, {self.record.label}, {self.end}: {self.prediction.latency_ms:.2f} ms)"
 
     @property
     def kernels(self) -> list[tuple[Kernel, float]]:

@@ -16,7 +16,7 @@ METRICS = ("lesion_dice", "dice_all", "false_positive_rate", "selection", "iou",
 """Figures that every table shows, of networks and of trivial baselines alike."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ParetoReport:
     """A study's finished trials with the views of the front; slots name the trials.
 
@@ -29,6 +29,9 @@ class ParetoReport:
     front: tuple[int, ...]
     edge: tuple[int, ...]
     cloud: tuple[int, ...]
+
+    def __repr__(self) -> str:
+        return f"ParetoReport({len(self.records)} trials, front {list(self.front)})"
 
     @property
     def ordered(self) -> tuple[TrialRecord, ...]:

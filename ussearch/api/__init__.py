@@ -1,0 +1,13 @@
+"""The package from Python: ``ussearch.run``, ``ussearch.Study``, ``ussearch.Bundle``.
+
+Studies and bundles are those of the folders below with the commands as methods; every method calls what its command
+calls. Nothing is computed here.
+"""
+
+from ussearch.api.bundle import Bundle
+from ussearch.api.prediction import Prediction
+from ussearch.api.running import run
+from ussearch.api.study import Outcome, Study
+from ussearch.pairs.answering import CloudWish
+
+__all__ = ["Bundle", "CloudWish", "Outcome", "Prediction", "Study", "run"]

@@ -1,0 +1,137 @@
+"""A bundle as a Python object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ussearch import pairs
+from ussearch.api.prediction import Prediction, predict
+from ussearch.datasets import Frame, frame_of, read_frames
+from ussearch.errors import UserError
+from ussearch.evaluators import End
+from ussearch.pairs.answering import Answering, CloudWish, EdgeAlone, LocalPair, answering
+from ussearch.pairs.running import RunningPair
+from ussearch.pairs.tokens import read_token
+
+Picture: TypeAlias = Path | str | npt.NDArray[Any]
+"""A file (PNG, JPEG, TIFF, BMP, DICOM), or an array: grey uint8 or uint16 [H, W], or RGB uint8 [H, W, 3]."""
+Cloud: TypeAlias = CloudWish | str | None
+"""Who answers what the edge is unsure of: ``"local"``, the URL of a server, how to ask one in full, or nobody."""
+LOCAL = "local"
+ENDS: tuple[End, ...] = ("edge", "cloud")
+
+
+class Bundle(pairs.Bundle):
+    """The deliverable of a study: two networks, the router between them, and the evidence for both.
+
+    >>> import ussearch
+    >>> bundle = ussearch.Bundle.load("bundle")
+    >>> bundle
+    Bundle('bundle': brightness-3 for jetson-nano, brightness-5 for x86-server, data...)
+    >>> prediction = bundle.predict("scan.png")
+    >>> prediction.mask.shape, prediction.mask.dtype, prediction.source
+    ((61, 86), dtype('uint8'), 'edge')
+    >>> round(bundle.profile().limits.latency_target_ms, 1)
+    41.7
+    >>> bundle.verify().passed
+    True
+    """
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Bundle:
+        """Open the bundle in ``folder``; raises UserError where it is none, or any byte of it has changed."""
+        found = pairs.Bundle.load(Path(folder))
+        return cls(found.folder, found.manifest)
+
+    def __repr__(self) -> str:
+        manifest = self.manifest
+        ends = ", ".join(f"{manifest.entry(end).architecture} for {manifest.entry(end).profile}" for end in ENDS)
+        return f"Bundle({str(self.folder)!r}: {ends}, {manifest.data.name})"
+
+    def predict(self, image: Picture, cloud: Cloud = LOCAL) -> Prediction:
+        """Segment one image as ``ussearch infer`` does: the edge network first, then the router's decision.
+
+        ``cloud`` says who answers where the router wants the cloud: the bundle's own cloud network on this machine, a
+        server (the URL of ``ussearch serve``; its token is taken from the environment, ``USSEARCH_TOKEN``), or nobody
+        with None, so that every answer is the edge's. Whatever a server does, there is a mask and a reason.
+
+        Raises UserError for an image that cannot be read, a cine (``predict_all`` takes those), an array that is no
+        image, or an address that is none.
+
+        >>> import numpy as np
+        >>> import ussearch
+        >>> bundle = ussearch.Bundle.load("bundle")
+        >>> answer = bundle.predict(np.zeros((48, 64), np.uint8), cloud=None)
+        >>> answer.mask.shape, answer.source, int(answer.mask.sum())
+        ((48, 64), 'edge', 0)
+        """
+        frames = _frames(image)
+        if len(frames) > 1:
+            raise UserError(f"{image} holds {len(frames)} frames, one was expected: give it to predict_all.")
+        with self._answering(cloud) as pair:
+            return predict(pair, frames[0])
+
+    def predict_all(self, images: Iterable[Picture], cloud: Cloud = LOCAL) -> Iterator[Prediction]:
+        """Yield the prediction of every frame of ``images`` in order; a cine gives one for each of its frames.
+
+        A server is asked through one connection and one call budget. Raises as ``predict``.
+
+        >>> import ussearch
+        >>> bundle = ussearch.Bundle.load("bundle")
+        >>> [answer.frame.source.name for answer in bundle.predict_all(["scan.png", "other.png"])]
+        ['scan.png', 'other.png']
+        """
+        with self._answering(cloud) as pair:
+            for image in images:
+                yield from (predict(pair, frame) for frame in _frames(image))
+
+    @property
+    def figures(self) -> dict[str, Any]:
+        """What is known of the pair, as JSON-ready data: metrics on the test images and the costs of both ends.
+
+        >>> import ussearch
+        >>> figures = ussearch.Bundle.load("bundle").figures
+        >>> sorted(figures)
+        ['cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed']
+        >>> figures["images"], round(figures["routed"]["lesion_dice"], 2)
+        (8, 0.89)
+        >>> figures["costs"]["edge"]["latency_ms"]
+        1.5
+        """
+        manifest = self.manifest.model_dump(mode="json")
+        return {**manifest["metrics"], "costs": {end: manifest[end]["costs"] for end in ENDS}}
+
+    def verify(self, data: Path | str | None = None) -> pairs.Verification:
+        """Check every byte, the export rules and the test vectors, as ``ussearch verify`` does.
+
+        With ``data``, the folder of the data set that the bundle was made from, also the metrics; ``phantoms`` makes
+        the built-in ones again.
+        Raises UserError where a byte has changed since, or ``data`` is another data set.
+        """
+        return pairs.verify_bundle(self.folder, None if data is None else Path(data))
+
+    @cached_property
+    def _pair(self) -> RunningPair:
+        return self.running()
+
+    @contextmanager
+    def _answering(self, cloud: Cloud) -> Iterator[Answering]:
+        if cloud == LOCAL:
+            yield LocalPair(self._pair)
+        elif cloud is None:
+            yield EdgeAlone(self._pair)
+        else:
+            wish = CloudWish(cloud, read_token(None)) if isinstance(cloud, str) else cloud
+            with answering(self, wish) as pair:
+                yield pair
+
+
+def _frames(image: Picture) -> list[Frame]:
+    return [frame_of(image)] if isinstance(image, np.ndarray) else read_frames(image)
