@@ -79,6 +79,8 @@ def _routers(found: Comparison) -> str:
 
 def _demands(found: Comparison, seeds: int) -> str:
     """Return what was asked for, what was seen, and whether it holds."""
+    if LEARNED not in found.beyond:
+        return "Both networks score the same on every image: there is nothing to route.\n"
     rows = {row.name: row for row in found.rows}
     beyond, gap = found.beyond[LEARNED], found.gap
     clear = 0.03 <= gap <= 0.12 and found.gap_interval[0] > 0.02

@@ -87,7 +87,7 @@ def test_the_report_stands_beside_baselines_and_on_a_table(ussearch: Command, st
     assert outcome.status == 0, outcome.err
     found = json.loads(outcome.out)
     names = [row["name"] for row in found["rows"]]
-    assert names == ["random", "oracle", "SDC", "mean entropy", "image complexity"]
+    assert names == ["random", "oracle", "SDC", "mean entropy", "flip agreement", "image complexity"]
     rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
     assert len(rows) == found["images"] == len(Bundle.load(study / "bundle").split().test)
     edge = np.array([float(row["edge_dice"]) for row in rows])

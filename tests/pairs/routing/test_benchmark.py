@@ -35,9 +35,8 @@ def some_samples(count: int, seed: int) -> Samples:
     features[:, 0] = -hard
     sdc = edge + random.normal(0, 0.2, count)
     ids = tuple(f"i{number}" for number in range(count))
-    return Samples(
-        ids, np.arange(count), np.zeros(count, np.int64), edge, cloud, sdc, random.uniform(size=count), features, names
-    )
+    doubt = random.uniform(size=(2, count))
+    return Samples(ids, np.arange(count), np.zeros(count, np.int64), edge, cloud, sdc, *doubt, features, names)
 
 
 @pytest.mark.slow

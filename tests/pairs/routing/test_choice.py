@@ -29,7 +29,8 @@ def some_samples(count: int = 300, seed: int = 0, worth: float = 0.1, networks: 
     sdc = edge + random.normal(0, 0.2, count)
     shown = np.stack([sdc, 3 * a + 10 * network, random.normal(size=count)], axis=1)
     ids = tuple(f"image {number}" for number in range(count))
-    return Samples(ids, np.arange(count) // 2, network, edge, cloud, sdc, random.uniform(size=count), shown, NAMES)
+    doubt = random.uniform(size=(2, count))
+    return Samples(ids, np.arange(count) // 2, network, edge, cloud, sdc, *doubt, shown, NAMES)
 
 
 @pytest.mark.parametrize("kind", MODELS)
@@ -151,7 +152,7 @@ def test_a_table_is_read_as_it_was_written(tmp_path: Path) -> None:
     again = Samples.read(tmp_path / "s.csv")
     assert again.ids == samples.ids
     assert again.names == samples.names
-    for name in ("groups", "networks", "edge_dice", "cloud_dice", "sdc", "mean_entropy", "features"):
+    for name in ("groups", "networks", "edge_dice", "cloud_dice", "sdc", "mean_entropy", "flip", "features"):
         np.testing.assert_allclose(getattr(again, name), getattr(samples, name), rtol=1e-6)
     both = pooled([samples, again.chosen(again.networks == 0)])
     assert len(both) == 7 + 3

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ussearch.pairs import soft_dice_confidence
-from ussearch.pairs.routing.confidence import mean_entropy
+from ussearch.pairs.routing.confidence import flip_agreement, mean_entropy
 from ussearch.pairs.routing.features import Features, feature_names, soft_dice
 
 SIZE = 32
@@ -92,3 +92,9 @@ def test_entropy_by_hand() -> None:
     probabilities = np.array([[0.5, 0.5], [0.0, 1.0], [0.25, 0.5]], np.float32).reshape(3, 1, 1, 2)
     quarter = -(0.25 * math.log2(0.25) + 0.75 * math.log2(0.75))
     assert mean_entropy(probabilities) == pytest.approx([1.0, 0.0, (quarter + 1) / 2], abs=1e-6)
+
+
+def test_flip_agreement_by_hand() -> None:
+    probabilities = np.array([[0.9, 0.9, 0.1, 0.1], [0.9, 0.1, 0.1, 0.1], [0.1] * 4], np.float32).reshape(3, 1, 1, 4)
+    mirrored = np.array([[0.1, 0.1, 0.9, 0.9], [0.9, 0.1, 0.1, 0.1], [0.1] * 4], np.float32).reshape(3, 1, 1, 4)
+    assert flip_agreement(probabilities, mirrored) == pytest.approx([1.0, 0.0, 1.0])

@@ -36,7 +36,7 @@ def lesson(data: PairData) -> Samples:
     edge = np.linspace(0.3, 0.6, count)
     ids = tuple(data.images.ids[index] for index in chosen)
     networks, features = np.arange(count) % 3, np.zeros((count, len(NAMES)))
-    return Samples(ids, data.images.groups[chosen], networks, edge, edge + 0.2, edge, edge, features, NAMES)
+    return Samples(ids, data.images.groups[chosen], networks, edge, edge + 0.2, edge, edge, edge, features, NAMES)
 
 
 def test_a_learned_router_ships_in_the_file_of_the_edge(

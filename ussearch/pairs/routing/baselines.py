@@ -14,6 +14,8 @@ from ussearch.pairs.routing.samples import Samples
 Floats = npt.NDArray[np.float64]
 
 RANDOM, ORACLE, ENTROPY, IMAGE_COMPLEXITY = "random", "oracle", "mean entropy", "image complexity"
+FLIP = "flip agreement"
+"""A comparison only: it takes a second forward pass, which no shipped router does."""
 
 
 def plain_routers(samples: Samples) -> dict[str, Floats]:
@@ -23,6 +25,7 @@ def plain_routers(samples: Samples) -> dict[str, Floats]:
         ORACLE: oracle_confidence(samples.edge_dice, samples.cloud_dice),
         SDC: samples.sdc,
         ENTROPY: -samples.mean_entropy,
+        FLIP: samples.flip,
         IMAGE_COMPLEXITY: -image_complexity(samples),
     }
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.evaluators import THRESHOLD
+from ussearch.evaluators.overlap import dice_and_iou
+
 Probabilities = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
 
@@ -28,3 +31,11 @@ def mean_entropy(probabilities: Probabilities) -> Scores:
     flat = probabilities.reshape(len(probabilities), int(np.prod(probabilities.shape[1:]))).astype(np.float64)
     inner = np.clip(flat, 1e-12, 1 - 1e-12)
     return np.asarray(-(inner * np.log2(inner) + (1 - inner) * np.log2(1 - inner)).mean(axis=1))
+
+
+def flip_agreement(probabilities: Probabilities, mirrored: Probabilities) -> Scores:
+    """Return the Dice [N] of the masks of ``probabilities`` [N, 1, H, W] with those of the ``mirrored`` images.
+
+    ``mirrored`` are the probabilities of the images flipped from left to right; 1 where both masks are empty.
+    """
+    return dice_and_iou(probabilities >= THRESHOLD, mirrored[..., ::-1] >= THRESHOLD)[0]

@@ -15,7 +15,7 @@ from ussearch.evaluators import THRESHOLD
 from ussearch.evaluators.onnx_network import OnnxNetwork, sigmoid
 from ussearch.evaluators.overlap import dice_and_iou
 from ussearch.hardware_profiles import load_onnx
-from ussearch.pairs.routing.confidence import mean_entropy, soft_dice_confidence
+from ussearch.pairs.routing.confidence import flip_agreement, mean_entropy, soft_dice_confidence
 from ussearch.pairs.routing.graph import FEATURES, with_features
 from ussearch.pairs.routing.samples import Samples
 
@@ -40,6 +40,7 @@ def observe(
         onnx.save(model, path)
         runner = OnnxNetwork(path)
         logits, features = runner.run(pixels, runner.outputs[0], FEATURES)
+        mirrored = runner.probabilities(np.ascontiguousarray(pixels[..., ::-1]))
     probabilities = sigmoid(logits)
     return Samples(
         ids=tuple(images.ids[index] for index in chosen),
@@ -49,6 +50,7 @@ def observe(
         cloud_dice=cloud_dice,
         sdc=soft_dice_confidence(probabilities),
         mean_entropy=mean_entropy(probabilities),
+        flip=flip_agreement(probabilities, mirrored),
         features=features.reshape(len(chosen), len(names)).astype(np.float64),
         names=names,
     )

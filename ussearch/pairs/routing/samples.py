@@ -19,8 +19,8 @@ Integers = npt.NDArray[np.int64]
 
 BOUND = 0.5
 """Largest gain that counts, in Dice: of an image on which only one network finds the lesion, more teaches nothing."""
-ARRAYS = ("groups", "networks", "edge_dice", "cloud_dice", "sdc", "mean_entropy", "features")
-COLUMNS = ("id", "group", "network", "edge_dice", "cloud_dice", "sdc", "mean_entropy")
+ARRAYS = ("groups", "networks", "edge_dice", "cloud_dice", "sdc", "mean_entropy", "flip", "features")
+COLUMNS = ("id", "group", "network", "edge_dice", "cloud_dice", "sdc", "mean_entropy", "flip")
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Samples:
     """N images; Dice counts 1 where prediction and truth are both empty.
 
     ``groups`` [N] are equal for images of one patient and for near-duplicates. ``networks`` [N] numbers the edge
-    network that predicted each. ``sdc`` [N] is the Soft Dice Confidence, ``mean_entropy`` [N] in bits; ``features``
-    [N, F] has the columns ``names``.
+    network that predicted each. ``sdc`` [N] is the Soft Dice Confidence, ``mean_entropy`` [N] in bits,
+    ``flip`` [N] the Dice of the mask with that of the mirrored image; ``features`` [N, F] has the columns ``names``.
     """
 
     ids: tuple[str, ...]
@@ -39,6 +39,7 @@ class Samples:
     cloud_dice: Floats
     sdc: Floats
     mean_entropy: Floats
+    flip: Floats
     features: Floats
     names: tuple[str, ...]
 
@@ -65,7 +66,7 @@ class Samples:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([*COLUMNS, *self.names])
-        columns = (self.groups, self.networks, self.edge_dice, self.cloud_dice, self.sdc, self.mean_entropy)
+        columns = [getattr(self, name) for name in ARRAYS[:-1]]
         for number, name in enumerate(self.ids):
             figures = [column[number].item() for column in columns] + self.features[number].tolist()
             writer.writerow([name, *(f"{each:.7g}" if isinstance(each, float) else each for each in figures)])
@@ -84,9 +85,11 @@ class Samples:
                 f"{path} is no table of routed images ({error}): expected {', '.join(COLUMNS)} and features; delete "
                 "it, and the same command makes it again."
             ) from error
-        groups, networks, edge, cloud, sdc, entropy = values[:, :6].T
-        whole = (groups.astype(np.int64), networks.astype(np.int64))
-        return cls(tuple(row[0] for row in rows), *whole, edge, cloud, sdc, entropy, values[:, 6:], tuple(head[7:]))
+        plain = len(COLUMNS) - 1
+        arrays = dict(zip(ARRAYS, values[:, :plain].T, strict=False)) | {"features": values[:, plain:]}
+        for name in ("groups", "networks"):
+            arrays[name] = arrays[name].astype(np.int64)
+        return cls(ids=tuple(row[0] for row in rows), names=tuple(head[len(COLUMNS) :]), **arrays)
 
 
 def pooled(parts: Sequence[Samples]) -> Samples:
