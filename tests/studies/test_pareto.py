@@ -96,7 +96,7 @@ def test_no_figure_is_abbreviated(study: Study, monkeypatch: pytest.MonkeyPatch,
     narrow = Console(highlight=False, markup=False, width=width)
     for module in (console, output):
         monkeypatch.setattr(module, "console", narrow)
-    tables = invoke("pareto", str(study.folder)), invoke("show", str(study.folder), "1")
+    tables = invoke("pareto", str(study.folder)), invoke("show", str(study.folder), "1", "--layers")
     rows = [line for text in tables for line in text.splitlines() if line.startswith("│")]
     assert all(len(line) <= width for line in rows)
     assert not [line for line in rows if "…" in line.removeprefix("│ …")]
@@ -197,7 +197,7 @@ def test_intervals_and_extrapolation_reach_table_json_and_picture(study: Study, 
 
 
 def test_show_command(study: Study) -> None:
-    text = invoke("show", str(study.folder), "1")
+    text = invoke("show", str(study.folder), "1", "--layers")
     for words in ("Trial 1: bmis", "Architecture", "Costs of the deploy form", "Layer by layer", "stage 1", "sum"):
         assert words in text
     assert "Training failed: the loss became nan" in invoke("show", str(study.folder), "2")

@@ -45,15 +45,14 @@ def bench(
 def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> None:
     from rich.table import Table
 
-    from ussearch.cli.console import console
+    from ussearch.cli.console import console, say
     from ussearch.hardware_profiles.calibration.profiles import UNSTEADY
 
     each = measurement
     threads = f"{each.threads} thread{'s' if each.threads > 1 else ''}"
-    console.print(
+    say(
         f"{each.model} on {each.machine}: {each.runtime} {each.runtime_version}, {each.precision}, {threads}, "
-        f"{each.runs} runs in {each.rounds} rounds.",
-        soft_wrap=True,
+        f"{each.runs} runs in {each.rounds} rounds."
     )
     table = Table("", "latency", "p50", "p90", "p95", "p99", "SD", "frames/s")
     figures = (each.latency_ms, each.p50_ms, each.p90_ms, each.p95_ms, each.p99_ms, each.sd_ms)
@@ -81,16 +80,13 @@ def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> Non
 
 def _about(prediction: LatencyPrediction) -> None:
     """Print what kind of number the prediction is, and what it leaves out."""
-    from ussearch.cli.console import console
+    from ussearch.cli.console import say
 
-    console.print(
-        f"Prediction: {prediction.label}; 90 % between {prediction.low_ms:.2f} and {prediction.high_ms:.2f} ms.",
-        soft_wrap=True,
-    )
+    say(f"Prediction: {prediction.label}; 90 % between {prediction.low_ms:.2f} and {prediction.high_ms:.2f} ms.")
     if prediction.extrapolated:
         classes = ", ".join(sorted(prediction.uncovered))
-        console.print(f"~ extrapolated: never measured there: {classes}.", soft_wrap=True)
+        say(f"~ extrapolated: never measured there: {classes}.")
     for reason in prediction.outside:
-        console.print(f"Outside what was measured there: {reason}.", soft_wrap=True)
+        say(f"Outside what was measured there: {reason}.")
     if prediction.unpriced:
-        console.print(f"Arithmetic not known: {', '.join(prediction.unpriced)}.", soft_wrap=True)
+        say(f"Arithmetic not known: {', '.join(prediction.unpriced)}.")

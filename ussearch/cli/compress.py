@@ -104,8 +104,8 @@ def listeners(say: Callable[[str], None]) -> Listeners:
 
 def _show(done: Compressed) -> None:
     from ussearch.cli.chain_lines import WATERFALL_NOTE, waterfall_table
-    from ussearch.cli.console import console
+    from ussearch.cli.console import console, say
 
     console.print(waterfall_table(done.record))
-    console.print(WATERFALL_NOTE, soft_wrap=True)
+    say(WATERFALL_NOTE)
     console.print(f"Model file: {done.model}", soft_wrap=True)

@@ -9,7 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ussearch.cli.console import console
+from ussearch.cli.console import console, say
 from ussearch.cli.tables import EXTRAPOLATED, doubts, excess, interval, milliseconds
 
 
@@ -23,7 +23,7 @@ def print_presets(sheets: Sequence[dict[str, Any]], *, detailed: bool) -> None:
     table = _preset_table(sheets, intervals=True)
     console.print(_preset_table(sheets, intervals=False) if excess(table) else table)
     if any(sheet.get("latency", {}).get("extrapolated") for sheet in sheets):
-        console.print(EXTRAPOLATED, soft_wrap=True)
+        say(EXTRAPOLATED)
     console.print("MACs: convolutions and matrix products, exact; thop's hooks miss functional convolutions.")
     if detailed:
         _print_details(sheets[0])
@@ -76,6 +76,6 @@ def _print_details(sheet: dict[str, Any]) -> None:
     if latency.get("reason"):
         console.print(f"{latency['profile']} cannot run it: {latency['reason']}")
     elif latency:
-        console.print(f"Latency: {latency['source']}.", soft_wrap=True)
+        say(f"Latency: {latency['source']}.")
         for line in doubts(latency["uncovered"], latency["unpriced"], latency["outside"], latency["latency_ms"]):
-            console.print(line, soft_wrap=True)
+            say(line)

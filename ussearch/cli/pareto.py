@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from ussearch.studies.pareto import ParetoReport
 
 
+PLOT_WIDTH, PLOT_HEIGHT = 100, 17
+MOST_REASONS = 3
+"""Why presets were left out, in lines on the screen."""
+
+
 def pareto(
     study: Annotated[Path, typer.Argument(help="Folder of the study; it may be running.")],
     plot: Annotated[Path | None, typer.Option(help="Draw the front into this file (png, svg, pdf).")] = None,
@@ -42,29 +47,47 @@ def pareto(
 
 
 def _show(report: ParetoReport) -> None:
-    from ussearch.cli.console import console
+    from ussearch.cli.console import console, say
+    from ussearch.evaluators import CONVENTION
 
-    config = report.study.config
     tables = (_table(report, intervals=True), _table(report, intervals=False), _narrow_table(report))
     console.print(next((table for table in tables if not excess(table)), tables[-1]))
+    _show_plot(report)
     if any(row["extrapolated"] or row["cloud_extrapolated"] for row in map(report.row, report.records)):
-        console.print(EXTRAPOLATED, soft_wrap=True)
-    for end, profile in config.profiles.items():
+        say(EXTRAPOLATED)
+    for end, profile in report.study.config.profiles.items():
         limits = profile.limits
-        console.print(
+        say(
             f"{end.capitalize()}: {profile.name}, at most {limits.latency_target_ms:.1f} ms and "
-            f"{limits.memory_mib:.0f} MiB; {profile.label}.",
-            soft_wrap=True,
+            f"{limits.memory_mib:.0f} MiB; {profile.label}."
         )
     for record in report.records:
         if record.failed:
-            console.print(f"Trial {record.slot} ({record.label}) failed: {record.evaluation.failure}", soft_wrap=True)
-    for reason, names in _left_out(config.skipped).items():
+            say(f"Trial {record.slot} ({record.label}) failed: {record.evaluation.failure}")
+    skipped = report.study.config.skipped
+    reasons = _left_out(skipped)
+    if len(reasons) > MOST_REASONS:
+        say(f"Presets left out: {', '.join(skipped)} (--json says why).")
+        reasons = {}
+    for reason, names in reasons.items():
         noun = "Preset" if len(names) == 1 else "Presets"
-        console.print(f"{noun} left out: {', '.join(names)}: {reason}", soft_wrap=True)
-    from ussearch.evaluators import CONVENTION
+        say(f"{noun} left out: {', '.join(names)}: {reason}")
+    say(CONVENTION)
 
-    console.print(CONVENTION, soft_wrap=True)
+
+def _show_plot(report: ParetoReport) -> None:
+    """Print the front in letters, where any trial has finished well."""
+    from ussearch.cli.console import console, say
+    from ussearch.cli.front_plot import LEGEND, front_plot
+    from ussearch.studies.plots import front_picture
+
+    if all(record.dice is None for record in report.records):
+        return
+    console.print()
+    shown = front_picture(report)
+    width = min(console.width, PLOT_WIDTH)
+    console.print(front_plot(shown.points, shown.limit_ms, shown.baselines, width, PLOT_HEIGHT))
+    say(LEGEND)
 
 
 def _left_out(skipped: Mapping[str, str]) -> dict[str, list[str]]:

@@ -23,7 +23,7 @@ def profiles(
 
     Example: ussearch profiles jetson-nano
     """
-    from ussearch.cli.console import console
+    from ussearch.cli.console import console, say
     from ussearch.cli.output import print_json
     from ussearch.hardware_profiles import load_profile
 
@@ -35,7 +35,7 @@ def profiles(
         return
     console.print(details(chosen[0]) if name else overview(chosen))
     for profile in chosen:
-        console.print(f"{profile.name}: {profile.trust}", soft_wrap=True)
+        say(f"{profile.name}: {profile.trust}")
 
 
 def every_profile(folders: Sequence[Path]) -> list[Profile]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
 from ussearch.cli.chain_lines import verdict_line
-from ussearch.cli.console import console
+from ussearch.cli.console import console, say
+from ussearch.cli.live import LiveView
 from ussearch.cli.plan_lines import print_plan
 from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds, score, score_line
 from ussearch.evaluators import Costs
-from ussearch.evaluators.fidelity import TRAINED, standing
+from ussearch.evaluators.fidelity import TRAINED
 from ussearch.events import (
     CompressionEpoch,
     Event,
@@ -41,6 +40,8 @@ from ussearch.studies.events import (
 
 SILENCE_S = 30
 """Without a terminal, a line is printed at least this often while something trains."""
+WIDE = 132
+"""Columns that the lines about trials need."""
 STAGES = {
     "plan": "Preparing data and plan",
     "search": "Searching",
@@ -57,30 +58,20 @@ class RunProgress:
 
     def __init__(self, quiet: bool = False) -> None:
         self._quiet = quiet
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.percentage:3.0f} %"),
-            TimeElapsedColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            transient=True,
-            disable=quiet,
-        )
-        self._task: TaskID | None = None
+        self._live = LiveView(quiet)
         self._total = self._finished = 0
         self._running: dict[int, float] = {}
         self._trainings: dict[str, int] = {}
         self._last_line = time.monotonic()
 
     def __enter__(self) -> RunProgress:
-        self._bar.start()
+        self._live.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        self._live.__exit__(kind, error, trace)
 
     def __call__(self, event: Event) -> None:
         """Draw one event."""
@@ -91,14 +82,16 @@ class RunProgress:
                 self._stage(name)
             case PlanReady(plan, folder):
                 print_plan(plan)
-                console.print(f"Study: {folder}")
+                console.print(f"Study: {folder}", soft_wrap=True)
+                baselines = {name: summary.get("selection") or 0.0 for name, summary in plan.baselines.items()}
+                self._live.expect(plan.config.edge.limits.latency_target_ms, baselines)
             case CandidateSkipped(name, reason):
                 console.print(f"  preset {name} left out: {reason}")
             case SearchStarted(finished, total):
                 self._total, self._finished = total, finished
                 if finished:
                     console.print(f"  {finished} of {total} trials are finished already")
-                self._start(f"{finished} of {total} trials", total, finished)
+                self._live.begin(f"{finished} of {total} trials", total, finished)
             case TrialStarted() | TrialRepeated() | EpochFinished():
                 self._follow(event)
             case TrialFinished(record, front):
@@ -106,7 +99,9 @@ class RunProgress:
                 self._finished += 1
                 self._show_running()
                 self._trial(record, front)
+                self._live.show_front(record, front)
             case SearchFinished():
+                self._live.hide_front()
                 self._finish_search(event)
             case SharedWeightsTrained() | RungMeasured() | RungChosen():
                 self._ladder(event)
@@ -122,7 +117,7 @@ class RunProgress:
                 self._training(event.title, event.epochs, event.record.epoch)
                 self._sign_of_life(f"{event.title}: epoch {event.record.epoch} of {event.epochs}")
             case StepJudged(verdict) | UniformJudged(verdict):
-                console.print(f"  {verdict_line(verdict)}", soft_wrap=True)
+                say(f"  {verdict_line(verdict)}")
 
     def _ladder(self, event: SharedWeightsTrained | RungMeasured | RungChosen) -> None:
         """Tell what is known of cheaper ways to judge candidates."""
@@ -132,22 +127,16 @@ class RunProgress:
             case RungMeasured(fidelity, seconds, trust):
                 low, high = trust.interval
                 verdict = "may select" if trust.trusted else "; ".join(trust.doubts)
-                console.print(
+                say(
                     f"  {fidelity}: {seconds:.1f} s a candidate, τ {trust.tau:.2f} ({low:.2f} to {high:.2f}), "
-                    f"MACs alone {trust.macs_tau:.2f}: {verdict}",
-                    soft_wrap=True,
+                    f"MACs alone {trust.macs_tau:.2f}: {verdict}"
                 )
             case RungChosen(fidelity):
                 console.print(f"  Candidates are judged by: {fidelity}")
 
     def _stage(self, name: str) -> None:
-        self._start(STAGES[name], None)
+        self._live.begin(STAGES[name])
         console.print(f"{STAGES[name]} …")
-
-    def _start(self, description: str, total: float | None, completed: float = 0) -> None:
-        if self._task is not None:
-            self._bar.remove_task(self._task)
-        self._task = self._bar.add_task(description, total=total, completed=int(completed))
 
     def _follow(self, event: TrialStarted | TrialRepeated | EpochFinished) -> None:
         """Note how far a trial has come; several may run at a time."""
@@ -156,7 +145,7 @@ class RunProgress:
                 self._running[slot] = 0.0
             case TrialRepeated(slot, reason):
                 self._running.pop(slot, None)
-                console.print(f"  trial {slot} begins anew: {reason}", soft_wrap=True)
+                say(f"  trial {slot} begins anew: {reason}")
             case EpochFinished(slot, record, epochs):
                 self._running[slot] = record.epoch / epochs
                 self._sign_of_life(f"trial {slot}: epoch {record.epoch} of {epochs}")
@@ -164,25 +153,20 @@ class RunProgress:
 
     def _show_running(self) -> None:
         """Draw which trials run, and how far all of them have come; ``_running`` holds the share that each has done."""
-        if self._task is not None:
-            names = ", ".join(str(slot) for slot in sorted(self._running)) or "–"
-            done = self._finished + sum(self._running.values())
-            self._bar.update(
-                self._task, description=f"{self._finished} of {self._total} trials, now {names}", completed=done
-            )
-
-    def _advance(self, amount: float) -> None:
-        if self._task is not None:
-            self._bar.advance(self._task, amount)
+        names = ", ".join(str(slot) for slot in sorted(self._running)) or "–"
+        done = self._finished + sum(self._running.values())
+        self._live.update(f"{self._finished} of {self._total} trials, now {names}", done)
 
     def _trial(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
         self._last_line = time.monotonic()
-        costs = record.costs("edge")
-        where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
-        self._advance(1 - (standing(record.evaluation.fidelity) or 1))
-        outcome = f"failed: {record.evaluation.failure}" if record.failed else score_line(record.evaluation.metrics)
         mark = "on the front" if any(each.slot == record.slot for each in front) else ""
         mark += _stopped(record)
+        if _narrow():
+            console.print(f"{_short(record)}  {mark}".rstrip())
+            return
+        costs = record.costs("edge")
+        where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
+        outcome = f"failed: {record.evaluation.failure}" if record.failed else score_line(record.evaluation.metrics)
         console.print(
             f"  {record.slot:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
             f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
@@ -205,10 +189,11 @@ class RunProgress:
         console.print(f"Front ({counted(len(event.front), 'candidate')} above every trivial baseline, fastest first):")
         for record in event.front:
             costs = record.costs("edge")
-            console.print(
-                f"  {record.slot:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms "
-                f"({interval(costs.latency_interval_ms)})"
+            figures = (
+                f"{record.slot:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms"
             )
+            line = _short(record) if _narrow() else f"  {figures}"
+            console.print(f"{line} ({interval(costs.latency_interval_ms)})")
         console.print("In brackets: where nine in ten networks like those that were measured lie.")
         if any(record.costs("edge").extrapolated for record in event.front):
             console.print(EXTRAPOLATED)
@@ -243,12 +228,24 @@ class RunProgress:
         """Draw how far the trainings are that run now; each may have been continued at any epoch."""
         running = {name: done for name, done in self._trainings.items() if done < epochs}
         if description not in running:
-            self._start("", None)
+            self._live.begin("")
         self._trainings = running | {description: epoch}
-        if self._task is not None:
-            names = "; ".join(f"{name} {done} of {epochs}" for name, done in self._trainings.items())
-            total, done = epochs * len(self._trainings), sum(self._trainings.values())
-            self._bar.update(self._task, description=names, total=total, completed=done)
+        names = "; ".join(f"{name} {done} of {epochs}" for name, done in self._trainings.items())
+        self._live.update(names, sum(self._trainings.values()), epochs * len(self._trainings))
+
+
+def _narrow() -> bool:
+    """Tell whether the lines about trials would be broken on this terminal."""
+    return console.is_terminal and console.width < WIDE
+
+
+def _short(record: TrialRecord) -> str:
+    """Return what a narrow terminal shows of a trial."""
+    if record.failed:
+        return f"  {record.slot:3d} {record.label:16s} failed: {record.evaluation.failure}"
+    metrics = record.evaluation.metrics
+    figures = f"selection {score(metrics.get('selection'))}  lesion Dice {score(metrics.get('lesion_dice'))}"
+    return f"  {record.slot:3d} {record.label:15s} {figures} {_latency(record.costs('edge'))} ms"
 
 
 def _stopped(record: TrialRecord) -> str:

@@ -64,10 +64,10 @@ def _opened(place: Path, data: Path | None) -> tuple[Bundle, ImageSet]:
 def _show(report: RouteReport) -> None:
     from rich.table import Table
 
-    from ussearch.cli.console import console
+    from ussearch.cli.console import console, say
 
     found, router = report.comparison, report.router
-    console.print(f"{report.verdict[0].upper()}{report.verdict[1:]}.", soft_wrap=True)
+    say(f"{report.verdict[0].upper()}{report.verdict[1:]}.")
     table = Table(
         "router", "APGR", "95 %", "skill", "95 %", "beyond SDC", "calls saved\nat 1 point", title_justify="left"
     )
@@ -83,17 +83,16 @@ def _show(report: RouteReport) -> None:
             "–" if row.calls_saved is None else f"{row.calls_saved:.0%}",
         )
     console.print(table)
-    console.print(NOTE, soft_wrap=True)
+    say(NOTE)
     if router.score_reason:
-        console.print(f"Score: {router.score_reason}.", soft_wrap=True)
+        say(f"Score: {router.score_reason}.")
     if router.reason:
-        console.print(f"Threshold: {router.reason}.", soft_wrap=True)
+        say(f"Threshold: {router.reason}.")
     if router.out_of_fold:
-        console.print(router.out_of_fold.sentence, soft_wrap=True)
-    console.print(
+        say(router.out_of_fold.sentence)
+    say(
         f"Sent to the cloud: {report.sent.mean():.0%} of {found.images} test images, {router.requested_share:.0%} were "
-        "asked for.",
-        soft_wrap=True,
+        "asked for."
     )
 
 

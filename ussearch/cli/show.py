@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ussearch.cli.duration import spoken
 from ussearch.cli.tables import counted, doubts, excess, interval, milliseconds
 
 if TYPE_CHECKING:
@@ -32,58 +33,66 @@ def show(
     study: Annotated[Path, typer.Argument(help="Folder of the study; it may be running.")],
     trial: Annotated[int, typer.Argument(help="Number of the trial, as in the table of `ussearch pareto`.")],
     end: Annotated[EndName, typer.Option(help="Whose milliseconds to show.")] = EndName.edge,
+    layers: Annotated[bool, typer.Option("--layers", help="Add every kernel with its milliseconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Show one candidate: its architecture, its figures, its costs, and where its milliseconds go.
 
-    Example: ussearch show studies/busi 7
+    Example: ussearch show studies/busi 4
     """
     from ussearch.cli.output import print_json
     from ussearch.studies import Study
     from ussearch.studies.card import trial_card
 
     card = trial_card(Study.open(study), trial, end.value)
-    print_json(card.to_dict()) if as_json else _show(card)
+    print_json(card.to_dict()) if as_json else _show(card, layers)
 
 
-def _show(card: TrialCard) -> None:
-    from ussearch.cli.console import console
+def _show(card: TrialCard, layers: bool) -> None:
+    from ussearch.cli.console import console, say
     from ussearch.evaluators import CONVENTION
 
-    record, evaluation = card.record, card.record.evaluation
-    console.print(
-        f"Trial {record.slot}: {record.label} ({record.role}, architecture {record.architecture_id})", soft_wrap=True
-    )
+    evaluation = card.record.evaluation
+    say(_heading(card))
     console.print(_architecture(card))
-    if record.failed:
-        console.print(f"Training failed: {evaluation.failure}", soft_wrap=True)
+    if card.record.failed:
+        say(f"Training failed: {evaluation.failure}")
     else:
         console.print(_figures(card))
         epochs = counted(len(evaluation.history), "epoch")
-        console.print(
-            f"{evaluation.fidelity}, best of {epochs}: {evaluation.best_epoch}, "
-            f"{evaluation.training_seconds:.0f} s on {evaluation.device}.",
-            soft_wrap=True,
+        say(
+            f"{evaluation.fidelity.capitalize()}: {epochs} in {spoken(evaluation.training_seconds)} on "
+            f"{evaluation.device}; the figures are those of epoch {evaluation.best_epoch}, the best."
         )
-        console.print(CONVENTION, soft_wrap=True)
+        say(CONVENTION)
     console.print(_costs(card))
-    _show_latency(card)
+    _show_latency(card, layers)
 
 
-def _show_latency(card: TrialCard) -> None:
-    from ussearch.cli.console import console
+def _heading(card: TrialCard) -> str:
+    """Return what the trial is, and how it stands."""
+    record = card.record
+    origin = f"a preset, architecture {record.architecture_id}" if record.name else f"drawn for the {record.role}"
+    standing = "on the front" if record in card.study.front() else "not on the front"
+    fits = " and ".join(end for end in card.study.config.profiles if record.feasible(end)) or "neither end"
+    return f"Trial {record.slot}: {record.label}, {origin}; {standing}; fits {fits}."
+
+
+def _show_latency(card: TrialCard, layers: bool) -> None:
+    from ussearch.cli.console import console, say
 
     prediction = card.prediction
     latency = milliseconds(prediction.latency_ms, prediction.extrapolated, 2)
     between = interval((prediction.low_ms, prediction.high_ms), 2)
     extrapolated = "; extrapolated" if prediction.extrapolated else ""
-    console.print(
-        f"Where {latency} ms go ({prediction.label}; 90 % interval {between} ms{extrapolated}):", soft_wrap=True
-    )
-    for line in doubts(prediction.uncovered, prediction.unpriced, prediction.outside, prediction.latency_ms):
-        console.print(line, soft_wrap=True)
+    say(f"Where {latency} ms go ({prediction.label}; 90 % interval {between} ms{extrapolated}):")
     console.print(_parts(card))
-    console.print(_kernels(card))
+    for line in doubts(prediction.uncovered, prediction.unpriced, prediction.outside, prediction.latency_ms):
+        say(line)
+    if layers:
+        console.print(_kernels(card))
+    else:
+        say(f"{counted(len(card.kernels), 'kernel')} make up these parts: --layers lists them.")
 
 
 def _architecture(card: TrialCard) -> Table:

@@ -120,7 +120,7 @@ def _outcome(trained: Trained) -> dict[str, Any]:
 
 
 def _show(found: Specialised) -> None:
-    from ussearch.cli.console import console
+    from ussearch.cli.console import console, say
     from ussearch.evaluators import CONVENTION
 
     limits = found.profile.limits
@@ -129,15 +129,14 @@ def _show(found: Specialised) -> None:
     if behind > SHOWN:
         console.print(f"{behind - SHOWN} more fit behind the front; --json has all.")
     if any(each.costs.extrapolated for each in found.fitting):
-        console.print(EXTRAPOLATED, soft_wrap=True)
-    console.print(
+        say(EXTRAPOLATED)
+    say(
         f"{found.profile.name}: at most {limits.latency_target_ms:.1f} ms and {limits.memory_mib:.0f} MiB; "
-        f"{found.profile.label}. Nothing was trained: accuracies are the study's.",
-        soft_wrap=True,
+        f"{found.profile.label}. Nothing was trained: accuracies are the study's."
     )
     for reason, names in _by_reason(found).items():
-        console.print(f"Dropped: {', '.join(names)}: {reason}", soft_wrap=True)
-    console.print(CONVENTION, soft_wrap=True)
+        say(f"Dropped: {', '.join(names)}: {reason}")
+    say(CONVENTION)
     priced = len(found.fitting) + len(found.dropped)
     console.print(f"{counted(priced, 'candidate')} in {found.seconds:.1f} s.")
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from ussearch.errors import UserError
 from ussearch.studies.pareto import ParetoReport
+from ussearch.studies.records import TrialRecord
 from ussearch.studies.specialise import Specialised
 
 if TYPE_CHECKING:
@@ -60,24 +61,27 @@ class FrontPicture:
     baselines: dict[str, float]
 
 
+def point_of(record: TrialRecord, on_front: bool) -> Point:
+    """Return the point of a trial that finished well, with its costs on the device."""
+    costs = record.costs("edge")
+    return Point(
+        slot=record.slot,
+        name=record.name,
+        latency_ms=costs.latency_ms,
+        dice=record.dice or 0.0,
+        fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",
+        on_front=on_front,
+        extrapolated=costs.extrapolated,
+    )
+
+
 def front_picture(report: ParetoReport) -> FrontPicture:
     """Return what the picture of a report shows; raises UserError where no trial has finished well."""
     config = report.study.config
     good = [record for record in report.records if record.dice is not None]
     if not good:
         raise UserError(f"{report.study.folder} has no trial that finished well: nothing can be drawn; search first.")
-    points = tuple(
-        Point(
-            slot=record.slot,
-            name=record.name,
-            latency_ms=record.costs("edge").latency_ms,
-            dice=record.dice or 0.0,
-            fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",
-            on_front=record.slot in report.front,
-            extrapolated=record.costs("edge").extrapolated,
-        )
-        for record in good
-    )
+    points = tuple(point_of(record, record.slot in report.front) for record in good)
     baselines = {name: summary.get("selection") or 0.0 for name, summary in report.study.baselines.items()}
     return FrontPicture(
         title=f"{config.data.name}: {len(good)} candidate{'s' if len(good) > 1 else ''} for {config.edge.title}",
@@ -255,12 +259,12 @@ def _candidates(axes: Axes, picture: FrontPicture) -> None:
         axes.scatter([], [], s=48, c="white", edgecolors=_MUTED, linewidths=1.4, label="hollow: extrapolated")
     if any(not point.on_front for point in picture.points):
         axes.scatter([], [], s=34, c=_MUTED, edgecolors="white", linewidths=0.8, label="small: beaten")
-    stairs = _staircase([point for point in picture.points if point.on_front])
+    stairs = staircase([point for point in picture.points if point.on_front])
     if len(stairs) > 1:
         axes.step(*zip(*stairs, strict=True), where="post", color=_FRONT, linewidth=1.6, zorder=2, label="front")
 
 
-def _staircase(points: Sequence[Point]) -> list[tuple[float, float]]:
+def staircase(points: Sequence[Point]) -> list[tuple[float, float]]:
     """Return the corners of the best Dice that a latency buys; memory is not in the picture."""
     stairs: list[tuple[float, float]] = []
     for point in sorted(points, key=lambda each: (each.latency_ms, -each.dice)):
@@ -312,7 +316,7 @@ def _line_boxes(axes: Axes, picture: FrontPicture) -> list[Bbox]:
     """Return the boxes that the front's line covers on the canvas: one for each step to the right, one for each up."""
     from matplotlib.transforms import Bbox
 
-    corners = axes.transData.transform(_staircase([point for point in picture.points if point.on_front]) or [(1, 0)])
+    corners = axes.transData.transform(staircase([point for point in picture.points if point.on_front]) or [(1, 0)])
     half = axes.figure.dpi / 72
     return [
         Bbox.from_extents(left - half, low - half, right + half, high + half)
