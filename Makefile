@@ -13,15 +13,15 @@ STAMP_OPENVINO := $(VENV_OPENVINO)/.installed
 # One intra-op thread each: two networks train side by side faster than one with two threads.
 ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: run test test-all test-nni test-litert test-openvino lint bench clean
+.PHONY: run docs test test-all test-nni test-litert test-openvino lint bench clean
 
 run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a verified bundle
 	$(BIN)/ussearch run --profile jetson-nano
 
-test: lint  ## formatting, types and the tests that take minutes
+test: lint docs  ## formatting, types, the pages and the tests that take minutes
 	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-all: lint  ## also the long tests
+test-all: lint docs  ## also the long tests
 	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
 
 test-nni: $(STAMP_NNI)  ## NNI's pruning criteria, in an environment of their own: NNI pins old packages
@@ -38,6 +38,9 @@ lint: $(STAMP_DEV)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
+docs: $(STAMP_DEV)  ## the pages as a site in site/; a dead link or a page outside the menu is an error
+	$(BIN)/mkdocs build --quiet
+
 bench: $(STAMP_DEV)  ## the programs whose figures the documents quote
 	$(BIN)/python benchmarks/latency.py
 
@@ -47,7 +50,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(STAMP_DEV): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,postgresql,serve,seg,dashboard]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs,postgresql,serve,seg,dashboard]"
 	touch $@
 
 $(STAMP_NNI): pyproject.toml constraints-nni.txt
@@ -66,4 +69,4 @@ $(STAMP_OPENVINO): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_NNI) $(VENV_LITERT) $(VENV_OPENVINO) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(VENV_NNI) $(VENV_LITERT) $(VENV_OPENVINO) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -17,7 +17,7 @@ def check(
     """List everything about a model file that a device cannot run, with the mend; exit status 1 where there
     is any.
 
-    Example: ussearch check model.onnx --profile jetson-nano
+    Example: ussearch check bundle/edge/model.onnx --profile jetson-nano
     """
     from rich.table import Table
 

@@ -25,7 +25,7 @@ def export(
 ) -> None:
     """Train the chosen pair at full length and write its verified bundle.
 
-    Example: ussearch export studies/busi --edge 4 --cloud 11 --out bundles/busi
+    Example: ussearch export studies/busi --edge 4 --cloud 5 --out bundles/busi
     """
     if triton is not None and (study / "bundle.yaml").is_file():
         _add_to_triton(study, triton, quiet=False)

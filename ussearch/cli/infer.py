@@ -26,7 +26,7 @@ def infer(
 ) -> None:
     """Segment images with a bundle: edge first, then the router's decision.
 
-    Example: ussearch infer bundle image.png cine.dcm --out masks --cloud https://cloud.example
+    Example: ussearch infer bundle image.png cine.dcm --out masks --cloud http://127.0.0.1:8080
     """
     from collections import Counter
 

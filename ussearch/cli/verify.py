@@ -23,7 +23,7 @@ def verify(
     Status 0: everything holds. Status 1: a check differs. Status 2: the folder is no bundle or a file of it
     was changed, so that nothing in it can be trusted.
 
-    Example: ussearch verify bundle --data ../shared/data/busi
+    Example: ussearch verify bundle --data busi
     """
     from ussearch.cli.output import print_json
     from ussearch.pairs.verify import UntrustedBundle, verify_bundle

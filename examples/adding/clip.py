@@ -1,0 +1,55 @@
+"""Weights far from all others are brought back, so that rounding to INT8 need not span them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from ussearch.compress.candidate import Candidate
+from ussearch.compress.context import Context
+from ussearch.compress.steps.base import STEPS
+
+MILDEST = 8.0
+
+
+@STEPS.register("clip")
+@dataclass(frozen=True)
+class Clip:
+    """Keep every convolution's weights within ``deviations`` standard deviations of their mean."""
+
+    deviations: float = 4.0
+    name: ClassVar[str] = "clip"
+    retrains: ClassVar[bool] = False
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """How far a weight may lie from the mean."""
+        return {"deviations": self.deviations}
+
+    def off(self, candidate: Candidate, context: Context) -> str:
+        """Return why there is nothing to do."""
+        return "the weights are rounded already" if candidate.precision == "int8" else ""
+
+    def trainings(self) -> int:
+        """Return 0: nothing is trained."""
+        return 0
+
+    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+        """Return the candidate with clipped weights; those that came in stay as they are."""
+        kernels = {name: self._clipped(value) for name, value in candidate.weights.items() if value.dim() == 4}
+        return replace(candidate, weights={**candidate.weights, **kernels})
+
+    def control(self, candidate: Candidate, context: Context) -> None:
+        """Return None: nothing is trained."""
+
+    def milder(self, *, slower: bool = False) -> Clip | None:
+        """Return the step that clips half as far out; None past eight standard deviations."""
+        further = 1.5 * self.deviations
+        return replace(self, deviations=further) if further <= MILDEST else None
+
+    def _clipped(self, weights: Tensor) -> Tensor:
+        middle, reach = weights.mean(), self.deviations * weights.std(unbiased=False)
+        return weights.clamp(middle - reach, middle + reach)
