@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
 from routed.page import page
 from routed.runs import Setting, run_busi, run_phantoms
 
@@ -24,9 +25,10 @@ def main() -> None:
     """Train what is missing and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=0, help="for several programs side by side")
     parser.add_argument("--count", type=int, default=1600, help="phantoms of each seed")
-    parser.add_argument("--image-size", type=int, default=128)
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--image-size", type=int, default=64)
+    parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--busi", type=Path, help="folder of BUSI")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--work", type=Path, default=Path("routing-work"))
@@ -34,11 +36,13 @@ def main() -> None:
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "results" / "routing.md")
     parser.add_argument("--page-only", action="store_true", help="train nothing")
     given = parser.parse_args()
+    torch.set_num_threads(1)
     setting = Setting(given.work, given.tables, given.count, given.image_size, given.epochs, device=given.device)
     if not given.page_only:
-        for seed in range(given.seeds):
+        setting.write()
+        for seed in range(given.first_seed, given.first_seed + given.seeds):
             run_phantoms(setting, seed)
-            print(f"phantoms, seed {seed}: done")
+            print(f"phantoms, seed {seed}: done", flush=True)
         for normals in (False, True) if given.busi else ():
             run_busi(setting, given.busi, normals=normals)
     write_atomically(given.page, page(given.tables))

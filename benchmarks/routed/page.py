@@ -16,6 +16,7 @@ from routed.figures import (
     pooled_seeds,
     promised,
 )
+from routed.runs import SETTING
 from routed.sets import BLUR, GAIN, SPECKLE
 from ussearch.pairs.routing.baselines import IMAGE_COMPLEXITY
 from ussearch.pairs.routing.choice import LEARNED, SDC
@@ -33,7 +34,8 @@ counting 1; intervals are 95 % of a bootstrap over patients (phantoms: images). 
 def page(tables: Path) -> str:
     """Return the page of everything that is in ``tables``."""
     parts, moved = judged_parts(tables, TEST), judged_parts(tables, SHIFTED)
-    text = [HEAD]
+    setting = tables / SETTING
+    text = [HEAD, *([setting.read_text(encoding="utf-8")] if setting.is_file() else [])]
     if parts:
         whole = pooled_seeds(parts)
         found = whole.comparison()

@@ -13,7 +13,9 @@ from routed import sets
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators import End, Recipe, TrainEvaluator, predict
 from ussearch.evaluators.shipping import export_network
+from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
+from ussearch.hardware_profiles.measuring.measure import machine
 from ussearch.pairs.courses import Course
 from ussearch.pairs.full_training import FullTraining, train_fully
 from ussearch.pairs.out_of_fold import FoldTraining
@@ -23,6 +25,7 @@ from ussearch.search_spaces import Architecture, load_preset
 from ussearch.search_spaces.scaling import scaled
 
 OUT_OF_FOLD, CALIBRATION, TEST, SHIFTED = "out_of_fold.csv", "calibration.csv", "test.csv", "shifted.csv"
+SETTING = "setting.txt"
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,20 @@ class Setting:
     work: Path
     tables: Path
     count: int = 1600
-    image_size: int = 128
-    epochs: int = 30
+    image_size: int = 64
+    epochs: int = 10
     edge: str = "cea-net-standin"
     edge_scale: float = 0.25
-    cloud: str = "cmunext-s"
+    cloud: str = "unext"
     device: str = "cpu"
+
+    def write(self) -> None:
+        """Put beside the tables, in words, how their networks were trained."""
+        words = (
+            f"Edge: {self.edge} with {self.edge_scale:g} of its widths; cloud: {self.cloud}. {self.count} phantoms a seed "
+            f"at {self.image_size}×{self.image_size}, {self.epochs} epochs, on {machine()}, {self.device}."
+        )
+        write_atomically(self.tables / SETTING, words + "\n")
 
     def pair(self) -> tuple[Architecture, Architecture]:
         """Return the edge and the cloud architecture."""
