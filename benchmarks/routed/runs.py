@@ -45,8 +45,8 @@ class Setting:
     def write(self) -> None:
         """Put beside the tables, in words, how their networks were trained."""
         words = (
-            f"Edge: {self.edge} with {self.edge_scale:g} of its widths; cloud: {self.cloud}. {self.count} phantoms a seed "
-            f"at {self.image_size}×{self.image_size}, {self.epochs} epochs, on {machine()}, {self.device}."
+            f"Edge: {self.edge} with {self.edge_scale:g} of its widths; cloud: {self.cloud}. {self.count} phantoms a "
+            f"seed at {self.image_size}×{self.image_size}, {self.epochs} epochs, on {machine()}, {self.device}."
         )
         write_atomically(self.tables / SETTING, words + "\n")
 
