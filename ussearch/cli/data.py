@@ -26,17 +26,24 @@ def check_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set, or one level above it.")],
     split_file: Annotated[Path | None, typer.Option(help="Published split to examine for leakage.")] = None,
     reader: Annotated[str | None, typer.Option(help="Layout to read instead of recognising it.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a page with pictures of what is double or broken.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Count, decode and compare every image; exit status 1 where training could not start.
 
-    Example: ussearch data check ../shared/data/busi
+    Example: ussearch data check busi
     """
     from ussearch.cli.output import print_json
     from ussearch.datasets import check, open_dataset
 
-    report = check(open_dataset(folder, reader, strict=False), split_file)
+    dataset = open_dataset(folder, reader, strict=False)
+    report = check(dataset, split_file)
     print_json(report.to_dict()) if as_json else _show(report)
+    if html is not None:
+        from ussearch.report.data_page import write_data_page
+
+        path = write_data_page(report, dataset, html)
+        typer.echo(f"Page: {path} ({path.stat().st_size / 2**20:.1f} MiB)", err=as_json)
     raise typer.Exit(0 if report.sound else 1)
 
 

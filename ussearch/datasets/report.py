@@ -45,7 +45,8 @@ class DataReport:
 
     ``near_duplicates`` are joined pairs of thumbnails that correlate above 0.98 and
     ``near_duplicate_pairs`` counts those pairs; ``contradicting`` are groups of them that carry several
-    classes. ``split_groups`` is the number of independent groups (wider near-duplicates, patients) there
+    classes. ``without_lesion`` are the images with an empty mask, whose classes ``empty_by_class`` counts.
+    ``split_groups`` is the number of independent groups (wider near-duplicates, patients) there
     are to be split.
     """
 
@@ -58,6 +59,8 @@ class DataReport:
     patients: int | None
     sizes: dict[str, int]
     empty_masks: int
+    empty_by_class: dict[str, int]
+    without_lesion: tuple[str, ...]
     several_masks: int
     lesion_share: dict[str, float]
     near_duplicate_pairs: int
@@ -122,16 +125,19 @@ class _Findings:
         patients = {sample.patient for sample in samples if sample.patient is not None}
         groups = groups_of(thumbnails, [sample.patient for sample in samples])
         leakage = self._leakage(split_file, groups) if split_file is not None else None
+        empty = np.flatnonzero(shares == 0).tolist()
         return DataReport(
             name=self._dataset.name,
             reader=self._dataset.reader,
             root=str(self._dataset.root),
             images=len(samples) + sum(problem.kind == "missing mask" for problem in self._problems),
             readable=int(np.isfinite(shares).sum()),
-            classes=dict(sorted(Counter(sample.label or NO_CLASS for sample in samples).items())),
+            classes=_by_class(samples),
             patients=len(patients) or None,
             sizes={f"{width} x {height}": count for (width, height), count in self._sizes.most_common()},
-            empty_masks=int((shares == 0).sum()),
+            empty_masks=len(empty),
+            empty_by_class=_by_class(samples[index] for index in empty),
+            without_lesion=tuple(samples[index].id for index in empty),
             several_masks=sum(len(sample.masks) > 1 for sample in samples),
             lesion_share=_distribution(shares[shares > 0]),
             near_duplicate_pairs=len(pairs),
@@ -187,6 +193,10 @@ class _Findings:
             reader=self._dataset.reader,
             image_size=1,
         )
+
+
+def _by_class(samples: Iterable[Sample]) -> dict[str, int]:
+    return dict(sorted(Counter(sample.label or NO_CLASS for sample in samples).items()))
 
 
 def _distribution(shares: npt.NDArray[np.float64]) -> dict[str, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from importlib import resources
 from pathlib import Path
 
 from ussearch import __version__
@@ -11,6 +10,7 @@ from ussearch.files import write_atomically
 from ussearch.report.candidates import candidates_section, cards
 from ussearch.report.compression import compression_section
 from ussearch.report.data_card import data_section
+from ussearch.report.document import asset, document
 from ussearch.report.front import front_section
 from ussearch.report.health import health_section
 from ussearch.report.importance import importance_section
@@ -23,8 +23,6 @@ from ussearch.report.routing import routing_section
 from ussearch.report.segmentations import examples, segmentations_section
 
 NAME = "report.html"
-POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
-"""What the browser itself enforces: nothing is fetched, whatever the file holds."""
 CONTENTS = {
     "front": "Front",
     "candidate": "Candidate",
@@ -67,15 +65,8 @@ def page(material: Material) -> str:
         reproduction_section(material),
     )
     title = f"{material.study.config.data.name} on {material.study.config.edge.title}"
-    links = "".join(f'<a href="#{name}">{text(words)}</a>' for name, words in CONTENTS.items())
-    return (
-        f'<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
-        f'<meta name="viewport" content="width=device-width, initial-scale=1"><title>{text(title)}</title>'
-        f"<style>{_asset('report.css')}</style></head><body>"
-        f"<header><h1>{text(title)}</h1>{_summary(material)}<nav>{links}</nav></header>"
-        f"<main>{''.join(sections)}</main><footer>{text(_made())}</footer>"
-        f"<script>{_plotly()}</script><script>{_asset('report.js')}</script></body></html>\n"
+    return document(
+        title, _summary(material), CONTENTS, sections, footer=_made(), scripts=(_plotly(), asset("report.js"))
     )
 
 
@@ -98,10 +89,6 @@ def _summary(material: Material) -> str:
 def _made() -> str:
     now = datetime.now(timezone.utc).isoformat(timespec="minutes")
     return f"Made by ussearch {__version__}, {now}. Works without a network; figures are the records of the study."
-
-
-def _asset(name: str) -> str:
-    return (resources.files("ussearch.report") / "assets" / name).read_text(encoding="utf-8")
 
 
 def _plotly() -> str:

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from contourpy import contour_generator
-from PIL import Image
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
@@ -18,10 +14,10 @@ from ussearch.evaluators import THRESHOLD, predict, score
 from ussearch.pairs.finalists import finalist_folder
 from ussearch.report.markup import paragraph, section, text
 from ussearch.report.material import Material
+from ussearch.report.pictures import contour, picture
 from ussearch.search_spaces import build
 from ussearch.studies.workbench import Workbench
 
-QUALITY = 70
 RANKS = ("worst", "median", "best")
 MOST_FINALISTS = 4
 """With three pictures each."""
@@ -122,24 +118,6 @@ def _ranked(workbench: Workbench, chosen: list[int], part: str, answers: Answers
         )
         for rank, number in zip(RANKS, order[list(places)].tolist(), strict=True)
     )
-
-
-def picture(pixels: npt.NDArray[np.uint8]) -> str:
-    """Return a grey image [H, W] as a data URI."""
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "WEBP", quality=QUALITY, method=6)
-    return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
-
-
-def contour(values: npt.NDArray[np.float64], level: float) -> str:
-    """Return the outline of ``values`` [H, W] at ``level`` as an SVG path; pixel centres lie at halves."""
-    padded = np.pad(values, 1)  # closes outlines that touch the border
-    lines = contour_generator(z=padded).lines(level)
-    return "".join(_path(np.asarray(line) - 0.5) for line in lines)
-
-
-def _path(points: npt.NDArray[np.float64]) -> str:
-    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points) + "Z"
 
 
 def segmentations_section(material: Material, found: dict[int, tuple[Example, ...]]) -> str:
