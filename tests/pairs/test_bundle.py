@@ -24,6 +24,7 @@ from ussearch.pairs.verify import verify_bundle
 ALWAYS_THERE = {
     "bundle.yaml",
     "bundle.sha256",
+    "MODEL_CARD.md",
     "run_edge.py",
     "split.json",
     "edge/model.onnx",

@@ -17,6 +17,7 @@ from ussearch.datasets import Frame, frame_of, read_frames
 from ussearch.errors import UserError
 from ussearch.evaluators import End
 from ussearch.pairs.answering import Answering, CloudWish, EdgeAlone, LocalPair, answering
+from ussearch.pairs.model_card import CARD
 from ussearch.pairs.running import RunningPair
 from ussearch.pairs.tokens import read_token
 
@@ -99,7 +100,7 @@ class Bundle(pairs.Bundle):
         >>> import ussearch
         >>> figures = ussearch.Bundle.load("bundle").figures
         >>> sorted(figures)
-        ['cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed']
+        ['cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed', 'strata']
         >>> figures["images"], round(figures["routed"]["lesion_dice"], 2)
         (8, 0.89)
         >>> figures["costs"]["edge"]["latency_ms"]
@@ -107,6 +108,17 @@ class Bundle(pairs.Bundle):
         """
         manifest = self.manifest.model_dump(mode="json")
         return {**manifest["metrics"], "costs": {end: manifest[end]["costs"] for end in ENDS}}
+
+    @property
+    def card(self) -> str:
+        """The model card, in Markdown; empty for bundles of before there were any.
+
+        >>> import ussearch
+        >>> ussearch.Bundle.load("bundle").card.splitlines()[0]
+        '# Model card: data... on NVIDIA Jetson Nano 4 GB'
+        """
+        path = self.folder / CARD
+        return path.read_text(encoding="utf-8") if path.is_file() else ""
 
     def verify(self, data: Path | str | None = None) -> pairs.Verification:
         """Check every byte, the export rules and the test vectors, as ``ussearch verify`` does.

@@ -5,6 +5,7 @@ edge/  cloud/                   model.onnx, architecture.yaml, profile.yaml, wei
 vectors/                        images with the answers expected of both networks
 split.json                      which images trained, calibrated and judged the pair
 run_edge.py                     the runner for the board
+MODEL_CARD.md                   all of it for people
 """
 
 from __future__ import annotations
@@ -21,20 +22,23 @@ import numpy.typing as npt
 from torch import nn
 
 from ussearch.datasets import ImageSet, Normalisation, Split
+from ussearch.datasets.counts import counts_of
 from ussearch.errors import UserError
 from ussearch.evaluators.shipping import export_network
 from ussearch.files import staged_directory
-from ussearch.hardware_profiles import Profile, load_onnx, parse_profile
+from ussearch.hardware_profiles import Profile, load_onnx
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.deciding import decide
 from ussearch.pairs.edge_runtime import run_edge_source
+from ussearch.pairs.finishing import finish
 from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, versions
+from ussearch.pairs.origin import OriginEntry
 from ussearch.pairs.parity import parity, require_parity
 from ussearch.pairs.routing.decision import Router
 from ussearch.pairs.routing.installing import RouterWish
 from ussearch.pairs.running import RunningPair
-from ussearch.pairs.sealing import MANIFEST, digests, seal, unseal
+from ussearch.pairs.sealing import MANIFEST, profile_in, unseal
 from ussearch.search_spaces import Architecture
 
 SPLIT = "split.json"
@@ -105,8 +109,7 @@ class Bundle:
 
     def profile(self, end: str = "edge") -> Profile:
         """Return the profile that ``end`` (``edge`` or ``cloud``) was made for, as it was then."""
-        path = self.folder / end / "profile.yaml"
-        return parse_profile(path.read_text(encoding="utf-8"), str(path))
+        return profile_in(self.folder, end)
 
     def architecture(self, end: str = "edge") -> Architecture:
         """Return the architecture of ``end`` (``edge`` or ``cloud``)."""
@@ -118,11 +121,20 @@ class Bundle:
         return Split.from_record(json.loads((self.folder / SPLIT).read_text(encoding="utf-8")))
 
 
-def write_bundle(path: Path, edge: Member, cloud: Member, data: PairData, wish: RouterWish | None = None) -> Bundle:
+def write_bundle(
+    path: Path,
+    edge: Member,
+    cloud: Member,
+    data: PairData,
+    wish: RouterWish | None = None,
+    *,
+    origin: OriginEntry | None = None,
+) -> Bundle:
     """Export both networks, put the router in, score the pair on the test images and write all of it to ``path``.
 
-    The figures in the bundle are those of the exported files run by onnxruntime. Nothing appears at ``path``
-    before everything is complete; an older bundle there is replaced, any other folder is left alone.
+    ``origin`` tells of the study that they come from. The figures in the bundle are those of the exported files run by
+    onnxruntime. Nothing appears at ``path`` before everything is complete; an older bundle there is replaced, any other
+    folder is left alone.
 
     Raises UserError where a network cannot be exported for its profile or its export differs from it, where
     the data has no calibration or test images, or ``path`` holds something else.
@@ -150,9 +162,10 @@ def write_bundle(path: Path, edge: Member, cloud: Member, data: PairData, wish: 
             router=decided.router,
             data=_data_entry(data),
             metrics=decided.metrics,
-            files=digests(folder),
+            origin=origin,
+            files={},
         )
-        seal(folder, manifest)
+        finish(folder, manifest)
     return Bundle.load(path)
 
 
@@ -215,4 +228,5 @@ def _data_entry(data: PairData) -> DataEntry:
         fingerprint=data.images.fingerprint,
         images=len(data.images),
         phantoms=None if data.phantoms is None else dict(data.phantoms),
+        counts=counts_of(data.images, data.split),
     )

@@ -19,6 +19,7 @@ from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.courses import InitialWeights
 from ussearch.pairs.finalists import Finalist, OnFinalistEpoch, train_finalists
 from ussearch.pairs.manifest import Cost
+from ussearch.pairs.origin import origin_of
 from ussearch.pairs.routing.installing import RouterWish
 from ussearch.pairs.selection import Candidate, Pair, select_pair
 from ussearch.studies import Study, TrialRecord
@@ -83,7 +84,7 @@ def deliver(
     members = {end: _member(study, finalist) for end, finalist in finalists.items()}
     if compressed is not None:
         members["edge"] = compressed_member(members["edge"], compressed, study.config.image_size)
-    return write_bundle(out, members["edge"], members["cloud"], data, wish)
+    return write_bundle(out, members["edge"], members["cloud"], data, wish, origin=origin_of(study))
 
 
 def _candidate(record: TrialRecord) -> Candidate:

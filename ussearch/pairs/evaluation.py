@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ussearch.datasets import ImageSet, Split
@@ -9,6 +11,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators.scores import CONVENTION, score
 from ussearch.pairs.manifest import MetricsEntry
 from ussearch.pairs.running import RunningPair
+from ussearch.pairs.strata import Stratum, strata_of
 
 
 def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsEntry:
@@ -20,25 +23,48 @@ def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsE
     edge, confidence = pair.edge_answers(pixels)
     cloud = pair.cloud.probabilities(pixels)
     routed, away = pair.router.routed(edge, cloud, confidence)
+    scores = {"edge": score(edge, masks), "cloud": score(cloud, masks), "routed": score(routed, masks)}
     return MetricsEntry(
         convention=CONVENTION,
         images=len(chosen),
         offload_share=float(away.mean()),
-        edge=score(edge, masks).summary,
-        cloud=score(cloud, masks).summary,
-        routed=score(routed, masks).summary,
+        strata=strata_of(images, chosen, scores),
+        **{end: each.summary for end, each in scores.items()},
     )
 
 
 def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e-3) -> list[str]:
-    """Return the names of the figures in which two evaluations differ by more than ``tolerance``."""
+    """Return the names of the figures in which two evaluations differ by more than ``tolerance``.
+
+    Strata are compared where ``first`` has any: bundles of format 1 do not.
+    """
     found = [] if abs(first.offload_share - second.offload_share) <= tolerance else ["offload_share"]
     for end in ("edge", "cloud", "routed"):
         left, right = getattr(first, end), getattr(second, end)
         for name in sorted(set(left) | set(right)):
             if not _agree(left.get(name), right.get(name), tolerance):
                 found.append(f"{end}.{name}")
-    return found
+    return [*found, *_strata_differences(first.strata, second.strata, tolerance)] if first.strata else found
+
+
+def _strata_differences(first: Sequence[Stratum], second: Sequence[Stratum], tolerance: float) -> list[str]:
+    left, right = ({f"{each.kind} {each.name}": _numbers(each) for each in strata} for strata in (first, second))
+    return [
+        f"{name}: {figure}"
+        for name in sorted(set(left) | set(right))
+        for figure in sorted(set(left.get(name, {})) | set(right.get(name, {})))
+        if not _agree(left.get(name, {}).get(figure), right.get(name, {}).get(figure), tolerance)
+    ]
+
+
+def _numbers(stratum: Stratum) -> dict[str, float | None]:
+    """Return every number of a stratum by a dotted name."""
+    numbers: dict[str, float | None] = {"images": stratum.images, "groups": stratum.groups}
+    for end, estimates in (("edge", stratum.edge), ("cloud", stratum.cloud), ("routed", stratum.routed)):
+        for figure, estimate in estimates.items():
+            parts = {} if estimate is None else estimate.model_dump()
+            numbers |= {f"{end}.{figure}.{part}": value for part, value in parts.items()}
+    return numbers
 
 
 def _agree(left: float | None, right: float | None, tolerance: float) -> bool:

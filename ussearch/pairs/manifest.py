@@ -9,14 +9,18 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ussearch.documents import parse_yaml
+from ussearch.datasets.counts import DataCounts
+from ussearch.documents import load_yaml, validated
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.pairs.manifest_versions import upgraded
+from ussearch.pairs.origin import OriginEntry
 from ussearch.pairs.routing.choice import Contest
 from ussearch.pairs.routing.conformal import Certificate
 from ussearch.pairs.routing.installing import Score
 from ussearch.pairs.routing.models import GainModel
 from ussearch.pairs.routing.policies import Policy
 from ussearch.pairs.routing.worth import Worth
+from ussearch.pairs.strata import Stratum
 
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
@@ -123,10 +127,13 @@ class DataEntry(_Part):
     fingerprint: str
     images: int
     phantoms: dict[str, Any] | None = None
+    counts: DataCounts | None = Field(description="None in bundles of format 1")
 
 
 class MetricsEntry(_Part):
-    """Figures on the test images: of each network alone, and of the pair at the router's threshold."""
+    """Figures on the test images: of each network alone, and of the pair at the router's threshold; ``strata`` by
+    class and size, with intervals.
+    """
 
     convention: str
     images: int
@@ -134,12 +141,13 @@ class MetricsEntry(_Part):
     edge: Figures
     cloud: Figures
     routed: Figures
+    strata: tuple[Stratum, ...] = Field(description="none in bundles of format 1")
 
 
 class Manifest(_Part):
     """Everything in ``bundle.yaml``; ``files`` gives the SHA-256 of every other file of the bundle."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     versions: dict[str, str]
     edge: NetworkEntry
     cloud: NetworkEntry
@@ -148,6 +156,7 @@ class Manifest(_Part):
     router: RouterEntry
     data: DataEntry
     metrics: MetricsEntry
+    origin: OriginEntry | None = Field(description="None where nobody told, as in bundles of format 1")
     files: dict[str, str]
 
     def entry(self, end: str) -> NetworkEntry:
@@ -160,8 +169,9 @@ class Manifest(_Part):
 
     @classmethod
     def from_text(cls, text: str, origin: str) -> Manifest:
-        """Read what ``to_text`` wrote; raises UserError naming ``origin`` and the field."""
-        return parse_yaml(cls, text, origin, "the manifest of a bundle", "export the bundle again")
+        """Read what this version or an older one wrote; raises UserError naming ``origin`` and the field."""
+        what, mend = "the manifest of a bundle", "export the bundle again"
+        return validated(cls, upgraded(load_yaml(text, origin, what, mend), origin), origin, what, mend)
 
 
 def versions() -> dict[str, str]:

@@ -9,12 +9,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from ussearch.datasets import ImageSet
+from ussearch.datasets.counts import counts_of
 from ussearch.errors import UserError
 from ussearch.files import staged_directory
 from ussearch.pairs.bundle import Bundle
 from ussearch.pairs.deciding import decide
+from ussearch.pairs.finishing import finish
 from ussearch.pairs.routing.installing import RouterWish
-from ussearch.pairs.sealing import MANIFEST, SEAL, digests, seal
+from ussearch.pairs.sealing import MANIFEST, SEAL
 from ussearch.pairs.vectors import FOLDER
 
 Pixels = npt.NDArray[np.uint8]
@@ -41,8 +43,10 @@ def reroute(bundle: Bundle, images: ImageSet, wish: RouterWish) -> Bundle:
         decided = decide(
             folder, manifest.edge, bundle.profile("edge"), images, bundle.split(), examples=examples, wish=wish
         )
-        parts = {"edge": decided.edge, "router": decided.router, "metrics": decided.metrics, "files": digests(folder)}
-        seal(folder, manifest.model_copy(update=parts))
+        data = manifest.data.model_copy(update={"counts": counts_of(images, bundle.split())})
+        origin = manifest.origin and manifest.origin.changed_now()
+        parts = {"edge": decided.edge, "router": decided.router, "data": data, "metrics": decided.metrics}
+        finish(folder, manifest.model_copy(update={**parts, "origin": origin}))
     return Bundle.load(bundle.folder)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ussearch.errors import UserError
 from ussearch.files import inside, sha256_of
+from ussearch.hardware_profiles import Profile, parse_profile
 from ussearch.pairs.manifest import Manifest
 
 MANIFEST = "bundle.yaml"
@@ -30,6 +31,12 @@ def file_names(folder: Path) -> list[str]:
     """
     paths = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def profile_in(folder: Path, end: str) -> Profile:
+    """Return the profile that ``end`` of the bundle in ``folder`` was made for."""
+    path = folder / end / "profile.yaml"
+    return parse_profile(path.read_text(encoding="utf-8"), str(path))
 
 
 def seal(folder: Path, manifest: Manifest) -> None:

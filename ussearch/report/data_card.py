@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
+from ussearch.datasets.counts import NO_LABEL, DataCounts, counts_of
 from ussearch.report.markup import facts, paragraph, section, table
 from ussearch.report.material import Material
-from ussearch.studies.workbench import Workbench
-
-NO_LABEL = "without a label"
 
 
 @dataclass(frozen=True)
-class PartCounts:
+class PartRow:
     """Images of one part of the split; what needs the images themselves is None without them."""
 
     part: str
@@ -34,7 +31,7 @@ class DataCard:
     image_size: int
     split: str
     straddling: int
-    parts: tuple[PartCounts, ...]
+    parts: tuple[PartRow, ...]
     groups: int | None
     together: int | None
     largest_group: int | None
@@ -43,7 +40,7 @@ class DataCard:
 def data_card(material: Material) -> DataCard:
     """Return what the study's records and, where they are there, its images tell."""
     config, split = material.study.config, material.study.split
-    groups = None if material.workbench is None else Counter(material.workbench.images.groups.tolist())
+    counts = None if material.workbench is None else counts_of(material.workbench.images, split)
     return DataCard(
         name=config.data.name,
         reader=config.data.reader,
@@ -52,21 +49,18 @@ def data_card(material: Material) -> DataCard:
         image_size=config.image_size,
         split=split.source,
         straddling=len(split.straddling),
-        parts=tuple(_counts(part, indices, material.workbench) for part, indices in split.parts().items()),
-        groups=None if groups is None else len(groups),
-        together=None if groups is None else sum(size for size in groups.values() if size > 1),
-        largest_group=None if groups is None else max(groups.values()),
+        parts=tuple(_part(part, indices, counts) for part, indices in split.parts().items()),
+        groups=None if counts is None else counts.groups,
+        together=None if counts is None else counts.together,
+        largest_group=None if counts is None else counts.largest_group,
     )
 
 
-def _counts(part: str, indices: tuple[int, ...], workbench: Workbench | None) -> PartCounts:
-    if workbench is None:
-        return PartCounts(part, len(indices), None, None, {})
-    images, chosen = workbench.images, list(indices)
-    labels = Counter(images.labels[index] or NO_LABEL for index in chosen)
-    return PartCounts(
-        part, len(chosen), int(images.has_lesion[chosen].sum()), len(set(images.groups[chosen].tolist())), dict(labels)
-    )
+def _part(part: str, indices: tuple[int, ...], counts: DataCounts | None) -> PartRow:
+    if counts is None:
+        return PartRow(part, len(indices), None, None, {})
+    found = counts.parts[part]
+    return PartRow(part, found.images, found.lesions, found.groups, found.labels)
 
 
 def data_section(material: Material) -> str:

@@ -28,7 +28,9 @@ class TrialCard:
     prediction: LatencyPrediction
 
     def __repr__(self) -> str:
-        return f"TrialCard(trial {self.record.slot}, {self.record.label}, {self.end}: {self.prediction.latency_ms:.2f} ms)"
+        return (
+            f"TrialCard(trial {self.record.slot}, {self.record.label}, {self.end}: {self.prediction.latency_ms:.2f} ms)"
+        )
 
     @property
     def kernels(self) -> list[tuple[Kernel, float]]:

@@ -76,7 +76,8 @@ def installed_versions() -> dict[str, str]:
     return versions
 
 
-def _command_line() -> str:
+def command_line() -> str:
+    """Return the command that is running, without passwords."""
     return shlex.join(map(hide_passwords, sys.argv))
 
 
@@ -115,7 +116,7 @@ class StudyConfig(_Data):
     seed: int = Field(default=0, ge=0)
     workers: int = Field(default=1, ge=1)
     """How many trials are evaluated at a time: it decides which records each draft may learn from."""
-    command_line: str = Field(default_factory=_command_line)
+    command_line: str = Field(default_factory=command_line)
     versions: dict[str, str] = Field(default_factory=installed_versions)
     created: str = Field(default_factory=_now)
 

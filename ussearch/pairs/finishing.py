@@ -1,0 +1,25 @@
+"""The end of writing a bundle: its card, then its seal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ussearch.compress import Compression
+from ussearch.evaluators import End
+from ussearch.pairs.manifest import Manifest
+from ussearch.pairs.model_card import CARD, model_card
+from ussearch.pairs.sealing import digests, profile_in, seal
+
+COMPRESSION = "edge/compression.json"
+
+
+def finish(folder: Path, manifest: Manifest) -> None:
+    """Write the model card of ``manifest`` into ``folder`` and seal everything there; its ``files`` are found anew."""
+    record = folder / COMPRESSION
+    compression = None
+    if record.is_file():
+        compression = Compression.model_validate_json(record.read_text(encoding="utf-8"))
+    ends: tuple[End, ...] = ("edge", "cloud")
+    profiles = {end: profile_in(folder, end) for end in ends}
+    (folder / CARD).write_text(model_card(manifest, profiles, compression), encoding="utf-8")
+    seal(folder, manifest.model_copy(update={"files": digests(folder)}))
