@@ -28,8 +28,8 @@ class Session:
 
     @property
     def text(self) -> str:
-        """The bytes without control sequences."""
-        return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", self.raw).decode().replace("\r\n", "\n")
+        """The bytes without control sequences; what was written over a line is a line of its own."""
+        return re.sub(rb"\x1b\[[0-9;?]*[A-Za-z]", b"", self.raw).decode().replace("\r\n", "\n").replace("\r", "\n")
 
 
 def on_a_terminal(

@@ -38,7 +38,7 @@ def test_ctrl_c_gives_the_terminal_back_and_loses_nothing(tiny_data: Path, tmp_p
     session = on_a_terminal(*run_of(tiny_data, study), interrupt_at=b"    0 ")
     assert session.status == 130, session.text[-2000:]
     assert session.raw.rindex(SHOW_CURSOR) > session.raw.rindex(HIDE_CURSOR)
-    assert "--resume continues it" in " ".join(session.text.split())
+    assert "with --resume continues the study" in " ".join(session.text.split())
     assert "Traceback" not in session.text
     assert [record.slot for record in Study.open(study).trials()][:1] == [0]
 
