@@ -13,7 +13,7 @@ STAMP_OPENVINO := $(VENV_OPENVINO)/.installed
 # One intra-op thread each: two networks train side by side faster than one with two threads.
 ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: run docs test test-all test-nni test-litert test-openvino lint bench clean
+.PHONY: run docs test test-all test-nni test-litert test-openvino package lint bench clean
 
 run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a verified bundle
 	$(BIN)/ussearch run --profile jetson-nano
@@ -32,6 +32,10 @@ test-litert: $(STAMP_LITERT)  ## INT8 files of LiteRT, in an environment of thei
 
 test-openvino: $(STAMP_OPENVINO)  ## OpenVINO beside onnxruntime; apart, since where it is installed it times networks of its profiles
 	$(ENVIRONMENT) $(VENV_OPENVINO)/bin/python -m pytest -m "" tests/compress/test_openvino.py
+
+package: $(STAMP_DEV)  ## sdist and wheel into dist/, tried in a fresh environment outside the checkout
+	rm -rf dist
+	$(BIN)/python tests/packaging/try_wheel.py --keep dist
 
 lint: $(STAMP_DEV)
 	$(BIN)/ruff format --check .
