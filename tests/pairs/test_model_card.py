@@ -93,6 +93,8 @@ def test_classes_phantoms_and_a_torn_split_are_told(
     assert "phantoms, made by a program" in section(card, "Intended use")
     assert "tears groups apart" in section(card, "Limits") and "1 of them are torn" in section(card, "Data")
     assert "cyst (6), none (2), small (2)" in section(card, "Limits")
+    routed, edge = bundle.manifest.metrics.routed["selection"], bundle.manifest.metrics.edge["selection"]
+    assert ("no better than the edge network alone" in section(card, "Limits")) == ((routed or 0.0) <= (edge or 0.0))
     assert "Every image goes to the cloud" in section(card, "Thresholds")
     assert "images/00.png" not in card
 

@@ -169,6 +169,8 @@ def _limits(manifest: Manifest, profiles: Profiles) -> Iterator[str]:
         yield "No test image is without a lesion: how often the pair marks something where nothing is, nobody knows."
     elif rate > 0:
         yield f"On {share(rate)} of the test images without a lesion the pair marks something nevertheless."
+    if metrics.offload_share and (metrics.routed.get("selection") or 0.0) <= (metrics.edge.get("selection") or 0.0):
+        yield "On the test images the pair is no better than the edge network alone (selection): routing gains nothing."
     few = [each for each in metrics.strata if each.kind != "all" and each.images < FEW_IMAGES]
     if few:
         words = ", ".join(f"{each.name} ({each.images})" for each in few)
@@ -202,5 +204,6 @@ def _reproduction(manifest: Manifest) -> list[str]:
         f"Made with {versions}.",
         "`ussearch verify BUNDLE` checks every byte and answer, with `--data DIR` every metric.",
     ]
-    commands = [] if origin is None else ["```\n" + "\n".join(origin.commands) + "\n```"]
-    return [*commands, bullets(facts)]
+    if origin is None:
+        return [bullets(["Nobody recorded the commands that this pair came from.", *facts])]
+    return ["```\n" + "\n".join(origin.commands) + "\n```", bullets(facts)]
