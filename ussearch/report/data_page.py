@@ -62,7 +62,7 @@ def _overview(report: DataReport) -> str:
         ("images", f"{report.images}, of which {report.readable} can be used"),
         ("patients", "unknown" if report.patients is None else report.patients),
         ("independent groups", f"{report.split_groups}: near-duplicates and one patient's images stay together"),
-        ("near-duplicates", f"{report.near_duplicate_pairs} pairs in {len(report.near_duplicates)} groups"),
+        ("near-duplicates", f"pairs: {report.near_duplicate_pairs}, groups: {len(report.near_duplicates)}"),
         ("images with several masks", report.several_masks),
         ("lesion's share of the image", f"{share} (percentiles of images with a lesion)" if share else "no lesion"),
     ]
