@@ -109,6 +109,7 @@ def status_of(url: str, process: subprocess.Popen[bytes]) -> int:
     while True:
         try:
             with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
+                answer.read()  # a server that is still sending would take the signal for a fault of this request
                 return int(answer.status)
         except urllib.error.URLError:
             assert process.poll() is None and time.monotonic() < deadline, f"{url} never answered"
