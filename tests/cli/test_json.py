@@ -108,13 +108,12 @@ def test_listing_commands(ussearch: Command, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_commands_about_models(ussearch: Command, tiny_study: Path, tmp_path: Path) -> None:
+def test_commands_about_models(ussearch: Command, tiny_study: Path) -> None:
     model = tiny_study / "bundle" / "edge" / "model.onnx"
     for name, arguments in {
         "presets": ("presets",),
         "check": ("check", model, "--profile", "coral-edge-tpu"),
         "bench": ("bench", model),
-        "profile kit": ("profile", "kit", "--out", tmp_path / "kit", "--networks", 12),
     }.items():
         printed = json.loads(ussearch(*arguments, "--json").out)
         assert printed and faults(printed, documented()[name]) == [], name
