@@ -21,6 +21,7 @@ from ussearch.datasets.phantoms import make_phantom
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "adding.md"
+pytestmark = pytest.mark.timeout(3600)
 _EXAMPLE = re.compile(r"^`(?P<path>examples/\S+)`:\n\n```\w+\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 

@@ -24,7 +24,7 @@ from ussearch.datasets import PhantomParameters
 from ussearch.datasets.phantoms import make_phantom
 
 ussearch = cli.ussearch
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 
 SERVERS = {"serve": "/v2/health/ready", "dashboard": "/dashboard"}
 """Commands that run until Ctrl-C, with what they answer."""
