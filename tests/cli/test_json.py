@@ -133,7 +133,7 @@ def test_commands_about_a_study(ussearch: Command, tiny_study: Path, tiny_data: 
         "route-report": ("route-report", bundle, *data),
         "compress": ("compress", tiny_study, "--trial", 0, "--steps", "fuse", "--no-uniform"),
         "route": ("route", tiny_study, "--no-learn"),
-        "export": ("export", tiny_study, "--out", tmp_path / "bundle"),
+        "export": ("export", tiny_study, "--out", tmp_path / "bundle", "--no-compress"),
         "run --dry-run": ("run", "--profile", "jetson-nano", *data, "--dry-run", *TINY_RUN),
     }.items():
         outcome = ussearch(*arguments, "--json")
