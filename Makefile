@@ -47,6 +47,7 @@ docs: $(STAMP_DEV)  ## the pages as a site in site/; a dead link or a page outsi
 
 bench: $(STAMP_DEV)  ## the programs whose figures the documents quote
 	$(BIN)/python benchmarks/latency.py
+	$(BIN)/python benchmarks/serving.py
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
