@@ -33,14 +33,11 @@ counting 1; intervals are 95 % of a bootstrap over patients (phantoms: images). 
 
 def page(tables: Path) -> str:
     """Return the page of everything that is in ``tables``."""
-    parts, moved = judged_parts(tables, TEST), judged_parts(tables, SHIFTED)
     setting = tables / SETTING
     text = [HEAD, *([setting.read_text(encoding="utf-8")] if setting.is_file() else [])]
+    parts, moved = judged_parts(tables, TEST), judged_parts(tables, SHIFTED)
     if parts:
-        whole = pooled_seeds(parts)
-        found = whole.comparison()
-        text += ["## Default phantoms\n", _seeds(parts), _routers(found), _demands(found, len(parts))]
-        text += ["## Conformal risk control\n", _conformal(whole)]
+        text.append(on_phantoms(parts))
     if moved:
         shift = f"Grey levels × {GAIN}, noise × (1 ± {SPECKLE}), blur of {BLUR} pixels; networks and router as above.\n"
         text += ["## Shifted phantoms\n", shift, _routers(pooled_seeds(moved).comparison())]
@@ -49,6 +46,14 @@ def page(tables: Path) -> str:
             text += [f"## BUSI, {name[5:]} images\n", "Out of fold; the learned router by nested cross-validation.\n"]
             text.append(_routers(judged_folds(tables / name).comparison()))
     return "\n".join(text)
+
+
+def on_phantoms(parts: Sequence[Judged]) -> str:
+    """Return what every router is worth on the default phantoms, seed by seed and pooled, and conformal control."""
+    whole = pooled_seeds(parts)
+    found = whole.comparison()
+    text = ["## Default phantoms\n", _seeds(parts), _routers(found), _demands(found, len(parts))]
+    return "\n".join([*text, "## Conformal risk control\n", _conformal(whole)])
 
 
 def _seeds(parts: Sequence[Judged]) -> str:

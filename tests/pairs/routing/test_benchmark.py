@@ -57,7 +57,29 @@ def test_the_page_says_what_the_tables_hold(tmp_path: Path) -> None:
     assert "on average, not per site" in text
 
 
-@pytest.mark.skipif(not TABLES.is_dir(), reason="the tables are not there: run benchmarks/routing.py")
+def test_the_committed_figures_of_phantoms_are_those_of_the_committed_tables() -> None:
+    from routed.figures import judged_parts
+    from routed.page import on_phantoms
+    from routed.runs import TEST
+
+    assert on_phantoms(judged_parts(TABLES, TEST)) in (ROOT / "docs" / "results" / "routing.md").read_text("utf-8")
+
+
+def test_a_tiny_seed_is_trained_and_scored_out_of_fold(tmp_path: Path) -> None:
+    from routed.runs import Setting, run_phantoms
+    from routed.sets import phantoms
+
+    setting = Setting(tmp_path / "work", tmp_path / "tables", count=40, image_size=32, epochs=1)
+    run_phantoms(setting, 0)
+    images, split = phantoms(40, 32, 0)
+    parts = {"out_of_fold": [*split.train, *split.validation], "calibration": split.calibration, "test": split.test}
+    for name, chosen in parts.items():
+        found = Samples.read(tmp_path / "tables" / "phantoms-0" / f"{name}.csv")
+        assert sorted(found.ids) == sorted(images.ids[index] for index in chosen)
+        assert np.isfinite(found.features).all()
+        assert ((found.edge_dice >= 0) & (found.edge_dice <= 1)).all()
+
+
 @pytest.mark.slow
 def test_the_committed_page_is_that_of_the_committed_tables() -> None:
     from routed.page import page
