@@ -13,7 +13,9 @@ STAMP_OPENVINO := $(VENV_OPENVINO)/.installed
 # One intra-op thread each: two networks train side by side faster than one with two threads.
 ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: run docs test test-all test-nni test-litert test-openvino package lint bench clean
+.PHONY: install run docs test test-all test-nni test-litert test-openvino package lint bench clean
+
+install: $(STAMP)  ## the program and what it needs, in .venv
 
 run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a verified bundle
 	$(BIN)/ussearch run --profile jetson-nano

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ussearch.compress import Compression
-from ussearch.evaluators import End, EpochRecord, Summary, trivial_baselines
+from ussearch.evaluators import End, EpochRecord
 from ussearch.events import (
     CompressionEpoch,
     FinalistEpoch,
@@ -77,13 +77,12 @@ class ExportRequest:
 
 @dataclass(frozen=True)
 class Delivery:
-    """A verified bundle and what it was chosen from; ``baselines`` are figures on the test part."""
+    """A verified bundle and what it was chosen from."""
 
     study: Study
     pair: Pair
     bundle: Bundle
     verification: Verification
-    baselines: Mapping[str, Summary]
     seconds: Mapping[str, float]
     compression: Compression | None = None
     """What the chain did to the edge network; None where it was left out."""
@@ -107,7 +106,6 @@ class Delivery:
             "costs": {end: self.bundle.manifest.entry(end).costs for end in ("edge", "cloud")},
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
             "router": self.bundle.manifest.router.model_dump(mode="json", exclude={"model"}),
-            "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "seconds": dict(self.seconds),
             "search_seconds": None if self.search_timings is None else self.search_timings.to_dict(),
             "share_outside_training": self.outside_training,
@@ -254,10 +252,8 @@ def _finish(
         bundle = deliver(study, workbench, finalists, out, wish=router, compressed=compressed)
     with table.stage("verify", on_event):
         verification = verify_bundle(bundle.folder)
-        scores = trivial_baselines(workbench.images, workbench.split, "test")
-    baselines = {name: each.summary for name, each in scores.items()}
     record = None if compressed is None else compressed.record
-    return Delivery(study, pair, bundle, verification, baselines, table.seconds, compression=record)
+    return Delivery(study, pair, bundle, verification, table.seconds, compression=record)
 
 
 def _compression(request: RunRequest) -> CompressionRequest | None:

@@ -36,7 +36,7 @@ def test_run_prints_json_alone(ussearch: Command, tiny_data: Path, tmp_path: Pat
     assert outcome.status == 0, outcome.err
     result = json.loads(outcome.out)
     assert result["verified"] is True
-    assert set(result["baselines"]) == {"empty", "mean mask", "Otsu"}
+    assert set(result["metrics"]["baselines"]) == {"empty", "mean mask", "Otsu"}
 
 
 def test_the_same_seed_gives_the_same_study(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_the_call_and_every_doubt_have_their_line(study: Study) -> None:
     lines = doubts(prediction.uncovered, prediction.unpriced, prediction.outside, 15.0)
     assert lines == [
         "Not among the device's measurements, 10% of the milliseconds: roll 1.00 ms, concat 0.50 ms.",
-        "Beyond every measured network: 3 GMACs, measured 1 to 2.",
+        "Outside of what the measured networks span: 3 GMACs, measured 1 to 2.",
         "Of unknown arithmetic, charged for traffic and launch alone: roll.",
     ]
     assert doubts({}, (), (), 15.0) == []

@@ -12,6 +12,7 @@ from ussearch.cli.console import console
 from ussearch.cli.duration import spoken
 from ussearch.cli.tables import counted
 from ussearch.evaluators import CONVENTION
+from ussearch.pairs.shortfalls import shortfalls
 from ussearch.pipeline import Delivery
 
 SHARE_TOLERANCE = 0.15
@@ -31,7 +32,7 @@ def print_delivery(delivery: Delivery) -> None:
         "edge network": metrics.edge,
         "cloud network": metrics.cloud,
         f"pair, {metrics.offload_share:.0%} to the cloud": metrics.routed,
-        **{f"baseline: {name}": summary for name, summary in delivery.baselines.items()},
+        **{f"baseline: {name}": summary for name, summary in metrics.baselines.items()},
     }
     for name, summary in rows.items():
         keys = ("lesion_dice", "dice_all", "iou", "hd95", "auc")
@@ -56,7 +57,7 @@ def verdicts(delivery: Delivery) -> list[str]:
     """Return what a reader of the figures should not overlook."""
     metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
     asked, images = router.requested_share, counted(router.calibration_images, "calibration image")
-    lines = []
+    lines = shortfalls(metrics)
     if router.policy is None and router.reason:
         lines.append(
             f"Every image stays on the edge: {router.reason}. ussearch route with a policy sends some nevertheless."

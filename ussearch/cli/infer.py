@@ -43,7 +43,8 @@ def infer(
     wish = None
     if cloud is not None:
         wish = CloudWish(cloud, read_token(token_file), ca, deadline_ms, send_burned_in)
-    results = segment(Bundle.load(bundle), images, out, wish, dicom_seg=dicom_seg)
+    opened = Bundle.load(bundle)
+    results = segment(opened, images, out, wish, dicom_seg=dicom_seg)
     if json_output:
         print_json([result.to_dict() for result in results])
         return
@@ -56,4 +57,6 @@ def infer(
     console.print(table)
     for (route, reason), count in Counter((each.route, each.reason) for each in results).most_common():
         console.print(f"{counted(count, 'frame')} by the {route}: {reason}.")
+    if cloud is not None and opened.router.off:
+        console.print("This bundle keeps every image on the device: the server was not asked (see: ussearch route).")
     console.print(f"Masks and overlays: {out}", soft_wrap=True)

@@ -52,7 +52,7 @@ def doubts(
         share = sum(uncovered.values()) / latency_ms if latency_ms else 0.0
         lines.append(f"Not among the device's measurements, {share:.0%} of the milliseconds: {classes}.")
     if outside:
-        lines.append(f"Beyond every measured network: {'; '.join(outside)}.")
+        lines.append(f"Outside of what the measured networks span: {'; '.join(outside)}.")
     if unpriced:
         lines.append(f"Of unknown arithmetic, charged for traffic and launch alone: {', '.join(unpriced)}.")
     return lines

@@ -61,7 +61,7 @@ class LocalPair:
         """Return the edge's mask, or the cloud network's where the router says so."""
         edge = self.pair.answer(frame.pixels)
         if edge.route == "edge":
-            return Answered(edge.mask, "edge", Reason.CONFIDENT.value, edge.confidence)
+            return Answered(edge.mask, "edge", _stays(self.pair), edge.confidence)
         return Answered(self.pair.cloud_mask(frame.pixels), "cloud", HERE, edge.confidence)
 
 
@@ -74,7 +74,7 @@ class EdgeAlone:
     def answer(self, frame: Frame) -> Answered:
         """Return the edge's mask; the reason tells whether the router was content with it."""
         edge = self.pair.answer(frame.pixels)
-        reason = Reason.CONFIDENT.value if edge.route == "edge" else ALONE
+        reason = _stays(self.pair) if edge.route == "edge" else ALONE
         return Answered(edge.mask, "edge", reason, edge.confidence)
 
 
@@ -90,6 +90,11 @@ class RemotePair:
         may_leave = frame.text_excluded or self.send_burned_in
         found = self.client.answer(frame.pixels, may_leave=may_leave)
         return Answered(found.mask, found.source, found.reason.value, found.confidence, found.timings.cloud_ms)
+
+
+def _stays(pair: RunningPair) -> str:
+    reason = Reason.ROUTING_OFF if pair.router.off else Reason.CONFIDENT
+    return str(reason.value)
 
 
 @contextmanager

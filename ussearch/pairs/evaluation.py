@@ -8,6 +8,7 @@ import numpy as np
 
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
+from ussearch.evaluators import trivial_baselines
 from ussearch.evaluators.scores import CONVENTION, score
 from ussearch.pairs.manifest import MetricsEntry
 from ussearch.pairs.running import RunningPair
@@ -28,19 +29,28 @@ def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsE
         convention=CONVENTION,
         images=len(chosen),
         offload_share=float(away.mean()),
+        baselines=_baselines(images, split),
         strata=strata_of(images, chosen, scores),
         **{end: each.summary for end, each in scores.items()},
     )
 
 
+def _baselines(images: ImageSet, split: Split) -> dict[str, dict[str, float | None]]:
+    """Return what needs no network but the training masks; nothing without any."""
+    if not split.train:
+        return {}
+    return {name: dict(each.summary) for name, each in trivial_baselines(images, split, "test").items()}
+
+
 def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e-3) -> list[str]:
     """Return the names of the figures in which two evaluations differ by more than ``tolerance``.
 
-    Strata are compared where ``first`` has any: bundles of format 1 do not.
+    Baselines and strata are compared where ``first`` has any: bundles of format 1 do not.
     """
     found = [] if abs(first.offload_share - second.offload_share) <= tolerance else ["offload_share"]
-    for end in ("edge", "cloud", "routed"):
-        left, right = getattr(first, end), getattr(second, end)
+    sides = {end: (getattr(first, end), getattr(second, end)) for end in ("edge", "cloud", "routed")}
+    sides |= {name: (figures, second.baselines.get(name, {})) for name, figures in first.baselines.items()}
+    for end, (left, right) in sides.items():
         for name in sorted(set(left) | set(right)):
             if not _agree(left.get(name), right.get(name), tolerance):
                 found.append(f"{end}.{name}")

@@ -131,8 +131,8 @@ class DataEntry(_Part):
 
 
 class MetricsEntry(_Part):
-    """Figures on the test images: of each network alone, and of the pair at the router's threshold; ``strata`` by
-    class and size, with intervals.
+    """Figures on the test images: of each network alone, and of the pair at the router's threshold; of trivial
+    ``baselines``; ``strata`` by class and size, with intervals.
     """
 
     convention: str
@@ -141,6 +141,7 @@ class MetricsEntry(_Part):
     edge: Figures
     cloud: Figures
     routed: Figures
+    baselines: dict[str, Figures] = Field(description="what needs no network, by name; none in bundles of format 1")
     strata: tuple[Stratum, ...] = Field(description="none in bundles of format 1")
 
 

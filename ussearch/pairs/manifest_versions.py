@@ -32,11 +32,11 @@ def upgraded(content: Any, origin: str) -> Any:
 
 
 def _from_1(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Format 2 counts the data, judges by class and size, and says how the pair came about."""
+    """Format 2 counts the data, judges by class, by size and beside baselines, and says how the pair came about."""
     return {
         **content,
         "data": _extended(content.get("data"), counts=None),
-        "metrics": _extended(content.get("metrics"), strata=[]),
+        "metrics": _extended(content.get("metrics"), baselines={}, strata=[]),
         "origin": None,
     }
 

@@ -9,6 +9,7 @@ from ussearch.evaluators import End
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.manifest import Manifest
 from ussearch.pairs.model_card_tables import (
+    baselines_table,
     bullets,
     compression_table,
     estimate,
@@ -18,6 +19,7 @@ from ussearch.pairs.model_card_tables import (
     strata_table,
 )
 from ussearch.pairs.routing.decision import EVERYTHING_STAYS, NOTHING_STAYS
+from ussearch.pairs.shortfalls import shortfalls
 from ussearch.pairs.strata import ESTIMATES_CONVENTION, Stratum
 
 CARD = "MODEL_CARD.md"
@@ -46,7 +48,8 @@ def model_card(manifest: Manifest, profiles: Profiles, compression: Compression 
 def _summary(manifest: Manifest) -> str:
     everything = next((each for each in manifest.metrics.strata if each.kind == "all"), None)
     dice = "" if everything is None else f" with a lesion Dice of {estimate(everything.routed['lesion_dice'])}"
-    return (
+    warnings = "".join(f"**{each}**\n\n" for each in shortfalls(manifest.metrics))
+    return warnings + (
         f"Two segmentation networks and the router between them: `{manifest.edge.architecture}` answers on the device, "
         f"`{manifest.cloud.architecture}` in the cloud. On {manifest.metrics.images} test images the pair answers"
         f"{dice}, {_sent(manifest.metrics.offload_share)}. Every figure below is a record of this bundle; "
@@ -115,6 +118,8 @@ def _figures(manifest: Manifest) -> list[str]:
     for kind, title in titles.items():
         if members := _of(metrics.strata, kind):
             parts += [title, strata_table(members, ("lesion_dice", "false_positive_rate"))]
+    if metrics.baselines:
+        parts += ["### What needs no network", baselines_table(metrics)]
     return [*parts, f"{metrics.convention} {ESTIMATES_CONVENTION}"]
 
 

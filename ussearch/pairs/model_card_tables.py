@@ -9,12 +9,13 @@ from ussearch.compress.waterfall import Row, rows
 from ussearch.datasets.counts import NO_LABEL, DataCounts
 from ussearch.evaluators import End
 from ussearch.hardware_profiles import Profile
-from ussearch.pairs.manifest import Manifest, NetworkEntry
+from ussearch.pairs.manifest import Manifest, MetricsEntry, NetworkEntry
 from ussearch.pairs.origin import without_places
 from ussearch.pairs.strata import Estimate, Stratum
 
 FIGURES = {"lesion_dice": "lesion Dice", "iou": "IoU", "hd95": "HD95 (px)", "false_positive_rate": "false positives"}
 WHO = {"edge": "edge", "cloud": "cloud", "routed": "pair"}
+BESIDE_BASELINES = ("lesion_dice", "dice_all", "selection")
 NOTHING = "–"
 
 
@@ -59,6 +60,17 @@ def strata_table(strata: Sequence[Stratum], figures: Sequence[str]) -> str:
             body.append([*first, who, *(estimate(estimates.get(name), name) for name in figures)])
     head = ["", "images, groups", "answered by", *(FIGURES[name] for name in figures)]
     return table(head, body, len(figures))
+
+
+def baselines_table(metrics: MetricsEntry) -> str:
+    """Return what both networks and the pair reach beside the trivial baselines, on the same images."""
+    rows = {WHO[end]: getattr(metrics, end) for end in WHO} | dict(metrics.baselines)
+    body = [[name, *(_plain(summary.get(key)) for key in BESIDE_BASELINES)] for name, summary in rows.items()]
+    return table(["", "lesion Dice", "Dice, all", "selection"], body, len(BESIDE_BASELINES))
+
+
+def _plain(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.3f}"
 
 
 def _cover(stratum: Stratum) -> str:

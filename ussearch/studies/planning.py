@@ -92,8 +92,8 @@ def plan_seeds(
             skipped[architecture.name] = f"cheaper presets fill half of the {trials} trials"
         elif work > LARGEST_SHARE * total:
             skipped[architecture.name] = (
-                f"predicted to take {work / total:.0%} of the run's training time, over {LARGEST_SHARE:.0%}; "
-                f"--seed-presets {architecture.name} forces it"
+                f"predicted to take over {LARGEST_SHARE:.0%} of the run's training time each; naming it with "
+                "--seed-presets forces it"
             )
         else:
             chosen.append((work, architecture))

@@ -8,12 +8,13 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.pairs.client.conftest import PATIENT, StubEdge, image
+from tests.pairs.client.conftest import PATIENT, Pixels, StubEdge, image
 from tests.pairs.client.fault_server import SIDE, FaultServer, expected_mask
 from ussearch.errors import UserError
 from ussearch.pairs.client import (
@@ -21,6 +22,7 @@ from ussearch.pairs.client import (
     CloudLink,
     CloudSettings,
     Deadline,
+    EdgeAnswer,
     EdgeClient,
     Reason,
     ShadowSight,
@@ -212,3 +214,16 @@ def test_what_is_no_image_is_refused(server: FaultServer, client_of: Maker) -> N
 
 def test_a_token_is_not_shown() -> None:
     assert "secret" not in repr(CloudSettings("http://localhost:1", "m", token="secret"))
+
+
+class EdgeWithoutRouting(StubEdge):
+    """Keeps every image because its bundle does."""
+
+    def answer(self, grey: Pixels) -> EdgeAnswer:
+        return replace(super().answer(grey), route="edge", routing_off=True)
+
+
+def test_an_edge_that_keeps_everything_is_not_called_confident() -> None:
+    nobody = CloudLink(CloudSettings("http://127.0.0.1:9", model="m", version="v"))
+    with EdgeClient(EdgeWithoutRouting(), nobody) as client:
+        assert client.answer(image(0)).reason is Reason.ROUTING_OFF

@@ -81,7 +81,8 @@ class _Core:
         return RoutedAnswer(mask, "cloud", Reason.ANSWERED, case.edge.confidence, self._timings(case))
 
     def kept(self, case: _Case, failure: CloudFailure | None) -> RoutedAnswer:
-        reason = Reason.CONFIDENT if failure is None else failure.reason
+        stays = Reason.ROUTING_OFF if case.edge.routing_off else Reason.CONFIDENT
+        reason = stays if failure is None else failure.reason
         return RoutedAnswer(case.edge.mask, "edge", reason, case.edge.confidence, self._timings(case))
 
     def _timings(self, case: _Case) -> Timings:

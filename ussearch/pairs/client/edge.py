@@ -21,13 +21,14 @@ Pixels = npt.NDArray[np.uint8]
 @dataclass(frozen=True)
 class EdgeAnswer:
     """The mask uint8 {0, 1} [H, W], the router's confidence, where the image should go, and what would be sent:
-    the network's input uint8 [1, 1, S, S].
+    the network's input uint8 [1, 1, S, S]. ``routing_off`` where every image stays, however little sure the edge is.
     """
 
     mask: Pixels
     confidence: float
     route: Literal["edge", "cloud"]
     pixels: Pixels
+    routing_off: bool = False
 
 
 class Edge(Protocol):
@@ -51,4 +52,5 @@ class EdgeNetwork:
         probabilities = sigmoid(logits)
         scores = soft_dice_confidence(probabilities) if confidence is None else confidence.astype(np.float64)
         route: Literal["edge", "cloud"] = "cloud" if self._router.offloads(scores)[0] else "edge"
-        return EdgeAnswer(mask_in(probabilities[0, 0], grey.shape), float(scores[0]), route, pixels)
+        mask = mask_in(probabilities[0, 0], grey.shape)
+        return EdgeAnswer(mask, float(scores[0]), route, pixels, self._router.off)

@@ -6,9 +6,10 @@ from enum import Enum
 
 
 class Reason(str, Enum):
-    """The reason of an answer: the first two are the router's wish, the others why the edge's mask had to stay."""
+    """The reason of an answer: the first three are the router's wish, the others why the edge's mask had to stay."""
 
     CONFIDENT = "confident"
+    ROUTING_OFF = "routing is off"
     ANSWERED = "cloud answered"
     DEADLINE = "deadline passed"
     CIRCUIT_OPEN = "circuit open"

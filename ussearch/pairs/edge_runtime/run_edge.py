@@ -35,6 +35,7 @@ import onnxruntime
 
 HERE = Path(__file__).resolve().parent
 PIXEL_LIMIT = 64000000
+EVERYTHING_STAYS = -3.4e38  # a threshold that no confidence is below
 LOGIT_TOLERANCE = 1e-3
 PROBABILITY_MARGIN = 1e-3
 FAILURES, WINDOW, REST_S = 5, 10, 5.0  # of the circuit breaker
@@ -669,7 +670,8 @@ def segment_file(session: Any, manifest: Any, grey: Any, target: Path, cloud: Op
     found = segment(session, manifest, grey)
     write(target, encode_png(found["mask"] * 255))
     ready_s = time.monotonic()
-    source, reason = "edge", "confident"
+    routing_off = manifest["router"]["threshold"] <= EVERYTHING_STAYS
+    source, reason = "edge", "routing is off" if routing_off else "confident"
     if found["route"] == "cloud":
         try:
             if cloud is None:

@@ -23,6 +23,11 @@ class Router:
     threshold: float
     requested_share: float
 
+    @property
+    def off(self) -> bool:
+        """Whether every image stays on the edge, however little sure that is."""
+        return self.threshold <= EVERYTHING_STAYS
+
     @classmethod
     def calibrate(cls, scores: Sequence[float] | npt.NDArray[np.float64], share: float) -> Router:
         """Choose the threshold for ``share`` on the scores of images that neither network was trained on."""

@@ -33,10 +33,12 @@ class Worth(BaseModel):
     def sentence(self) -> str:
         """What was seen, in words."""
         verdict = "routing is worthwhile" if self.worthwhile else "routing is not worthwhile here"
+        word, sign = ("better", 1) if self.gap >= 0 else ("worse", -1)
+        low, high = sorted((sign * self.low, sign * self.high))
         return (
-            f"{verdict}: the cloud is better by {100 * self.gap:.1f} points of Dice ({100 * self.low:.1f} to "
-            f"{100 * self.high:.1f}) on {self.images} images, at least {100 * LEAST_GAP:.0f} and an interval above 0 "
-            "are asked for"
+            f"{verdict}: over all {self.images} images, those without a lesion too, the cloud is {word} by "
+            f"{100 * abs(self.gap):.1f} points of Dice ({100 * low:.1f} to {100 * high:.1f}); at least "
+            f"{100 * LEAST_GAP:.0f} points better and an interval above 0 are asked for"
         )
 
 

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from ussearch.pairs.manifest import MetricsEntry
+from ussearch.pairs.shortfalls import shortfalls
+
+
+def metrics(edge: float, cloud: float, **baselines: float) -> MetricsEntry:
+    """Return figures in which selection equals lesion Dice."""
+    edge_figures, cloud_figures = ({"lesion_dice": each, "selection": each} for each in (edge, cloud))
+    return MetricsEntry(
+        convention="",
+        images=10,
+        offload_share=0.0,
+        edge=edge_figures,
+        cloud=cloud_figures,
+        routed=edge_figures,
+        baselines={name: {"lesion_dice": each, "selection": each} for name, each in baselines.items()},
+        strata=(),
+    )
+
+
+def test_a_network_that_loses_to_no_network_is_named_with_both_figures() -> None:
+    (line,) = shortfalls(metrics(0.157, 0.5, empty=0.0, mean_mask=0.259, otsu=0.185))
+    assert line.startswith("The edge network is NOT FIT FOR USE")
+    assert "mean_mask: lesion Dice 0.259" in line
+    assert "the network: lesion Dice 0.157" in line
+
+
+def test_networks_above_every_baseline_are_not_mentioned() -> None:
+    assert shortfalls(metrics(0.6, 0.7, empty=0.0, mean_mask=0.3)) == []
+
+
+def test_bundles_without_recorded_baselines_say_nothing() -> None:
+    assert shortfalls(metrics(0.0, 0.0)) == []
