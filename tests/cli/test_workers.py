@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
+
 from ussearch.studies import Study
 
 from .conftest import TINY_RUN, Command
 
 
+@pytest.mark.slow
 def test_a_run_on_two_workers_is_the_same_when_trials_are_lost_and_it_is_resumed(
     ussearch: Command, tiny_data: Path, tmp_path: Path
 ) -> None:

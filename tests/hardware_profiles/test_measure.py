@@ -163,6 +163,7 @@ def test_the_share_of_others_leaves_out_this_process(monkeypatch: pytest.MonkeyP
     assert measure.busy_share(None, None) is None
 
 
+@pytest.mark.slow
 def test_bench_is_the_same_from_python_and_from_the_command_line(tmp_path: Path) -> None:
     path = tiny_model(tmp_path / "m.onnx", side=128)
     found = bench(path, rounds=1, seconds=0.05)
