@@ -20,9 +20,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {_obstacle(path, error)}; choose a folder that can be written."
-        ) from error
+        raise unwritable(path, error) from error
     try:
         with os.fdopen(descriptor, "wb") as file:
             os.fchmod(file.fileno(), 0o644)  # a temporary file is private; what it becomes is not
@@ -43,9 +41,7 @@ def staged_directory(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}."))
     except OSError as error:
-        raise UserError(
-            f"Cannot write {path}: {_obstacle(path, error)}; choose a folder that can be written."
-        ) from error
+        raise unwritable(path, error) from error
     try:
         staging.chmod(0o755)
         yield staging
@@ -75,7 +71,8 @@ def inside(root: Path, name: str) -> Path:
     return path
 
 
-def _obstacle(path: Path, error: OSError) -> str:
-    """Return what stands in the way: a file where a folder is needed has errors of several names."""
+def unwritable(path: Path, error: OSError) -> UserError:
+    """Return what to tell a user; a file where a folder is needed has errors of several names."""
     blocking = next((each for each in path.parents if each.exists() and not each.is_dir()), None)
-    return f"{blocking} is a file, not a folder" if blocking else str(error.strerror)
+    obstacle = f"{blocking} is a file, not a folder" if blocking else error.strerror
+    return UserError(f"Cannot write {path}: {obstacle}; choose a folder that can be written.")

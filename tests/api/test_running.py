@@ -24,9 +24,9 @@ def test_every_option_may_be_as_it_is_by_default(name: str) -> None:
 
 def test_wrong_options_are_said_in_a_sentence() -> None:
     with pytest.raises(ussearch.UserError, match=r"run has no option 'datum': did you mean data"):
-        ussearch.run("jetson-nano", datum="x")  # type: ignore[call-arg]
+        ussearch.run("jetson-nano", datum="x")  # type: ignore[call-arg]  # the mistake of the test
     with pytest.raises(ussearch.UserError, match=r"run is not a run as asked for: trials: .* valid integer"):
-        ussearch.run("jetson-nano", trials="many")  # type: ignore[arg-type]
+        ussearch.run("jetson-nano", trials="many")  # type: ignore[arg-type]  # the mistake of the test
     with pytest.raises(ussearch.UserError, match="did you mean jetson-nano"):
         ussearch.run("jetson-nanno")
 

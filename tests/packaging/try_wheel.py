@@ -22,7 +22,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 TUTORIALS = ROOT / "tests" / "docs" / "run_tutorials.py"
 sys.path.insert(0, str(ROOT))
-from tests.docs.run_tutorials import environment  # noqa: E402
+from tests.docs.run_tutorials import environment  # noqa: E402  (the path is set first)
 
 COMMANDS = (
     "ussearch --version",

@@ -26,6 +26,13 @@ def test_a_network_that_loses_to_no_network_is_named_with_both_figures() -> None
     assert "the network: lesion Dice 0.157" in line
 
 
+def test_the_baseline_that_is_named_is_one_that_reaches_the_network() -> None:
+    found = metrics(0.35, 0.9)
+    baselines = {"Otsu": {"lesion_dice": 0.2, "selection": 0.3}, "mean mask": {"lesion_dice": 0.4, "selection": 0.1}}
+    (line,) = shortfalls(found.model_copy(update={"baselines": baselines}))
+    assert "mean mask: lesion Dice 0.400" in line
+
+
 def test_networks_above_every_baseline_are_not_mentioned() -> None:
     assert shortfalls(metrics(0.6, 0.7, empty=0.0, mean_mask=0.3)) == []
 

@@ -32,7 +32,7 @@ def infer(
 
     from rich.table import Table
 
-    from ussearch.cli.console import console
+    from ussearch.cli.console import console, say
     from ussearch.cli.output import print_json
     from ussearch.cli.tables import counted, whole
     from ussearch.pairs import Bundle
@@ -58,5 +58,5 @@ def infer(
     for (route, reason), count in Counter((each.route, each.reason) for each in results).most_common():
         console.print(f"{counted(count, 'frame')} by the {route}: {reason}.")
     if cloud is not None and opened.router.off:
-        console.print("This bundle keeps every image on the device: the server was not asked (see: ussearch route).")
+        say("This bundle keeps every image on the device: the server was not asked (see: ussearch route).")
     console.print(f"Masks and overlays: {out}", soft_wrap=True)

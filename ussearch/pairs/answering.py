@@ -93,8 +93,7 @@ class RemotePair:
 
 
 def _stays(pair: RunningPair) -> str:
-    reason = Reason.ROUTING_OFF if pair.router.off else Reason.CONFIDENT
-    return str(reason.value)
+    return str(Reason.of_staying(routing_off=pair.router.off).value)
 
 
 @contextmanager

@@ -16,10 +16,10 @@ def shortfalls(metrics: MetricsEntry) -> list[str]:
 
 def _sentence(metrics: MetricsEntry, end: End) -> str:
     own = getattr(metrics, end)
-    name, best = max(metrics.baselines.items(), key=lambda item: item[1].get("selection") or 0.0)
+    name = next(name for name, each in metrics.baselines.items() if not beats(own, {name: each}))
     reached, left = (
         f"lesion Dice {each.get('lesion_dice') or 0.0:.3f}, selection {each.get('selection') or 0.0:.3f}"
-        for each in (best, own)
+        for each in (metrics.baselines[name], own)
     )
     return (
         f"The {end} network is NOT FIT FOR USE: a baseline without any network reaches it on the test images "

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ussearch.errors import UserError
+from ussearch.files import unwritable
 from ussearch.studies.pareto import ParetoReport
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.specialise import Specialised
@@ -144,7 +145,7 @@ def save_front(picture: FrontPicture, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(path, dpi=160)
     except OSError as error:
-        raise UserError(f"Cannot write {path}: {error.strerror}; choose a folder that can be written.") from error
+        raise unwritable(path, error) from error
 
 
 def draw_front(picture: FrontPicture) -> Figure:

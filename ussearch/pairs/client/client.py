@@ -81,8 +81,7 @@ class _Core:
         return RoutedAnswer(mask, "cloud", Reason.ANSWERED, case.edge.confidence, self._timings(case))
 
     def kept(self, case: _Case, failure: CloudFailure | None) -> RoutedAnswer:
-        stays = Reason.ROUTING_OFF if case.edge.routing_off else Reason.CONFIDENT
-        reason = stays if failure is None else failure.reason
+        reason = Reason.of_staying(routing_off=case.edge.routing_off) if failure is None else failure.reason
         return RoutedAnswer(case.edge.mask, "edge", reason, case.edge.confidence, self._timings(case))
 
     def _timings(self, case: _Case) -> Timings:

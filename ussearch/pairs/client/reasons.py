@@ -25,6 +25,11 @@ class Reason(str, Enum):
     WRONG_SHAPE = "answer of another shape"
     WITHHELD = "burned-in text not excluded"
 
+    @classmethod
+    def of_staying(cls, *, routing_off: bool) -> Reason:
+        """Return why an image stays that nobody wants to send: the edge is sure enough, or nothing is ever sent."""
+        return cls.ROUTING_OFF if routing_off else cls.CONFIDENT
+
 
 class CloudFailure(Exception):
     """A call brought no mask.
