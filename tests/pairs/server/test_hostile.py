@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pairs.server.conftest import Answer, Running
+from ussearch.pairs.server.heads import HEAD_LIMIT
 
 SIDE = 32
 LENGTH = "Inference-Header-Content-Length"
@@ -80,6 +81,34 @@ def test_an_oversized_body_is_refused_before_it_is_read(running: Running) -> Non
         head = f"POST {running.infer_path} HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"
         line.sendall(head.encode())
         assert line.recv(1000).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.parametrize("begun", [b"GET /", b"GET /v2 HTTP/1.1\r\nHost: x\r\nName: ", b"GET /v2 HTTP/1.1\r\n"])
+@pytest.mark.parametrize("before", [0, 2])
+def test_an_endless_head_is_refused_at_its_limit(running: Running, begun: bytes, before: int) -> None:
+    line_by_line = begun.endswith(b"\r\n")
+    with socket.create_connection(("127.0.0.1", running.port), timeout=10) as line:
+        for _ in range(before):
+            line.sendall(b"GET /v2/health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert line.recv(1000).startswith(b"HTTP/1.1 200 ")
+        line.sendall(begun)
+        sent, answer = 0, b""
+        try:
+            while sent < 1 << 22:
+                line.sendall((b"a: " + b"a" * 500 + b"\r\n") if line_by_line else b"a" * 505)
+                sent += 505
+            answer = line.recv(1000)
+        except OSError:
+            pass
+    assert sent < 1 << 22
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_body_longer_than_a_head_may_be_is_no_head(running: Running) -> None:
+    text = b'{"inputs": ' + b" " * HEAD_LIMIT + b"[]}"
+    assert len(text) < running.model.body_limit
+    for _ in range(3):
+        assert_clean(running.call("POST", running.infer_path, text), 400)
 
 
 def test_a_body_in_pieces_is_refused_at_its_limit(running: Running) -> None:

@@ -15,6 +15,7 @@ try:
     import uvicorn
 
     from ussearch.pairs.server.app import create_app
+    from ussearch.pairs.server.heads import BoundedHeads
 except ImportError as error:
     raise UserError(f"The server needs {error.name}: install the extra, pip install 'ussearch[serve]'.") from error
 
@@ -39,8 +40,10 @@ def uvicorn_server(model: CloudModel, settings: ServerSettings) -> uvicorn.Serve
     """Return the server, not yet running."""
     config = uvicorn.Config(
         create_app(model, settings),
-        http="h11",  # bounds the size of heads, which httptools does not
+        http=BoundedHeads,
+        ws="none",
         lifespan="off",
+        proxy_headers=False,  # nothing here asks who the client is, so nobody needs to be believed
         access_log=False,
         log_level="warning",
         server_header=False,

@@ -1,0 +1,1 @@
+"""What ``serving.py`` measures: processes, the overhead of the way, faults and endurance."""
