@@ -7,11 +7,14 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import sys
 import termios
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 ESCAPE = re.compile(rb"\x1b")
 HIDE_CURSOR, SHOW_CURSOR = b"\x1b[?25l", b"\x1b[?25h"
@@ -33,9 +36,14 @@ class Session:
 
 
 def on_a_terminal(
-    *arguments: object, columns: int = 80, rows: int = 40, interrupt_at: bytes = b"", **variables: str
+    *arguments: object,
+    columns: int = 80,
+    rows: int = 40,
+    interrupt_at: bytes = b"",
+    terminate: bool = False,
+    **variables: str,
 ) -> Session:
-    """Run ``ussearch ARGUMENTS``; press Ctrl-C as soon as ``interrupt_at`` has been shown."""
+    """Run ``ussearch ARGUMENTS``; as soon as ``interrupt_at`` has been shown, press Ctrl-C or send SIGTERM."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     child = os.fork()
@@ -48,7 +56,8 @@ def on_a_terminal(
         environment = {**plain, "TERM": "xterm-256color", **variables}
         os.execve(sys.executable, [sys.executable, "-m", "ussearch", *map(str, arguments)], environment)
     os.close(theirs)
-    raw = _read(ours, interrupt_at)
+    end = partial(os.kill, child, signal.SIGTERM) if terminate else partial(os.write, ours, CTRL_C)
+    raw = _read(ours, interrupt_at, end)
     os.close(ours)
     return Session(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), raw)
 
@@ -61,7 +70,7 @@ def _take(terminal: int) -> None:
         os.dup2(terminal, stream)
 
 
-def _read(terminal: int, interrupt_at: bytes) -> bytes:
+def _read(terminal: int, interrupt_at: bytes, end: Callable[[], object]) -> bytes:
     raw, deadline = b"", time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         ready, _, _ = select.select([terminal], [], [], 1.0)
@@ -73,6 +82,6 @@ def _read(terminal: int, interrupt_at: bytes) -> bytes:
             return raw
         raw += block or b""
         if interrupt_at and interrupt_at in raw:
-            os.write(terminal, CTRL_C)
+            end()
             interrupt_at = b""
     raise AssertionError(f"the command did not end within {PATIENCE_S:.0f} s: {raw[-500:]!r}")

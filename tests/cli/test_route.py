@@ -10,6 +10,7 @@ import pytest
 
 from tests.cli.conftest import Command
 from ussearch.pairs import Bundle, verify_bundle
+from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.routing.decision import EVERYTHING_STAYS
 
 
@@ -31,7 +32,10 @@ def router(ussearch: Command, study: Path, *arguments: object) -> dict[str, obje
 def test_a_policy_rewrites_the_bundle_and_leaves_the_networks(ussearch: Command, study: Path) -> None:
     before = Bundle.load(study / "bundle")
     logits = np.load(study / "bundle" / "vectors" / "00" / "edge_logits.npy")
+    runner = study / "bundle" / "run_edge.py"
+    runner.write_text("# of an older version", encoding="utf-8")
     found = router(ussearch, study, "--policy", "calls", "--calls", "5/10")
+    assert runner.read_text(encoding="utf-8") == run_edge_source()
     after = Bundle.load(study / "bundle")
     assert found["policy"] == {"kind": "calls", "calls": 5, "per": 10}
     assert after.manifest.metrics.edge == before.manifest.metrics.edge

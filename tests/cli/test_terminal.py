@@ -33,9 +33,12 @@ def test_a_run_draws_its_front_on_a_terminal(tiny_data: Path, tmp_path: Path, co
     assert trials and all(len(line.rstrip()) <= columns for line in trials)
 
 
-def test_ctrl_c_gives_the_terminal_back_and_loses_nothing(tiny_data: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("terminate", [False, True], ids=["Ctrl-C", "SIGTERM"])
+def test_who_is_stopped_gives_the_terminal_back_and_loses_nothing(
+    terminate: bool, tiny_data: Path, tmp_path: Path
+) -> None:
     study = tmp_path / "s"
-    session = on_a_terminal(*run_of(tiny_data, study), interrupt_at=b"    0 ")
+    session = on_a_terminal(*run_of(tiny_data, study), interrupt_at=b"    0 ", terminate=terminate)
     assert session.status == 130, session.text[-2000:]
     assert session.raw.rindex(SHOW_CURSOR) > session.raw.rindex(HIDE_CURSOR)
     assert "with --resume continues the study" in " ".join(session.text.split())

@@ -49,6 +49,30 @@ def test_it_can_be_prepared_and_examined(tmp_path: Path) -> None:
     assert "ROE" not in str(report.to_dict())
 
 
+def test_patient_ids_group_the_images_and_are_not_kept(tmp_path: Path) -> None:
+    scans(tmp_path)
+    for number, patient in enumerate(["MRN-7", "MRN-7", "MRN-8", ""]):
+        dicom(tmp_path / f"images/scan{number}.dcm", picture(number)[None], PatientID=patient)
+    first, second, third, unknown = (sample.patient for sample in open_dataset(tmp_path).samples)
+    assert first == second != third and third is not None and unknown is None
+    report = check(open_dataset(tmp_path))
+    assert report.patients == 2 and "MRN" not in str(report.to_dict()) and "MRN" not in str(first)
+
+
+def test_one_patient_id_for_all_is_an_anonymiser_s(tmp_path: Path) -> None:
+    scans(tmp_path)
+    for number in range(4):
+        dicom(tmp_path / f"images/scan{number}.dcm", picture(number)[None], PatientID="ANON")
+    assert {sample.patient for sample in open_dataset(tmp_path).samples} == {None}
+
+
+def test_a_damaged_file_has_no_patient_and_is_told_when_it_is_read(tmp_path: Path) -> None:
+    scans(tmp_path)
+    (tmp_path / "images/scan0.dcm").write_bytes(b"no DICOM")
+    report = check(open_dataset(tmp_path, strict=False))
+    assert [problem.kind for problem in report.problems] == ["unreadable file"]
+
+
 def test_the_region_is_part_of_the_fingerprint(tmp_path: Path) -> None:
     first = fingerprint_of(open_dataset(scans(tmp_path / "a")))
     assert first != fingerprint_of(open_dataset(scans(tmp_path / "b", box=(0, 0, 20, 20))))

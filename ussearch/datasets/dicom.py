@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -95,6 +96,27 @@ def read_dicom_frame(path: Path, frame: int = 0) -> Pixels:
     if pixels is None:
         raise UserError(f"{path} has no frame {frame}: name a frame that it has.")
     return pixels
+
+
+def patients_in(files: Iterable[Path]) -> dict[Path, str | None]:
+    """Return for each DICOM file a digest of its Patient ID (0010,0020), which itself is never kept.
+
+    None where the file has none or cannot be read. One that all files share tells nothing: anonymisers write such.
+    """
+    found = {path: _patient_digest(path) for path in files}
+    return found if len(set(found.values())) > 1 else dict.fromkeys(found)
+
+
+def _patient_digest(path: Path) -> str | None:
+    import pydicom
+
+    try:
+        with _explained(path):
+            header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["PatientID"])
+            identity = str(header.get("PatientID") or "").strip()
+    except UserError:
+        return None  # told with its reason when the image is decoded
+    return hashlib.sha256(identity.encode()).hexdigest()[:16] if identity else None
 
 
 def _tissue_box(header: DicomDataset, rows: int, columns: int) -> Box:

@@ -30,7 +30,6 @@ from ussearch.hardware_profiles import Profile, load_onnx
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.deciding import decide
-from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.finishing import finish
 from ussearch.pairs.manifest import Cost, DataEntry, Manifest, NetworkEntry, Preprocessing, versions
 from ussearch.pairs.origin import OriginEntry
@@ -42,7 +41,6 @@ from ussearch.pairs.sealing import MANIFEST, profile_in, unseal
 from ussearch.search_spaces import Architecture
 
 SPLIT = "split.json"
-RUNNER = "run_edge.py"
 PARITY_IMAGES = 8
 Pixels = npt.NDArray[np.uint8]
 
@@ -153,7 +151,6 @@ def write_bundle(
             wish=wish or RouterWish(),
         )
         (folder / SPLIT).write_text(json.dumps(data.split.to_record(data.images)) + "\n", encoding="utf-8")
-        (folder / RUNNER).write_text(run_edge_source(), encoding="utf-8")
         manifest = Manifest(
             versions=versions(),
             edge=decided.edge,

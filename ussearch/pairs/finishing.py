@@ -1,4 +1,4 @@
-"""The end of writing a bundle: its card, then its seal."""
+"""The end of writing a bundle: the runner for the board, its card, then its seal."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from pathlib import Path
 
 from ussearch.compress import Compression
 from ussearch.evaluators import End
+from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.manifest import Manifest
 from ussearch.pairs.model_card import CARD, model_card
 from ussearch.pairs.sealing import digests, profile_in, seal
 
+RUNNER = "run_edge.py"
 COMPRESSION = "edge/compression.json"
 
 
 def finish(folder: Path, manifest: Manifest) -> None:
-    """Write the model card of ``manifest`` into ``folder`` and seal everything there; its ``files`` are found anew."""
+    """Write the runner and the model card of ``manifest`` into ``folder`` and seal everything there.
+
+    Its ``files`` are found anew. The runner is today's, also in a bundle of before: it reads what ``manifest`` says.
+    """
+    (folder / RUNNER).write_text(run_edge_source(), encoding="utf-8")
     record = folder / COMPRESSION
     compression = None
     if record.is_file():

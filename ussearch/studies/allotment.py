@@ -23,26 +23,47 @@ class Allotment:
     shared_epochs: int
 
 
+@dataclass(frozen=True)
+class Pace:
+    """``side_by_side`` full trials of ``epochs`` run at once, so that one ends every ``trial_seconds``."""
+
+    trial_seconds: float
+    epochs: int
+    side_by_side: int = 1
+
+    @property
+    def shared_epoch_seconds(self) -> float:
+        """How long an epoch of the shared weights takes: one process trains them, however many workers there are."""
+        return self.trial_seconds * self.side_by_side * SANDWICH_COST / self.epochs
+
+
 def usual_allotment(trials: int, epochs: int) -> Allotment:
-    """Return what is done without a budget: shared weights take about as long as the samples do."""
+    """Return what is done without a budget: shared weights take about as long as the samples do on one worker."""
     return Allotment(trials, max(LEAST_SHARED_EPOCHS, round(SAMPLES * epochs / SANDWICH_COST)))
 
 
-def allotment_within(budget_seconds: float, trial_seconds: float, epochs: int) -> Allotment:
-    """Return what a search of ``budget_seconds`` can do, where a full trial of ``epochs`` takes ``trial_seconds``.
+def allotment_within(budget_seconds: float, pace: Pace, trials: int | None = None) -> Allotment:
+    """Return what a search of ``budget_seconds`` can do, with as many ``trials`` as asked for if they are given.
 
-    What the samples and the promoted leave goes to the shared weights and to candidates in equal parts. Where it leaves
+    What the samples and the promoted leave goes to the shared weights and to candidates in equal parts; with
+    ``trials``, to the shared weights whatever those candidates do not take, up to the usual. Where the samples leave
     nothing, there are too few trials to measure trust on, which the plan refuses.
     """
-    left = budget_seconds - (SAMPLES + 2 * PROMOTED) * trial_seconds
+    left = budget_seconds - (SAMPLES + 2 * PROMOTED) * pace.trial_seconds
+    if trials is not None:
+        usual = usual_allotment(trials, pace.epochs).shared_epochs
+        judging = RUNG_COST * pace.trial_seconds * max(trials - SAMPLES, 0)
+        affordable = int((left - judging) / pace.shared_epoch_seconds)
+        return Allotment(trials, max(LEAST_SHARED_EPOCHS, min(usual, affordable)))
     if left <= 0:
-        return Allotment(max(2, int(budget_seconds / trial_seconds)), LEAST_SHARED_EPOCHS)
-    shared_epochs = int(left / 2 / (SANDWICH_COST * trial_seconds / epochs))
-    candidates = int(left / 2 / (RUNG_COST * trial_seconds))
+        return Allotment(max(2, int(budget_seconds / pace.trial_seconds)), LEAST_SHARED_EPOCHS)
+    candidates = int(left / 2 / (RUNG_COST * pace.trial_seconds))
+    shared_epochs = int(left / 2 / pace.shared_epoch_seconds)
     return Allotment(min(SAMPLES + candidates, MOST_TRIALS), max(LEAST_SHARED_EPOCHS, shared_epochs))
 
 
-def search_trainings(trials: int, seeds: int, shared_epochs: int, epochs: int) -> float:
-    """Return how many full trainings a search by the ladder takes as long as, where its cheapest rungs are trusted."""
+def search_trainings(trials: int, seeds: int, shared_epochs: int, pace: Pace) -> float:
+    """Return how many full trials a search by the ladder takes as long as, where its cheapest rungs are trusted."""
     judged = max(trials - seeds - SAMPLES, 0)
-    return seeds + SAMPLES + 2 * PROMOTED + shared_epochs * SANDWICH_COST / epochs + RUNG_COST * judged
+    shared = shared_epochs * pace.shared_epoch_seconds / pace.trial_seconds
+    return seeds + SAMPLES + 2 * PROMOTED + shared + RUNG_COST * judged

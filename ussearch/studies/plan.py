@@ -15,7 +15,7 @@ from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
-from ussearch.studies.allotment import MOST_TRIALS, allotment_within, search_trainings, usual_allotment
+from ussearch.studies.allotment import MOST_TRIALS, Allotment, Pace, allotment_within, search_trainings, usual_allotment
 from ussearch.studies.config import EvaluatorName, SamplerSettings, StudyConfig
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
@@ -138,7 +138,9 @@ def plan(request: RunRequest) -> Plan:
     halving = _halving(request, recipe)
     search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
     trial_seconds = seen.typical_work * epoch_seconds * search_epochs / request.trials_at_a_time
-    trials, shared_epochs = _trials(request, sizes.trials, trial_seconds, recipe)
+    pace = Pace(trial_seconds, recipe.epochs, request.trials_at_a_time)
+    allotment = _allotment(request, sizes.trials, pace)
+    trials, shared_epochs = allotment.trials, allotment.shared_epochs
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
     _require_satisfiable(seen, seeds, evaluator, edge)
     side_by_side = min(request.trials_at_a_time, 2)
@@ -166,7 +168,7 @@ def plan(request: RunRequest) -> Plan:
     )
     search_work = seeds.work + seen.typical_work * (trials - len(seeds.seeds))
     if config.evaluator != "train":
-        trainings = search_trainings(trials, len(seeds.seeds), shared_epochs, recipe.epochs)
+        trainings = search_trainings(trials, len(seeds.seeds), shared_epochs, pace)
         search_work = seeds.work + seen.typical_work * (trainings - len(seeds.seeds))
     return Plan(
         request=request,
@@ -229,20 +231,18 @@ def _recipe(request: RunRequest, sizes: Sizes) -> Recipe:
     return recipe if keep else recipe.model_copy(update={"epochs": sizes.epochs})
 
 
-def _trials(request: RunRequest, usual: int, seconds_per_trial: float, recipe: Recipe) -> tuple[int, int]:
+def _allotment(request: RunRequest, usual: int, pace: Pace) -> Allotment:
     """Return how many trials to ask for, and how many epochs of shared weights.
 
-    As many trials as the budget allows where it is what was given.
+    As many as the budget allows where it is given; of trials as many as were asked for where they are.
     """
     budget_s = training_seconds(request)
-    if budget_s is None or request.trials is not None:
-        allotment = usual_allotment(usual, recipe.epochs)
-    elif request.evaluator == "train":
-        affordable = int(SEARCH_SHARE * budget_s / seconds_per_trial)
-        allotment = usual_allotment(max(2, min(affordable, MOST_TRIALS)), recipe.epochs)
-    else:
-        allotment = allotment_within(SEARCH_SHARE * budget_s, seconds_per_trial, recipe.epochs)
-    return allotment.trials, allotment.shared_epochs
+    if budget_s is None:
+        return usual_allotment(usual, pace.epochs)
+    if request.evaluator != "train":
+        return allotment_within(SEARCH_SHARE * budget_s, pace, request.trials)
+    affordable = int(SEARCH_SHARE * budget_s / pace.trial_seconds)
+    return usual_allotment(request.trials or max(2, min(affordable, MOST_TRIALS)), pace.epochs)
 
 
 def _evaluator(request: RunRequest, trials: int, seeds: int) -> EvaluatorName:

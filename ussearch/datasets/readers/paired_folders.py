@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ussearch.datasets.decoding import is_raster
+from ussearch.datasets.dicom import patients_in
 from ussearch.datasets.readers.base import Listing, Reader, add_reader, pair_by_name
 
 _KVASIR_FILES = ("kavsir_bboxes.json", "kvasir_bboxes.json", "bounding-boxes.json")
@@ -17,7 +18,10 @@ def _is_dicom(path: Path) -> bool:
 
 
 class PairedFolders(Reader):
-    """Pairs by the path below the two folders without suffix; a sub-folder of the images names the class."""
+    """Pairs by the path below the two folders without suffix; a sub-folder of the images names the class.
+
+    DICOM files tell the patient.
+    """
 
     image_folder: ClassVar[str]
     mask_folder: ClassVar[str]
@@ -29,12 +33,15 @@ class PairedFolders(Reader):
     def read(self, root: Path) -> Listing:
         """List the pairs below the two folders."""
         images, masks = root / self.image_folder, root / self.mask_folder
+        found = _by_path(images, lambda path: is_raster(path) or _is_dicom(path))
+        patients = patients_in(filter(_is_dicom, found.values()))
         return pair_by_name(
             root,
-            _by_path(images, lambda path: is_raster(path) or _is_dicom(path)),
+            found,
             _by_path(masks, is_raster),
             expected=lambda image: f"a PNG or another raster image named '{image.stem}' in {masks.name}/",
             label=lambda image: None if image.parent == images else image.parent.relative_to(images).as_posix(),
+            patient=patients.get,
         )
 
 
