@@ -12,6 +12,7 @@ from tests.cli.conftest import Command
 from ussearch.pairs import Bundle, verify_bundle
 from ussearch.pairs.edge_runtime import run_edge_source
 from ussearch.pairs.routing.decision import EVERYTHING_STAYS
+from ussearch.pairs.sealing import MANIFEST, SEAL, digests, seal
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +30,20 @@ def router(ussearch: Command, study: Path, *arguments: object) -> dict[str, obje
     return found
 
 
+def _with_an_older_runner(bundle: Bundle) -> Path:
+    """Seal the bundle with another ``run_edge.py``, as an older version would have; returns the runner's path."""
+    folder, manifest = bundle.folder, bundle.manifest
+    (folder / "run_edge.py").write_text("# of an older version", encoding="utf-8")
+    for name in (MANIFEST, SEAL):
+        (folder / name).unlink()
+    seal(folder, manifest.model_copy(update={"files": digests(folder)}))
+    return folder / "run_edge.py"
+
+
 def test_a_policy_rewrites_the_bundle_and_leaves_the_networks(ussearch: Command, study: Path) -> None:
     before = Bundle.load(study / "bundle")
     logits = np.load(study / "bundle" / "vectors" / "00" / "edge_logits.npy")
-    runner = study / "bundle" / "run_edge.py"
-    runner.write_text("# of an older version", encoding="utf-8")
+    runner = _with_an_older_runner(before)
     found = router(ussearch, study, "--policy", "calls", "--calls", "5/10")
     assert runner.read_text(encoding="utf-8") == run_edge_source()
     after = Bundle.load(study / "bundle")

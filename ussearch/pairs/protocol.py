@@ -72,7 +72,8 @@ def encode(
     header: Mapping[str, Any], part: Part, tensors: Sequence[Tensor], binary: bool | Mapping[str, bool]
 ) -> Encoded:
     """Return the message with ``tensors`` under ``part``; ``binary`` says whether (or which) values travel as bytes."""
-    entries, blobs = [], []
+    entries: list[dict[str, Any]] = []
+    blobs: list[memoryview] = []
     for tensor in tensors:
         entry: dict[str, Any] = {
             "name": tensor.name,
@@ -80,8 +81,8 @@ def encode(
             "shape": list(tensor.values.shape),
         }
         if binary.get(tensor.name, False) if isinstance(binary, Mapping) else binary:
-            blobs.append(np.ascontiguousarray(tensor.values, DATATYPES[tensor.datatype]).tobytes())
-            entry["parameters"] = {"binary_data_size": len(blobs[-1])}
+            blobs.append(np.ascontiguousarray(tensor.values, DATATYPES[tensor.datatype]).ravel().data)
+            entry["parameters"] = {"binary_data_size": blobs[-1].nbytes}
         else:
             entry["data"] = tensor.values.ravel().tolist()
         entries.append(entry)

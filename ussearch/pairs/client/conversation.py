@@ -38,7 +38,9 @@ class Reply:
 
 def idempotency_key(version: str, pixels: Pixels) -> str:
     """Return sha256(model version || pixels) in hexadecimal: the same question has the same name."""
-    return hashlib.sha256(version.encode() + pixels.tobytes()).hexdigest()
+    digest = hashlib.sha256(version.encode())
+    digest.update(np.ascontiguousarray(pixels).ravel().data)
+    return digest.hexdigest()
 
 
 class Conversation:
