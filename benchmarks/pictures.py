@@ -32,8 +32,9 @@ from ussearch.evaluators import score
 from ussearch.pairs import Bundle
 from ussearch.report import write_report
 from ussearch.studies import Study
+from ussearch.studies.front_picture import front_picture
 from ussearch.studies.pareto import pareto_report
-from ussearch.studies.plots import front_picture, save_front
+from ussearch.studies.plots import save_front
 from ussearch.studies.workbench import reopen_workbench
 
 COLOURS = {"truth": "#ffd400", "edge": "#00b7eb", "cloud": "#ff4fa3"}

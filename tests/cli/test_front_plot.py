@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ussearch.cli.front_plot import front_plot
-from ussearch.studies.plots import Point
+from ussearch.studies.front_picture import Point
 
 LIMIT_MS = 40.0
 POINTS = (

@@ -26,7 +26,7 @@ from ussearch.report.progress import progress
 from ussearch.report.reproduction import reproduction
 from ussearch.report.segmentations import contour, picture
 from ussearch.studies import front_hypervolume
-from ussearch.studies.plots import Point, front_picture
+from ussearch.studies.front_picture import Point, front_picture
 
 
 def test_progress_is_the_hypervolume_of_all_trials_so_far(tmp_path: Path) -> None:

@@ -16,8 +16,9 @@ from ussearch.evaluators import CONVENTION, trace
 from ussearch.search_spaces import load_preset, preset_names
 from ussearch.studies import Study
 from ussearch.studies.card import CALL, architecture_rows, trial_card
+from ussearch.studies.front_picture import front_picture
 from ussearch.studies.pareto import pareto_report
-from ussearch.studies.plots import draw_front, front_picture, save_front
+from ussearch.studies.plots import draw_front, save_front
 
 
 @pytest.fixture(scope="module")

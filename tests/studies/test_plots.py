@@ -8,7 +8,8 @@ import pytest
 from matplotlib.path import Path
 from matplotlib.text import Annotation
 
-from ussearch.studies.plots import FrontPicture, Point, draw_front
+from ussearch.studies.front_picture import FrontPicture, Point
+from ussearch.studies.plots import draw_front
 
 
 def picture(*front: tuple[str, float, float]) -> FrontPicture:

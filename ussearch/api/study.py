@@ -17,8 +17,9 @@ from ussearch.pairs.route_fitting import RoutingRequest
 from ussearch.pairs.routing.policies import share_policy
 from ussearch.report import write_report
 from ussearch.studies.card import TrialCard, trial_card
+from ussearch.studies.front_picture import front_picture
 from ussearch.studies.pareto import ParetoReport, pareto_report
-from ussearch.studies.plots import front_picture, save_front
+from ussearch.studies.plots import save_front
 
 
 class Study(studies.Study):

@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 from math import ceil, floor, log
 from typing import TYPE_CHECKING
 
-from ussearch.studies.plots import Point, staircase
+from ussearch.studies.front_picture import Point, staircase
 
 if TYPE_CHECKING:
     from rich.text import Text

@@ -15,7 +15,7 @@ from rich.text import Text
 from ussearch.cli.console import console
 from ussearch.cli.front_plot import LEGEND, front_plot
 from ussearch.studies import TrialRecord
-from ussearch.studies.plots import point_of
+from ussearch.studies.front_picture import point_of
 
 PLOT_HEIGHT = 13
 LEAST_HEIGHT = 24

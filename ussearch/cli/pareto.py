@@ -40,7 +40,8 @@ def pareto(
     else:
         _show(report)
     if plot:
-        from ussearch.studies.plots import front_picture, save_front
+        from ussearch.studies.front_picture import front_picture
+        from ussearch.studies.plots import save_front
 
         save_front(front_picture(report), plot)
         typer.echo(f"Picture: {plot}", err=as_json)
@@ -79,7 +80,7 @@ def _show_plot(report: ParetoReport) -> None:
     """Print the front in letters, where any trial has finished well."""
     from ussearch.cli.console import console, say
     from ussearch.cli.front_plot import LEGEND, front_plot
-    from ussearch.studies.plots import front_picture
+    from ussearch.studies.front_picture import front_picture
 
     if all(record.dice is None for record in report.records):
         return

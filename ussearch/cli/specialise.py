@@ -54,7 +54,8 @@ def specialise(
     trained = _trained(found, train, out, export, data, device, as_json) if out is not None and train else ()
     _write(found, trained, out, as_json)
     if plot:
-        from ussearch.studies.plots import save_front, specialised_picture
+        from ussearch.studies.front_picture import specialised_picture
+        from ussearch.studies.plots import save_front
 
         save_front(specialised_picture(found), plot)
         typer.echo(f"Picture: {plot}", err=as_json)

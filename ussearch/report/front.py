@@ -12,7 +12,7 @@ from ussearch.report.material import Material
 from ussearch.report.noise import METHODS, Comparison
 from ussearch.report.parallel import parallel_figure
 from ussearch.report.style import LINE, MUTED, STYLES, axis, base_layout
-from ussearch.studies.plots import Fit, FrontPicture, Point, front_picture
+from ussearch.studies.front_picture import Fit, FrontPicture, Point, front_picture
 
 
 def front_figure(picture: FrontPicture, ties: Sequence[int]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from math import log10
 from typing import Any
 
 from ussearch.report.style import INK, MUTED
-from ussearch.studies.plots import FrontPicture, Point
+from ussearch.studies.front_picture import FrontPicture, Point
 
 LETTER = 6.2
 """Width of a letter of a name, in pixels."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ussearch.studies.plots import Fit
+from ussearch.studies.front_picture import Fit
 
 INK, MUTED, LINE = "#1f2933", "#616e7c", "#0b7285"
 STYLES: dict[Fit, tuple[str, str, str]] = {

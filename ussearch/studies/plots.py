@@ -1,129 +1,24 @@
-"""The picture of a front: what is shown (data), and how it is drawn (matplotlib)."""
+"""The picture of a front, drawn by matplotlib."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 from math import log
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from ussearch.errors import UserError
 from ussearch.files import unwritable
-from ussearch.studies.pareto import ParetoReport
-from ussearch.studies.records import TrialRecord
-from ussearch.studies.specialise import Specialised
+from ussearch.studies.front_picture import Fit, FrontPicture, staircase
+from ussearch.studies.plot_labels import INK, name_points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.text import Annotation, Text
-    from matplotlib.transforms import Bbox
+    from matplotlib.text import Text
 
-Fit = Literal["edge", "cloud", "neither"]
 GREY_SHARE = 0.16
 """The least share of the width that lies beyond the limit: room for the arrow."""
-OFFSETS = ((7, 5), (7, -12), (-7, 8), (-7, -14), (10, 16), (10, -24), (-10, 18), (-10, -26))
-"""Where a label may stand beside its point, in points, best first."""
-
-
-@dataclass(frozen=True)
-class Point:
-    """One trial in the picture; ``name`` is that of a preset, empty for sampled architectures.
-
-    ``extrapolated`` latencies are drawn hollow.
-    """
-
-    slot: int
-    name: str
-    latency_ms: float
-    dice: float
-    fit: Fit
-    on_front: bool
-    extrapolated: bool
-
-    @property
-    def label(self) -> str:
-        """The preset's name, the trial's number where it is on the front, else nothing."""
-        return self.name or (f"#{self.slot}" if self.on_front else "")
-
-
-@dataclass(frozen=True)
-class FrontPicture:
-    """Everything that the picture shows."""
-
-    title: str
-    subtitle: str
-    latency_title: str
-    limit_ms: float
-    limit_title: str
-    points: tuple[Point, ...]
-    baselines: dict[str, float]
-
-
-def point_of(record: TrialRecord, on_front: bool) -> Point:
-    """Return the point of a trial that finished well, with its costs on the device."""
-    costs = record.costs("edge")
-    return Point(
-        slot=record.slot,
-        name=record.name,
-        latency_ms=costs.latency_ms,
-        dice=record.dice or 0.0,
-        fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",
-        on_front=on_front,
-        extrapolated=costs.extrapolated,
-    )
-
-
-def front_picture(report: ParetoReport) -> FrontPicture:
-    """Return what the picture of a report shows; raises UserError where no trial has finished well."""
-    config = report.study.config
-    good = [record for record in report.records if record.dice is not None]
-    if not good:
-        raise UserError(f"{report.study.folder} has no trial that finished well: nothing can be drawn; search first.")
-    points = tuple(point_of(record, record.slot in report.front) for record in good)
-    baselines = {name: summary.get("selection") or 0.0 for name, summary in report.study.baselines.items()}
-    return FrontPicture(
-        title=f"{config.data.name}: {len(good)} candidate{'s' if len(good) > 1 else ''} for {config.edge.title}",
-        subtitle=f"{report.fidelity}, {config.image_size}×{config.image_size} pixels, validation images",
-        latency_title=f"latency in ms ({good[0].costs('edge').latency_label})",
-        limit_ms=config.edge.limits.latency_target_ms,
-        limit_title=f"{config.edge.limits.frames_per_second:g} frames a second",
-        points=points,
-        baselines=baselines,
-    )
-
-
-def specialised_picture(found: Specialised) -> FrontPicture:
-    """Return what the picture of a study's front for another device shows; those beyond its limits as well."""
-    config, profile = found.study.config, found.profile
-    on_front = {found.fitting[position].record.slot for position in found.front}
-    points = tuple(
-        Point(
-            slot=each.record.slot if each.known.trial is None else each.known.trial,
-            name=each.known.architecture.name,
-            latency_ms=each.costs.latency_ms,
-            dice=each.record.dice or 0.0,
-            fit="edge" if each.costs.feasible else "neither",
-            on_front=each.record.slot in on_front,
-            extrapolated=each.costs.extrapolated,
-        )
-        for each in (*found.fitting, *found.over)
-    )
-    fidelities = sorted({each.known.evaluation.fidelity for each in found.fitting})
-    return FrontPicture(
-        title=f"{config.data.name}: {len(points)} candidate{'s' if len(points) > 1 else ''} for {profile.title}",
-        subtitle=f"{'; '.join(fidelities)}, {config.image_size}×{config.image_size} pixels, validation images",
-        latency_title=f"latency in ms ({profile.label})",
-        limit_ms=profile.limits.latency_target_ms,
-        limit_title=f"{profile.limits.frames_per_second:g} frames a second",
-        points=points,
-        baselines={name: summary.get("selection") or 0.0 for name, summary in found.study.baselines.items()},
-    )
-
-
-_INK, _MUTED, _FRONT = "#1f2933", "#7b8794", "#0b7285"
+_MUTED, _FRONT = "#7b8794", "#0b7285"
 _STYLES: dict[Fit, tuple[str, str, str]] = {
     "edge": ("#1098ad", "o", "fits the device"),
     "cloud": ("#e8590c", "s", "fits the cloud only"),
@@ -158,14 +53,14 @@ def draw_front(picture: FrontPicture) -> Figure:
     _limit(axes, picture)
     _baselines(axes, picture)
     _candidates(axes, picture)
-    _names(axes, picture, _better(axes, picture))
+    name_points(axes, picture, _better(axes, picture))
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.012, 0.995),
         ncols=6,
         frameon=False,
         fontsize=9,
-        labelcolor=_INK,
+        labelcolor=INK,
         columnspacing=1.2,
         handletextpad=0.4,
     )
@@ -174,9 +69,9 @@ def draw_front(picture: FrontPicture) -> Figure:
 
 def _frame(axes: Axes, picture: FrontPicture) -> None:
     axes.set_xscale("log")
-    axes.set_xlabel(picture.latency_title, color=_INK)
-    axes.set_ylabel("Dice on lesions − share × rate of false positives", color=_INK)
-    axes.set_title(picture.title, loc="left", color=_INK, fontweight="bold", pad=40)
+    axes.set_xlabel(picture.latency_title, color=INK)
+    axes.set_ylabel("Dice on lesions − share × rate of false positives", color=INK)
+    axes.set_title(picture.title, loc="left", color=INK, fontweight="bold", pad=40)
     axes.text(0, 1.07, picture.subtitle, transform=axes.transAxes, color=_MUTED, fontsize=9)
     axes.grid(which="major", color="#e4e7eb", linewidth=0.8)
     axes.set_axisbelow(True)
@@ -263,73 +158,3 @@ def _candidates(axes: Axes, picture: FrontPicture) -> None:
     stairs = staircase([point for point in picture.points if point.on_front])
     if len(stairs) > 1:
         axes.step(*zip(*stairs, strict=True), where="post", color=_FRONT, linewidth=1.6, zorder=2, label="front")
-
-
-def staircase(points: Sequence[Point]) -> list[tuple[float, float]]:
-    """Return the corners of the best Dice that a latency buys; memory is not in the picture."""
-    stairs: list[tuple[float, float]] = []
-    for point in sorted(points, key=lambda each: (each.latency_ms, -each.dice)):
-        if not stairs or point.dice > stairs[-1][1]:
-            stairs.append((point.latency_ms, point.dice))
-    return stairs
-
-
-def _names(axes: Axes, picture: FrontPicture, better: Text) -> None:
-    """Name the points that have a label, each where it covers no other label, no point and no line of the front."""
-    axes.figure.draw_without_rendering()  # type: ignore[union-attr]
-    points = sorted(picture.points, key=lambda each: -each.dice)
-    taken = [better.get_window_extent(), *(_point_box(axes, point) for point in points), *_line_boxes(axes, picture)]
-    for point in points:
-        if point.label:
-            taken.append(_name(axes, point, taken))
-
-
-def _name(axes: Axes, point: Point, taken: Sequence[Bbox]) -> Bbox:
-    """Write the label of a point at the first place around it that covers least; return what the label covers."""
-    label = axes.annotate(
-        point.label,
-        (point.latency_ms, point.dice),
-        xytext=OFFSETS[0],
-        textcoords="offset points",
-        color=_INK,
-        fontsize=8.5,
-    )
-    _, place = min((_covered(_moved(label, offset), taken), number) for number, offset in enumerate(OFFSETS))
-    return _moved(label, OFFSETS[place])
-
-
-def _moved(label: Annotation, offset: tuple[int, int]) -> Bbox:
-    """Set a label beside its point, ``offset`` (right, up) in points, and return what it covers on the canvas."""
-    label.set_position(offset)
-    label.set_horizontalalignment("left" if offset[0] > 0 else "right")
-    return label.get_window_extent()
-
-
-def _covered(box: Bbox, taken: Sequence[Bbox]) -> float:
-    """Return how many square pixels of the ``taken`` boxes lie under ``box``."""
-    from matplotlib.transforms import Bbox
-
-    shared = (Bbox.intersection(box, other) for other in taken)
-    return sum(each.width * each.height for each in shared if each is not None)
-
-
-def _line_boxes(axes: Axes, picture: FrontPicture) -> list[Bbox]:
-    """Return the boxes that the front's line covers on the canvas: one for each step to the right, one for each up."""
-    from matplotlib.transforms import Bbox
-
-    corners = axes.transData.transform(staircase([point for point in picture.points if point.on_front]) or [(1, 0)])
-    half = axes.figure.dpi / 72
-    return [
-        Bbox.from_extents(left - half, low - half, right + half, high + half)
-        for (x1, y1), (x2, y2) in pairwise(corners)
-        for left, low, right, high in ((x1, y1, x2, y1), (x2, y1, x2, y2))
-    ]
-
-
-def _point_box(axes: Axes, point: Point) -> Bbox:
-    """Return the square that a point covers on the canvas."""
-    from matplotlib.transforms import Bbox
-
-    x, y = axes.transData.transform((point.latency_ms, point.dice))
-    radius = (4.0 if point.on_front else 3.0) * axes.figure.dpi / 72
-    return Bbox.from_extents(x - radius, y - radius, x + radius, y + radius)

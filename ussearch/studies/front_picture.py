@@ -1,0 +1,118 @@
+"""What the picture of a front shows, whoever draws it: matplotlib, a report's page, or letters in a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ussearch.errors import UserError
+from ussearch.studies.pareto import ParetoReport
+from ussearch.studies.records import TrialRecord
+from ussearch.studies.specialise import Specialised
+
+Fit = Literal["edge", "cloud", "neither"]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One trial in the picture; ``name`` is that of a preset, empty for sampled architectures.
+
+    ``extrapolated`` latencies are drawn hollow.
+    """
+
+    slot: int
+    name: str
+    latency_ms: float
+    dice: float
+    fit: Fit
+    on_front: bool
+    extrapolated: bool
+
+    @property
+    def label(self) -> str:
+        """The preset's name, the trial's number where it is on the front, else nothing."""
+        return self.name or (f"#{self.slot}" if self.on_front else "")
+
+
+@dataclass(frozen=True)
+class FrontPicture:
+    """Everything that the picture shows."""
+
+    title: str
+    subtitle: str
+    latency_title: str
+    limit_ms: float
+    limit_title: str
+    points: tuple[Point, ...]
+    baselines: dict[str, float]
+
+
+def point_of(record: TrialRecord, on_front: bool) -> Point:
+    """Return the point of a trial that finished well, with its costs on the device."""
+    costs = record.costs("edge")
+    return Point(
+        slot=record.slot,
+        name=record.name,
+        latency_ms=costs.latency_ms,
+        dice=record.dice or 0.0,
+        fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",
+        on_front=on_front,
+        extrapolated=costs.extrapolated,
+    )
+
+
+def front_picture(report: ParetoReport) -> FrontPicture:
+    """Return what the picture of a report shows; raises UserError where no trial has finished well."""
+    config = report.study.config
+    good = [record for record in report.records if record.dice is not None]
+    if not good:
+        raise UserError(f"{report.study.folder} has no trial that finished well: nothing can be drawn; search first.")
+    points = tuple(point_of(record, record.slot in report.front) for record in good)
+    baselines = {name: summary.get("selection") or 0.0 for name, summary in report.study.baselines.items()}
+    return FrontPicture(
+        title=f"{config.data.name}: {len(good)} candidate{'s' if len(good) > 1 else ''} for {config.edge.title}",
+        subtitle=f"{report.fidelity}, {config.image_size}×{config.image_size} pixels, validation images",
+        latency_title=f"latency in ms ({good[0].costs('edge').latency_label})",
+        limit_ms=config.edge.limits.latency_target_ms,
+        limit_title=f"{config.edge.limits.frames_per_second:g} frames a second",
+        points=points,
+        baselines=baselines,
+    )
+
+
+def specialised_picture(found: Specialised) -> FrontPicture:
+    """Return what the picture of a study's front for another device shows; those beyond its limits as well."""
+    config, profile = found.study.config, found.profile
+    on_front = {found.fitting[position].record.slot for position in found.front}
+    points = tuple(
+        Point(
+            slot=each.record.slot if each.known.trial is None else each.known.trial,
+            name=each.known.architecture.name,
+            latency_ms=each.costs.latency_ms,
+            dice=each.record.dice or 0.0,
+            fit="edge" if each.costs.feasible else "neither",
+            on_front=each.record.slot in on_front,
+            extrapolated=each.costs.extrapolated,
+        )
+        for each in (*found.fitting, *found.over)
+    )
+    fidelities = sorted({each.known.evaluation.fidelity for each in found.fitting})
+    return FrontPicture(
+        title=f"{config.data.name}: {len(points)} candidate{'s' if len(points) > 1 else ''} for {profile.title}",
+        subtitle=f"{'; '.join(fidelities)}, {config.image_size}×{config.image_size} pixels, validation images",
+        latency_title=f"latency in ms ({profile.label})",
+        limit_ms=profile.limits.latency_target_ms,
+        limit_title=f"{profile.limits.frames_per_second:g} frames a second",
+        points=points,
+        baselines={name: summary.get("selection") or 0.0 for name, summary in found.study.baselines.items()},
+    )
+
+
+def staircase(points: Sequence[Point]) -> list[tuple[float, float]]:
+    """Return the corners of the best Dice that a latency buys; memory is not in the picture."""
+    stairs: list[tuple[float, float]] = []
+    for point in sorted(points, key=lambda each: (each.latency_ms, -each.dice)):
+        if not stairs or point.dice > stairs[-1][1]:
+            stairs.append((point.latency_ms, point.dice))
+    return stairs
