@@ -20,7 +20,7 @@ MILDEST = 8.0
 class Clip:
     """Keep every convolution's weights within ``deviations`` standard deviations of their mean."""
 
-    deviations: float = 4.0
+    deviations: float = 3.0
     name: ClassVar[str] = "clip"
     retrains: ClassVar[bool] = False
 

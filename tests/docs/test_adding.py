@@ -91,8 +91,10 @@ def test_a_block_and_a_preset_are_added(extended: Extended) -> None:
 def test_a_step_is_added(extended: Extended) -> None:
     (found,) = (extended.folder / "studies" / "ghost" / "compressed").rglob("compression.json")
     records = {record["step"]: record for record in json.loads(found.read_text(encoding="utf-8"))["records"]}
-    assert records["clip"]["after"] is not None
-    assert records["clip"]["settings"]["deviations"] >= 4.0
+    assert list(records) == ["fuse", "clip"]
+    assert records["clip"]["settings"]["deviations"] >= 3.0
+    # whether so short a training leaves a weight that far out is chance
+    assert records["clip"]["after"] is not None or records["clip"]["reason"] == "it changes nothing"
 
 
 @pytest.mark.slow
