@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("NO_COLOR", "1")
@@ -15,6 +16,8 @@ import torch
 from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(1)
+# A shell starts what it puts in the background with SIGINT ignored, and so would be what tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("ussearch", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("ussearch")
 

@@ -29,8 +29,6 @@ from ussearch.studies.means import Means
 from ussearch.studies.storage import StudyStorage
 
 torch.set_num_threads(1)
-# NOTE: a shell starts what it puts in the background with SIGINT ignored, and so would what that starts
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def arrange_crash(point: str, slot: int) -> None:

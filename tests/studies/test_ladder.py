@@ -21,6 +21,7 @@ from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import build, load_preset
 from ussearch.studies import DataSource, Study, StudyConfig, ladder
 from ussearch.studies.events import Event, RungChosen, RungMeasured, SearchFinished
+from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
 from ussearch.studies.means import Means
 from ussearch.studies.request import RunRequest, check_request
@@ -61,6 +62,7 @@ def searched(
     *,
     evaluator: str = "auto",
     stop_at: type[Event] | None = None,
+    means: Means | None = None,
 ) -> tuple[Study, list[Event]]:
     """Create or continue a study; ``taus`` are what the rungs are said to reach, in order."""
     monkeypatch.setattr(ladder, "SAMPLES", SAMPLES)
@@ -90,7 +92,7 @@ def searched(
         if stop_at is not None and isinstance(event, stop_at):
             raise Killed
 
-    LadderSearch(study, TRAINER, space, (), Means(), tell).run()
+    LadderSearch(study, TRAINER, space, (), means or Means(), tell).run()
     return study, told
 
 
@@ -138,6 +140,16 @@ def test_a_killed_ladder_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: py
     kept = [LadderRecord.model_validate_json(ladder_path(each).read_text()) for each in (killed, whole)]
     assert kept[0].chosen == kept[1].chosen and kept[0].rungs[0].selections == kept[1].rungs[0].selections
     assert shared_path(killed).exists() and not shared_path(killed).with_suffix(".checkpoint").exists()
+
+
+@pytest.mark.slow
+def test_workers_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, _ = searched(tmp_path / "here", monkeypatch, [0.2, 0.8])
+    means = Means(lambda evaluator: ProcessExecutor(evaluator, 2, 1))
+    there, _ = searched(tmp_path / "there", monkeypatch, [0.2, 0.8], means=means)
+    assert outcome(there) == outcome(here)
+    rungs = [LadderRecord.model_validate_json(ladder_path(each).read_text()).rungs for each in (here, there)]
+    assert [rung.selections for rung in rungs[0]] == [rung.selections for rung in rungs[1]]
 
 
 def test_finalists_may_start_from_what_they_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from ussearch.evaluators import Evaluation, TrainEvaluator
 from ussearch.pairs.attempts import WEIGHTS, Work
 from ussearch.pairs.courses import Course, OnCourseEpoch
 from ussearch.search_spaces import Architecture, Network, build
-from ussearch.studies.executors import EpochDone, Message, Staffing, in_this_process, loss_of
+from ussearch.studies.executors import EpochDone, Message, Staffing, carried_out, in_this_process
 
 
 @dataclass(frozen=True)
@@ -77,29 +77,13 @@ def _train_attempts(
 ) -> None:
     """Train every attempt that is not finished; one whose worker was lost is tried once more."""
     ahead = [(work, attempt) for work in works for attempt in work.course.attempts if not work.attempted(attempt)]
-    if not ahead:
-        return
-    jobs = [work.job(number, attempt) for number, (work, attempt) in enumerate(ahead)]
-    repeated: set[int] = set()
 
     def tell(message: Message) -> None:
         if on_epoch and isinstance(message, EpochDone):
             work, attempt = ahead[message.slot]
             on_epoch(work.course, attempt, message.record)
 
-    executor = staffing(evaluator)
-    try:
-        for job in jobs:
-            executor.submit(job)
-        left = len(jobs)
-        while left:
-            outcome = executor.collect(tell)
-            if loss_of(outcome) is not None and outcome.slot not in repeated:
-                repeated.add(outcome.slot)
-                executor.submit(jobs[outcome.slot])
-                continue
-            left -= 1
-            work, attempt = ahead[outcome.slot]
-            work.keep(attempt, outcome)
-    finally:
-        executor.close()
+    jobs = [work.job(number, attempt) for number, (work, attempt) in enumerate(ahead)]
+    for outcome in carried_out(jobs, evaluator, staffing, tell):
+        work, attempt = ahead[outcome.slot]
+        work.keep(attempt, outcome)

@@ -9,7 +9,6 @@ trusted, all candidates are trained.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,7 @@ from statistics import median
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
-from ussearch.evaluators import End, Evaluation, Evaluator, TrainEvaluator, trace
+from ussearch.evaluators import End, Evaluator, TrainEvaluator, trace
 from ussearch.evaluators.fidelity import TRAINED
 from ussearch.evaluators.outlook import Outlook, fit_outlook, foretold_without_itself
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, drawn_weights, usual_ladder
@@ -31,6 +30,7 @@ from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.config import SamplerSettings
 from ussearch.studies.drafting import Candidate, derived_seed
 from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
+from ussearch.studies.executors import Job, carried_out
 from ussearch.studies.front import front
 from ussearch.studies.means import Means
 from ussearch.studies.records import TrialRecord
@@ -201,7 +201,8 @@ class LadderSearch:
     def _measured(self, rung: Rung, judge: Evaluator, samples: Sequence[TrialRecord]) -> RungRecord:
         """Judge the samples on a rung, each once: what was found is kept."""
         folder = self.study.folder / "rungs" / rung.fidelity.replace(" ", "_")
-        found = {record.slot: self._judged(judge, record, folder) for record in samples}
+        self._judge(judge, [record.slot for record in samples if not _kept_at(folder, record.slot).exists()], folder)
+        found = {record.slot: _kept_in(folder, record.slot) for record in samples}
         scored = [record for record in samples if found[record.slot]["selection"] is not None]
         selections = [float(found[record.slot]["selection"] or 0.0) for record in scored]
         trained = [float(record.dice or 0.0) for record in scored]
@@ -219,17 +220,16 @@ class LadderSearch:
             foretold=dict(zip((record.slot for record in scored), foretold, strict=True)),
         )
 
-    def _judged(self, judge: Evaluator, record: TrialRecord, folder: Path) -> dict[str, float | None]:
-        path = folder / f"{record.slot:04d}.json"
-        if path.exists():
-            kept: dict[str, float | None] = json.loads(path.read_text(encoding="utf-8"))
-            return kept
-        start = time.perf_counter()
-        seed = derived_seed(self.study.config.seed, record.slot, RUNG_SEED)
-        evaluation: Evaluation = judge.evaluate(self.study.architecture(record.slot), seed)
-        found = {"selection": evaluation.dice, "seconds": time.perf_counter() - start}
-        write_atomically(path, json.dumps(found))
-        return found
+    def _judge(self, judge: Evaluator, slots: Sequence[int], folder: Path) -> None:
+        """Let the workers judge the architectures of some slots, and keep what they find."""
+        jobs = []
+        for slot in slots:
+            architecture, seed = self.study.architecture(slot), derived_seed(self.study.config.seed, slot, RUNG_SEED)
+            jobs.append(Job(slot, architecture, seed, self.means.limit_s(architecture)))
+        for outcome in carried_out(jobs, judge, self.means.executor, lambda _: None):
+            selection = None if outcome.evaluation is None else outcome.evaluation.dice
+            found = {"selection": selection, "seconds": outcome.seconds}
+            write_atomically(_kept_at(folder, outcome.slot), json.dumps(found))
 
     def _promoted(self, ladder: LadderRecord) -> dict[int, Candidate]:
         """Return the best candidates of the rung for each end, in the slots behind all others."""
@@ -244,6 +244,15 @@ class LadderSearch:
             slot: Candidate(slot, end, self.study.architecture(record.slot), record.evaluation.costs, record.choices)
             for slot, (record, end) in enumerate(chosen.values(), start=self.study.config.trials)
         }
+
+
+def _kept_at(folder: Path, slot: int) -> Path:
+    return folder / f"{slot:04d}.json"
+
+
+def _kept_in(folder: Path, slot: int) -> dict[str, float | None]:
+    kept: dict[str, float | None] = json.loads(_kept_at(folder, slot).read_text(encoding="utf-8"))
+    return kept
 
 
 def _best_for(end: End, judged: Sequence[TrialRecord]) -> Iterator[TrialRecord]:

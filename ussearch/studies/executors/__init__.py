@@ -17,6 +17,7 @@ from ussearch.studies.executors.base import (
     Staffing,
     Tell,
 )
+from ussearch.studies.executors.batch import carried_out
 from ussearch.studies.executors.local import LocalExecutor, in_this_process
 from ussearch.studies.executors.losses import loss_of
 from ussearch.studies.executors.processes import ProcessExecutor
@@ -36,6 +37,7 @@ __all__ = [
     "RayExecutor",
     "Staffing",
     "Tell",
+    "carried_out",
     "in_this_process",
     "loss_of",
     "require_cluster",
