@@ -127,7 +127,7 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
             require_cluster(request.ray)
         made = plan(as_continued(request, folder))
         study = _open(request, made, folder)
-        on_event(PlanReady(made, folder))
+        on_event(PlanReady(made.continued(study.trials()), folder))
     with table.stage("search", on_event):
         seeds = [load_preset(name).architecture.for_task() for name in study.config.seeds]
         means = means_for(

@@ -56,6 +56,7 @@ def test_resume_continues_to_a_larger_total(ussearch: Command, tiny_data: Path, 
     seeds = ",".join(Study.open(tmp_path / "s").config.seeds)
     outcome = ussearch(*run, "--trials", 6, "--seed-presets", seeds, "--resume")
     assert outcome.status == 0, outcome.err
+    assert "(to about a factor of two), 4 of 6 trials are finished" in " ".join(outcome.out.split())
     after = [record.architecture_id for record in Study.open(tmp_path / "s").trials()]
     assert after[:4] == before
     assert len(after) == len(set(after)) == 6

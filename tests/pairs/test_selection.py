@@ -49,9 +49,9 @@ def test_named_candidates_are_taken() -> None:
 @pytest.mark.parametrize(
     ("edge", "cloud", "expected"),
     [
-        (9, None, "Trial 9 is not a finished trial of this study: choose the edge from 0"),
+        (9, None, "Trial 9 is not a finished trial of this study: for the edge, give one of 0"),
         (1, None, r"Trial 1 needs 50.0 ms and 100 MiB, outside the edge limits: choose one of 0"),
-        (None, 2, "Trial 2 is not a finished trial of this study: choose the cloud from 0, 1"),
+        (None, 2, "Trial 2 is not a finished trial of this study: for the cloud, give one of 0, 1"),
     ],
 )
 def test_impossible_choices_are_explained(edge: int | None, cloud: int | None, expected: str) -> None:

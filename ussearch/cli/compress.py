@@ -69,9 +69,11 @@ def compress(
 
 
 def _compressed(study: Path, request: CompressionRequest, data: Path | None, device: str, quiet: bool) -> Compressed:
+    from ussearch.cli.console import say
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.progress_lines import Lines
     from ussearch.pairs.compressing import compress_trial
+    from ussearch.pairs.delivery import choose_pair
     from ussearch.studies import Study
     from ussearch.studies.ladder import drawn_starts
     from ussearch.studies.workbench import reopen_workbench
@@ -79,6 +81,12 @@ def _compressed(study: Path, request: CompressionRequest, data: Path | None, dev
     opened = Study.open(study)
     opened.require_free()
     workbench = reopen_workbench(opened, device, data)
+    pair = choose_pair(opened, request.trial, request.teacher)
+    if not quiet:
+        say(
+            f"Trial {pair.edge.number}, taught by trial {pair.cloud.number}. What is not trained at full length yet is "
+            f"trained first ({opened.config.final_epochs} epochs), and kept."
+        )
     with opened.lock(), interruptible("the same command continues it"), Lines(quiet) as lines:
         return compress_trial(opened, workbench, request, listeners(lines), drawn_starts(opened, workbench))
 

@@ -49,7 +49,8 @@ def print_plan(plan: Plan) -> None:
         f"then two full trainings of {config.final_epochs}{_repeats(config.final_seeds)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
-    console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two)")
+    done = f", {plan.finished} of {config.trials} trials are finished" if plan.finished else ""
+    console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two){done}")
     console.print("To beat (validation):")
     for name, summary in plan.baselines.items():
         console.print(f"  {name:10s} {score_line(summary)}")

@@ -73,7 +73,7 @@ def _choose(
     chosen = next((candidate for candidate in finished if candidate.number == number), None)
     choices = ", ".join(str(candidate.number) for candidate in feasible)
     if chosen is None:
-        raise UserError(f"Trial {number} is not a finished trial of this study: choose the {end} from {choices}.")
+        raise UserError(f"Trial {number} is not a finished trial of this study: for the {end}, give one of {choices}.")
     if not fits(chosen):
         needs = f"{chosen.latency_ms:.1f} ms and {chosen.memory_mib:.0f} MiB"
         raise UserError(f"Trial {number} needs {needs}, outside the {end} limits: choose one of {choices}.")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
+from ussearch.evaluators.fidelity import TRAINED
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
@@ -21,6 +23,7 @@ from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds,
 from ussearch.studies.halving import Halving
 from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Probe, SeedPlan, plan_seeds, probe
+from ussearch.studies.records import TrialRecord
 from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for, with_usual_workers
 from ussearch.studies.workbench import Workbench, choose_device, open_workbench
 
@@ -54,6 +57,8 @@ class Plan:
     search_seconds: float
     final_seconds: float
     speed: TrainingSpeed
+    finished: int = 0
+    """Trials of a continued study; ``search_seconds`` is what is left then."""
 
     def trial_seconds(self, architecture: Architecture) -> float:
         """Return how long one worker should train an architecture in the search."""
@@ -64,6 +69,21 @@ class Plan:
             epochs=self.config.recipe.epochs,
             speed=self.speed,
         )
+
+    def continued(self, records: Sequence[TrialRecord]) -> Plan:
+        """Return the plan with what is left of it, at the pace of the trials that are finished.
+
+        They know the machine better than a second of timing. Where cheaper rungs may judge the rest, the plan stays.
+        """
+        trained = [r.evaluation for r in records if r.evaluation.fidelity == TRAINED and not r.failed]
+        if self.config.evaluator != "train" or not trained:
+            return self
+        seconds = fmean(each.training_seconds for each in trained)
+        epochs = sum(each.epochs for each in trained) / len(trained)
+        side_by_side = self.config.workers
+        full = self.config.final_seeds * 2 * self.config.final_epochs * seconds / epochs / min(side_by_side, 2)
+        left = max(self.config.trials - len(records), 0) * seconds / side_by_side
+        return replace(self, search_seconds=left, final_seconds=full, finished=len(records))
 
     @property
     def evaluator(self) -> TrainEvaluator:
