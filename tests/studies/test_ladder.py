@@ -220,3 +220,8 @@ def test_what_the_driver_trains_apart_from_trials_is_training() -> None:
     timings.staffed(2, ending=False)
     assert timings.aside_s >= 0.05 > timings.wall_s
     assert outside_training({"search": timings.aside_s + timings.wall_s}, timings) < 0.2
+
+
+def test_stages_that_train_are_no_overhead() -> None:
+    seconds = {"plan": 1.0, "full training": 50.0, "compress": 20.0, "route": 27.0, "export": 1.5, "verify": 0.5}
+    assert outside_training(seconds, SearchTimings()) == pytest.approx(0.03)

@@ -7,7 +7,7 @@ from rich.table import Table
 from ussearch.cli.console import console
 from ussearch.cli.tables import counted
 from ussearch.pipeline import Delivery
-from ussearch.studies.timings import SearchTimings
+from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
 
 
 def print_timings(delivery: Delivery) -> None:
@@ -24,7 +24,10 @@ def print_timings(delivery: Delivery) -> None:
     if delivery.search_timings is None or delivery.outside_training is None:
         return
     console.print(_workers(delivery.search_timings))
-    console.print(f"Outside training and evaluation: {delivery.outside_training:.1%} of the run's time.")
+    console.print(
+        f"Outside training and evaluation: {delivery.outside_training:.1%} of the run's time "
+        f"({', '.join(TRAINING_STAGES)} and what the search trains and evaluates are inside)."
+    )
 
 
 def _workers(timings: SearchTimings) -> Table:

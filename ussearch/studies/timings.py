@@ -103,8 +103,8 @@ class SearchTimings:
         }
 
 
-TRAINING_STAGES = ("full training", "compress")
-"""Stages of a run that are training as a whole."""
+TRAINING_STAGES = ("full training", "compress", "route")
+"""Stages of a run that are training as a whole; a router's are the trainings without each fold."""
 
 
 def outside_training(stage_seconds: Mapping[str, float], search: SearchTimings) -> float:
