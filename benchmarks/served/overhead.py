@@ -7,11 +7,11 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 
 from served.processes import SIDE, TimedNetwork, asking, embedded_server, large_image, process
@@ -67,16 +67,24 @@ class Overhead:
         return self.client_ms - self.model_ms
 
 
-def overhead(model: Path, requests: int) -> tuple[Overhead, Overhead | None]:
-    """Return the overhead over all calls, and over those with the core at its best; None where these are too few.
+@dataclass(frozen=True)
+class Stretch:
+    """A few calls one after the other: milliseconds of the calls and of their forward passes.
 
-    As in ``measure.py``, a small matrix product on both sides of every few calls tells how fast the core is: on shared
-    machines another tenant slows client, server and network by half, for most of the time.
+    ``reference_ms`` is how long a small matrix product took beside them, the slower of before and after.
     """
+
+    reference_ms: float
+    asked_ms: tuple[float, ...]
+    taken_ms: tuple[float, ...]
+
+
+def stretches(model: Path, count: int) -> list[Stretch]:
+    """Return stretches of one client's calls."""
     asked_ms, references = [], [measure.reference(np)]
     with process(embedded_server, str(model)) as (url, pid, pipe):
         with asking(url, 5000) as client:
-            for seed in range(requests):
+            for seed in range(count * TOGETHER):
                 answer = client.answer(large_image(seed))
                 assert answer.source == "cloud"
                 asked_ms.append(answer.timings.cloud_ms)
@@ -84,17 +92,28 @@ def overhead(model: Path, requests: int) -> tuple[Overhead, Overhead | None]:
                     references.append(measure.reference(np))
         os.kill(pid, signal.SIGINT)
         taken_ms = pipe.recv()
-    beside = [max(pair) for pair in itertools.pairwise(references)]
-    best = sorted(beside)[len(beside) // measure.FASTEST_SHARE]
-    quiet = np.repeat(np.array(beside) <= measure.AT_ITS_BEST * best, TOGETHER)
-    asked, taken = np.array(asked_ms)[: len(quiet)], np.array(taken_ms)[: len(quiet)]
-    enough = quiet.sum() >= measure.ENOUGH * TOGETHER
-    return medians(asked, taken), medians(asked[quiet], taken[quiet]) if enough else None
+    parts = [slice(start, start + TOGETHER) for start in range(0, len(asked_ms), TOGETHER)]
+    return [
+        Stretch(max(pair), tuple(asked_ms[part]), tuple(taken_ms[part]))
+        for pair, part in zip(itertools.pairwise(references), parts, strict=True)
+    ]
 
 
-def medians(asked_ms: npt.NDArray[np.float64], taken_ms: npt.NDArray[np.float64]) -> Overhead:
-    """Return the medians of calls and of their forward passes."""
-    return Overhead(float(np.median(asked_ms)), float(np.median(taken_ms)), len(asked_ms))
+def at_its_best(found: Sequence[Stretch]) -> list[Stretch]:
+    """Return the stretches with the core at its best, by the rule of ``measure.py``; none where these are too few.
+
+    On shared machines another tenant slows client, server and network by half, for minutes on end.
+    """
+    best = sorted(each.reference_ms for each in found)[len(found) // measure.FASTEST_SHARE]
+    quiet = [each for each in found if each.reference_ms <= measure.AT_ITS_BEST * best]
+    return quiet if len(quiet) >= measure.ENOUGH else []
+
+
+def overhead(found: Sequence[Stretch]) -> Overhead | None:
+    """Return the medians of calls and of their forward passes; None of nothing."""
+    asked = [each for stretch in found for each in stretch.asked_ms]
+    taken = [each for stretch in found for each in stretch.taken_ms]
+    return Overhead(float(np.median(asked)), float(np.median(taken)), len(asked)) if asked else None
 
 
 def throughput(model: Path, clients: int, seconds: float) -> float:
