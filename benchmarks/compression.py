@@ -1,12 +1,12 @@
-"""What the chain makes of networks on BUSI: the waterfall of three rows, three seeds each.
+"""What the chain makes of networks on BUSI: the waterfall of four rows.
 
-Rows: ``depthwise`` and ``dense-decoder`` (``benchmarks/chain/*.yaml``) and ``lv-unet``; ``--architecture FILE`` adds
-the winner of a search. Networks are trained and judged at ``--train-size``; latency and bytes are those of the same
-networks at 256×256, batch 1, one thread, full onnxruntime optimisation, in turns within one process. The baseline is
-the FP32 export of the deploy form of the network that came in. Finished runs are kept; the same command continues.
-Writes ``docs/results/compression.md``.
+Rows: ``depthwise``, ``dense-decoder`` and the ``winner`` of a search on BUSI (``benchmarks/chain/*.yaml``), and the
+preset ``lv-unet``; behind a colon how many seeds, from 0 on. Networks are trained and judged at ``--train-size``;
+latency and bytes are those of the same networks at 256×256, batch 1, one thread, full onnxruntime optimisation, in
+turns within one process. The baseline is the FP32 export of the deploy form of the network that came in. Finished runs
+are kept; the same command continues. Writes ``docs/results/compression.md``.
 
-    python benchmarks/compression.py --data DIR [--rows depthwise,dense-decoder,lv-unet] [--seeds 3] [--epochs 40]
+    python benchmarks/compression.py --data DIR [--rows depthwise:3,lv-unet:1] [--epochs 40] [--step-epochs 10]
 """
 
 from __future__ import annotations
@@ -41,9 +41,7 @@ def main() -> int:
     """Run what is missing and write the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rows", default="depthwise,dense-decoder,lv-unet")
-    parser.add_argument("--architecture", type=Path, help="YAML of one more network")
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", default="depthwise:3,dense-decoder:3,winner:3,lv-unet:3")
     parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--step-epochs", type=int, default=10)
     parser.add_argument("--train-size", type=int, default=128)
@@ -65,13 +63,10 @@ def main() -> int:
         arguments.runs / f"{arguments.train_size}-{arguments.epochs}-{arguments.step_epochs}",
         arguments.device,
     )
-    rows = {name: architecture_of(name) for name in arguments.rows.split(",")}
-    if arguments.architecture:
-        text = arguments.architecture.read_text(encoding="utf-8")
-        rows["winner"] = Architecture.from_yaml(text, str(arguments.architecture)).for_task()
+    rows = dict(row.split(":") for row in arguments.rows.split(","))
     found = {
-        name: [run(bench, name, architecture, seed) for seed in range(arguments.seeds)]
-        for name, architecture in rows.items()
+        name: [run(bench, name, architecture_of(name), seed) for seed in range(int(seeds))]
+        for name, seeds in rows.items()
     }
     text = "\n".join(page(bench, found)) + "\n"
     print(text)

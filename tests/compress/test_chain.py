@@ -159,6 +159,43 @@ def test_the_whole_chain(compressed: tuple[Compression, Context], trained: Train
         assert record.uniform is not None
 
 
+@dataclass(frozen=True)
+class Spoilt(Narrowed):
+    """Pruning that leaves random weights."""
+
+    strength: int = 1
+    name: ClassVar[str] = "prune"
+
+
+@pytest.mark.parametrize(("epochs", "ships"), [(12, True), (1, False)])
+def test_uniform_scaling_is_tried_where_pruning_was_undone(
+    make_context: MakeContext, trained: Trained, epochs: int, ships: bool
+) -> None:
+    """Trained long enough the narrow network is as good as the one that came in, after one epoch it is not."""
+    context, student = make_context(max_drop=0.05), trained.student
+    steps = [STEPS["fuse"](), Spoilt(build(unet(8)))]
+    done = compress(student.architecture, student, steps, context, uniform_epochs=epochs)
+    assert [each.kept for each in done.record.records] == [True, False]
+    uniform = done.record.uniform
+    assert uniform is not None and uniform.in_place_of_pruning
+    assert uniform.reason.startswith("in place of pruning, which was undone")
+    lost = np.mean(done.record.start.dice) - np.mean(uniform.measures.dice)
+    assert uniform.change.mean == pytest.approx(-lost)
+    assert uniform.shipped == ships and (lost <= 0.05 or not ships)
+    assert done.record.form == ("uniform" if ships else "fuse")
+    widths = [block.width for block in done.candidate.architecture.blocks]
+    assert (widths < [block.width for block in student.architecture.blocks]) == ships
+
+
+def test_without_a_faster_network_there_is_nothing_to_try_in_its_place(
+    make_context: MakeContext, trained: Trained
+) -> None:
+    student = trained.student
+    steps = [STEPS["fuse"](), Spoilt(build(unet(16)))]  # other weights, no other speed
+    done = compress(student.architecture, student, steps, make_context(), uniform_epochs=1)
+    assert not done.record.records[-1].kept and done.record.uniform is None
+
+
 def test_a_board_without_int8_gets_none(make_context: MakeContext, trained: Trained) -> None:
     context = make_context(profile=NANO, speed=SpeedSource(NANO))
     done = compress(trained.student.architecture, trained.student, steps_named(["fuse", "quantise"]), context)

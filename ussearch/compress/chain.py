@@ -41,6 +41,8 @@ class Chain:
     candidate: Candidate
     on_record: OnRecord | None = None
     records: list[StepRecord] = field(default_factory=list)
+    undone: list[tuple[StepRecord, Candidate]] = field(default_factory=list)
+    """Attempts that did not pass, with what they had made."""
     trainings_left: float = math.inf
     """How many trainings of ``context.epochs`` a budget still pays for; milder attempts ask for more of them."""
 
@@ -53,6 +55,8 @@ class Chain:
                     self.on_record(record)
                 if record.kept:
                     self.candidate = after
+                elif record.tried:
+                    self.undone.append((record, after))
         return self.candidate
 
     def _attempts(self, step: Step) -> Iterator[tuple[StepRecord, Candidate]]:
@@ -60,13 +64,13 @@ class Chain:
         before = measured(self.candidate, self.context)
         why = step.off(self.candidate, self.context)
         if why:
-            yield undone(step, before, f"not tried: {why}"), self.candidate
+            yield nothing_made(step, before, f"not tried: {why}"), self.candidate
             return
         milder: Step | None = step
         while milder is not None:
             if milder.trainings() > self.trainings_left:
                 why = f"not tried: its {milder.trainings()} trainings did not fit into the budget"
-                yield undone(milder, before, why), self.candidate
+                yield nothing_made(milder, before, why), self.candidate
                 return
             self.trainings_left -= milder.trainings()
             record, after = attempt(milder, self.candidate, before, self.context)
@@ -89,12 +93,12 @@ def attempt(step: Step, candidate: Candidate, before: Measures, context: Context
         after = step.apply(candidate, context)
         record = _judged(step, candidate, after, before, context)
     except (UserError, TrainingFailed) as error:
-        return undone(step, before, f"failed: {error}"), candidate
+        return nothing_made(step, before, f"failed: {error}"), candidate
     record = record.model_copy(update={"seconds": time.perf_counter() - start})
     return record, _kept(place, record, after)
 
 
-def undone(step: Step, before: Measures, reason: str) -> StepRecord:
+def nothing_made(step: Step, before: Measures, reason: str) -> StepRecord:
     """Return the record of a step of which nothing is left to compare."""
     return StepRecord(step=step.name, settings=dict(step.settings), before=before, kept=False, reason=reason)
 
@@ -111,7 +115,7 @@ def _kept(place: Path, record: StepRecord, after: Candidate) -> Candidate:
 def _judged(step: Step, candidate: Candidate, after: Candidate, before: Measures, context: Context) -> StepRecord:
     """Measure an attempt and judge it; the control is only made for what speed has not refused."""
     if after.digest == candidate.digest:
-        return undone(step, before, "it changes nothing")
+        return nothing_made(step, before, "it changes nothing")
     found = measured(after, context)
     speed = compared(candidate, after, context)
     change = paired_change(before.dice, found.dice, context.groups, context.seed)

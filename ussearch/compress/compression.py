@@ -66,11 +66,11 @@ def compress(
 ) -> Compressed:
     """Send a trained network (training form) through ``steps`` and keep the record in the context's folder.
 
-    Where pruning was kept, the same architecture scaled uniformly is trained for ``uniform_epochs`` and distilled as
-    long as the chain's; the better of the two goes on to the steps after. None leaves that comparison out, and the
-    record says so. ``trainings`` of ``context.epochs`` are what a budget pays for; ``skipped`` are steps that were left
-    out, with the reason. What is slower than the deploy form that came in does not leave: that form ships then. A chain
-    that was killed continues.
+    Where pruning was tried, the same architecture scaled uniformly is trained for ``uniform_epochs`` and distilled as
+    long as the chain's: beside what was pruned, or in place of pruning that was undone. What ships of the two goes on
+    to the steps after. None leaves that comparison out, and the record says so. ``trainings`` of ``context.epochs`` are
+    what a budget pays for; ``skipped`` are steps that were left out, with the reason. What is slower than the deploy
+    form that came in does not leave: that form ships then. A chain that was killed continues.
     """
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     original = Candidate(architecture, weights)
@@ -78,8 +78,10 @@ def compress(
     last = max((number for number, step in enumerate(steps, 1) if step.name in (*SHRINKING, "distil")), default=0)
     chain.run(steps[:last])
     uniform = None
-    if uniform_epochs is not None and _kept(chain.records, SHRINKING):
-        uniform, chain.candidate = against_uniform(original, chain.candidate, context, uniform_epochs)
+    kept = _kept(chain.records, SHRINKING)
+    refused = None if kept else _faster_but_undone(chain)
+    if uniform_epochs is not None and (kept or refused):
+        uniform, chain.candidate = against_uniform(original, chain.candidate, context, uniform_epochs, refused)
         if on_uniform:
             on_uniform(uniform)
     chain.run(steps[last:])
@@ -117,6 +119,16 @@ def _finished(
     end.save(done.folder)
     write_atomically(done.record_file, json.dumps(record.model_dump(mode="json"), indent=1))
     return done
+
+
+def _faster_but_undone(chain: Chain) -> Architecture | None:
+    """Return the smallest network that a shrinking step made, faster but too bad; None where there is none."""
+    found = (
+        made.architecture
+        for record, made in chain.undone
+        if record.step in SHRINKING and record.speed is not None and record.speed.faster
+    )
+    return next(found, None)  # the strongest attempt is the first
 
 
 def _kept(records: Sequence[StepRecord], names: Sequence[str]) -> bool:

@@ -38,16 +38,18 @@ class StepRecord(BaseModel):
 
 
 class UniformRecord(BaseModel):
-    """The same architecture with all widths scaled alike, trained by the same recipe, at the latency of the chain's."""
+    """The same architecture with all widths scaled alike, by the same recipe, at the latency of what was pruned."""
 
     model_config = ConfigDict(frozen=True)
 
     factor: float
     measures: Measures
     latency_ratio: float | None = None
-    """Its latency as a share of that of the chain's network."""
+    """Its latency as a share of that of the network beside it."""
     change: Change
-    """From the chain's network to it, per validation image."""
+    """From the network beside it to it, per validation image."""
+    in_place_of_pruning: bool = False
+    """Whether all pruning was undone: the network beside it is the one that came in, else the chain's."""
     shipped: bool
     reason: str
     seconds: float = 0.0

@@ -6,13 +6,16 @@ Random or uniform channel removal is a strong baseline for U-Nets; what the chai
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.chain import compared
 from ussearch.compress.context import Context
+from ussearch.compress.gates import Verdict, judge_step
 from ussearch.compress.judging import measured
 from ussearch.compress.records import UniformRecord
-from ussearch.compress.retraining import Training, gentle
+from ussearch.compress.retraining import Training, gentle, retrained
+from ussearch.compress.speed import Comparison
 from ussearch.evaluators import Costs, costs
 from ussearch.evaluators.paired import Change, paired_change
 from ussearch.hardware_profiles import Profile
@@ -50,35 +53,68 @@ def _distance(ratio: float) -> float:
 
 
 def against_uniform(
-    original: Candidate, chained: Candidate, context: Context, epochs: int
+    original: Candidate, chained: Candidate, context: Context, epochs: int, refused: Architecture | None = None
 ) -> tuple[UniformRecord, Candidate]:
     """Train the uniformly scaled network as long as the chain's was, and say which of the two ships.
 
     ``original`` is the network that came in, ``chained`` what steps that train again left of it, both in float;
     ``epochs`` is the length of the training from scratch, after which it is distilled as the chain's was. Of equals the
     uniform one ships. The latencies compared are those of the context's source of speeds.
+
+    ``refused`` is what pruning made where all of it was undone. What is pruned has to recover in the few epochs of a
+    step, the uniform network is trained in full: it is brought to the latency of ``refused`` and ships where it passes
+    the gate that pruning did not, beside the network that came in.
     """
     start = time.perf_counter()
-    architecture = uniform_like(original.architecture, chained.architecture, context.images.image_size, context.profile)
-    title = "uniform scaling"
-    full = context.recipe.model_copy(update={"epochs": epochs, "steps": None})
-    weights = Training(architecture, full, title, None, taught=True).run(context)
-    weights = Training(architecture, gentle(context.recipe, context.epochs), title, weights, taught=True).run(context)
-    rival = Candidate(architecture, weights, fused=chained.fused)
-    figures = measured(rival, context)
-    change = paired_change(measured(chained, context).dice, figures.dice, context.groups, context.seed)
-    ratio = compared(chained, rival, context).ratio
-    ships, reason = decide(change, ratio)
+    target = chained.architecture if refused is None else refused
+    rival = replace(_trained(original.architecture, target, context, epochs), fused=chained.fused)
+    beside = chained if refused is None else replace(original, fused=chained.fused)
+    change, speed = _change(beside, rival, context), compared(beside, rival, context)
+    if refused is None:
+        ships, reason = decide(change, speed.ratio)
+    else:
+        ships, reason = _passes(beside, rival, context, speed, change)
     record = UniformRecord(
-        factor=factor_of(original.architecture, architecture),
-        measures=figures,
-        latency_ratio=ratio,
+        factor=factor_of(original.architecture, rival.architecture),
+        measures=measured(rival, context),
+        latency_ratio=speed.ratio,
         change=change,
+        in_place_of_pruning=refused is not None,
         shipped=ships,
         reason=reason,
         seconds=time.perf_counter() - start,
     )
     return record, rival if ships else chained
+
+
+def _trained(original: Architecture, target: Architecture, context: Context, epochs: int) -> Candidate:
+    """Return ``original`` scaled to the latency of ``target``, trained from scratch and distilled."""
+    architecture = uniform_like(original, target, context.images.image_size, context.profile)
+    title = "uniform scaling"
+    full = context.recipe.model_copy(update={"epochs": epochs, "steps": None})
+    weights = Training(architecture, full, title, None, taught=True).run(context)
+    distilled = Training(architecture, gentle(context.recipe, context.epochs), title, weights, taught=True)
+    return Candidate(architecture, distilled.run(context))
+
+
+def _change(before: Candidate, after: Candidate, context: Context) -> Change:
+    return paired_change(measured(before, context).dice, measured(after, context).dice, context.groups, context.seed)
+
+
+def _passes(
+    whole: Candidate, rival: Candidate, context: Context, speed: Comparison, change: Change
+) -> tuple[bool, str]:
+    """Return whether the uniform network passes the gate of a step that trains again, and why; the control as there."""
+    smaller = measured(rival, context).file_bytes < measured(whole, context).file_bytes
+
+    def judged(control: Change | None) -> Verdict:
+        return judge_step(speed, change, control, retrained=True, smaller=smaller, max_drop=context.max_drop)
+
+    verdict = judged(None)
+    if verdict.kept:
+        control = retrained(whole, context, context.epochs, "uniform scaling, control")
+        verdict = judged(_change(whole, control, context))
+    return verdict.kept, f"in place of pruning, which was undone: {verdict.reason}"
 
 
 def decide(change: Change, latency_ratio: float | None) -> tuple[bool, str]:

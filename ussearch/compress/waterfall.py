@@ -74,7 +74,7 @@ def uniform_row(uniform: UniformRecord) -> Row:
     change = uniform.change
     return Row(
         f"uniform scaling, widths × {uniform.factor:.2f}",
-        "ships" if uniform.shipped else "beaten",
+        "ships" if uniform.shipped else "undone" if uniform.in_place_of_pruning else "beaten",
         uniform.reason,
         uniform.measures.mean_dice,
         (change.mean, change.low, change.high),
