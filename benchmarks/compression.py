@@ -46,6 +46,7 @@ def main() -> int:
     parser.add_argument("--step-epochs", type=int, default=10)
     parser.add_argument("--train-size", type=int, default=128)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--normals", action="store_true", help="images without a lesion, too")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -53,6 +54,7 @@ def main() -> int:
     profile = server.model_copy(
         update={"name": "this machine", "runtime": "onnxruntime", "processor": platform.machine(), "threads": 1}
     )
+    images = "all" if arguments.normals else "lesions"
     bench = Bench(
         arguments.data,
         profile,
@@ -60,8 +62,9 @@ def main() -> int:
         256,
         arguments.epochs,
         arguments.step_epochs,
-        arguments.runs / f"{arguments.train_size}-{arguments.epochs}-{arguments.step_epochs}",
+        arguments.runs / f"{arguments.train_size}-{arguments.epochs}-{arguments.step_epochs}-{images}",
         arguments.device,
+        arguments.normals,
     )
     rows = dict(row.split(":") for row in arguments.rows.split(","))
     found = {
@@ -93,7 +96,7 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     """Yield the lines of the page."""
     yield "# What the chain makes of networks"
     yield ""
-    yield f"Made by `benchmarks/compression.py` on {machine()}, one thread. BUSI, {len(bench.images)} images;"
+    yield f"Made by `benchmarks/compression.py` on {machine()}, one thread. BUSI, {images_of(bench)};"
     yield f"trained and judged at {bench.train_size}×{bench.train_size}, {bench.epochs} epochs, steps of"
     yield f"{bench.step_epochs}; timed at {bench.time_size}×{bench.time_size}, in turns within one process. Baseline:"
     yield "the FP32 export of the deploy form."
@@ -122,6 +125,13 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
             if each["uniform"]:
                 yield f"- {each['uniform']}"
             yield ""
+
+
+def images_of(bench: Bench) -> str:
+    """Return how many images there are, and in which parts."""
+    parts = {name: len(indices) for name, indices in bench.split.parts().items() if indices}
+    kind = "images" if bench.normals else "images with a lesion"
+    return f"{sum(parts.values())} {kind} ({', '.join(f'{name} {count}' for name, count in parts.items())})"
 
 
 def cells(name: str, run: dict[str, Any]) -> Iterator[str]:

@@ -28,6 +28,8 @@ from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 
 TEACHER = "cmunext-s"
+FRACTIONS = (0.55, 0.30, 0.0, 0.15)
+"""Train, validation, calibration, test; nothing is routed here, and a gate needs images to judge by."""
 CALIBRATED = 200
 TIMED_RUNS = 60
 
@@ -44,6 +46,8 @@ class Bench:
     step_epochs: int
     folder: Path
     device: str = "cpu"
+    normals: bool = False
+    """Whether images without a lesion take part: one is worth a whole point and more, and short trainings guess."""
 
     @cached_property
     def images(self) -> ImageSet:
@@ -58,7 +62,12 @@ class Bench:
     @cached_property
     def split(self) -> Split:
         """One split for all seeds."""
-        return split(self.images, seed=0)
+        whole = split(self.images, FRACTIONS, seed=0)
+        chosen = {
+            part: [index for index in indices if self.normals or self.images.has_lesion[index]]
+            for part, indices in whole.parts().items()
+        }
+        return Split.of(chosen, whole.source, whole.fingerprint)
 
     @property
     def recipe(self) -> Recipe:
