@@ -96,7 +96,8 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     """Yield the lines of the page."""
     yield "# What the chain makes of networks"
     yield ""
-    yield f"Made by `benchmarks/compression.py` on {machine()}, one thread. BUSI, {images_of(bench)};"
+    yield f"Made by `benchmarks/compression.py` on {machine()}, one thread{int8_speed()}."
+    yield f"BUSI, {images_of(bench)};"
     yield f"trained and judged at {bench.train_size}×{bench.train_size}, {bench.epochs} epochs, steps of"
     yield f"{bench.step_epochs}; timed at {bench.time_size}×{bench.time_size}, in turns within one process. Baseline:"
     yield "the FP32 export of the deploy form."
@@ -113,7 +114,7 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         change = pooled(runs)
         before = np.mean([each for run in runs for each in run["before"]])
         low, mean, high = (f"{100 * value:+.1f}" for value in (change.low, change.mean, change.high))
-        yield f"| {name} | {before:.3f} | {mean} ({low} to {high}) | {change.images} over {len(runs)} seeds |"
+        yield f"| {name} | {before:.3f} | {mean} ({low} to {high}) | {change.images}, seeds: {len(runs)} |"
     yield ""
     for name, runs in found.items():
         yield f"## {name}"
@@ -121,10 +122,27 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         for seed, each in enumerate(runs):
             yield f"Seed {seed}:"
             yield ""
-            yield from (f"- {row['step']}: {row['verdict']}, {row['reason']}" for row in each["rows"])
-            if each["uniform"]:
-                yield f"- {each['uniform']}"
+            yield from steps_of(each)
             yield ""
+
+
+def steps_of(run: dict[str, Any]) -> Iterator[str]:
+    """Yield a line a step, and one for uniform scaling where it was tried: before what does not train again."""
+    uniform = run["uniform"]
+    for row in run["rows"]:
+        if uniform and row["step"].startswith("quantise"):
+            yield f"- uniform scaling: {uniform}"
+            uniform = None
+        yield f"- {row['step']}: {row['verdict']}, {row['reason']}"
+
+
+def int8_speed() -> str:
+    """Return whether this processor multiplies integers faster than floats, where it tells."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return " (with VNNI)" if "vnni" in flags else " (without VNNI, which INT8 needs to be twice as fast)"
 
 
 def images_of(bench: Bench) -> str:
