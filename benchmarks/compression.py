@@ -96,7 +96,7 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     """Yield the lines of the page."""
     yield "# What the chain makes of networks"
     yield ""
-    yield f"Made by `benchmarks/compression.py` on {machine()}, one thread{int8_speed()}."
+    yield f"Made by `benchmarks/compression.py` on {machine()}, one thread{vnni()}."
     yield f"BUSI, {images_of(bench)};"
     yield f"trained and judged at {bench.train_size}×{bench.train_size}, {bench.epochs} epochs, steps of"
     yield f"{bench.step_epochs}; timed at {bench.time_size}×{bench.time_size}, in turns within one process. Baseline:"
@@ -128,21 +128,20 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 
 def steps_of(run: dict[str, Any]) -> Iterator[str]:
     """Yield a line a step, and one for uniform scaling where it was tried: before what does not train again."""
-    uniform = run["uniform"]
-    for row in run["rows"]:
-        if uniform and row["step"].startswith("quantise"):
-            yield f"- uniform scaling: {uniform}"
-            uniform = None
-        yield f"- {row['step']}: {row['verdict']}, {row['reason']}"
+    lines = [(row["step"], f"{row['verdict']}, {row['reason']}") for row in run["rows"]]
+    if run["uniform"]:
+        place = next((n for n, (step, _) in enumerate(lines) if step.startswith("quantise")), len(lines))
+        lines.insert(place, ("uniform scaling", run["uniform"]))
+    yield from (f"- {step}: {outcome}" for step, outcome in lines)
 
 
-def int8_speed() -> str:
-    """Return whether this processor multiplies integers faster than floats, where it tells."""
+def vnni() -> str:
+    """Return whether this processor has instructions for INT8, where it tells."""
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return ""
-    return " (with VNNI)" if "vnni" in flags else " (without VNNI, which INT8 needs to be twice as fast)"
+    return " (with VNNI)" if "vnni" in flags else " (without VNNI)"
 
 
 def images_of(bench: Bench) -> str:

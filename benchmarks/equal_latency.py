@@ -154,7 +154,7 @@ def outcome(bench: Bench, seed: int) -> dict[str, Any]:
 
 
 def ways(bench: Bench, whole: Network, context: Context) -> Iterator[tuple[str, Candidate]]:
-    """Yield every way's name and its trained network, all of the latency that the first has."""
+    """Yield every way's name and its trained network, all of the latency that the uniformly scaled one has."""
     half = pruned(whole, context, "taylor", RATIO).architecture
     architecture = uniform_like(bench.network, half, IMAGE_SIZE, context.profile)
     for importance in WAYS:

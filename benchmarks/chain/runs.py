@@ -47,7 +47,7 @@ class Bench:
     folder: Path
     device: str = "cpu"
     normals: bool = False
-    """Whether images without a lesion take part: one is worth a whole point and more, and short trainings guess."""
+    """Whether images without a lesion take part; whether a short training leaves them empty is chance."""
 
     @cached_property
     def images(self) -> ImageSet:

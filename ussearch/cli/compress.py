@@ -24,7 +24,9 @@ def compress(
     max_drop: Annotated[float, typer.Option(help="Points of mean Dice that such a step may lose.")] = 1.0,
     measurements: Annotated[Path | None, typer.Option(help="CSV of a kit, measured on the device.")] = None,
     unlabelled: Annotated[Path | None, typer.Option(help="Folder of images without masks to learn from, too.")] = None,
-    uniform: Annotated[bool, typer.Option(help="Train uniformly scaled widths beside a pruned network.")] = True,
+    uniform: Annotated[
+        bool, typer.Option(help="Train uniformly scaled widths beside a pruned network, or in its place.")
+    ] = True,
     budget: Annotated[
         str | None, typer.Option(help="Time for the chain, such as 10m; what does not fit is named.")
     ] = None,
