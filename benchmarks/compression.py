@@ -24,7 +24,7 @@ from chain.runs import Bench, run
 
 from ussearch.evaluators.paired import Change, paired_change
 from ussearch.files import write_atomically
-from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
 from ussearch.search_spaces import Architecture, load_preset
 
@@ -50,14 +50,10 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    server = load_profile("x86-server")
-    profile = server.model_copy(
-        update={"name": "this machine", "runtime": "onnxruntime", "processor": platform.machine(), "threads": 1}
-    )
     images = "all" if arguments.normals else "lesions"
     bench = Bench(
         arguments.data,
-        profile,
+        this_machine(),
         arguments.train_size,
         256,
         arguments.epochs,
@@ -75,6 +71,21 @@ def main() -> int:
     print(text)
     write_atomically(REPORT, text)
     return 0
+
+
+def this_machine() -> Profile:
+    """Return the profile of an x86 server with the registers of this one: 8 floats in AVX2, 16 in AVX-512."""
+    server = load_profile("x86-server")
+    export = server.export.model_copy(update={"channel_multiple": 16 if "avx512" in processor_flags() else 8})
+    return server.model_copy(
+        update={
+            "name": "this machine",
+            "runtime": "onnxruntime",
+            "processor": platform.machine(),
+            "threads": 1,
+            "export": export,
+        }
+    )
 
 
 def architecture_of(name: str) -> Architecture:
@@ -99,8 +110,9 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     yield f"Made by `benchmarks/compression.py` on {machine()}, one thread{vnni()}."
     yield f"BUSI, {images_of(bench)};"
     yield f"trained and judged at {bench.train_size}×{bench.train_size}, {bench.epochs} epochs, steps of"
-    yield f"{bench.step_epochs}; timed at {bench.time_size}×{bench.time_size}, in turns within one process. Baseline:"
-    yield "the FP32 export of the deploy form."
+    yield f"{bench.step_epochs}, widths in multiples of {bench.profile.export.channel_multiple}; timed at"
+    yield f"{bench.time_size}×{bench.time_size}, in turns within one process. Baseline: the FP32 export of the"
+    yield "deploy form."
     yield ""
     yield "| network | seed | shipped | latency | INT8 alone | bytes | limits |"
     yield "|---|---|---|---|---|---|---|"
@@ -137,11 +149,16 @@ def steps_of(run: dict[str, Any]) -> Iterator[str]:
 
 def vnni() -> str:
     """Return whether this processor has instructions for INT8, where it tells."""
+    flags = processor_flags()
+    return "" if not flags else f" ({'with' if 'vnni' in flags else 'without'} VNNI)"
+
+
+def processor_flags() -> str:
+    """Return what Linux says of the processors; empty where it does not."""
     try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return ""
-    return " (with VNNI)" if "vnni" in flags else " (without VNNI)"
 
 
 def images_of(bench: Bench) -> str:

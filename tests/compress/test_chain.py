@@ -17,12 +17,14 @@ from tests.compress.conftest import MakeContext, Trained, here, unet
 from ussearch.compress import STEPS, Candidate, Chain, Compression, Context, SpeedSource, compress, steps_named
 from ussearch.compress.judging import measured, model_file
 from ussearch.compress.quantisation import int8_nodes
+from ussearch.compress.steps.prune import Prune
 from ussearch.errors import UserError
 from ussearch.evaluators import predict
+from ussearch.evaluators.costs import trace
 from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.evaluators.shipping import deploy_form
 from ussearch.files import sha256_of
-from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, Network, build
 
 NANO = load_profile("jetson-nano")
@@ -244,6 +246,35 @@ def test_a_milder_attempt_needs_what_the_budget_has_left(make_context: MakeConte
     tried = [record.tried for record in chain.records]
     assert tried[0] and (chain.records[0].kept or tried[1:] == [False])
     assert chain.records[0].kept or "did not fit into the budget" in chain.records[1].reason
+
+
+@pytest.mark.parametrize("profile", [load_profile("raspberry-pi-4"), NANO], ids=lambda each: each.name)
+def test_pruning_takes_a_share_of_the_milliseconds(
+    profile: Profile, make_context: MakeContext, trained: Trained
+) -> None:
+    """As the device's profile predicts them, whose kernels this test prices by itself."""
+    context = make_context(profile=profile, speed=SpeedSource(profile))
+    step = Prune(share_of_latency=0.1)
+
+    def predicted_ms(architecture: Architecture) -> float:
+        return profile.predict(trace(architecture, trained.images.image_size).kernels).latency_ms
+
+    after = step.apply(trained.candidate, context)
+    assert predicted_ms(after.architecture) <= 0.9 * predicted_ms(trained.candidate.architecture) + 1e-9
+
+
+def test_a_share_out_of_reach_fails_untrained_and_milder_ones_are_tried(
+    make_context: MakeContext, trained: Trained
+) -> None:
+    trainings: list[str] = []
+    context = make_context(on_training=lambda title, record, epochs: trainings.append(title))
+    chain = Chain(context, replace(trained.candidate, fused=True), trainings_left=2)
+    chain.run([Prune(share_of_latency=0.95, rounds=1)])
+    first, *others = chain.records
+    assert not first.tried and "leaves too little of this network" in first.reason
+    assert "give that or less" in first.reason and not any("95%" in title for title in trainings)
+    assert others and others[0].settings["share_of_latency"] == 0.475
+    assert "budget" not in others[0].reason, "what failed untrained took nothing from the budget"
 
 
 def test_unknown_steps_are_refused_and_order_is_the_chains() -> None:

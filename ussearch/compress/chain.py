@@ -72,8 +72,9 @@ class Chain:
                 why = f"not tried: its {milder.trainings()} trainings did not fit into the budget"
                 yield nothing_made(milder, before, why), self.candidate
                 return
-            self.trainings_left -= milder.trainings()
             record, after = attempt(milder, self.candidate, before, self.context)
+            if record.tried:  # what failed did so before it was trained
+                self.trainings_left -= milder.trainings()
             yield record, after
             slower = record.speed is not None and record.speed.slower
             milder = None if record.kept else milder.milder(slower=slower)

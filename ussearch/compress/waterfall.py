@@ -48,7 +48,9 @@ def rows(compression: Compression) -> list[Row]:
 
 def row_of(record: StepRecord) -> Row:
     """Return one attempt's line."""
-    settings = ", ".join(f"{name} {value}" for name, value in record.settings.items() if record.step == "prune")
+    settings = ", ".join(
+        f"{name.replace('_', ' ')} {value}" for name, value in record.settings.items() if record.step == "prune"
+    )
     title = f"{record.step} ({settings})" if settings else record.step
     if record.settings.get("aware"):
         title += " (trained with rounding)"

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ussearch.compress.pruning import IMPORTANCES, masked, prune
 from ussearch.compress.pruning.channels import read_channels
+from ussearch.compress.pruning.choice import Choice
 from ussearch.compress.pruning.importance import Evidence
 from ussearch.compress.pruning.rules import rules_of
 from ussearch.compress.pruning.strands import units_of
@@ -25,6 +26,7 @@ from ussearch.search_spaces import (
     Skip,
     Stage,
     build,
+    count,
     deploy,
     load_preset,
     preset_names,
@@ -135,6 +137,58 @@ def test_the_largest_ratio_is_named_and_works(lived_in: Build) -> None:
     assert prune(network, SIZE, ratio=0.7).after == 24
     with pytest.raises(UserError, match="can lose 0 of its channels"):
         prune(network, SIZE, ratio=0.1, round_to=64)
+
+
+def test_what_saves_more_of_the_cost_goes_earlier(lived_in: Build) -> None:
+    """Two layers, one worth twice the other: the order turns around where it saves more than twice as much."""
+    network = lived_in(chain(24, 24))
+    channels = read_channels(network, SIZE)
+    rules = rules_of(network, channels)
+    units = units_of(channels, rules)
+    first = next(
+        place
+        for place, unit in enumerate(units)
+        if channels.axes["stages.0.blocks.0.body.conv", "out"][0] in unit.strands
+    )
+    scores = np.ones(channels.number)
+    scores[units[first].strands] = 2.0
+    choice = Choice(channels, rules, units, scores, round_to=8)
+    second = 1 - first
+    assert choice.order() == [second, second, first, first]
+    for saving, expected in ((1.9, [second, second, first, first]), (2.1, [first, first, second, second])):
+        savings = [1.0, 1.0]
+        savings[first] = saving
+        assert choice.order(savings) == expected
+
+
+@pytest.mark.parametrize("importance", ["l2", "random"])
+@pytest.mark.parametrize("name", ["lv-unet", "cmunext-s"])
+def test_a_share_of_the_cost_goes_where_costs_are_given(name: str, importance: str, lived_in: Build) -> None:
+    """MACs as cost: they are counted by another module, and need fewer channels than without costs."""
+    architecture = load_preset(name).architecture
+    size = architecture.size_divisor
+    network = lived_in(architecture)
+
+    def macs(each: Architecture) -> float:
+        return count(each, size).macs
+
+    plain = prune(network, size, ratio=0.3, importance=importance)
+    share = 1 - macs(plain.architecture) / macs(architecture)
+    by_cost = prune(network, size, ratio=share, importance=importance, cost=macs)
+    assert macs(by_cost.architecture) <= macs(plain.architecture)
+    assert by_cost.after > plain.after
+
+
+def test_the_largest_share_of_the_cost_is_named(lived_in: Build) -> None:
+    network = lived_in(chain(16, 16))
+
+    def overhead_and_widths(each: Architecture) -> float:
+        return 68.0 + sum(block.width for block in each.blocks)
+
+    with pytest.raises(UserError, match=r"it can lose 0\.16 of its cost; give that or less"):
+        prune(network, SIZE, ratio=0.5, cost=overhead_and_widths)
+    assert prune(network, SIZE, ratio=0.16, cost=overhead_and_widths).after == 16
+    assert prune(network, SIZE, ratio=0.0, cost=overhead_and_widths).after == 32
 
 
 @pytest.mark.parametrize("ratio", [-0.1, 1.0])

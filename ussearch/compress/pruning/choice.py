@@ -1,17 +1,18 @@
-"""Which channels go: all units compete for the least important chunk, and widths stay multiples of ``round_to``."""
+"""Which channels go: all units compete for the chunk that is worth least, and widths stay multiples of ``round_to``."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from torch import Tensor
 
 from ussearch.compress.pruning.channels import IMAGE, Axis, Channels
 from ussearch.compress.pruning.rules import Rules
 from ussearch.compress.pruning.strands import Unit
-from ussearch.errors import UserError
+
+LEAST_SAVING = 1e-6
+"""Share of the cost that a channel is taken to save at least: what saves nothing goes last."""
 
 
 @dataclass
@@ -22,6 +23,7 @@ class _Ranked:
     order: np.ndarray
     scores: np.ndarray
     round_to: int
+    saving: float
     kept: int
 
     @property
@@ -30,11 +32,6 @@ class _Ranked:
         if self._width <= self.round_to:
             return 0
         return self._width % self.round_to or self.round_to
-
-    @property
-    def least(self) -> int:
-        """What each strand keeps when all chunks have gone."""
-        return min(self.unit.width, self.round_to - self._beside)
 
     @property
     def _width(self) -> int:
@@ -48,10 +45,14 @@ class _Ranked:
         return beside if (self.unit.width + beside) % self.round_to == 0 else 0
 
     @property
-    def cost(self) -> float:
-        """Mean importance of the next chunk."""
+    def price(self) -> float:
+        """Importance of the next chunk for what its channels save."""
         gone = self.unit.width - self.kept
-        return float(self.scores[:, gone : gone + self.removable].mean())
+        return float(self.scores[:, gone : gone + self.removable].mean()) * len(self.unit.strands) / self.saving
+
+    def shrink(self) -> None:
+        """Lose the next chunk."""
+        self.kept -= self.removable
 
     @property
     def removed(self) -> np.ndarray:
@@ -63,46 +64,77 @@ class _Ranked:
         self.kept = min(self.unit.width, self.kept + self.round_to - self._width % self.round_to)
 
 
-def removed_channels(
-    channels: Channels, rules: Rules, units: Sequence[Unit], scores: Tensor, *, ratio: float, round_to: int
-) -> np.ndarray:
-    """Return the numbers of the channels to remove: at least ``ratio`` of those in ``units``.
+@dataclass(frozen=True)
+class Choice:
+    """Units that may lose chunks, with what each channel is worth.
 
-    ``scores`` [channels.number] are importances that may be compared between units. Each strand loses its own least
-    important channels. Where a rule needs two widths to differ, a chunk is given back, whatever the ratio.
-
-    Raises UserError when no more channels can go, naming the largest ratio that can be reached.
+    ``scores`` [channels.number] are importances that may be compared between units. Widths stay multiples of
+    ``round_to``.
     """
-    ranked = [_ranked(unit, scores.numpy(), round_to) for unit in units]
-    total = sum(each.unit.strands.size for each in ranked)
-    _check_reach(ranked, total, ratio, round_to)
-    gone = 0
-    while gone < ratio * total:
-        cheapest = min((each for each in ranked if each.removable), key=lambda each: each.cost)
-        gone += cheapest.removable * len(cheapest.unit.strands)
-        cheapest.kept -= cheapest.removable
-    _keep_distinct(channels, rules, ranked)
-    removed = np.concatenate([np.empty(0, np.int64), *(each.removed for each in ranked)])
-    return np.concatenate([removed, _removed_with(channels, rules, removed, scores.numpy())])
+
+    channels: Channels
+    rules: Rules
+    units: Sequence[Unit]
+    scores: np.ndarray
+    round_to: int
+
+    def order(self, savings: Sequence[float] | None = None) -> list[int]:
+        """Return the places in ``units`` that lose a chunk, one after the other, until nothing is left to lose.
+
+        The chunk of least importance for what it saves goes first. ``savings``: by unit, what the network costs less
+        when each of its strands loses a channel, in any measure; without them all channels save the same.
+        """
+        ranked = self._ranked(savings)
+        places = []
+        while open_places := [place for place, each in enumerate(ranked) if each.removable]:
+            cheapest = min(open_places, key=lambda place: ranked[place].price)
+            ranked[cheapest].shrink()
+            places.append(cheapest)
+        return places
+
+    def savings(self, saved: Callable[[Sequence[int]], float]) -> list[float]:
+        """Return what ``order`` takes as savings, by each unit's first chunk; ``saved``: share of a cost, by chunks."""
+        return [
+            max(saved([place]) / each.removable, LEAST_SAVING) if each.removable else LEAST_SAVING
+            for place, each in enumerate(self._ranked())
+        ]
+
+    def share(self, places: Sequence[int]) -> float:
+        """Return the share of the channels of all units that goes with these chunks, before any is given back."""
+        total = sum(unit.strands.size for unit in self.units)
+        kept = sum(each.kept * len(each.unit.strands) for each in self._after(places))
+        return (total - kept) / max(total, 1)
+
+    def removed(self, places: Sequence[int]) -> np.ndarray:
+        """Return the numbers of the channels that go when each of ``places`` loses a chunk.
+
+        Each strand loses its own least important channels. Where a rule needs two widths to differ, a chunk is given
+        back; what is a function of other widths follows them.
+        """
+        ranked = self._after(places)
+        _keep_distinct(self.channels, self.rules, ranked)
+        removed = np.concatenate([np.empty(0, np.int64), *(each.removed for each in ranked)])
+        return np.concatenate([removed, _removed_with(self.channels, self.rules, removed, self.scores)])
+
+    def _after(self, places: Sequence[int]) -> list[_Ranked]:
+        ranked = self._ranked()
+        for place in places:
+            ranked[place].shrink()
+        return ranked
+
+    def _ranked(self, savings: Sequence[float] | None = None) -> list[_Ranked]:
+        same = [float(len(unit.strands)) for unit in self.units]
+        return [
+            _ranked(unit, self.scores, self.round_to, saving)
+            for unit, saving in zip(self.units, savings or same, strict=True)
+        ]
 
 
-def _check_reach(ranked: Sequence[_Ranked], total: int, ratio: float, round_to: int) -> None:
-    """Raise UserError where ``ratio`` of all channels is more than can go."""
-    most = sum((each.unit.width - each.least) * len(each.unit.strands) for each in ranked)
-    if ratio * total > most or (ratio and not total):
-        largest = np.floor(100 * most / max(total, 1)) / 100
-        raise UserError(
-            f"A pruning ratio of {ratio:g} leaves too little of this network: with widths in multiples of {round_to} "
-            f"it can lose {largest:g} of its channels; give that or less."
-        )
-
-
-def _ranked(unit: Unit, scores: np.ndarray, round_to: int) -> _Ranked:
+def _ranked(unit: Unit, scores: np.ndarray, round_to: int, saving: float) -> _Ranked:
     own = scores[unit.strands]
     order = np.argsort(own, axis=1, kind="stable")
-    return _Ranked(
-        unit, np.take_along_axis(unit.strands, order, 1), np.take_along_axis(own, order, 1), round_to, unit.width
-    )
+    strands, ascending = np.take_along_axis(unit.strands, order, 1), np.take_along_axis(own, order, 1)
+    return _Ranked(unit, strands, ascending, round_to, saving, unit.width)
 
 
 def _keep_distinct(channels: Channels, rules: Rules, ranked: Sequence[_Ranked]) -> None:

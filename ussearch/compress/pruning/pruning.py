@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ussearch.compress.pruning.channels import read_channels
-from ussearch.compress.pruning.choice import kept_positions, removed_channels
+from ussearch.compress.pruning.choice import Choice, kept_positions
 from ussearch.compress.pruning.importance import Evidence, scores_of
 from ussearch.compress.pruning.rules import rules_of
 from ussearch.compress.pruning.strands import units_of
@@ -19,6 +21,9 @@ from ussearch.compress.pruning.written import architecture_of
 from ussearch.errors import UserError
 from ussearch.evaluators.losses import Loss
 from ussearch.search_spaces import Architecture, Network, build
+
+Cost = Callable[[Architecture], float]
+"""What an architecture costs on a device, such as its predicted milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -45,14 +50,17 @@ def prune(
     batches: Iterable[tuple[Tensor, Tensor]] | None = None,
     loss: Loss | None = None,
     seed: int = 0,
+    cost: Cost | None = None,
 ) -> Pruned:
     """Return ``network`` without at least ``ratio`` (0..1) of the channels that can be pruned; the original stays.
 
-    All channels compete (``choice``), by the importance of that name in ``IMPORTANCES``. Widths stay multiples of
-    ``round_to``, except those that are below it already, and those of queries and gates that ``build`` derives from
-    other widths. ``image_size``: pixels a side, a multiple of the architecture's ``size_divisor``. ``batches`` (images
-    [B, C, H, W], masks [B, classes, H, W]) and ``loss`` serve the importances that read gradients; ``seed`` the
-    random ones. Everything is computed on the CPU, from where the result returns to the network's device.
+    All channels compete (``choice``), by the importance of that name in ``IMPORTANCES``. With ``cost`` they compete by
+    importance for what they save of it, and ``ratio`` is the share of the cost that goes: a channel at full resolution
+    costs many times as much as one at the bottom. Widths stay multiples of ``round_to``, except those that are
+    below it already, and those of queries and gates that ``build`` derives from other widths. ``image_size``: pixels a
+    side, a multiple of the architecture's ``size_divisor``. ``batches`` (images [B, C, H, W], masks [B, classes, H, W])
+    and ``loss`` serve the importances that read gradients; ``seed`` the random ones. Everything is computed on the CPU,
+    from where the result returns to the network's device.
 
     Raises UserError for an unknown importance, a network in deploy form, a ratio outside 0..1 or out of reach.
     """
@@ -63,8 +71,9 @@ def prune(
     channels = read_channels(network, image_size)
     rules = rules_of(network, channels)
     units = units_of(channels, rules)
-    scores = scores_of(importance, network, channels, units, evidence)
-    removed = removed_channels(channels, rules, units, scores, ratio=ratio, round_to=round_to)
+    scores = scores_of(importance, network, channels, units, evidence).numpy()
+    choice = Choice(channels, rules, units, scores, round_to)
+    removed = choice.removed(_chunks(network, choice, ratio, cost))
     smaller = without_channels(network, channels, removed)
     architecture = architecture_of(
         smaller, f"{network.architecture.name.removesuffix('pruned').strip()} pruned".strip()
@@ -76,9 +85,35 @@ def prune(
     return Pruned(rebuilt.to(device).eval(), architecture, before, before - lost, kept_positions(channels, removed))
 
 
+def _chunks(network: Network, choice: Choice, ratio: float, cost: Cost | None) -> Sequence[int]:
+    """Return the fewest chunks, in the order in which they go, with which ``ratio`` of channels or cost is gone.
+
+    Raises UserError where more is asked for than can go, naming the largest ratio that can be reached.
+    """
+    whole = 0.0 if cost is None else cost(network.architecture)
+
+    def saved(places: Sequence[int]) -> float:
+        """Return the share of the cost that goes with these chunks."""
+        assert cost is not None
+        return 1 - cost(architecture_of(without_channels(network, choice.channels, choice.removed(places)), "")) / whole
+
+    lost = choice.share if cost is None else saved
+    order = choice.order(None if cost is None else choice.savings(saved))
+    most = lost(order)
+    if most < ratio:
+        raise UserError(
+            f"A pruning ratio of {ratio:.3g} leaves too little of this network: with widths in multiples of "
+            f"{choice.round_to} it can lose {np.floor(100 * most) / 100:g} of its "
+            f"{'channels' if cost is None else 'cost'}; give that or less."
+        )
+    return order[: bisect_left(range(len(order)), ratio, key=lambda count: lost(order[:count]))]
+
+
 def _check(network: Network, ratio: float, round_to: int) -> None:
     if not 0.0 <= ratio < 1.0:
-        raise UserError(f"A pruning ratio of {ratio:g} was given: it is the share of channels to remove, 0 to below 1.")
+        raise UserError(
+            f"A pruning ratio of {ratio:g} was given: it is the share of channels or of cost to remove, 0 to below 1."
+        )
     if round_to < 1:
         raise UserError(f"Widths were to be multiples of {round_to}: give 1 or more, best 8 or 16.")
     if set(network.state_dict()) != set(build(network.architecture, device="meta").state_dict()):

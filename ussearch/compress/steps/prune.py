@@ -14,10 +14,10 @@ from ussearch.compress.context import Context
 from ussearch.compress.retraining import gentle, retrained
 from ussearch.compress.steps.base import STEPS
 from ussearch.datasets import Batches
-from ussearch.errors import UserError
+from ussearch.evaluators import costs
 from ussearch.evaluators.losses import make_loss
 
-LEAST_RATIO = 0.1
+LEAST_SHARE = 0.1
 SCORED_BATCHES = 16
 """Batches whose gradients tell which channels matter, where the criterion asks for gradients."""
 
@@ -25,12 +25,13 @@ SCORED_BATCHES = 16
 @STEPS.register("prune")
 @dataclass(frozen=True)
 class Prune:
-    """Remove about ``ratio`` of the prunable channels in ``rounds``; after each the rest is trained again.
+    """Remove channels worth a share of the predicted milliseconds in ``rounds``; after each the rest is trained again.
 
     The control is trained as long and as often, by the same teachers and seed, with all of its channels.
     """
 
-    ratio: float = 0.5
+    share_of_latency: float = 0.5
+    """Of channels, a half or a quarter would be gone at the bottom of the network, where they cost next to nothing."""
     importance: str = "taylor"
     """Batch norms make magnitudes (l2) arbitrary, gradients see through them: ``benchmarks/importances.py``."""
     rounds: int = 2
@@ -39,8 +40,8 @@ class Prune:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """Ratio, criterion and rounds."""
-        return {"ratio": self.ratio, "importance": self.importance, "rounds": self.rounds}
+        """Share, criterion and rounds."""
+        return {"share_of_latency": self.share_of_latency, "importance": self.importance, "rounds": self.rounds}
 
     def off(self, candidate: Candidate, context: Context) -> str:
         """Return an empty string: what cannot be pruned says so when it is tried."""
@@ -51,42 +52,41 @@ class Prune:
         return 2
 
     def apply(self, candidate: Candidate, context: Context) -> Candidate:
-        """Return the pruned candidate after its last training; unchanged where nothing can be removed."""
-        return self._rounds(candidate, context, self.ratio)
+        """Return the pruned candidate after its last training; raises UserError where so much cannot be removed."""
+        return self._rounds(candidate, context, self.share_of_latency)
 
     def control(self, candidate: Candidate, context: Context) -> Candidate:
         """Return the candidate after the same trainings with all of its channels."""
         return self._rounds(candidate, context, 0.0)
 
     def milder(self, *, slower: bool = False) -> Prune | None:
-        """Return half the ratio, down to a tenth."""
-        return replace(self, ratio=self.ratio / 2) if self.ratio / 2 >= LEAST_RATIO else None
+        """Return half the share, down to a tenth."""
+        half = self.share_of_latency / 2
+        return replace(self, share_of_latency=half) if half >= LEAST_SHARE else None
 
-    def _rounds(self, candidate: Candidate, context: Context, ratio: float) -> Candidate:
-        each = 1 - (1 - ratio) ** (1 / self.rounds)
+    def _rounds(self, candidate: Candidate, context: Context, share: float) -> Candidate:
+        each = 1 - (1 - share) ** (1 / self.rounds)
         for number, epochs in enumerate(_parts(context.epochs, self.rounds), 1):
             if each:
                 candidate = self._cut(candidate, context, each)
-            what = f"prune {ratio:.0%}" if ratio else "prune, control"
+            what = f"prune {share:.0%}" if share else "prune, control"
             candidate = retrained(candidate, context, epochs, f"{what}, round {number} of {self.rounds}")
         return candidate
 
-    def _cut(self, candidate: Candidate, context: Context, ratio: float) -> Candidate:
+    def _cut(self, candidate: Candidate, context: Context, share: float) -> Candidate:
         from ussearch.compress.pruning import prune
 
-        try:
-            pruned = prune(
-                candidate.network(),
-                context.images.image_size,
-                ratio=ratio,
-                importance=self.importance,
-                round_to=context.profile.export.channel_multiple,
-                batches=_batches(context),
-                loss=make_loss(context.recipe),
-                seed=context.seed,
-            )
-        except UserError:  # so much cannot be removed; a milder attempt may
-            return candidate
+        pruned = prune(
+            candidate.network(),
+            context.images.image_size,
+            ratio=share,
+            importance=self.importance,
+            round_to=context.profile.export.channel_multiple,
+            batches=_batches(context),
+            loss=make_loss(context.recipe),
+            seed=context.seed,
+            cost=lambda architecture: costs(architecture, context.images.image_size, context.profile).latency_ms,
+        )
         weights = {name: value.detach().cpu() for name, value in pruned.network.state_dict().items()}
         return replace(candidate, architecture=pruned.architecture, weights=weights)
 
