@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from ussearch.evaluators import Recipe, trace
+from ussearch.evaluators.allocation import keep_freed_memory
 from ussearch.evaluators.losses import make_loss
 from ussearch.search_spaces import Architecture, build, load_preset
 from ussearch.search_spaces.memory_format import to_channels_last
@@ -50,6 +51,7 @@ def measure_speed(
 
     Returns the machine's speed.
     """
+    keep_freed_memory(device)
     architecture = load_preset(YARDSTICK).architecture.for_task()
     network = to_channels_last(build(architecture), device).train()
     fused = torch.device(device).type in ("cpu", "cuda")

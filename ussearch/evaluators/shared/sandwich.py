@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.errors import UserError
+from ussearch.evaluators.allocation import keep_freed_memory
 from ussearch.evaluators.losses import Loss, make_loss
 from ussearch.evaluators.recipe import Recipe
 from ussearch.evaluators.schedules import learning_rate_at, slope_at
@@ -65,6 +66,7 @@ class SandwichTraining:
 
     def __post_init__(self) -> None:
         self.device = self.store.device
+        keep_freed_memory(self.device)
         self.normalisation = Normalisation.fit(self.images.images, self.split.train)
         self.batches = Batches(
             self.images,
