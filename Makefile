@@ -30,7 +30,7 @@ test-nni: $(STAMP_NNI)  ## NNI's pruning criteria, in an environment of their ow
 	$(ENVIRONMENT) $(VENV_NNI)/bin/python -m pytest -m "" tests/compress/pruning/test_nni.py
 
 test-litert: $(STAMP_LITERT)  ## INT8 files of LiteRT, in an environment of their own: its converter pins old packages
-	$(ENVIRONMENT) $(VENV_LITERT)/bin/python -m pytest -m "" tests/compress/test_litert.py tests/compress/quantisation/test_litert.py
+	$(ENVIRONMENT) $(VENV_LITERT)/bin/python -m pytest -m "" tests/compress/test_litert.py tests/compress/quantisation/test_litert.py tests/compress/quantisation/test_litert_forms.py
 
 test-openvino: $(STAMP_OPENVINO)  ## OpenVINO beside onnxruntime; apart, since where it is installed it times networks of its profiles
 	$(ENVIRONMENT) $(VENV_OPENVINO)/bin/python -m pytest -m "" tests/compress/test_openvino.py

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ussearch.compress.quantisation.litert_forms import expressible
 from ussearch.compress.quantisation.ranges import Images
 from ussearch.errors import UserError
 from ussearch.evaluators.onnx_network import sigmoid
@@ -107,7 +108,7 @@ class LiteRtNetwork:
 def _write_float(network: nn.Module, shape: tuple[int, ...], path: Path) -> None:
     converter = _extra("litert_torch")
     try:
-        converted = converter.convert(network.cpu().eval(), (torch.zeros(1, *shape),))
+        converted = converter.convert(expressible(network).cpu().eval(), (torch.zeros(1, *shape),))
     except Exception as error:  # NOTE: the converter's errors share no base class but this one
         reason = " ".join(str(error).split())[:200]
         raise UserError(

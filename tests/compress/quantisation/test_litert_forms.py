@@ -1,0 +1,94 @@
+"""Whatever a LiteRT device does not refuse can be written for it, and computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from tests.compress.pruning.conftest import lived_in
+from tests.compress.pruning.test_contract import allowed, around
+from ussearch.compress.quantisation.litert import LiteRtNetwork, _write_float, missing
+from ussearch.compress.quantisation.litert_forms import expressible
+from ussearch.evaluators.costs import refusals
+from ussearch.hardware_profiles import load_profile
+from ussearch.search_spaces import BLOCKS, Architecture, Attention, Block, deploy
+from ussearch.search_spaces.attention import ATTENTIONS
+from ussearch.search_spaces.bottlenecks import BOTTLENECKS
+from ussearch.search_spaces.heads import HEADS
+from ussearch.search_spaces.skips import SKIPS
+
+CORAL = load_profile("coral-edge-tpu")
+SIZE = 32
+
+
+def blocks() -> Iterator[Block]:
+    """Every kind of block, and every attention on one that takes it."""
+    own: dict[str, dict[str, object]] = {
+        "upsample": {"width": 0, "resample": "bilinear"},
+        "gate": {"width": 0, "attention": Attention(kind="se", squeeze=12)},
+        "shifted_mlp": {"width": 0},
+        "pcdm": {"width": 48, "stride": 2},
+        "dynconv": {"experts": 3},
+        "mbconv": {"hidden": 48},
+    }
+    for kind in BLOCKS:
+        yield Block.model_validate({"kind": kind, "width": 32} | own.get(kind, {}))
+    for name in ATTENTIONS:
+        kind = "conv" if allowed("conv", name) else "convnext"
+        yield Block(kind=kind, width=32, attention=Attention(kind=name, squeeze=12))
+
+
+def architectures() -> Iterator[tuple[str, Architecture]]:
+    """One network for each entry of every registry, by name."""
+    for block in blocks():
+        yield f"{block.kind}-{block.attention.kind if block.attention else 'plain'}", around(block)
+    yield from ((f"skip-{name}", around(skip=name)) for name in SKIPS)
+    yield from ((f"bottleneck-{name}", around(bottleneck=name)) for name in BOTTLENECKS)
+    yield from ((f"head-{name}", around(head=name)) for name in HEADS if name != "dynconv")
+
+
+NETWORKS = dict(architectures())
+
+
+def deployed(architecture: Architecture) -> nn.Module:
+    network = lived_in(architecture)
+    network.set_schedule(1.0)
+    return deploy(network).eval()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_other_words_say_the_same(name: str) -> None:
+    network = deployed(NETWORKS[name])
+    images = torch.randn(2, NETWORKS[name].image_channels, SIZE, SIZE)
+    rewritten = expressible(network)
+    with torch.no_grad():
+        torch.testing.assert_close(rewritten(images), network(images), rtol=1e-4, atol=1e-4)
+    left = [type(module) for module in rewritten.modules()]
+    assert nn.AdaptiveMaxPool2d not in left
+    assert not any(any(m.output_padding) for m in rewritten.modules() if isinstance(m, nn.ConvTranspose2d))
+
+
+@pytest.mark.parametrize(("kernel", "stride", "padding", "output_padding"), [(3, 2, 1, 1), (5, 2, 2, 1), (5, 3, 2, 2)])
+def test_a_cropped_convolution_has_the_same_size(kernel: int, stride: int, padding: int, output_padding: int) -> None:
+    conv = nn.Sequential(nn.ConvTranspose2d(4, 6, kernel, stride, padding, output_padding)).eval()
+    image = torch.randn(1, 4, 7, 9)
+    with torch.no_grad():
+        torch.testing.assert_close(expressible(conv)(image), conv(image))
+
+
+@pytest.mark.skipif(bool(missing()), reason="needs the extra litert")
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, each in NETWORKS.items() if not refusals(each, CORAL)])
+def test_what_is_not_refused_is_written(name: str, tmp_path: Path) -> None:
+    network = deployed(NETWORKS[name])
+    images = torch.randn(2, NETWORKS[name].image_channels, SIZE, SIZE)
+    _write_float(network, tuple(images.shape[1:]), tmp_path / "float.tflite")
+    with torch.no_grad():
+        expected = network(images).numpy()
+    found = LiteRtNetwork(tmp_path / "float.tflite").logits(images.numpy())
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
