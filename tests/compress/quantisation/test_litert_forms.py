@@ -12,11 +12,12 @@ from torch import nn
 
 from tests.compress.pruning.conftest import lived_in
 from tests.compress.pruning.test_contract import allowed, around
-from ussearch.compress.quantisation.litert import LiteRtNetwork, _write_float, missing
+from ussearch.compress.quantisation.litert import LiteRtNetwork, _write_float, missing, quantise_litert
 from ussearch.compress.quantisation.litert_forms import expressible
+from ussearch.errors import UserError
 from ussearch.evaluators.costs import refusals
 from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import BLOCKS, Architecture, Attention, Block, deploy
+from ussearch.search_spaces import BLOCKS, Architecture, Attention, Block, NormalisedNetwork, deploy
 from ussearch.search_spaces.attention import ATTENTIONS
 from ussearch.search_spaces.bottlenecks import BOTTLENECKS
 from ussearch.search_spaces.heads import HEADS
@@ -68,8 +69,6 @@ def test_other_words_say_the_same(name: str) -> None:
     rewritten = expressible(network)
     with torch.no_grad():
         torch.testing.assert_close(rewritten(images), network(images), rtol=1e-4, atol=1e-4)
-    left = [type(module) for module in rewritten.modules()]
-    assert nn.AdaptiveMaxPool2d not in left
     assert not any(any(m.output_padding) for m in rewritten.modules() if isinstance(m, nn.ConvTranspose2d))
 
 
@@ -81,14 +80,32 @@ def test_a_cropped_convolution_has_the_same_size(kernel: int, stride: int, paddi
         torch.testing.assert_close(expressible(conv)(image), conv(image))
 
 
-@pytest.mark.skipif(bool(missing()), reason="needs the extra litert")
+needs_litert = pytest.mark.skipif(bool(missing()), reason="needs the extra litert")
+EXPECTED = [name for name, each in NETWORKS.items() if not refusals(each, CORAL)]
+
+
+@needs_litert
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name, each in NETWORKS.items() if not refusals(each, CORAL)])
+@pytest.mark.parametrize("name", EXPECTED)
 def test_what_is_not_refused_is_written(name: str, tmp_path: Path) -> None:
     network = deployed(NETWORKS[name])
-    images = torch.randn(2, NETWORKS[name].image_channels, SIZE, SIZE)
-    _write_float(network, tuple(images.shape[1:]), tmp_path / "float.tflite")
+    shape = (2, NETWORKS[name].image_channels, SIZE, SIZE)
+    images = torch.randn(shape)
+    _write_float(network, shape[1:], tmp_path / "float.tflite")
     with torch.no_grad():
         expected = network(images).numpy()
     found = LiteRtNetwork(tmp_path / "float.tflite").logits(images.numpy())
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
+    levels = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
+    quantise_litert(NormalisedNetwork(network, 80.0, 50.0), levels, tmp_path / "int8.tflite")
+    assert LiteRtNetwork(tmp_path / "int8.tflite").types() <= {"int8", "int32"}
+
+
+@needs_litert
+@pytest.mark.slow
+def test_what_would_stay_in_float_is_refused_and_not_written(tmp_path: Path) -> None:
+    name = "bottleneck-dual_affinity"
+    levels = np.zeros((2, NETWORKS[name].image_channels, SIZE, SIZE), np.uint8)
+    with pytest.raises(UserError, match=r"no INT8 for a part of the network \(.*DualAffinity"):
+        quantise_litert(NormalisedNetwork(deployed(NETWORKS[name]), 80.0, 50.0), levels, tmp_path / "int8.tflite")
+    assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import contextlib
 import io
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import import_module
 from importlib.util import find_spec
@@ -46,7 +46,7 @@ def quantise_litert(network: nn.Module, images: Images, out: Path) -> None:
     ``network`` is as it is shipped, a deploy form with the normalisation in front; ``images`` are uint8 or float32
     [N, C, S, S] in grey levels and fix the ranges by their extremes. The input has scale 1, so that it is the grey
     level minus 128; logits at or above 0 belong to the lesion. Weights are symmetric per channel, activations
-    asymmetric. Raises UserError where the extra is not installed or LiteRT cannot express the network.
+    asymmetric. Raises UserError where the extra is not installed or LiteRT cannot express the network in integers.
     """
     if images.ndim != 4 or len(images) == 0:
         raise UserError(f"Calibration images have the shape {tuple(images.shape)}, expected [N, C, S, S] with N >= 1.")
@@ -63,6 +63,7 @@ def quantise_litert(network: nn.Module, images: Images, out: Path) -> None:
         _span_all_grey_levels(calibrated, _interpreter(path).get_input_details()[0]["name"])
         quantised = Path(folder) / "int8.tflite"
         working.quantize(calibrated).export_model(str(quantised))
+        _check_integers(quantised)
         write_atomically(out, quantised.read_bytes())
 
 
@@ -115,6 +116,21 @@ def _write_float(network: nn.Module, shape: tuple[int, ...], path: Path) -> None
             f"LiteRT cannot express the network ({reason}): choose another architecture or runtime."
         ) from error
     converted.export(str(path))
+
+
+def _check_integers(path: Path) -> None:
+    """Raise UserError where the quantiser left tensors in float, without running the file: such a one may crash."""
+    tensors = _interpreter(path).get_tensor_details()
+    left = sorted({str(each["name"]).split(";")[0].rsplit("/", 1)[-1] for each in tensors if not _is_integer(each)})
+    if left:
+        raise UserError(
+            f"LiteRT has no INT8 for a part of the network ({', '.join(left)[:200]}): choose another architecture, or "
+            "leave the step out."
+        )
+
+
+def _is_integer(tensor: Mapping[str, Any]) -> bool:
+    return bool(np.dtype(tensor["dtype"]).kind == "i")
 
 
 def _span_all_grey_levels(calibrated: dict[str, Any], image: str) -> None:

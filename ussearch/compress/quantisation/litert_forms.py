@@ -7,14 +7,6 @@ import copy
 from torch import Tensor, nn
 
 
-class Maximum(nn.Module):
-    """``nn.AdaptiveMaxPool2d(1)`` as a reduction; the pooling also returns positions, which LiteRT has no word for."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, C, 1, 1]."""
-        return x.amax((2, 3), keepdim=True)
-
-
 class Cropped(nn.Module):
     """A square transposed convolution with output padding as one without any padding, cut to size."""
 
@@ -36,8 +28,6 @@ def expressible(network: nn.Module) -> nn.Module:
     """Return a copy of ``network`` that computes the same in what LiteRT can express; what else it lacks stays."""
     network = copy.deepcopy(network)
     for name, module in list(network.named_modules()):
-        if isinstance(module, nn.AdaptiveMaxPool2d) and module.output_size == 1:
-            network.set_submodule(name, Maximum())
-        elif isinstance(module, nn.ConvTranspose2d) and any(module.output_padding):
+        if isinstance(module, nn.ConvTranspose2d) and any(module.output_padding):
             network.set_submodule(name, Cropped(module))
     return network
