@@ -90,15 +90,8 @@ def _chunks(network: Network, choice: Choice, ratio: float, cost: Cost | None) -
 
     Raises UserError where more is asked for than can go, naming the largest ratio that can be reached.
     """
-    whole = 0.0 if cost is None else cost(network.architecture)
-
-    def saved(places: Sequence[int]) -> float:
-        """Return the share of the cost that goes with these chunks."""
-        assert cost is not None
-        return 1 - cost(architecture_of(without_channels(network, choice.channels, choice.removed(places)), "")) / whole
-
-    lost = choice.share if cost is None else saved
-    order = choice.order(None if cost is None else choice.savings(saved))
+    lost: Callable[[Sequence[int]], float] = choice.share if cost is None else _share_of(cost, network, choice)
+    order = choice.order(None if cost is None else choice.savings(lost))
     most = lost(order)
     if most < ratio:
         raise UserError(
@@ -107,6 +100,17 @@ def _chunks(network: Network, choice: Choice, ratio: float, cost: Cost | None) -
             f"{'channels' if cost is None else 'cost'}; give that or less."
         )
     return order[: bisect_left(range(len(order)), ratio, key=lambda count: lost(order[:count]))]
+
+
+def _share_of(cost: Cost, network: Network, choice: Choice) -> Callable[[Sequence[int]], float]:
+    """Return a function of chunks: the share of the cost that goes with them."""
+    whole = cost(network.architecture)
+
+    def saved(places: Sequence[int]) -> float:
+        smaller = without_channels(network, choice.channels, choice.removed(places))
+        return 1 - cost(architecture_of(smaller, "")) / whole
+
+    return saved
 
 
 def _check(network: Network, ratio: float, round_to: int) -> None:
