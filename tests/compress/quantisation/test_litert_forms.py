@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from tests.compress.pruning.conftest import lived_in
-from tests.compress.pruning.test_contract import allowed, around
+from tests.compress.pruning.test_contract import allowed, around, variants
 from ussearch.compress.quantisation.litert import LiteRtNetwork, _write_float, missing, quantise_litert
 from ussearch.compress.quantisation.litert_forms import expressible
 from ussearch.errors import UserError
@@ -29,16 +29,7 @@ SIZE = 32
 
 def blocks() -> Iterator[Block]:
     """Every kind of block, and every attention on one that takes it."""
-    own: dict[str, dict[str, object]] = {
-        "upsample": {"width": 0, "resample": "bilinear"},
-        "gate": {"width": 0, "attention": Attention(kind="se", squeeze=12)},
-        "shifted_mlp": {"width": 0},
-        "pcdm": {"width": 48, "stride": 2},
-        "dynconv": {"experts": 3},
-        "mbconv": {"hidden": 48},
-    }
-    for kind in BLOCKS:
-        yield Block.model_validate({"kind": kind, "width": 32} | own.get(kind, {}))
+    yield from (variants(kind)[0] for kind in BLOCKS)
     for name in ATTENTIONS:
         kind = "conv" if allowed("conv", name) else "convnext"
         yield Block(kind=kind, width=32, attention=Attention(kind=name, squeeze=12))
