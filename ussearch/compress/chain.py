@@ -73,7 +73,7 @@ class Chain:
                 yield nothing_made(milder, before, why), self.candidate
                 return
             record, after = attempt(milder, self.candidate, before, self.context)
-            if record.tried:  # what failed did so before it was trained
+            if record.tried:  # what cannot be made fails before it is trained
                 self.trainings_left -= milder.trainings()
             yield record, after
             slower = record.speed is not None and record.speed.slower
