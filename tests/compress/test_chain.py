@@ -101,6 +101,22 @@ def test_another_limit_judges_again(make_context: MakeContext, trained: Trained)
     assert Narrowed.applied == [1, 1]
 
 
+def test_measurements_that_came_later_judge_again(make_context: MakeContext, trained: Trained) -> None:
+    """What the prediction let pass is undone by the board's own times of the same files."""
+    context = make_context(profile=NANO, speed=SpeedSource(NANO))
+    plain = trained.candidate
+    first = Chain(context, plain)
+    first.run([STEPS["fuse"]()])
+    assert first.records[0].kept
+    files = [model_file(each, context) for each in (plain, replace(plain, fused=True))]
+    times_ms = dict(zip(map(sha256_of, files), (10.0, 20.0), strict=True))
+    again = Chain(replace(context, speed=SpeedSource(NANO, times_ms, "board.csv")), plain)
+    again.run([STEPS["fuse"]()])
+    (record,) = again.records
+    assert not record.kept and record.speed is not None and record.speed.ratio == 2.0
+    assert "board.csv" in record.speed.source
+
+
 @pytest.mark.parametrize("name", list(STEPS))
 def test_contract_of_steps(name: str, make_context: MakeContext, trained: Trained) -> None:
     profile = here(load_profile("raspberry-pi-4"))

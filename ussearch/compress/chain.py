@@ -85,7 +85,7 @@ def attempt(step: Step, candidate: Candidate, before: Measures, context: Context
 
     A failure is not kept: its reason may be gone the next time, and what was trained before it is kept anyway.
     """
-    place = context.place(step.name, candidate.digest, dict(step.settings), context.max_drop)
+    place = context.place(step.name, candidate.digest, dict(step.settings), context.max_drop, *context.speed.key)
     if (place / RECORD).is_file():
         record = StepRecord.model_validate_json((place / RECORD).read_text(encoding="utf-8"))
         return record, Candidate.load(place) if (place / FORM).is_file() else candidate

@@ -7,6 +7,8 @@ precision run here; the profile's prediction. Every answer says which it was.
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +63,12 @@ class SpeedSource:
     origin: str = ""
     """Where ``measured`` comes from, in words."""
     runs: int = 60
+
+    @property
+    def key(self) -> list[str]:
+        """What a verdict kept from an earlier run depends on: the measurements, where there are any."""
+        rows = json.dumps(sorted(self.measured.items()))
+        return [hashlib.sha256(rows.encode()).hexdigest()[:16]] if self.measured else []
 
     def knows(self, precision: Precision) -> bool:
         """Return whether anything is known about the speed of ``precision`` on the device."""
