@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -62,6 +63,23 @@ def test_export_delivers_what_left_the_chain(ussearch: Command, study: Path, tmp
     bundle = Bundle.load(tmp_path / "bundle")
     assert bundle.manifest.edge.compression
     Compression.model_validate_json((bundle.folder / "edge" / "compression.json").read_text())
+
+
+def test_export_takes_the_steps_and_the_measurements_of_the_chain(
+    ussearch: Command, study: Path, tmp_path: Path
+) -> None:
+    assert ussearch("compress", study, "--steps", "fuse").status == 0
+    files = sorted(study.glob("compressed/*/steps/*.onnx"))
+    rows = [f"{hashlib.sha256(path.read_bytes()).hexdigest()},5.0" for path in files]
+    assert rows, "the chain's files lie in the study"
+    board = tmp_path / "board.csv"
+    board.write_text("\n".join(["sha256,latency_ms", *rows]) + "\n")
+    outcome = ussearch("export", study, "--out", tmp_path / "b", "--steps", "fuse", "--measurements", board)
+    assert outcome.status == 0, outcome.out + outcome.err
+    record = Compression.model_validate_json((tmp_path / "b" / "edge" / "compression.json").read_text())
+    assert [each.step for each in record.records] == ["fuse"] and "board.csv" in record.speed.source
+    outcome = ussearch("export", study, "--steps", "prun")
+    assert outcome.status == 2 and "Unknown step 'prun'" in outcome.err
 
 
 def test_run_compresses_within_its_budget(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:

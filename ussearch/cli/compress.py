@@ -41,26 +41,24 @@ def compress(
     """
     from ussearch.cli.duration import seconds_from
     from ussearch.cli.output import print_json
-    from ussearch.compress import steps_named
+    from ussearch.cli.step_names import steps_from
     from ussearch.errors import UserError
     from ussearch.pairs.compressing import CompressionRequest
 
     for option, number, least in (("epochs", epochs, 1), ("max-drop", max_drop, 0)):
         if number is not None and number < least:
             raise UserError(f"--{option} {number} is not possible: expected at least {least}.")
-    names = None if steps is None else tuple(name.strip() for name in steps.split(",") if name.strip())
     request = CompressionRequest(
         trial=trial,
         teacher=teacher,
         epochs=epochs,
         max_drop=max_drop / 100,
-        steps=names,
+        steps=steps_from(steps),  # an unknown name is told before anything is trained
         measurements=measurements,
         unlabelled=unlabelled,
         uniform=uniform,
         budget_seconds=seconds_from(budget) if budget else None,
     )
-    steps_named(names)  # an unknown name is told before anything is trained
     done = _compressed(study, request, data, device, json_output)
     print_json(done.record.model_dump(mode="json")) if json_output else _show(done)
     if plot:

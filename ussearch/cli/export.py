@@ -18,6 +18,8 @@ def export(
     ] = None,
     compress: Annotated[bool, typer.Option(help="Prune, distil and quantise the edge network, where it helps.")] = True,
     budget: Annotated[str | None, typer.Option(help="Time for that, such as 10m; what does not fit is named.")] = None,
+    steps: Annotated[str | None, typer.Option(help="Its steps by name, with commas, as in ussearch compress.")] = None,
+    measurements: Annotated[Path | None, typer.Option(help="CSV of a kit, measured on the device.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
     triton: Annotated[Path | None, typer.Option(help="Triton model repository to add the cloud network to.")] = None,
@@ -35,15 +37,18 @@ def export(
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress
+    from ussearch.cli.step_names import steps_from
     from ussearch.pairs.compressing import CompressionRequest
     from ussearch.pairs.route_fitting import RoutingRequest
     from ussearch.pairs.routing.policies import share_policy
     from ussearch.pipeline import ExportRequest
     from ussearch.pipeline import export as export_pipeline
 
-    chain = CompressionRequest(budget_seconds=seconds_from(budget) if budget else None) if compress else None
+    chain = CompressionRequest(
+        steps=steps_from(steps), measurements=measurements, budget_seconds=seconds_from(budget) if budget else None
+    )
     routing = RoutingRequest(share_policy(offload_share), budget_seconds=0.0)
-    wish = ExportRequest(edge=edge, cloud=cloud, out=out, routing=routing, compression=chain)
+    wish = ExportRequest(edge=edge, cloud=cloud, out=out, routing=routing, compression=chain if compress else None)
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
         delivery = export_pipeline(study, wish, data=data, device=device, on_event=progress)
     print_json(delivery.to_dict()) if json_output else print_delivery(delivery)
