@@ -50,10 +50,10 @@ PROFILE = "raspberry-pi-4"
 IMAGE_SIZE, PHANTOMS, JUDGES = 64, 300, 400
 RATIO = 0.5
 """Share of the channels that Taylor's criterion removes; uniform scaling follows its latency, and all cuts that."""
-WAYS = ("taylor by latency", "taylor", "l2", "random")
 BY_LATENCY = " by latency"
 """Of a criterion: channels compete by importance for the milliseconds that they save, as in the chain."""
-CHAIN = "taylor by latency"
+CHAIN = f"taylor{BY_LATENCY}"
+WAYS = (CHAIN, "taylor", "l2", "random")
 SCORED_BATCHES = 16
 HALVINGS = 12
 """Steps of the bisection for the share of channels: to a four-thousandth, finer than widths in multiples of 8."""
