@@ -1,9 +1,10 @@
-"""What weights of 7 bits cost beside those of 8, and what a teacher adds to an epoch: a small network on phantoms.
+"""What rounding to INT8 costs: 7 bits beside 8, a first layer beside float; and what a teacher adds to an epoch.
 
 python benchmarks/rounding.py [--size 64] [--epochs 16] [--methods minmax,percentile]
 
-Weights of 7 bits are what ``u8s8`` files have unless told otherwise (``compress/quantisation/settings.py``); the time
-of a taught epoch is what budgets reckon with (``pairs/compressing.py``).
+A small network on phantoms. Weights of 7 bits are what ``u8s8`` files have unless told otherwise
+(``compress/quantisation/settings.py``), and layers that read the image are left in float (``qdq.py``); the time of a
+taught epoch is what budgets reckon with (``pairs/compressing.py``).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from statistics import median
 
 import numpy as np
 import torch
+from torch import nn
 
 from ussearch.compress.distillation import Distillation
 from ussearch.compress.judging import dice_of
@@ -29,6 +31,7 @@ from ussearch.evaluators.shipping import export_network
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.onnx_files.export import export_module
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 
 STUDENT = Path(__file__).parent / "chain" / "depthwise.yaml"
@@ -36,10 +39,12 @@ TEACHER = "unext"
 COUNT, SEED = 240, 0
 TIMED_EPOCHS = 1
 CALIBRATION = 64
+LAYER_SIZE, LAYER_WIDTH = 256, 16
+INPUT_CHANNELS = (1, 3, 8, 16, 32)
 
 
 def main() -> None:
-    """Print both tables."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", type=int, default=64)
     parser.add_argument("--epochs", type=int, default=16)
@@ -56,6 +61,7 @@ def main() -> None:
         source = Path(folder) / "float.onnx"
         export_network(network, result.normalisation, arguments.size, load_profile("x86-server"), source)
         weights_table(source, images, split, Path(folder), arguments.methods.split(","))
+        layers_table(Path(folder))
         teaching(network, images, split)
 
 
@@ -80,6 +86,24 @@ def weights_table(source: Path, images: ImageSet, split: Split, folder: Path, me
         seven, eight = side_by_side(paths)
         ratio = median(one / two for one, two in zip(seven, eight, strict=True))
         print(f"{method}: 7 bits take {ratio:.2f} × the time of 8 ({median(eight):.2f} ms)")
+
+
+def layers_table(folder: Path) -> None:
+    """Print how long a 3×3 convolution and a head take in float and INT8, by the channels that it reads."""
+    for channels in INPUT_CHANNELS:
+        # NOTE: behind an activation it is no layer that reads the image, which would be left in float.
+        layer = nn.Conv2d(channels, LAYER_WIDTH, 3, padding=1)
+        network = nn.Sequential(nn.ReLU(), layer, nn.ReLU(), nn.Conv2d(LAYER_WIDTH, 1, 1)).eval()
+        paths = [folder / f"layer-{channels}-{form}.onnx" for form in ("float", "int8")]
+        export_module(network, LAYER_SIZE, load_profile("x86-server"), paths[0], image_channels=channels)
+        pixels = np.random.default_rng(SEED).integers(0, 256, (2, channels, LAYER_SIZE, LAYER_SIZE), np.uint8)
+        quantise(paths[0], pixels, Settings("u8s8", "minmax"), paths[1])
+        whole, rounded = side_by_side(paths)
+        ratio = median(two / one for one, two in zip(whole, rounded, strict=True))
+        print(
+            f"3×3 convolution and head, {channels} to {LAYER_WIDTH} channels at {LAYER_SIZE}×{LAYER_SIZE}: float "
+            f"{median(whole):.2f} ms, INT8 {median(rounded):.2f} ms, {ratio:.2f} ×"
+        )
 
 
 def teaching(network: Network, images: ImageSet, split: Split) -> None:

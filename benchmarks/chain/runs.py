@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from statistics import median
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ussearch.compress import Candidate, Compressed, Context, SpeedSource, StepRecord, compress, steps_named
+from chain.enlarged import EnlargedSpeed, enlarged
+from ussearch.compress import Candidate, Compressed, Context, StepRecord, compress, steps_named
 from ussearch.compress.judging import dice_of
 from ussearch.compress.quantisation import Settings, calibration_images, quantise
 from ussearch.compress.retraining import Training
@@ -55,11 +56,6 @@ class Bench:
         return prepare(open_dataset(self.data), self.train_size)
 
     @cached_property
-    def large(self) -> ImageSet:
-        """BUSI at the size at which latency is measured."""
-        return prepare(open_dataset(self.data), self.time_size)
-
-    @cached_property
     def split(self) -> Split:
         """One split for all seeds."""
         whole = split(self.images, FRACTIONS, seed=0)
@@ -82,7 +78,7 @@ class Bench:
             profile=self.profile,
             recipe=self.recipe,
             folder=self.folder / f"{name}-{seed}",
-            speed=SpeedSource(self.profile),
+            speed=EnlargedSpeed(self.profile, image_size=self.time_size),
             epochs=self.step_epochs,
             teachers=teachers,
             asked=frozenset({"quantise"}),
@@ -147,25 +143,21 @@ def _accuracy(bench: Bench, start: Candidate, done: Compressed) -> dict[str, Any
 
 def _speed(bench: Bench, start: Candidate, done: Compressed) -> dict[str, Any]:
     """Return latencies and bytes at full size: the deploy form in FP32, the same in INT8, and what was shipped."""
-    places = {name: done.place / f"{name}-{bench.time_size}.onnx" for name in ("start", "start-int8", "end")}
-    end = done.candidate
-    _exported(bench, start, bench.time_size, places["start"])
-    calibration = _calibration(bench)
-    quantise(places["start"], calibration, Settings("u8s8", "minmax"), places["start-int8"])
-    _exported(bench, replace(end, file=None), bench.time_size, places["end"])
-    if end.precision == "int8":
-        chosen = end.settings
-        settings = Settings(chosen["scheme"], chosen["method"], frozenset(chosen["float_nodes"]), chosen["weight_bits"])
-        quantise(places["end"], calibration, settings, places["end"])
-    times_ms = side_by_side(list(places.values()), runs=TIMED_RUNS)
+    names = ("start", "start-int8", "end")
+    made = {name: done.place / f"{name}.onnx" for name in names[:2]}
+    _exported(bench, start, bench.train_size, made["start"])
+    quantise(made["start"], _calibration(bench), Settings("u8s8", "minmax"), made["start-int8"])
+    made["end"] = done.model
+    places = [enlarged(made[name], bench.time_size, done.place / f"{name}-{bench.time_size}.onnx") for name in names]
+    times_ms = side_by_side(places, runs=TIMED_RUNS)
     base = times_ms[0]
     return {
-        "latency_ms": {name: median(row) for name, row in zip(places, times_ms, strict=True)},
+        "latency_ms": {name: median(row) for name, row in zip(names, times_ms, strict=True)},
         "ratio": {
             name: median(two / one for one, two in zip(base, row, strict=True))
-            for name, row in zip(places, times_ms, strict=True)
+            for name, row in zip(names, times_ms, strict=True)
         },
-        "file_bytes": {name: path.stat().st_size for name, path in places.items()},
+        "file_bytes": {name: path.stat().st_size for name, path in zip(names, places, strict=True)},
     }
 
 
@@ -176,5 +168,5 @@ def _exported(bench: Bench, candidate: Candidate, size: int, path: Path) -> None
 
 def _calibration(bench: Bench) -> npt.NDArray[np.uint8]:
     train = list(bench.split.train)
-    picked = calibration_images(np.asarray(bench.large.masks[train]), CALIBRATED, 0)
-    return np.asarray(bench.large.images[[train[index] for index in picked]])
+    picked = calibration_images(np.asarray(bench.images.masks[train]), CALIBRATED, 0)
+    return np.asarray(bench.images.images[[train[index] for index in picked]])

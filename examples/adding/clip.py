@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.context import Context
-from ussearch.compress.steps.base import STEPS
+from ussearch.compress.steps.base import STEPS, Failure
 
 MILDEST = 8.0
 
@@ -45,7 +45,7 @@ class Clip:
     def control(self, candidate: Candidate, context: Context) -> None:
         """Return None: nothing is trained."""
 
-    def milder(self, *, slower: bool = False) -> Clip | None:
+    def milder(self, failure: Failure = "worse") -> Clip | None:
         """Return the step that clips half as far out; None past eight standard deviations."""
         further = 1.5 * self.deviations
         return replace(self, deviations=further) if further <= MILDEST else None

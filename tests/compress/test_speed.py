@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.compress.conftest import MakeContext, Trained, here, unet
-from ussearch.compress import Candidate, SpeedSource, speed, times_of_kit
+from ussearch.compress import Candidate, KitTimes, SpeedSource, speed, times_of_kit
 from ussearch.compress.judging import model_file
 from ussearch.errors import UserError
 from ussearch.files import sha256_of
@@ -35,7 +35,7 @@ def test_the_device_comes_first(files: tuple[Path, Path], tmp_path: Path) -> Non
     lines = [f"{path.name},{sha256_of(path)},{ms}" for path, ms in zip(files, (20.0, 30.0), strict=True)]
     table.write_text("\n".join(["model,sha256,latency_ms", *lines]))
     profile = here(PI)
-    found = SpeedSource(profile, times_of_kit(table, profile), "pi.csv").compare(*files, "fp32")
+    found = SpeedSource(profile, times_of_kit(table)).compare(*files, "fp32")
     assert (found.before_ms, found.after_ms, found.ratio, found.slower) == (20.0, 30.0, 1.5, True)
     assert "on the device (pi.csv)" in found.source
 
@@ -77,7 +77,7 @@ def test_the_same_file_takes_as_long(files: tuple[Path, Path], tmp_path: Path) -
     here_now = SpeedSource(here(PI), runs=20).compare(model, model, "fp32")
     assert here_now.ratio == 1.0 and here_now.after_ms is not None and 0 < here_now.after_ms < 100
     assert "measured here" in here_now.source
-    device = SpeedSource(PI, {sha256_of(model): 7.0}, "pi.csv").unchanged(model, "the same operators")
+    device = SpeedSource(PI, KitTimes({sha256_of(model): 7.0}, "pi.csv")).unchanged(model, "the same operators")
     assert (device.before_ms, device.after_ms) == (7.0, 7.0)
     assert device.source == "the same operators, measured on the device (pi.csv)"
     unreadable = tmp_path / "x.onnx"
@@ -103,7 +103,7 @@ def test_models_take_turns(files: tuple[Path, Path]) -> None:
 def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(text.encode("latin-1"))
-    with pytest.raises(UserError, match="no table of measurements for raspberry-pi-4"):
-        times_of_kit(path, PI)
+    with pytest.raises(UserError, match="no table of measurements"):
+        times_of_kit(path)
     with pytest.raises(UserError, match="No such file"):
-        times_of_kit(tmp_path / "nothing.csv", PI)
+        times_of_kit(tmp_path / "nothing.csv")

@@ -42,6 +42,7 @@ def compress(
     from ussearch.cli.duration import seconds_from
     from ussearch.cli.output import print_json
     from ussearch.cli.step_names import steps_from
+    from ussearch.compress import KitTimes, times_of_kit
     from ussearch.errors import UserError
     from ussearch.pairs.compressing import CompressionRequest
 
@@ -54,7 +55,7 @@ def compress(
         epochs=epochs,
         max_drop=max_drop / 100,
         steps=steps_from(steps),  # an unknown name is told before anything is trained
-        measurements=measurements,
+        kit=times_of_kit(measurements) if measurements else KitTimes(),
         unlabelled=unlabelled,
         uniform=uniform,
         budget_seconds=seconds_from(budget) if budget else None,

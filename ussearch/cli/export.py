@@ -38,6 +38,7 @@ def export(
     from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress
     from ussearch.cli.step_names import steps_from
+    from ussearch.compress import KitTimes, times_of_kit
     from ussearch.pairs.compressing import CompressionRequest
     from ussearch.pairs.route_fitting import RoutingRequest
     from ussearch.pairs.routing.policies import share_policy
@@ -45,7 +46,9 @@ def export(
     from ussearch.pipeline import export as export_pipeline
 
     chain = CompressionRequest(
-        steps=steps_from(steps), measurements=measurements, budget_seconds=seconds_from(budget) if budget else None
+        steps=steps_from(steps),
+        kit=times_of_kit(measurements) if measurements else KitTimes(),
+        budget_seconds=seconds_from(budget) if budget else None,
     )
     routing = RoutingRequest(share_policy(offload_share), budget_seconds=0.0)
     wish = ExportRequest(edge=edge, cloud=cloud, out=out, routing=routing, compression=chain if compress else None)

@@ -12,7 +12,7 @@ from ussearch.compress.compression import COMPRESSION, Compressed, OnUniform, co
 from ussearch.compress.context import Context
 from ussearch.compress.judging import Measures
 from ussearch.compress.records import Compression, StepRecord, UniformRecord
-from ussearch.compress.speed import Comparison, SpeedSource, times_of_kit
+from ussearch.compress.speed import Comparison, KitTimes, SpeedSource, times_of_kit
 from ussearch.compress.steps import STEPS, Step
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Compressed",
     "Compression",
     "Context",
+    "KitTimes",
     "Measures",
     "OnRecord",
     "OnUniform",

@@ -15,7 +15,7 @@ from ussearch.compress.gates import Verdict, judge_step
 from ussearch.compress.judging import Measures, measured, model_file
 from ussearch.compress.records import StepRecord
 from ussearch.compress.speed import Comparison
-from ussearch.compress.steps import STEPS, Step
+from ussearch.compress.steps import STEPS, Failure, Step
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingFailed
 from ussearch.evaluators.paired import Change, paired_change
@@ -76,8 +76,14 @@ class Chain:
             if record.tried:  # what cannot be made fails before it is trained
                 self.trainings_left -= milder.trainings()
             yield record, after
-            slower = record.speed is not None and record.speed.slower
-            milder = None if record.kept else milder.milder(slower=slower)
+            milder = None if record.kept else milder.milder(_failure(record))
+
+
+def _failure(record: StepRecord) -> Failure:
+    """Return why an attempt was not kept."""
+    if not record.tried:
+        return "impossible"
+    return "slower" if record.speed is not None and record.speed.slower else "worse"
 
 
 def attempt(step: Step, candidate: Candidate, before: Measures, context: Context) -> tuple[StepRecord, Candidate]:

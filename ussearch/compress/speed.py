@@ -55,25 +55,32 @@ class Comparison(BaseModel):
 
 
 @dataclass(frozen=True)
+class KitTimes:
+    """What was measured on the device: latencies in ms by the SHA-256 of model files."""
+
+    times_ms: Mapping[str, float] = field(default_factory=dict)
+    origin: str = ""
+    """Where they come from, in words."""
+
+
+@dataclass(frozen=True)
 class SpeedSource:
-    """Where speeds of one device come from; ``measured`` has latencies in ms by the SHA-256 of model files."""
+    """Where speeds of one device come from."""
 
     profile: Profile
-    measured: Mapping[str, float] = field(default_factory=dict)
-    origin: str = ""
-    """Where ``measured`` comes from, in words."""
+    kit: KitTimes = field(default_factory=KitTimes)
     runs: int = 60
 
     @property
     def key(self) -> list[str]:
         """What a verdict kept from an earlier run depends on: the measurements, where there are any."""
-        rows = json.dumps(sorted(self.measured.items()))
-        return [hashlib.sha256(rows.encode()).hexdigest()[:16]] if self.measured else []
+        rows = json.dumps(sorted(self.kit.times_ms.items()))
+        return [hashlib.sha256(rows.encode()).hexdigest()[:16]] if self.kit.times_ms else []
 
     def knows(self, precision: Precision) -> bool:
         """Return whether anything is known about the speed of ``precision`` on the device."""
         published = precision in self.profile.export.paying_precisions
-        return published or precision == self.profile.precision or bool(self.measured) or runs_here(self.profile)
+        return published or precision == self.profile.precision or bool(self.kit.times_ms) or runs_here(self.profile)
 
     def compare(self, before: Path, after: Path, precision: Precision) -> Comparison:
         """Return how fast ``after``, of ``precision``, is beside ``before``."""
@@ -81,11 +88,11 @@ class SpeedSource:
             if precision in ("fp32", self.profile.precision):
                 return self.unchanged(after, "the same file")
             return self._predicted(before, after, precision)
-        known = [self.measured.get(sha256_of(path)) for path in (before, after)]
+        known = [self.kit.times_ms.get(sha256_of(path)) for path in (before, after)]
         if known[0] is not None and known[1] is not None:
             return _comparison(known[0], known[1], known[1] / known[0], self._on_the_device)
         if runs_here(self.profile):
-            times_ms = self._here(before, after)
+            times_ms = self.here(before, after)
             ratio = median(two / one for one, two in zip(*times_ms, strict=True))
             return _comparison(median(times_ms[0]), median(times_ms[1]), ratio, self._on_this_machine)
         return self._predicted(before, after, precision)
@@ -95,11 +102,11 @@ class SpeedSource:
 
         The latency is None where no source has one.
         """
-        known_ms = self.measured.get(sha256_of(model))
+        known_ms = self.kit.times_ms.get(sha256_of(model))
         if known_ms is not None:
             return _comparison(known_ms, known_ms, 1.0, f"{why}, {self._on_the_device}")
         if runs_here(self.profile):
-            here_ms = median(self._here(model)[0])
+            here_ms = median(self.here(model)[0])
             return _comparison(here_ms, here_ms, 1.0, f"{why}, {self._on_this_machine}")
         try:
             predicted_ms = predict_file(model, self.profile).latency_ms
@@ -107,14 +114,14 @@ class SpeedSource:
             return Comparison(ratio=1.0, source=f"{why}; latency unknown: {error}")
         return _comparison(predicted_ms, predicted_ms, 1.0, f"{why}, {self.profile.label}")
 
-    def _here(self, *models: Path) -> list[list[float]]:
+    def here(self, *models: Path) -> list[list[float]]:
         """Return the latencies of each model in ms, one a turn, by the profile's runtime on this machine."""
         runtimes = [self.profile.runtime] * len(models)
         return side_by_side(models, threads=self.profile.threads or 1, runs=self.runs, runtimes=runtimes)
 
     @property
     def _on_the_device(self) -> str:
-        return f"measured on the device ({self.origin})"
+        return f"measured on the device ({self.kit.origin})"
 
     @property
     def _on_this_machine(self) -> str:
@@ -146,16 +153,16 @@ def runs_here(profile: Profile) -> bool:
     return there and profile.processor == platform.machine()
 
 
-def times_of_kit(path: Path, profile: Profile) -> dict[str, float]:
-    """Return latencies in ms by the SHA-256 of model files, from the CSV that a kit wrote on the device.
+def times_of_kit(path: Path) -> KitTimes:
+    """Return what the CSV says that a kit wrote on the device.
 
     Raises UserError where the file is no such table.
     """
     try:
         rows: Sequence[dict[str, str]] = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
-        return {row["sha256"]: float(row["latency_ms"]) for row in rows}
+        return KitTimes({row["sha256"]: float(row["latency_ms"]) for row in rows}, path.name)
     except (OSError, UnicodeDecodeError, KeyError, ValueError) as error:
         raise UserError(
-            f"{path} is no table of measurements for {profile.name} ({str(error)[:120]}): expected the CSV that "
-            "measure.py of a kit writes, with the columns sha256 and latency_ms."
+            f"{path} is no table of measurements ({str(error)[:120]}): expected the CSV that measure.py of a kit "
+            "writes on the board, with the columns sha256 and latency_ms."
         ) from error

@@ -31,8 +31,10 @@ STEPS = 80
 def uniform_like(original: Architecture, target: Architecture, image_size: int, profile: Profile) -> Architecture:
     """Return ``original`` with all widths scaled alike, by the factor whose predicted latency is nearest to ``target``.
 
-    Of factors that give one network the largest counts; a network that is no slower is preferred to a nearer slower
-    one where both are within 3 %.
+    Of factors that give one network the largest counts. A network that is no slower is preferred to a nearer slower one
+    where both are within 3 %, and any faster one to one that is slower by more: that could not ship. Widths become
+    multiples of what pruning keeps them at: where registers hold 16 numbers, the network with multiples of 8 that is
+    predicted to be as fast is slower than it.
     """
 
     def latency_ms(architecture: Architecture) -> float:
@@ -42,14 +44,14 @@ def uniform_like(original: Architecture, target: Architecture, image_size: int, 
     wanted = latency_ms(target)
     tried: dict[str, tuple[float, Architecture]] = {}
     for number in range(STEPS + 1):
-        each = scaled(original, 0.1 + 0.9 * number / STEPS)
+        each = scaled(original, 0.1 + 0.9 * number / STEPS, profile.export.channel_multiple)
         tried[each.id] = (latency_ms(each), each)
     return min(tried.values(), key=lambda item: _distance(item[0] / wanted))[1]
 
 
-def _distance(ratio: float) -> float:
-    """Return how far a ratio of latencies is from 1; within 3 % below counts as nothing."""
-    return 0.0 if 1 - MATCHED <= ratio <= 1 else abs(ratio - 1)
+def _distance(ratio: float) -> tuple[bool, float]:
+    """Return how far a ratio of latencies is from 1; within 3 % below counts as nothing, what is slower comes last."""
+    return ratio > 1 + MATCHED, 0.0 if 1 - MATCHED <= ratio <= 1 else abs(ratio - 1)
 
 
 def against_uniform(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +13,13 @@ import numpy.typing as npt
 from ussearch.compress import (
     Compressed,
     Context,
+    KitTimes,
     OnRecord,
     OnUniform,
     SpeedSource,
     Step,
     compress,
     steps_named,
-    times_of_kit,
 )
 from ussearch.compress.context import OnTraining
 from ussearch.datasets import read_frames, resize_image
@@ -53,8 +53,8 @@ class CompressionRequest:
     max_drop: float = 0.01
     steps: tuple[str, ...] | None = None
     """Steps by name; those that nobody measured on the device are only tried where they are named. None: all."""
-    measurements: Path | None = None
-    """CSV of a kit, measured on the device."""
+    kit: KitTimes = field(default_factory=KitTimes)
+    """What was measured on the device."""
     unlabelled: Path | None = None
     """Folder of images without masks."""
     uniform: bool = True
@@ -105,14 +105,13 @@ def compress_finalist(
     edge, cloud = finalists["edge"], finalists["cloud"]
     config, profile = study.config, study.config.profiles["edge"]
     full = config.recipe.model_copy(update={"epochs": config.final_epochs, "steps": None})
-    times = times_of_kit(request.measurements, profile) if request.measurements else {}
     context = Context(
         images=workbench.images,
         split=workbench.split,
         profile=profile,
         recipe=full,
         folder=compression_folder(study, edge.slot),
-        speed=SpeedSource(profile, times, request.measurements.name if request.measurements else ""),
+        speed=SpeedSource(profile, request.kit),
         epochs=request.epochs or max(LEAST_EPOCHS, config.final_epochs // SHARE),
         teachers=() if cloud.slot == edge.slot else (cloud.network,),
         unlabelled=unlabelled_images(request.unlabelled, config.image_size) if request.unlabelled else None,

@@ -49,7 +49,7 @@ def test_integer_nodes_are_found_and_only_they(small) -> None:
     source = onnx.load(small.path)
     assert int8_nodes(source) == []
     model = Quantiser(small.path, small.images).model(Settings("u8s8", "minmax"))
-    pairs = [node.name for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
+    pairs = [node.output[0] for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")]
     assert int8_nodes(model) == pairs
     cast = graph(helper.make_node("Cast", ["image"], ["logits"], name="to_bytes", to=TensorProto.INT8))
     assert int8_nodes(cast) == ["to_bytes"]

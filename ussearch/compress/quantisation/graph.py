@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import onnx
 from onnx import NodeProto, TensorProto
@@ -10,6 +10,7 @@ from onnx import NodeProto, TensorProto
 INT8_TYPES = frozenset({TensorProto.INT8, TensorProto.UINT8})
 INTEGER_OPERATORS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger"})
 INTEGER_PREFIXES = ("QLinear", "MatMulInteger", "QGemm", "DynamicQuantize")
+NORMALISING = frozenset({"Sub", "Div", "Add", "Mul", "Cast"})
 LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
@@ -28,6 +29,20 @@ def layers(model: onnx.ModelProto) -> list[str]:
         for node in model.graph.node
         if node.op_type in LAYERS and len(node.input) > 1 and node.input[1] in constants
     ]
+
+
+def image_layers(model: onnx.ModelProto) -> list[str]:
+    """Return those of the layers that read the image itself: as it came in, or normalised by constants."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    image = {model.graph.input[0].name}
+    for node in model.graph.node:
+        if node.op_type in NORMALISING and image.intersection(node.input) and image | constants >= set(node.input):
+            image.update(node.output)
+    return [name for name in layers(model) if image.intersection(_inputs_of(model, name))]
+
+
+def _inputs_of(model: onnx.ModelProto, name: str) -> Sequence[str]:
+    return next(node.input for node in model.graph.node if name_of(node) == name)
 
 
 def int8_nodes(model: onnx.ModelProto) -> list[str]:

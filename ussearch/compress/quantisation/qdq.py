@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ussearch.compress.quantisation.graph import layers, name_of
+from ussearch.compress.quantisation.compact import compact_
+from ussearch.compress.quantisation.graph import image_layers, layers, name_of
 from ussearch.compress.quantisation.ranges import Calibration, Images, Ranges, session
 from ussearch.compress.quantisation.settings import Method, Scheme, Settings
 from ussearch.errors import UserError
@@ -79,6 +80,7 @@ class Quantiser:
         result = _placed(self.prepared, self._ranges[settings.method], settings)
         _keep_outputs_float(result)
         _tidy(result)
+        compact_(result)
         result.ir_version = min(result.ir_version, self.source.ir_version)
         return result
 
@@ -153,7 +155,7 @@ def _placed(model: onnx.ModelProto, ranges: Ranges, settings: Settings) -> onnx.
             QuantType.QUInt8 if settings.scheme == "u8s8" else QuantType.QInt8,
             TensorsData(CalibrationMethod.MinMax, data),
             [],
-            sorted(settings.float_nodes),
+            sorted(settings.float_nodes | _slower(model, settings.scheme)),
             list(OPERATORS[settings.scheme]),
             dict(OPTIONS[settings.scheme]),
         )
@@ -161,6 +163,15 @@ def _placed(model: onnx.ModelProto, ranges: Ranges, settings: Settings) -> onnx.
         quantizer.model.topological_sort()
     result: onnx.ModelProto = quantizer.model.model
     return result
+
+
+def _slower(model: onnx.ModelProto, scheme: Scheme) -> frozenset[str]:
+    """Return the names of the nodes that onnxruntime computes slower in INT8: convolutions that read the image.
+
+    One or three channels are too few for its integer kernel: with AVX512-VNNI such a layer takes eight or six times as
+    long as in float, and from eight channels on 0.6 times (``benchmarks/rounding.py``).
+    """
+    return frozenset(image_layers(model)) if scheme == "u8s8" else frozenset()
 
 
 def _keep_outputs_float(model: onnx.ModelProto) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol, Self
 
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.context import Context
 from ussearch.registry import Registry
+
+Failure = Literal["worse", "slower", "impossible"]
+"""Why a step is not kept."""
 
 
 class Step(Protocol):
@@ -38,10 +41,10 @@ class Step(Protocol):
     def control(self, candidate: Candidate, context: Context) -> Candidate | None:
         """Return the candidate after the same training without the step; None where nothing is trained."""
 
-    def milder(self, *, slower: bool = False) -> Self | None:
+    def milder(self, failure: Failure = "worse") -> Self | None:
         """Return the step at less strength, to be tried where this one fails; None where there is none.
 
-        ``slower`` says that it failed because the device became slower, not because Dice was lost.
+        ``failure``: Dice was lost, the device became slower, or nothing could be made of the candidate.
         """
 
 

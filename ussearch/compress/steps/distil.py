@@ -10,7 +10,7 @@ from ussearch.compress.candidate import Candidate
 from ussearch.compress.context import Context
 from ussearch.compress.distillation import DistillationSettings
 from ussearch.compress.retraining import retrained
-from ussearch.compress.steps.base import STEPS
+from ussearch.compress.steps.base import STEPS, Failure
 
 
 @STEPS.register("distil")
@@ -42,5 +42,5 @@ class Distil:
         """Return the candidate after a training of the same length and seed that only sees masks."""
         return retrained(candidate, context, context.epochs, "distil, control", taught=False)
 
-    def milder(self, *, slower: bool = False) -> None:
+    def milder(self, failure: Failure = "worse") -> None:
         """Return None: it helps or not."""

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.context import Context
-from ussearch.compress.steps.base import STEPS
+from ussearch.compress.steps.base import STEPS, Failure
 
 
 @STEPS.register("fuse")
@@ -39,5 +39,5 @@ class Fuse:
     def control(self, candidate: Candidate, context: Context) -> None:
         """Return None: nothing is trained."""
 
-    def milder(self, *, slower: bool = False) -> None:
+    def milder(self, failure: Failure = "worse") -> None:
         """Return None: it is done or not."""

@@ -12,12 +12,13 @@ from torch import Tensor
 from ussearch.compress.candidate import Candidate
 from ussearch.compress.context import Context
 from ussearch.compress.retraining import gentle, retrained
-from ussearch.compress.steps.base import STEPS
+from ussearch.compress.steps.base import STEPS, Failure
 from ussearch.datasets import Batches
 from ussearch.evaluators import costs
 from ussearch.evaluators.losses import make_loss
 
-LEAST_SHARE = 0.1
+LEAST_SHARE = 0.15
+MILDER = 0.75
 SCORED_BATCHES = 16
 """Batches whose gradients tell which channels matter, where the criterion asks for gradients."""
 
@@ -53,16 +54,18 @@ class Prune:
 
     def apply(self, candidate: Candidate, context: Context) -> Candidate:
         """Return the pruned candidate after its last training; raises UserError where so much cannot be removed."""
+        if self.rounds > 1:
+            self._cut(candidate, context, self.share_of_latency)  # what is out of reach says so before any training
         return self._rounds(candidate, context, self.share_of_latency)
 
     def control(self, candidate: Candidate, context: Context) -> Candidate:
         """Return the candidate after the same trainings with all of its channels."""
         return self._rounds(candidate, context, 0.0)
 
-    def milder(self, *, slower: bool = False) -> Prune | None:
-        """Return half the share, down to a tenth."""
-        half = self.share_of_latency / 2
-        return replace(self, share_of_latency=half) if half >= LEAST_SHARE else None
+    def milder(self, failure: Failure = "worse") -> Prune | None:
+        """Return three quarters of the share, down to LEAST_SHARE: half of it would often pass by what can be had."""
+        share = round(MILDER * self.share_of_latency, 2)
+        return replace(self, share_of_latency=share) if share >= LEAST_SHARE else None
 
     def _rounds(self, candidate: Candidate, context: Context, share: float) -> Candidate:
         each = 1 - (1 - share) ** (1 / self.rounds)

@@ -15,7 +15,7 @@ from ussearch.compress.context import Context
 from ussearch.compress.int8_files import WRITERS, largest_weight, scheme_for
 from ussearch.compress.quantisation import converted, litert, prepare
 from ussearch.compress.retraining import gentle
-from ussearch.compress.steps.base import STEPS
+from ussearch.compress.steps.base import STEPS, Failure
 from ussearch.evaluators import train
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile import Precision
@@ -72,9 +72,9 @@ class Quantise:
     def control(self, candidate: Candidate, context: Context) -> None:
         """Return None: the change is judged against the float network itself."""
 
-    def milder(self, *, slower: bool = False) -> Quantise | None:
-        """Return quantisation-aware training where calibration lost Dice; training makes nothing faster."""
-        return None if self.aware or slower else Quantise(aware=True)
+    def milder(self, failure: Failure = "worse") -> Quantise | None:
+        """Return quantisation-aware training where calibration lost Dice: nothing else is mended by training."""
+        return None if self.aware or failure != "worse" else Quantise(aware=True)
 
     def _tuned(self, candidate: Candidate, context: Context, folder: Path) -> Network:
         """Return the network in its deploy form after training with rounding."""
