@@ -3,8 +3,9 @@
 Rows: ``depthwise``, ``dense-decoder`` and the ``winner`` of a search on BUSI (``benchmarks/chain/*.yaml``), and the
 preset ``lv-unet``; behind a colon how many seeds, from 0 on. Networks are trained and judged at ``--train-size``;
 latency and bytes are those of the same networks at 256×256, batch 1, one thread, full onnxruntime optimisation, in
-turns within one process. The baseline is the FP32 export of the deploy form of the network that came in. Finished runs
-are kept; the same command continues. Writes ``docs/results/compression.md``.
+turns within one process, when all is trained: leave the machine alone then. The baseline is the FP32 export of the
+deploy form of the network that came in. Finished runs are kept; the same command continues. Writes
+``docs/results/compression.md``.
 
     python benchmarks/compression.py --data DIR [--rows depthwise:3,lv-unet:1] [--epochs 40] [--step-epochs 10]
 """
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from chain.runs import Bench, run
+from chain.runs import Bench, outcome_of, run
 
 from ussearch.evaluators.paired import Change, paired_change
 from ussearch.files import write_atomically
@@ -62,11 +63,11 @@ def main() -> int:
         arguments.device,
         arguments.normals,
     )
-    rows = dict(row.split(":") for row in arguments.rows.split(","))
-    found = {
-        name: [run(bench, name, architecture_of(name), seed) for seed in range(int(seeds))]
-        for name, seeds in rows.items()
-    }
+    rows = {name: range(int(seeds)) for name, seeds in (row.split(":") for row in arguments.rows.split(","))}
+    for name, seeds in rows.items():
+        for seed in seeds:
+            run(bench, name, architecture_of(name), seed)
+    found = {name: [outcome_of(bench, name, seed) for seed in seeds] for name, seeds in rows.items()}
     text = "\n".join(page(bench, found)) + "\n"
     print(text)
     write_atomically(REPORT, text)

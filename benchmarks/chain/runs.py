@@ -33,6 +33,8 @@ FRACTIONS = (0.55, 0.30, 0.0, 0.15)
 """Train, validation, calibration, test; nothing is routed here, and a gate needs images to judge by."""
 CALIBRATED = 200
 TIMED_RUNS = 60
+FORMS = ("start", "start-int8", "end")
+"""What is timed: the deploy form in FP32, the same in INT8, and what is shipped."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class Bench:
         """Of every full training."""
         return Recipe(epochs=self.epochs)
 
+    def record(self, name: str, seed: int) -> Path:
+        """Return where the outcome of one row on one seed is kept."""
+        return self.folder / f"{name}-{seed}.json"
+
     def context(self, name: str, seed: int, teachers: tuple[Network, ...]) -> Context:
         """Return the context of one chain."""
         return Context(
@@ -98,31 +104,42 @@ class Bench:
         return network.eval()
 
 
-def run(bench: Bench, name: str, architecture: Architecture, seed: int) -> dict[str, Any]:
-    """Return one row's outcome on one seed, JSON-ready; a finished one is read."""
-    record = bench.folder / f"{name}-{seed}.json"
-    if not record.is_file():
-        teacher = bench.network(load_preset(TEACHER).architecture.for_task(), TEACHER, 0)
-        network = bench.network(architecture, name, seed)
-        done = compress(
-            architecture,
-            network,
-            steps_named(),
-            bench.context(name, seed, (teacher,)),
-            uniform_epochs=bench.epochs,
-            on_record=_tell,
-        )
-        start = Candidate(architecture, network.state_dict(), fused=True)
-        found = {**_accuracy(bench, start, done), **_speed(bench, start, done)}
-        found["rows"] = [
+def run(bench: Bench, name: str, architecture: Architecture, seed: int) -> None:
+    """Bring one row through the chain on one seed and keep its outcome; what is finished is not done again."""
+    record = bench.record(name, seed)
+    if record.is_file():
+        return
+    teacher = bench.network(load_preset(TEACHER).architecture.for_task(), TEACHER, 0)
+    network = bench.network(architecture, name, seed)
+    done = compress(
+        architecture,
+        network,
+        steps_named(),
+        bench.context(name, seed, (teacher,)),
+        uniform_epochs=bench.epochs,
+        on_record=_tell,
+    )
+    _write_timed(bench, Candidate(architecture, network.state_dict(), fused=True), done)
+    found = {
+        **_accuracy(bench, done),
+        "rows": [
             {"step": row_of(each).title, "verdict": row_of(each).verdict, "reason": each.reason}
             for each in done.record.records
-        ]
-        found["uniform"] = None if done.record.uniform is None else done.record.uniform.reason
-        found["form"] = done.record.form
-        write_atomically(record, json.dumps(found, indent=1))
-    outcome: dict[str, Any] = json.loads(record.read_text(encoding="utf-8"))
-    return outcome
+        ],
+        "uniform": None if done.record.uniform is None else done.record.uniform.reason,
+        "form": done.record.form,
+    }
+    write_atomically(record, json.dumps(found, indent=1))
+
+
+def outcome_of(bench: Bench, name: str, seed: int) -> dict[str, Any]:
+    """Return what ``run`` kept, with latencies and bytes as they are now; nothing else should run on this machine."""
+    kept: dict[str, Any] = json.loads(bench.record(name, seed).read_text(encoding="utf-8"))
+    places = {form: _timed_file(bench, bench.folder / f"{name}-{seed}", form) for form in FORMS}
+    base, *others = side_by_side(list(places.values()), runs=TIMED_RUNS)
+    ratios = (median(two / one for one, two in zip(base, row, strict=True)) for row in others)
+    sizes = {form: path.stat().st_size for form, path in places.items()}
+    return {**kept, "ratio": dict(zip(FORMS[1:], ratios, strict=True)), "file_bytes": sizes}
 
 
 def _tell(record: StepRecord) -> None:
@@ -130,40 +147,29 @@ def _tell(record: StepRecord) -> None:
     print(f"{row.title}: {row.verdict}, {row.reason}", flush=True)
 
 
-def _accuracy(bench: Bench, start: Candidate, done: Compressed) -> dict[str, Any]:
+def _accuracy(bench: Bench, done: Compressed) -> dict[str, Any]:
     """Return the Dice of every test image, before and after, by the files that onnxruntime runs."""
     chosen = list(bench.split.test)
     pixels, masks = np.asarray(bench.images.images[chosen]), np.asarray(bench.images.masks[chosen])
     before = done.place / "start.onnx"
-    _exported(bench, start, bench.train_size, before)
     scores = [dice_of(OnnxNetwork(path).probabilities(pixels), masks) for path in (before, done.model)]
     groups = [int(each) for each in bench.images.groups[chosen]]
     return {"before": scores[0], "after": scores[1], "groups": groups}
 
 
-def _speed(bench: Bench, start: Candidate, done: Compressed) -> dict[str, Any]:
-    """Return latencies and bytes at full size: the deploy form in FP32, the same in INT8, and what was shipped."""
-    names = ("start", "start-int8", "end")
-    made = {name: done.place / f"{name}.onnx" for name in names[:2]}
-    _exported(bench, start, bench.train_size, made["start"])
+def _write_timed(bench: Bench, start: Candidate, done: Compressed) -> None:
+    """Write the deploy form that came in, the same in INT8, and what is shipped, at the size of timing."""
+    made = {form: done.place / f"{form}.onnx" for form in FORMS}
+    normalisation = Normalisation.fit(bench.images.images, bench.split.train)
+    export_network(start.network(), normalisation, bench.train_size, bench.profile, made["start"])
     quantise(made["start"], _calibration(bench), Settings("u8s8", "minmax"), made["start-int8"])
     made["end"] = done.model
-    places = [enlarged(made[name], bench.time_size, done.place / f"{name}-{bench.time_size}.onnx") for name in names]
-    times_ms = side_by_side(places, runs=TIMED_RUNS)
-    base = times_ms[0]
-    return {
-        "latency_ms": {name: median(row) for name, row in zip(names, times_ms, strict=True)},
-        "ratio": {
-            name: median(two / one for one, two in zip(base, row, strict=True))
-            for name, row in zip(names, times_ms, strict=True)
-        },
-        "file_bytes": {name: path.stat().st_size for name, path in zip(names, places, strict=True)},
-    }
+    for form, model in made.items():
+        enlarged(model, bench.time_size, _timed_file(bench, done.place, form))
 
 
-def _exported(bench: Bench, candidate: Candidate, size: int, path: Path) -> None:
-    normalisation = Normalisation.fit(bench.images.images, bench.split.train)
-    export_network(candidate.network(), normalisation, size, bench.profile, path)
+def _timed_file(bench: Bench, folder: Path, form: str) -> Path:
+    return folder / f"{form}-{bench.time_size}.onnx"
 
 
 def _calibration(bench: Bench) -> npt.NDArray[np.uint8]:
