@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -44,6 +45,28 @@ def test_this_machine_comes_second(files: tuple[Path, Path]) -> None:
     found = SpeedSource(here(PI), runs=50).compare(*files, "fp32")
     assert "measured here" in found.source
     assert found.faster and found.ratio is not None and 0 < found.ratio < 1
+
+
+class Planted(SpeedSource):
+    """Turns of two files as they come: each entry is how much slower the second is in one measurement."""
+
+    left: ClassVar[list[float]] = []
+
+    def here(self, *models: Path) -> list[list[float]]:
+        ratio = self.left.pop(0)
+        return [[1.0] * 5, [ratio] * 5]
+
+
+@pytest.mark.parametrize(
+    ("ratios", "expected", "left"),
+    [([1.03, 1.0], 1.0, 0), ([1.03, 1.04], 1.04, 0), ([1.01, 9.0], 1.01, 1), ([0.5, 9.0], 0.5, 1)],
+)
+def test_slower_here_is_measured_twice(
+    ratios: list[float], expected: float, left: int, files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Planted, "left", list(ratios))
+    assert Planted(here(PI)).compare(*files, "fp32").ratio == expected
+    assert len(Planted.left) == left
 
 
 def test_the_profile_comes_last(files: tuple[Path, Path]) -> None:

@@ -43,6 +43,17 @@ def test_every_grey_level_has_a_number(small, tmp_path: Path) -> None:
 
 @needs_litert
 @pytest.mark.slow
+def test_no_delegate_computes(small, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """XNNPACK, which says so when it starts, aborts the process on some files where processors have VNNI."""
+    out = tmp_path / "int8.tflite"
+    quantise_litert(NormalisedNetwork(small.network, 80.0, 50.0), small.images, out)
+    capfd.readouterr()
+    LiteRtNetwork(out).logits(small.images[:1])
+    assert "XNNPACK" not in capfd.readouterr().err
+
+
+@needs_litert
+@pytest.mark.slow
 def test_damaged_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "bad.tflite").write_bytes(b"nothing")
     with pytest.raises(UserError, match="cannot load"):
