@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 import torch
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 from torch.nn import functional
 
 from ussearch.compress.quantisation import SCHEMES, Quantiser, Settings, converted, prepare, quantise
@@ -29,6 +29,22 @@ def test_training_rounds_as_the_file_does(scheme, kind: str, make_unet, ship, lo
         simulated = prepared(network.normalised()).numpy()
     assert np.mean((simulated >= 0) == (file >= 0)) > 0.99
     assert np.abs(simulated - file).mean() < 0.6 * np.abs(truth - file).mean()
+
+
+def test_a_repeated_image_stays_in_float_in_both(ship) -> None:
+    """A preset whose first layer wants three channels gets the grey image three times."""
+    network = ship(load_preset("laednet-l").architecture.for_task(), count=2, size=64)
+    assert network.network.architecture.input_channels == 3
+    quantiser = Quantiser(network.path, network.images)
+    file = quantiser.model(Settings("u8s8", "minmax"))
+    first = next(node for node in file.graph.node if node.name == quantiser.layers[0])
+    known = {tensor.name: tensor.data_type for tensor in file.graph.initializer}
+    assert known[first.input[1]] == TensorProto.FLOAT
+    producers = {output: node for node in file.graph.node for output in node.output}
+    assert producers[first.input[0]].op_type != "DequantizeLinear"
+    prepared = prepare(network.network, "u8s8", network.normalised()).eval()
+    sites = sum(node.op_type == "QuantizeLinear" for node in file.graph.node)
+    assert 0 < len(prepared.low) <= sites, "the image has no range of its own"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import onnx
 from onnx import NodeProto, TensorProto
@@ -10,7 +10,8 @@ from onnx import NodeProto, TensorProto
 INT8_TYPES = frozenset({TensorProto.INT8, TensorProto.UINT8})
 INTEGER_OPERATORS = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "ConvInteger"})
 INTEGER_PREFIXES = ("QLinear", "MatMulInteger", "QGemm", "DynamicQuantize")
-NORMALISING = frozenset({"Sub", "Div", "Add", "Mul", "Cast"})
+PREPARING = frozenset({"Sub", "Div", "Add", "Mul", "Cast", "Concat"})
+"""What the image passes before the first layer: normalisation, and repetition for layers that want more channels."""
 LAYERS = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 
 
@@ -31,18 +32,18 @@ def layers(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def image_layers(model: onnx.ModelProto) -> list[str]:
-    """Return those of the layers that read the image itself: as it came in, or normalised by constants."""
+def image_nodes(model: onnx.ModelProto) -> list[str]:
+    """Return the names of the layers that read the image, and of what prepares it for them."""
     constants = {tensor.name for tensor in model.graph.initializer}
-    image = {model.graph.input[0].name}
+    image, found = {model.graph.input[0].name}, []
     for node in model.graph.node:
-        if node.op_type in NORMALISING and image.intersection(node.input) and image | constants >= set(node.input):
+        reads = bool(image.intersection(node.input))
+        if reads and node.op_type in PREPARING and image | constants >= set(node.input):
             image.update(node.output)
-    return [name for name in layers(model) if image.intersection(_inputs_of(model, name))]
-
-
-def _inputs_of(model: onnx.ModelProto, name: str) -> Sequence[str]:
-    return next(node.input for node in model.graph.node if name_of(node) == name)
+            found.append(name_of(node))
+        elif reads and node.op_type in LAYERS:
+            found.append(name_of(node))
+    return found
 
 
 def int8_nodes(model: onnx.ModelProto) -> list[str]:

@@ -54,12 +54,16 @@ class QuantisationAware(Network):
     low: Tensor
     high: Tensor
 
-    def __init__(self, network: Network, scheme: Scheme, largest_weight: int) -> None:
-        """``network`` is in either form; it is copied. ``largest_weight`` is that of ``Settings``."""
+    def __init__(self, network: Network, scheme: Scheme, largest_weight: int, *, image_layers: bool) -> None:
+        """``network`` is in either form; it is copied. ``largest_weight`` is that of ``Settings``.
+
+        ``image_layers``: whether layers that read the image are rounded as others are.
+        """
         super().__init__(network.architecture)
         _load_merged(self, network)
         self.scheme: Scheme = scheme
         self.largest_weight = largest_weight
+        self.image_layers = image_layers
         self.register_buffer("low", torch.zeros(0))
         self.register_buffer("high", torch.zeros(0))
 
@@ -78,7 +82,7 @@ class QuantisationAware(Network):
         training = self.training
         self.eval()
         for image in torch.split(images, 1):
-            with _Reading(self.scheme, observe, lambda _site, weight, bias, _axis: (weight, bias)):
+            with self._reading(image, observe, lambda _site, weight, bias, _axis: (weight, bias)):
                 super().forward(image)
         self.train(training)
         self.low = torch.tensor([min(low for low, _ in site) for site in seen], device=images.device)
@@ -86,22 +90,27 @@ class QuantisationAware(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, image_channels, H, W] -> logits [B, classes, H, W]."""
-        with self._rounding(x.device):
-            return super().forward(x.float())
+        x = x.float()
+        with self._rounding(x):
+            return super().forward(x)
 
     def forward_all(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits alone: the deploy form has no deep supervision."""
-        with self._rounding(x.device):
-            return super().forward_all(x.float())
+        x = x.float()
+        with self._rounding(x):
+            return super().forward_all(x)
 
     @contextmanager
-    def _rounding(self, device: torch.device) -> Iterator[None]:
+    def _rounding(self, image: Tensor) -> Iterator[None]:
         # bfloat16 has fewer digits than the grids
         with (
-            torch.autocast(device.type, enabled=False),
-            _Reading(self.scheme, self._rounded, self._rounded_layer),
+            torch.autocast(image.device.type, enabled=False),
+            self._reading(image, self._rounded, self._rounded_layer),
         ):
             yield
+
+    def _reading(self, image: Tensor, activation: Rounding, layer: LayerRounding) -> _Reading:
+        return _Reading(self.scheme, activation, layer, in_float=None if self.image_layers else image)
 
     def _grid(self, site: int) -> tuple[Tensor, Tensor]:
         """Return scale and zero point of a range."""
@@ -145,7 +154,7 @@ def _usable(scale: Tensor) -> Tensor:
 
 class _Reading(TorchFunctionMode):
     """Passes every tensor through ``activation`` where a quantised operator first reads it, and every weight with its
-    bias through ``layer``.
+    bias through ``layer``, but for layers that read the tensor ``in_float``.
 
     The sites are numbered in order of execution, which is the same in every pass of a network.
     """
@@ -155,15 +164,20 @@ class _Reading(TorchFunctionMode):
         scheme: Scheme,
         activation: Rounding,
         layer: LayerRounding,
+        in_float: Tensor | None,
     ) -> None:
         super().__init__()
+        self._in_float = [] if in_float is None else [in_float]
         self._readers = READERS[scheme]
         self._activation, self._layer = activation, layer
         self._known: dict[int, tuple[Tensor, Tensor, int]] = {}
         self._sites = 0
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in CHANNEL_AXIS and isinstance(args[1], nn.Parameter):
+        if func is torch.cat and all(self._stays(part) for part in args[0]):
+            self._in_float.append(func(*args, **(kwargs or {})))  # a grey image, repeated for layers that want colours
+            return self._in_float[-1]
+        if func in CHANNEL_AXIS and isinstance(args[1], nn.Parameter) and not self._stays(args[0]):
             x, weight, bias, *rest = args
             site = self._site(x)
             args = (self._read(x), *self._layer(site, weight, bias, CHANNEL_AXIS[func]), *rest)
@@ -174,6 +188,10 @@ class _Reading(TorchFunctionMode):
                 self._round(result, shared, own=False)
             return result
         return func(*args, **(kwargs or {}))
+
+    def _stays(self, value: Tensor) -> bool:
+        """Return whether a tensor is what layers read in float."""
+        return any(value is each for each in self._in_float)
 
     def _site(self, value: Tensor) -> int:
         """Return the number of the range of a tensor, which is read now if it was not before."""
@@ -194,18 +212,25 @@ class _Reading(TorchFunctionMode):
 
 
 def prepare(
-    network: Network, scheme: Scheme, images: Tensor, *, largest_weight: int | None = None
+    network: Network,
+    scheme: Scheme,
+    images: Tensor,
+    *,
+    largest_weight: int | None = None,
+    image_layers: bool | None = None,
 ) -> QuantisationAware:
     """Return a trainable copy of ``network`` in its deploy form that computes as its quantised file will.
 
     Ranges start at the extremes over ``images`` (float32 [N, C, H, W], normalised as in training); in training mode
     they widen at once and shrink by a moving average. An ordinary training loop takes it, ``forward_all`` included.
+    ``image_layers``: whether layers that read the image are rounded; None: as ``quantise`` does.
     Raises UserError without images, ValueError while deep training has not ended.
     """
     if images.ndim != 4 or len(images) == 0:
         raise UserError(f"Calibration images have the shape {tuple(images.shape)}, expected [N, C, H, W] with N >= 1.")
     limit = Settings(scheme, "minmax").largest_weight if largest_weight is None else largest_weight
-    prepared = QuantisationAware(network, scheme, limit).to(images.device)
+    rounded = scheme != "u8s8" if image_layers is None else image_layers
+    prepared = QuantisationAware(network, scheme, limit, image_layers=rounded).to(images.device)
     prepared.calibrate_(images)
     return prepared
 

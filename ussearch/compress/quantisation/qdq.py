@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 
 from ussearch.compress.quantisation.compact import compact_
-from ussearch.compress.quantisation.graph import image_layers, layers, name_of
+from ussearch.compress.quantisation.graph import image_nodes, layers, name_of
 from ussearch.compress.quantisation.ranges import Calibration, Images, Ranges, session
 from ussearch.compress.quantisation.settings import Method, Scheme, Settings
 from ussearch.errors import UserError
@@ -166,12 +166,12 @@ def _placed(model: onnx.ModelProto, ranges: Ranges, settings: Settings) -> onnx.
 
 
 def _slower(model: onnx.ModelProto, scheme: Scheme) -> frozenset[str]:
-    """Return the names of the nodes that onnxruntime computes slower in INT8: convolutions that read the image.
+    """Return the names of the nodes that onnxruntime computes slower in INT8: from the image to what layers make of it.
 
     One or three channels are too few for its integer kernel: with AVX512-VNNI such a layer takes eight or six times as
     long as in float, and from eight channels on 0.6 times (``benchmarks/rounding.py``).
     """
-    return frozenset(image_layers(model)) if scheme == "u8s8" else frozenset()
+    return frozenset(image_nodes(model)) if scheme == "u8s8" else frozenset()
 
 
 def _keep_outputs_float(model: onnx.ModelProto) -> None:
@@ -189,11 +189,7 @@ def _keep_outputs_float(model: onnx.ModelProto) -> None:
 
 
 def _tidy(model: onnx.ModelProto) -> None:
-    """Remove what preparation left behind and no node needs, in place."""
-    used = {name for node in model.graph.node for name in node.input}
-    needed = [tensor for tensor in model.graph.initializer if tensor.name in used]
-    del model.graph.initializer[:]
-    model.graph.initializer.extend(needed)
+    """Remove what preparation left behind besides constants, in place."""
     domains = {node.domain for node in model.graph.node} | {""}
     imports = [entry for entry in model.opset_import if entry.domain in domains]
     del model.opset_import[:]

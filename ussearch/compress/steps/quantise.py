@@ -86,6 +86,7 @@ class Quantise:
             scheme_for(context.profile),
             context.normalisation.apply(pixels),
             largest_weight=largest_weight(context.profile),
+            image_layers=True if context.profile.export.format == "tflite" else None,
         )
         recipe = gentle(context.recipe, context.epochs)
         checkpoint = folder / "checkpoint.safetensors"
