@@ -129,7 +129,7 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         low, mean, high = (f"{100 * value:+.1f}" for value in (change.low, change.mean, change.high))
         yield f"| {name} | {before:.3f} | {mean} ({low} to {high}) | {change.images}, seeds: {len(runs)} |"
     yield ""
-    yield "What is shipped was trained longer than what came in, and by a teacher: where Dice grows, that is the reason."
+    yield "What is shipped was trained longer than what came in, and taught: where Dice grows, that is the reason."
     yield "Gates compare each step with a control that is trained as long."
     yield ""
     for name, runs in found.items():
