@@ -122,7 +122,9 @@ def test_models_take_turns(files: tuple[Path, Path]) -> None:
     assert all(each > 0 for row in times_ms for each in row)
 
 
-@pytest.mark.parametrize("text", ["model,latency_ms\na,1\n", "model,sha256,latency_ms\na,b,fast\n", "\x00\xff"])
+@pytest.mark.parametrize(
+    "text", ["model,latency_ms\na,1\n", "model,sha256,latency_ms\na,b,fast\n", "\x00\xff", "x\n", ""]
+)
 def test_a_table_that_is_none_is_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "table.csv"
     path.write_bytes(text.encode("latin-1"))

@@ -165,6 +165,8 @@ def times_of_kit(path: Path) -> KitTimes:
     """
     try:
         rows: Sequence[dict[str, str]] = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+        if not rows:
+            raise ValueError("it has no rows")
         return KitTimes({row["sha256"]: float(row["latency_ms"]) for row in rows}, path.name)
     except (OSError, UnicodeDecodeError, KeyError, ValueError) as error:
         raise UserError(
