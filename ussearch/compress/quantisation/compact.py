@@ -1,4 +1,4 @@
-"""A quantised file without what only takes room: of a small network's INT8 file that is a quarter of all bytes."""
+"""A quantised file without what only takes room, which is a good part of a small network's INT8 file."""
 
 from __future__ import annotations
 

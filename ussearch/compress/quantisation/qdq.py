@@ -168,8 +168,8 @@ def _placed(model: onnx.ModelProto, ranges: Ranges, settings: Settings) -> onnx.
 def _slower(model: onnx.ModelProto, scheme: Scheme) -> frozenset[str]:
     """Return the names of the nodes that onnxruntime computes slower in INT8: from the image to what layers make of it.
 
-    One or three channels are too few for its integer kernel: with AVX512-VNNI such a layer takes eight or six times as
-    long as in float, and from eight channels on 0.6 times (``benchmarks/rounding.py``).
+    One or three channels are too few for its integer kernel: with AVX512-VNNI such a layer takes three or two times as
+    long as in float, and from eight channels on less than 0.8 times (``benchmarks/rounding.py``).
     """
     return frozenset(image_nodes(model)) if scheme == "u8s8" else frozenset()
 
