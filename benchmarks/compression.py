@@ -130,7 +130,7 @@ def page(bench: Bench, found: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
         yield f"| {name} | {before:.3f} | {mean} ({low} to {high}) | {change.images}, seeds: {len(runs)} |"
     yield ""
     yield "What is shipped was trained longer than what came in, and taught: where Dice grows, that is the reason."
-    yield "Gates compare each step with a control that is trained as long."
+    yield "Gates compare each step that trains with a control that is trained as long."
     yield ""
     for name, runs in found.items():
         yield f"## {name}"

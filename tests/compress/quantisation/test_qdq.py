@@ -105,6 +105,25 @@ def test_unsigned_ranges_hold_zero(small, tmp_path: Path) -> None:
     assert known[first.input[2]] == 0 and known[first.input[2]].dtype == np.uint8
 
 
+def test_unsigned_ranges_have_a_zero_point(small, tmp_path: Path) -> None:
+    """Behind a first layer without an activation, whose extremes on both sides of zero torch computes."""
+    torch.manual_seed(0)
+    first, last = torch.nn.Conv2d(1, 8, 3, padding=1), torch.nn.Conv2d(8, 1, 1)
+    layers_ = NormalisedNetwork(torch.nn.Sequential(first, last).eval(), 80.0, 50.0)
+    export_module(layers_, small.images.shape[-1], load_profile("x86-server"), tmp_path / "float.onnx")
+    quantise(tmp_path / "float.onnx", small.images, Settings("u8s8", "minmax"), tmp_path / "int8.onnx")
+    model = onnx.load(tmp_path / "int8.onnx")
+    known = constants(model)
+    node = next(node for node in model.graph.node if node.op_type == "QuantizeLinear")
+    with torch.no_grad():
+        read = first(small.normalised())
+    low, high = read.min().item(), read.max().item()
+    assert low < 0 < high
+    np.testing.assert_allclose(known[node.input[1]], (high - low) / 255, rtol=1e-4)
+    assert known[node.input[2]] == round(-low / ((high - low) / 255))
+    assert known[node.input[2]].dtype == np.uint8
+
+
 def test_symmetric_scheme_is_what_tensorrt_reads(small, tmp_path: Path) -> None:
     quantise(small.path, small.images, Settings("s8s8", "percentile"), tmp_path / "int8.onnx")
     model = onnx.load(tmp_path / "int8.onnx")
