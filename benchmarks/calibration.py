@@ -29,7 +29,7 @@ from ussearch.hardware_profiles.calibration.calibrate import CalibrationRequest,
 from ussearch.hardware_profiles.calibration.measurements import Results, from_rows
 from ussearch.hardware_profiles.calibration.networks import SIZES, CalibrationNetwork, preset_networks
 from ussearch.hardware_profiles.calibration.profiles import Calibrated, export_networks, warnings_of
-from ussearch.hardware_profiles.latency.quality import iso_mac_accuracy
+from ussearch.hardware_profiles.latency.cross_validation import iso_mac_accuracy
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import measure_here
 from ussearch.search_spaces import SearchSpace

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from chain.runs import Bench, outcome_of, run
 
-from ussearch.evaluators.paired import Change, paired_change
+from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.hardware_profiles.measuring.measure import machine

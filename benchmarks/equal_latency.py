@@ -25,21 +25,21 @@ from typing import Any
 import numpy as np
 import torch
 
-from ussearch.compress import Candidate, Context, SpeedSource
-from ussearch.compress.judging import dice_of, model_file
+from ussearch.compress import CompressionCandidate, Context, SpeedSource
+from ussearch.compress.evaluate import dice_of, model_file
 from ussearch.compress.pruning import prune
 from ussearch.compress.retraining import Training, gentle, retrained
 from ussearch.compress.uniform import MATCHED, decide, factor_of, uniform_like
 from ussearch.datasets import Batches, ImageSet, PhantomParameters, phantoms_from, prepare, split
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, costs
-from ussearch.evaluators.losses import make_loss
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.evaluators.paired import Change, paired_change
+from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
+from ussearch.evaluators.training.losses import make_loss
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
-from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
+from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -138,9 +138,9 @@ def outcome(bench: Bench, seed: int) -> dict[str, Any]:
         whole = bench.trained(bench.network, seed)
         context = bench.context(seed, (bench.teacher,))
         smaller = dict(ways(bench, whole, context))
-        start = Candidate(bench.network, whole.state_dict(), fused=True)
+        start = CompressionCandidate(bench.network, whole.state_dict(), fused=True)
         files = {name: model_file(each, context) for name, each in {"whole": start, **smaller}.items()}
-        times_ms = side_by_side(list(files.values()))
+        times_ms = paired_benchmark(list(files.values()))
         images, masks = np.asarray(bench.judges.images), np.asarray(bench.judges.masks)
         found = {
             name: {
@@ -156,7 +156,7 @@ def outcome(bench: Bench, seed: int) -> dict[str, Any]:
     return read
 
 
-def ways(bench: Bench, whole: Network, context: Context) -> Iterator[tuple[str, Candidate]]:
+def ways(bench: Bench, whole: Network, context: Context) -> Iterator[tuple[str, CompressionCandidate]]:
     """Yield every way's name and its trained network, all of the latency that the uniformly scaled one has."""
     half = pruned(whole, context, "taylor", RATIO).architecture
     architecture = uniform_like(bench.network, half, IMAGE_SIZE, context.profile)
@@ -165,10 +165,10 @@ def ways(bench: Bench, whole: Network, context: Context) -> Iterator[tuple[str, 
         yield importance, retrained(cut, context, context.epochs, importance)
     weights = Training(architecture, context.recipe, "uniform, from scratch", None, taught=True).run(context)
     distilled = Training(architecture, gentle(context.recipe, context.epochs), "uniform", weights, taught=True)
-    yield "uniform", Candidate(architecture, distilled.run(context), fused=True)
+    yield "uniform", CompressionCandidate(architecture, distilled.run(context), fused=True)
 
 
-def pruned(whole: Network, context: Context, importance: str, ratio: float) -> Candidate:
+def pruned(whole: Network, context: Context, importance: str, ratio: float) -> CompressionCandidate:
     """Return the network without a share of its channels, not trained again yet."""
     batches = Batches(
         context.images,
@@ -189,10 +189,10 @@ def pruned(whole: Network, context: Context, importance: str, ratio: float) -> C
         loss=make_loss(context.recipe),
         seed=context.seed,
     )
-    return Candidate(made.architecture, made.network.state_dict(), fused=True)
+    return CompressionCandidate(made.architecture, made.network.state_dict(), fused=True)
 
 
-def matched(whole: Network, context: Context, importance: str, target: Architecture) -> Candidate:
+def matched(whole: Network, context: Context, importance: str, target: Architecture) -> CompressionCandidate:
     """Return the network cut by a criterion to the latency of ``target``; of those tried, the nearest to it."""
     wanted = predicted_ms(target)
     low, high, best = 0.0, 0.95, None

@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ussearch.compress.judging import dice_of
+from ussearch.compress.evaluate import dice_of
 from ussearch.compress.pruning import prune
 from ussearch.datasets import Batches, Normalisation
 from ussearch.evaluators import predict
-from ussearch.evaluators.losses import make_loss
-from ussearch.pairs.delivery import choose_pair, train_pair
+from ussearch.evaluators.training.losses import make_loss
+from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
 from ussearch.search_spaces import Network
 from ussearch.studies import Study
+from ussearch.studies.context import reopen_context
 from ussearch.studies.ladder import drawn_starts
-from ussearch.studies.workbench import reopen_workbench
 
 CRITERIA = ("l2", "taylor", "lamp", "random")
 BATCHES = 16
@@ -35,7 +35,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     study = Study.open(arguments.study)
-    bench = reopen_workbench(study, "cpu")
+    bench = reopen_context(study, "cpu")
     pair = choose_pair(study, arguments.trial)
     network = train_pair(study, bench, pair, None, drawn_starts(study, bench))["edge"].network
     normalisation = Normalisation.fit(bench.images.images, bench.split.train)

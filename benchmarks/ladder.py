@@ -30,8 +30,8 @@ import torch
 
 from ussearch.datasets import ImageSet, Normalisation, PhantomParameters, Split, phantoms_from, prepare, split
 from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, predict, trace
+from ussearch.evaluators.metrics.segmentation import detect
 from ussearch.evaluators.outlook import foretold_without_itself
-from ussearch.evaluators.overlap import detect
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
 from ussearch.evaluators.shared import WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining, SharedEpoch

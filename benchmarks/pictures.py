@@ -32,10 +32,10 @@ from ussearch.evaluators import score
 from ussearch.pairs import Bundle
 from ussearch.report import write_report
 from ussearch.studies import Study
+from ussearch.studies.context import reopen_context
 from ussearch.studies.front_picture import front_picture
 from ussearch.studies.pareto import pareto_report
 from ussearch.studies.plots import save_front
-from ussearch.studies.workbench import reopen_workbench
 
 COLOURS = {"truth": "#ffd400", "edge": "#00b7eb", "cloud": "#ff4fa3"}
 COLUMNS = 5
@@ -45,10 +45,10 @@ PAPER_COLOURS = 256
 
 def segmentations(study: Study, bundle: Bundle, path: Path) -> None:
     """Draw test images at five ranks of the edge network's Dice, from worst to best."""
-    workbench = reopen_workbench(study)
+    study_context = reopen_context(study)
     pair = bundle.running()
-    chosen = [index for index in workbench.split.test if workbench.images.masks[index].any()]
-    pixels, masks = workbench.images.images[chosen], workbench.images.masks[chosen]
+    chosen = [index for index in study_context.split.test if study_context.images.masks[index].any()]
+    pixels, masks = study_context.images.images[chosen], study_context.images.masks[chosen]
     answers = {"edge": pair.edge.probabilities(pixels), "cloud": pair.cloud.probabilities(pixels)}
     dice = {end: score(probabilities, masks).dice for end, probabilities in answers.items()}
     ranked = np.argsort(dice["edge"])

@@ -4,7 +4,7 @@ python benchmarks/rounding.py [--size 64] [--epochs 16] [--methods minmax,percen
 
 A small network on phantoms. Weights of 7 bits are what ``u8s8`` files have unless told otherwise
 (``compress/quantisation/settings.py``), and layers that read the image are left in float (``qdq.py``); the time of a
-taught epoch is what budgets reckon with (``pairs/compressing.py``).
+taught epoch is what budgets reckon with (``pairs/delivery/compression.py``).
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ import torch
 from torch import nn
 
 from ussearch.compress.distillation import Distillation
-from ussearch.compress.judging import dice_of
+from ussearch.compress.evaluate import dice_of
 from ussearch.compress.quantisation import Method, Settings, quantise
 from ussearch.datasets import ImageSet, Split, prepare
 from ussearch.datasets.phantoms import PhantomParameters, phantoms_from
 from ussearch.datasets.splits import split as split_images
 from ussearch.evaluators import Recipe, train
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.evaluators.shipping import export_network
+from ussearch.evaluators.prediction import export_network
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring import measure
-from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
 from ussearch.hardware_profiles.onnx_files.export import export_module
+from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 
 STUDENT = Path(__file__).parent / "chain" / "depthwise.yaml"
@@ -83,7 +83,7 @@ def weights_table(source: Path, images: ImageSet, split: Split, folder: Path, me
                 f"{np.mean((rounded >= 0.5) != (whole >= 0.5)):.3%} of all, "
                 f"{np.sum((rounded >= 0.5) != (whole >= 0.5)) / lesions:.2%} of the lesions'"
             )
-        seven, eight = side_by_side(paths)
+        seven, eight = paired_benchmark(paths)
         ratio = median(one / two for one, two in zip(seven, eight, strict=True))
         print(f"{method}: 7 bits take {ratio:.2f} × the time of 8 ({median(eight):.2f} ms)")
 
@@ -98,7 +98,7 @@ def layers_table(folder: Path) -> None:
         export_module(network, LAYER_SIZE, load_profile("x86-server"), paths[0], image_channels=channels)
         pixels = np.random.default_rng(SEED).integers(0, 256, (2, channels, LAYER_SIZE, LAYER_SIZE), np.uint8)
         quantise(paths[0], pixels, Settings("u8s8", "minmax"), paths[1])
-        whole, rounded = side_by_side(paths)
+        whole, rounded = paired_benchmark(paths)
         ratio = median(two / one for one, two in zip(whole, rounded, strict=True))
         print(
             f"3×3 convolution and head, {channels} to {LAYER_WIDTH} channels at {LAYER_SIZE}×{LAYER_SIZE}: float "

@@ -26,23 +26,22 @@ from ussearch.events import (
     ignore,
 )
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
-from ussearch.pairs.compressing import CompressionRequest, Listeners, compress_finalist
-from ussearch.pairs.delivery import choose_pair, deliver, train_pair
-from ussearch.pairs.out_of_fold import OnFoldEpoch
-from ussearch.pairs.rerouting import reroute
-from ussearch.pairs.route_fitting import RoutingRequest, fit_router
+from ussearch.pairs.bundles.replace_router import replace_router
+from ussearch.pairs.delivery.compression import CompressionRequest, Listeners, compress_finalist
+from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
+from ussearch.pairs.delivery.router_training import OnFoldEpoch, RoutingRequest, fit_router
 from ussearch.pairs.routing.policies import share_policy
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
+from ussearch.studies.context import StudyContext, reopen_context
 from ussearch.studies.executors import Staffing, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
-from ussearch.studies.means import means_for
-from ussearch.studies.places import as_continued, require_usable, study_folder
+from ussearch.studies.paths import as_continued, require_usable, study_folder
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
 from ussearch.studies.request import RunRequest
+from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.timings import SearchTimings, outside_training
-from ussearch.studies.workbench import Workbench, reopen_workbench
 
 
 @dataclass
@@ -130,26 +129,26 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
         on_event(PlanReady(made.continued(study.trials()), folder))
     with table.stage("search", on_event):
         seeds = [load_preset(name).architecture.for_task() for name in study.config.seeds]
-        means = means_for(
+        resources = resources_for(
             made.request,
-            on_gpu=made.workbench.device.type == "cuda",
+            on_gpu=made.study_context.device.type == "cuda",
             threads=made.request.worker_threads(torch.get_num_threads()),
             predicted_s=made.trial_seconds,
         )
         if study.config.evaluator == "train":
-            search(study, made.evaluator, made.space, seeds, on_event, means=means)
+            search(study, made.evaluator, made.space, seeds, on_event, resources=resources)
         else:
-            LadderSearch(study, made.evaluator, made.space, seeds, means, on_event).run()
+            LadderSearch(study, made.evaluator, made.space, seeds, resources, on_event).run()
     routing = RoutingRequest(share_policy(request.offload_share), budget_seconds=router_seconds(request))
-    wish = ExportRequest(out=request.out, routing=routing, compression=_compression(request))
+    spec = ExportRequest(out=request.out, routing=routing, compression=_compression(request))
     with study.lock():
-        delivery = _finish(study, made.workbench, wish, table, on_event, staffing=means.executor)
-    return replace(delivery, search_timings=means.timings)
+        delivery = _finish(study, made.study_context, spec, table, on_event, staffing=resources.executor)
+    return replace(delivery, search_timings=resources.timings)
 
 
 def export(
     folder: Path,
-    wish: ExportRequest | None = None,
+    spec: ExportRequest | None = None,
     *,
     data: Path | None = None,
     device: str = "auto",
@@ -159,15 +158,15 @@ def export(
 
     ``data`` says where the data set lies now, if it was moved since.
     """
-    wish = wish or ExportRequest()
+    spec = spec or ExportRequest()
     table = Timetable()
     with table.stage("plan", on_event):
         study = Study.open(folder)
         study.require_free()
-        choose_pair(study, wish.edge, wish.cloud)
-        workbench = reopen_workbench(study, device, data)
+        choose_pair(study, spec.edge, spec.cloud)
+        study_context = reopen_context(study, device, data)
     with study.lock():
-        return _finish(study, workbench, wish, table, on_event)
+        return _finish(study, study_context, spec, table, on_event)
 
 
 def route(
@@ -187,69 +186,69 @@ def route(
     study = Study.open(folder)
     study.require_free()
     opened = Bundle.load(bundle or folder / "bundle")
-    workbench = reopen_workbench(study, device, data)
+    study_context = reopen_context(study, device, data)
     with study.lock():
         on_event(StageStarted("route"))
         ends: dict[End, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
-        wish = fit_router(
+        spec = fit_router(
             study,
-            workbench,
+            study_context,
             ends,
             request,
             on_epoch=_fold_listener(study, request, on_event),
         )
-        return reroute(opened, workbench.images, wish)
+        return replace_router(opened, study_context.images, spec)
 
 
 def _open(request: RunRequest, made: Plan, folder: Path) -> Study:
     """Create the study, or continue it where that is asked for and there is one."""
     if request.resume and Study.exists(folder):
         return Study.resume(folder, made.config)
-    study = Study.create(folder, made.config, made.workbench.split, made.workbench.images)
+    study = Study.create(folder, made.config, made.study_context.split, made.study_context.images)
     study.keep_baselines({name: dict(summary) for name, summary in made.baselines.items()})
     return study
 
 
 def _finish(
     study: Study,
-    workbench: Workbench,
-    wish: ExportRequest,
+    study_context: StudyContext,
+    spec: ExportRequest,
     table: Timetable,
     on_event: OnEvent,
     *,
     staffing: Staffing | None = None,
 ) -> Delivery:
     """Turn the finished trials into a verified bundle."""
-    pair = choose_pair(study, wish.edge, wish.cloud)
+    pair = choose_pair(study, spec.edge, spec.cloud)
     on_event(PairChosen(pair))
     with table.stage("full training", on_event):
-        initial = drawn_starts(study, workbench)
+        initial = drawn_starts(study, study_context)
         finalists = train_pair(
             study,
-            workbench,
+            study_context,
             pair,
             lambda *epoch: on_event(FinalistEpoch(*epoch)),
             initial=initial,
             staffing=staffing,
         )
     compressed = None
-    if wish.compression is not None:
+    if spec.compression is not None:
         with table.stage("compress", on_event):
-            compressed = compress_finalist(study, workbench, finalists, wish.compression, _listeners(on_event))
+            compressed = compress_finalist(study, study_context, finalists, spec.compression, _listeners(on_event))
     with table.stage("route", on_event):
         edge = compressed.candidate.architecture if compressed else study.architecture(finalists["edge"].slot)
         router = fit_router(
             study,
-            workbench,
+            study_context,
             {"edge": edge, "cloud": study.architecture(finalists["cloud"].slot)},
-            wish.routing,
+            spec.routing,
             pair_seconds=sum(each.evaluation.training_seconds for each in finalists.values()),
             staffing=staffing,
-            on_epoch=_fold_listener(study, wish.routing, on_event),
+            on_epoch=_fold_listener(study, spec.routing, on_event),
         )
     with table.stage("export", on_event):
-        out = wish.out or study.folder / "bundle"
-        bundle = deliver(study, workbench, finalists, out, wish=router, compressed=compressed)
+        out = spec.out or study.folder / "bundle"
+        bundle = export_pair(study, study_context, finalists, out, spec=router, compressed=compressed)
     with table.stage("verify", on_event):
         verification = verify_bundle(bundle.folder)
     record = None if compressed is None else compressed.record

@@ -14,18 +14,18 @@ import numpy.typing as npt
 import torch
 
 from chain.enlarged import EnlargedSpeed, enlarged
-from ussearch.compress import Candidate, Compressed, Context, StepRecord, compress, steps_named
-from ussearch.compress.judging import dice_of
+from ussearch.compress import Compressed, CompressionCandidate, Context, StepRecord, compress, steps_named
+from ussearch.compress.evaluate import dice_of
 from ussearch.compress.quantisation import Settings, calibration_images, quantise
 from ussearch.compress.retraining import Training
 from ussearch.compress.waterfall import row_of
 from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
 from ussearch.evaluators import Recipe
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.evaluators.shipping import export_network
+from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile
-from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
+from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 
 TEACHER = "cmunext-s"
@@ -119,7 +119,7 @@ def run(bench: Bench, name: str, architecture: Architecture, seed: int) -> None:
         uniform_epochs=bench.epochs,
         on_record=_tell,
     )
-    _write_timed(bench, Candidate(architecture, network.state_dict(), fused=True), done)
+    _write_timed(bench, CompressionCandidate(architecture, network.state_dict(), fused=True), done)
     found = {
         **_accuracy(bench, done),
         "rows": [
@@ -136,7 +136,7 @@ def outcome_of(bench: Bench, name: str, seed: int) -> dict[str, Any]:
     """Return what ``run`` kept, with latencies and bytes as they are now; nothing else should run on this machine."""
     kept: dict[str, Any] = json.loads(bench.record(name, seed).read_text(encoding="utf-8"))
     places = {form: _timed_file(bench, bench.folder / f"{name}-{seed}", form) for form in FORMS}
-    base, *others = side_by_side(list(places.values()), runs=TIMED_RUNS)
+    base, *others = paired_benchmark(list(places.values()), runs=TIMED_RUNS)
     ratios = (median(two / one for one, two in zip(base, row, strict=True)) for row in others)
     sizes = {form: path.stat().st_size for form, path in places.items()}
     return {**kept, "ratio": dict(zip(FORMS[1:], ratios, strict=True)), "file_bytes": sizes}
@@ -157,7 +157,7 @@ def _accuracy(bench: Bench, done: Compressed) -> dict[str, Any]:
     return {"before": scores[0], "after": scores[1], "groups": groups}
 
 
-def _write_timed(bench: Bench, start: Candidate, done: Compressed) -> None:
+def _write_timed(bench: Bench, start: CompressionCandidate, done: Compressed) -> None:
     """Write the deploy form that came in, the same in INT8, and what is shipped, at the size of timing."""
     made = {form: done.place / f"{form}.onnx" for form in FORMS}
     normalisation = Normalisation.fit(bench.images.images, bench.split.train)

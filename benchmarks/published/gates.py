@@ -11,7 +11,7 @@ import numpy as np
 
 from published import nasbench201, segmentation, shipped, yolobench
 from published.protocol import MACS_ONLY, RECIPES, SEEDS, THREE_NUMBERS, held_out
-from ussearch.hardware_profiles.latency.quality import Quality
+from ussearch.hardware_profiles.latency.cross_validation import Quality
 
 FACTOR = 1.5
 SHARE_OF_PAIRS = 0.9

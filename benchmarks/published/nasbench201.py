@@ -12,9 +12,8 @@ import numpy as np
 from published.protocol import CALIBRATION_NETWORKS, SEEDS, mean_quality
 from published.tables import Floats, read_rows
 from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel
-from ussearch.hardware_profiles.latency.fitting import fit_non_negative
-from ussearch.hardware_profiles.latency.quality import Quality, quality
-from ussearch.hardware_profiles.latency.roofline import GMAC
+from ussearch.hardware_profiles.latency.cross_validation import Quality, quality
+from ussearch.hardware_profiles.latency.roofline import GMAC, fit_non_negative
 
 STAGES = ((16, 32), (32, 16), (64, 8))
 """Channels and side in pixels of the three stages."""

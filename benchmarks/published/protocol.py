@@ -9,8 +9,8 @@ import numpy as np
 
 from published.tables import Floats, Indices, Names
 from published.yolobench import COLUMNS, Bench
-from ussearch.hardware_profiles.latency.fitting import fit_non_negative
-from ussearch.hardware_profiles.latency.quality import Quality, quality
+from ussearch.hardware_profiles.latency.cross_validation import Quality, quality
+from ussearch.hardware_profiles.latency.roofline import fit_non_negative
 
 SEEDS = range(20)
 CALIBRATION_NETWORKS = 10

@@ -10,7 +10,7 @@ from published.gates import Gate, Judged
 from published.protocol import RECIPES, Recipe
 from published.shipped import Fitted
 from ussearch.hardware_profiles.catalogue import load_profile
-from ussearch.hardware_profiles.latency.quality import Quality
+from ussearch.hardware_profiles.latency.cross_validation import Quality
 
 
 def page(

@@ -13,10 +13,9 @@ from published import nasbench201, ncnn, segmentation, yolobench
 from published.tables import Floats, Indices, Names
 from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.kernels.kernel import Kernel
-from ussearch.hardware_profiles.latency.fitting import fit_non_negative, fit_shrunk
-from ussearch.hardware_profiles.latency.prediction import DATASHEET_FACTOR
-from ussearch.hardware_profiles.latency.quality import Quality, factor_of_nine_in_ten, quality
-from ussearch.hardware_profiles.latency.roofline import GMAC, MIB, Roofline
+from ussearch.hardware_profiles.latency.cross_validation import Quality, factor_of_nine_in_ten, quality
+from ussearch.hardware_profiles.latency.model import DATASHEET_FACTOR
+from ussearch.hardware_profiles.latency.roofline import GMAC, MIB, Roofline, fit_non_negative, fit_shrunk
 
 NUMBERS = ("ms_per_gmac", "ms_per_mib", "ms_per_operator")
 SHRINKAGE = 1.0

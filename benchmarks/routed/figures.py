@@ -11,12 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from routed.runs import CALIBRATION, OUT_OF_FOLD, SHIFTED, TEST
-from ussearch.pairs.routing.baselines import plain_routers
-from ussearch.pairs.routing.choice import LEARNED, SDC, best_kind, nested_gain
 from ussearch.pairs.routing.conformal import risk_threshold
-from ussearch.pairs.routing.curves import Comparison, compare
+from ussearch.pairs.routing.curves import CurveComparison, compare
 from ussearch.pairs.routing.decision import threshold_below
 from ussearch.pairs.routing.models import fit_model
+from ussearch.pairs.routing.router_comparison import LEARNED, SDC, best_kind, nested_gain, plain_routers
 from ussearch.pairs.routing.samples import Samples, pooled
 
 Floats = NDArray[np.float64]
@@ -31,7 +30,7 @@ class Judged:
     samples: Samples
     confidences: Mapping[str, Floats]
 
-    def comparison(self, draws: int = 1000) -> Comparison:
+    def comparison(self, draws: int = 1000) -> CurveComparison:
         """Return the figures of all routers, differences from Soft Dice Confidence among them."""
         samples = self.samples
         return compare(

@@ -18,9 +18,8 @@ from routed.figures import (
 )
 from routed.runs import SETTING
 from routed.sets import BLUR, GAIN, SPECKLE
-from ussearch.pairs.routing.baselines import IMAGE_COMPLEXITY
-from ussearch.pairs.routing.choice import LEARNED, SDC
-from ussearch.pairs.routing.curves import Comparison, Row
+from ussearch.pairs.routing.curves import CurveComparison, CurveRow
+from ussearch.pairs.routing.router_comparison import IMAGE_COMPLEXITY, LEARNED, SDC
 
 HEAD = """# What routing is worth
 
@@ -69,7 +68,7 @@ def _seeds(parts: Sequence[Judged]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _routers(found: Comparison) -> str:
+def _routers(found: CurveComparison) -> str:
     head = (
         f"{found.images} images; edge {found.edge_dice:.3f}, cloud {found.cloud_dice:.3f}, gap {_gap(found)} points.\n"
     )
@@ -84,7 +83,7 @@ def _routers(found: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _demands(found: Comparison, seeds: int) -> str:
+def _demands(found: CurveComparison, seeds: int) -> str:
     """Return what was asked for, what was seen, and whether it holds."""
     if LEARNED not in found.beyond:
         return "Both networks score the same on every image: there is nothing to route.\n"
@@ -125,7 +124,7 @@ def _conformal(whole: Judged) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _gap(found: Comparison) -> str:
+def _gap(found: CurveComparison) -> str:
     low, high = found.gap_interval
     return f"{100 * found.gap:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
@@ -134,7 +133,7 @@ def _signed(difference: tuple[float, float, float]) -> str:
     return f"{difference[0]:+.3f} ({difference[1]:+.3f} to {difference[2]:+.3f})"
 
 
-def _skill(row: Row) -> float:
+def _skill(row: CurveRow) -> float:
     return row.skill or 0.0
 
 

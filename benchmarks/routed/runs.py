@@ -12,15 +12,14 @@ import torch
 from routed import sets
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators import End, Recipe, TrainEvaluator, predict
-from ussearch.evaluators.shipping import export_network
+from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
-from ussearch.pairs.courses import Course
-from ussearch.pairs.full_training import FullTraining, train_fully
-from ussearch.pairs.out_of_fold import FoldTraining
-from ussearch.pairs.routing.observing import dice_of, observe
-from ussearch.pairs.routing.samples import Samples
+from ussearch.pairs.delivery.full_training import FullTraining, train_fully
+from ussearch.pairs.delivery.router_training import FoldTraining
+from ussearch.pairs.delivery.tasks import Course
+from ussearch.pairs.routing.samples import Samples, collect_features, dice_of
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.search_spaces.scaling import scaled
 
@@ -109,4 +108,4 @@ def _observe(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "edge.onnx"
         export_network(edge.network(), normalisation, images.image_size, load_profile("jetson-nano"), file)
-        return observe(file, dice_of(answers, images, part), images, part)
+        return collect_features(file, dice_of(answers, images, part), images, part)

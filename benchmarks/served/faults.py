@@ -19,7 +19,7 @@ from served.processes import asking, embedded_server, fault_server, large_image,
 from tests.pairs.client.conftest import image
 from tests.pairs.client.fault_server import expected_mask
 from tests.pairs.client.test_faults import faulty
-from ussearch.pairs.protocol import HEADER_LENGTH, Tensor, encode
+from ussearch.serving.protocol import HEADER_LENGTH, Tensor, encode
 
 NO_SERVER = frozenset({"refused", "DNS failure", "black hole"})
 DRAWN = ("", "", "", "500", "503", "corrupt body", "wrong shape", "reset mid-body", "another id", "oversized")

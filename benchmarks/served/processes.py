@@ -20,9 +20,9 @@ sys.path.insert(0, str(ROOT))  # for the fault server of the tests
 from tests.pairs.client.conftest import PATIENT, StubEdge
 from tests.pairs.client.fault_server import FaultServer
 from tests.pairs.client.test_faults import expired_certificate
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.pairs.client import CloudLink, CloudSettings, EdgeClient
-from ussearch.pairs.server import CloudModel, ServerSettings
+from ussearch.runtime.onnx_network import OnnxNetwork
+from ussearch.serving.client import CloudChannel, CloudSettings, EdgeClient
+from ussearch.serving.server import CloudModel, ServerSettings
 
 SIDE = 256
 
@@ -47,7 +47,7 @@ class TimedNetwork(OnnxNetwork):
 
 def embedded_server(model: str, pipe: Any) -> None:
     """Serve the model file until SIGINT; tell the URL, and at the end how long its forward passes took."""
-    from ussearch.pairs.server.embedded import serve
+    from ussearch.serving.server.embedded import serve
 
     network = TimedNetwork(Path(model))
     serve(CloudModel("m", SIDE, network), ServerSettings(port=0), pipe.send)
@@ -79,7 +79,7 @@ def process(target: Callable[..., None], *arguments: Any) -> Iterator[tuple[str,
 def asking(url: str, deadline_ms: float, **settings: Any) -> EdgeClient:
     """Return a client whose edge costs nothing and sends everything."""
     return EdgeClient(
-        StubEdge(), CloudLink(CloudSettings(url, "m", deadline_ms=deadline_ms, breaker=PATIENT, **settings))
+        StubEdge(), CloudChannel(CloudSettings(url, "m", deadline_ms=deadline_ms, breaker=PATIENT, **settings))
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.steps.base import STEPS, Failure
 
@@ -29,7 +29,7 @@ class Clip:
         """How far a weight may lie from the mean."""
         return {"deviations": self.deviations}
 
-    def off(self, candidate: Candidate, context: Context) -> str:
+    def off(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why there is nothing to do."""
         return "the weights are rounded already" if candidate.precision == "int8" else ""
 
@@ -37,15 +37,15 @@ class Clip:
         """Return 0: nothing is trained."""
         return 0
 
-    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+    def apply(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         """Return the candidate with clipped weights; those that came in stay as they are."""
         kernels = {name: self._clipped(value) for name, value in candidate.weights.items() if value.dim() == 4}
         return replace(candidate, weights={**candidate.weights, **kernels})
 
-    def control(self, candidate: Candidate, context: Context) -> None:
+    def control(self, candidate: CompressionCandidate, context: Context) -> None:
         """Return None: nothing is trained."""
 
-    def milder(self, failure: Failure = "worse") -> Clip | None:
+    def relaxed(self, failure: Failure = "worse") -> Clip | None:
         """Return the step that clips half as far out; None past eight standard deviations."""
         further = 1.5 * self.deviations
         return replace(self, deviations=further) if further <= MILDEST else None

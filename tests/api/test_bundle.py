@@ -12,10 +12,10 @@ import ussearch
 from tests.pairs.server.conftest import served
 from ussearch import pairs
 from ussearch.pairs import write_bundle
-from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
-from ussearch.pairs.server.model import CloudModel
-from ussearch.pairs.server.settings import ServerSettings
+from ussearch.serving.server.model import CloudModel
+from ussearch.serving.server.settings import ServerSettings
 
 
 @pytest.fixture(scope="module")
@@ -26,9 +26,9 @@ def eager(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> ussearch.Bundle:
     """A bundle whose router sends every image to the cloud."""
-    wish = RouterWish(SharePolicy(share=1.0))
+    spec = RouterSpec(SharePolicy(share=1.0))
     folder = tmp_path_factory.mktemp("eager") / "bundle"
-    return ussearch.Bundle.load(write_bundle(folder, edge_member, cloud_member, pair_data, wish).folder)
+    return ussearch.Bundle.load(write_bundle(folder, edge_member, cloud_member, pair_data, spec).folder)
 
 
 def test_a_prediction_is_what_infer_writes(there: Path, tmp_path: Path) -> None:
@@ -75,8 +75,8 @@ def test_who_answers_is_the_callers_choice(eager: ussearch.Bundle, there: Path) 
 
 def test_a_server_answers_what_this_machine_would(eager: ussearch.Bundle, there: Path) -> None:
     with served(CloudModel.of(eager), ServerSettings(port=0)) as server:
-        wish = ussearch.CloudWish(server.url, deadline_ms=5000.0)
-        remote = list(eager.predict_all(["scan.png", "other.png"], cloud=wish))
+        spec = ussearch.CloudWish(server.url, deadline_ms=5000.0)
+        remote = list(eager.predict_all(["scan.png", "other.png"], cloud=spec))
     assert [answer.reason for answer in remote] == ["cloud answered"] * 2
     for answer, local in zip(remote, eager.predict_all(["scan.png", "other.png"]), strict=True):
         assert (answer.mask != local.mask).mean() < 0.02  # a server sends bits, which come back with a stepped rim

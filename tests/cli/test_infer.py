@@ -16,8 +16,8 @@ from tests.pairs.server.conftest import Running, served
 from tests.pairs.test_dicom_seg import CLINICAL
 from ussearch.datasets import read_image
 from ussearch.pairs import Bundle
-from ussearch.pairs.geometry import network_input
-from ussearch.pairs.server import CloudModel, ServerSettings
+from ussearch.runtime.geometry import network_input
+from ussearch.serving.server import CloudModel, ServerSettings
 
 data_folder, pair_data, finished = pairs.data_folder, pairs.pair_data, pairs.finished
 edge_member, cloud_member = pairs.edge_member, pairs.cloud_member

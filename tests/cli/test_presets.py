@@ -79,11 +79,11 @@ def test_a_runtime_of_a_device(ussearch: Command) -> None:
 def test_predicted_milliseconds_are_never_cut(ussearch: Command, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     from rich.console import Console
 
-    from ussearch.cli import console, output
+    from ussearch.cli import console
 
     (sheet,) = json.loads(f"[{ussearch('presets', 'unet', '--profile', 'jetson-nano', '--json').out}]")
     narrow = Console(highlight=False, markup=False, width=width)
-    for module in (console, output):
+    for module in (console, console):
         monkeypatch.setattr(module, "console", narrow)
     text = ussearch("presets", "unet", "--profile", "jetson-nano").out
     latency = sheet["latency"]

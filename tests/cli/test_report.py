@@ -11,9 +11,9 @@ import pytest
 from tests.cli.conftest import Command
 from ussearch.datasets import Split
 from ussearch.report import gather
-from ussearch.report.noise import compare
 from ussearch.report.routing import decision
 from ussearch.report.segmentations import examples
+from ussearch.report.significance import compare
 from ussearch.studies import Study
 
 
@@ -45,8 +45,8 @@ def test_ties_are_judged_image_by_image_and_differ_as_the_records_do(tiny_study:
 
 def test_pictures_are_test_images_in_order_of_dice(tiny_study: Path) -> None:
     material = gather(tiny_study)
-    assert material.workbench is not None
-    test = {material.workbench.images.ids[index] for index in material.study.split.test}
+    assert material.study_context is not None
+    test = {material.study_context.images.ids[index] for index in material.study.split.test}
     for pictures in examples(material).values():
         assert [each.rank for each in pictures] == ["worst", "median", "best"]
         assert [each.dice for each in pictures] == sorted(each.dice for each in pictures)
@@ -67,7 +67,7 @@ def test_without_images_it_leaves_out_what_needs_them(tiny_study: Path, tmp_path
     root = Study.open(study).config.data.root
     config.write_text(config.read_text(encoding="utf-8").replace(root, str(tmp_path / "gone")), encoding="utf-8")
     material = gather(study)
-    assert material.workbench is None and "gone" in material.without_images
+    assert material.study_context is None and "gone" in material.without_images
     found = compare(material)
     assert found is not None and found.method == "unpaired"
     assert examples(material) == {}

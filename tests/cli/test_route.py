@@ -10,9 +10,9 @@ import pytest
 
 from tests.cli.conftest import Command
 from ussearch.pairs import Bundle, verify_bundle
-from ussearch.pairs.edge_runtime import run_edge_source
+from ussearch.pairs.bundles.integrity import MANIFEST, SEAL, digests, seal
 from ussearch.pairs.routing.decision import EVERYTHING_STAYS
-from ussearch.pairs.sealing import MANIFEST, SEAL, digests, seal
+from ussearch.serving.board import run_edge_source
 
 
 @pytest.fixture(scope="module")

@@ -182,8 +182,8 @@ def test_a_finished_search_is_continued_from_its_own_data(
 
 
 def test_words_for_numbers_and_reasons() -> None:
+    from ussearch.cli.console import counted
     from ussearch.cli.plan_lines import by_reason
-    from ussearch.cli.tables import counted
 
     assert counted(1, "candidate") == "1 candidate"
     assert counted(2, "candidate") == "2 candidates"

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from tests.evaluators.conftest import disc_images, disc_split
-from ussearch.compress import Candidate, Context, SpeedSource
+from ussearch.compress import CompressionCandidate, Context, SpeedSource
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Recipe, train
 from ussearch.hardware_profiles import Profile, load_profile
@@ -55,10 +55,10 @@ class Trained:
     teacher: Network
 
     @property
-    def candidate(self) -> Candidate:
+    def candidate(self) -> CompressionCandidate:
         """The student as it enters a chain."""
         weights = {name: value.detach().clone() for name, value in self.student.state_dict().items()}
-        return Candidate(self.student.architecture, weights)
+        return CompressionCandidate(self.student.architecture, weights)
 
 
 @pytest.fixture(scope="session")

@@ -16,26 +16,26 @@ import torch
 from tests.compress.conftest import MakeContext, Trained, here, unet
 from ussearch.compress import (
     STEPS,
-    Candidate,
     Chain,
     Compression,
+    CompressionCandidate,
     Context,
     KitTimes,
     SpeedSource,
     compress,
     steps_named,
 )
-from ussearch.compress.judging import measured, model_file
+from ussearch.compress.evaluate import evaluate, model_file
 from ussearch.compress.quantisation import int8_nodes
 from ussearch.compress.steps import Failure
 from ussearch.compress.steps.prune import Prune
 from ussearch.errors import UserError
 from ussearch.evaluators import predict
 from ussearch.evaluators.costs import trace
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.evaluators.shipping import deploy_form
+from ussearch.evaluators.prediction import deploy_form
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import Profile, load_profile
+from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build
 
 NANO = load_profile("jetson-nano")
@@ -55,20 +55,20 @@ class Narrowed:
     def settings(self) -> Mapping[str, Any]:
         return {"strength": self.strength}
 
-    def off(self, candidate: Candidate, context: Context) -> str:
+    def off(self, candidate: CompressionCandidate, context: Context) -> str:
         return ""
 
     def trainings(self) -> int:
         return 0
 
-    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+    def apply(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         self.applied.append(self.strength)
         return replace(candidate, architecture=self.network.architecture, weights=self.network.state_dict())
 
-    def control(self, candidate: Candidate, context: Context) -> None:
+    def control(self, candidate: CompressionCandidate, context: Context) -> None:
         return None
 
-    def milder(self, failure: Failure = "worse") -> Narrowed | None:
+    def relaxed(self, failure: Failure = "worse") -> Narrowed | None:
         return replace(self, strength=self.strength - 1) if self.strength > 1 else None
 
 
@@ -87,7 +87,7 @@ def test_a_step_that_spoils_is_retried_milder_then_undone(make_context: MakeCont
 
 def test_a_slower_step_is_undone_whatever_its_dice(make_context: MakeContext, trained: Trained) -> None:
     context = make_context(profile=NANO, speed=SpeedSource(NANO))
-    chain = Chain(context, replace(Candidate(unet(8), build(unet(8)).state_dict()), fused=True))
+    chain = Chain(context, replace(CompressionCandidate(unet(8), build(unet(8)).state_dict()), fused=True))
     chain.run([replace(Narrowed(trained.teacher), strength=1)])
     assert not chain.records[0].kept and chain.records[0].reason.startswith("slower")
     assert chain.records[0].change is not None and chain.records[0].change.mean > 0.1
@@ -142,17 +142,17 @@ def test_contract_of_steps(name: str, make_context: MakeContext, trained: Traine
     elsewhere = replace(context, folder=context.folder / "elsewhere")
     torch.manual_seed(99)  # nothing may depend on what was random before
     assert after.digest == step.apply(candidate, elsewhere).digest, "the same gives the same, trained anew"
-    figures = measured(after, context)
+    figures = evaluate(after, context)
     assert len(figures.dice) == len(trained.split.validation) and figures.file_bytes > 0
     assert (step.control(candidate, context) is not None) == (step.retrains and name != "quantise")
     onnx.checker.check_model(onnx.load(model_file(after, context)))
     strengths = [step]
-    while (milder := strengths[-1].milder()) is not None:
-        strengths.append(milder)
+    while (relaxed := strengths[-1].relaxed()) is not None:
+        strengths.append(relaxed)
         assert len(strengths) < 20
     folder = context.folder / "there"
     after.save(folder)
-    back = Candidate.load(folder)
+    back = CompressionCandidate.load(folder)
     assert back.digest == after.digest and back.architecture == after.architecture
 
 
@@ -179,9 +179,9 @@ def compressed(make_context: MakeContext, trained: Trained) -> tuple[Compression
 def test_the_whole_chain(compressed: tuple[Compression, Context], trained: Trained) -> None:
     record, context = compressed
     assert [name for name in STEPS if name not in {each.step for each in record.records}] == []
-    assert record.start.mean_dice == pytest.approx(measured(replace(trained.candidate, fused=True), context).mean_dice)
+    assert record.start.mean_dice == pytest.approx(evaluate(replace(trained.candidate, fused=True), context).mean_dice)
     assert not record.speed.slower
-    shipped = Candidate.load(context.folder / "network")
+    shipped = CompressionCandidate.load(context.folder / "network")
     assert shipped.architecture == shipped.network().architecture
     assert Compression.model_validate_json((context.folder / "compression.json").read_text()) == record
     if any(each.step == "prune" and each.kept for each in record.records):
@@ -315,4 +315,4 @@ def test_a_damaged_candidate_is_one_sentence(tmp_path: Path, trained: Trained) -
     trained.candidate.save(tmp_path)
     (tmp_path / "weights.safetensors").write_bytes(b"nothing")
     with pytest.raises(UserError, match="delete the folder"):
-        Candidate.load(tmp_path)
+        CompressionCandidate.load(tmp_path)

@@ -20,7 +20,7 @@ from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.evaluators import costs
 from ussearch.evaluators.costs import refusals
-from ussearch.evaluators.shipping import export_network
+from ussearch.evaluators.prediction import export_network
 from ussearch.hardware_profiles import Profile, check_onnx, load_profile, profile_names
 from ussearch.search_spaces import Architecture, Network, SearchSpace, count, load_preset, preset_names
 

@@ -21,7 +21,7 @@ from ussearch.compress.distillation import (
 )
 from ussearch.datasets import Normalisation
 from ussearch.evaluators import train
-from ussearch.evaluators.losses import make_loss
+from ussearch.evaluators.training.losses import make_loss
 from ussearch.search_spaces import build
 
 GENERATOR = torch.Generator().manual_seed(0)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ussearch.compress.gates import judge_step
-from ussearch.compress.speed import Comparison
+from ussearch.compress.acceptance import accept
+from ussearch.compress.speed import SpeedComparison
 from ussearch.compress.uniform import decide
-from ussearch.evaluators.paired import Change, paired_change
+from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 
 
 def change(mean: float, low: float | None = None, high: float | None = None, tail: float = 0.0) -> Change:
@@ -25,8 +25,8 @@ def change(mean: float, low: float | None = None, high: float | None = None, tai
 def kept(
     ratio: float | None, given: Change, control: Change | None = None, *, retrained: bool = True, smaller: bool = True
 ) -> bool:
-    speed = Comparison(ratio=ratio, source="test")
-    return judge_step(speed, given, control, retrained=retrained, smaller=smaller).kept
+    speed = SpeedComparison(ratio=ratio, source="test")
+    return accept(speed, given, control, retrained=retrained, smaller=smaller).kept
 
 
 def test_nothing_slower_is_kept() -> None:

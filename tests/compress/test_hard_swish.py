@@ -12,9 +12,9 @@ import torch
 from tests.compress.conftest import MakeContext, Trained
 from ussearch.compress import Compressed, SpeedSource, compress, steps_named
 from ussearch.compress.quantisation import int8_nodes
-from ussearch.evaluators.shipping import export_network
+from ussearch.evaluators.prediction import export_network
 from ussearch.hardware_profiles import Profile, load_profile
-from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
 from ussearch.search_spaces import Architecture, Block, DecoderLevel, Network, Skip, Stage, build
 
 
@@ -61,7 +61,7 @@ def test_it_leaves_in_float_or_no_slower(make_context: MakeContext, trained: Tra
     assert tried, "INT8 was never measured"
     baseline = tmp_path / "baseline.onnx"
     export_network(network, context.normalisation, trained.images.image_size, profile, baseline)
-    before, after = (sorted(times) for times in side_by_side([baseline, done.model], runs=200))
+    before, after = (sorted(times) for times in paired_benchmark([baseline, done.model], runs=200))
     assert after[len(after) // 2] <= 1.1 * before[len(before) // 2]
     if any(record.kept for record in tried):
         return

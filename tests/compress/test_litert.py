@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from tests.compress.conftest import MakeContext, Trained
-from ussearch.compress import STEPS, Candidate, Chain, SpeedSource, compress, steps_named
-from ussearch.compress.judging import measured, model_file
+from ussearch.compress import STEPS, Chain, CompressionCandidate, SpeedSource, compress, steps_named
+from ussearch.compress.evaluate import evaluate, model_file
 from ussearch.compress.quantisation.litert import LiteRtNetwork, missing
 from ussearch.errors import UserError
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.evaluators.overlap import dice_and_iou
+from ussearch.evaluators.metrics.segmentation import dice_and_iou
 from ussearch.hardware_profiles import load_profile
+from ussearch.runtime.onnx_network import OnnxNetwork
 
 PI, CORAL = load_profile("raspberry-pi-4@tflite-fp32"), load_profile("coral-edge-tpu")
 PROFILES = [PI, load_profile("raspberry-pi-5@litert-fp32"), CORAL]
@@ -51,7 +51,7 @@ def test_the_file_is_the_same_when_made_again_and_travels(make_context: MakeCont
     after = step.apply(candidate, context)
     assert after.digest == step.apply(candidate, replace(context, folder=context.folder / "elsewhere")).digest
     after.save(context.folder / "there")
-    back = Candidate.load(context.folder / "there")
+    back = CompressionCandidate.load(context.folder / "there")
     assert back.digest == after.digest and back.file is not None and back.file.suffix == ".tflite"
 
 
@@ -59,12 +59,12 @@ def test_the_file_is_the_same_when_made_again_and_travels(make_context: MakeCont
 @pytest.mark.slow
 def test_training_with_rounding_ends_in_a_file_of_litert(make_context: MakeContext, trained: Trained) -> None:
     context = make_context(profile=PI, speed=SpeedSource(PI))
-    step = STEPS["quantise"]().milder()
+    step = STEPS["quantise"]().relaxed()
     assert step is not None and step.retrains
     after = step.apply(replace(trained.candidate, fused=True), context)
     assert after.file is not None and LiteRtNetwork(after.file).types() <= {"int8", "int32"}
-    before = measured(replace(trained.candidate, fused=True), context)
-    assert measured(after, context).mean_dice > before.mean_dice - 0.05
+    before = evaluate(replace(trained.candidate, fused=True), context)
+    assert evaluate(after, context).mean_dice > before.mean_dice - 0.05
 
 
 @pytest.mark.skipif(not missing(), reason="the extra litert is installed")
@@ -81,4 +81,4 @@ def test_a_file_of_another_format_is_no_candidate(trained: Trained, tmp_path: Pa
     form = tmp_path / "form.json"
     form.write_text(form.read_text().replace('"own_file": false', '"own_file": true').replace(".onnx", "/../../x"))
     with pytest.raises(UserError, match="delete the folder"):
-        Candidate.load(tmp_path)
+        CompressionCandidate.load(tmp_path)

@@ -15,12 +15,12 @@ import pytest
 
 from tests.compress.conftest import MakeContext, Trained, here
 from ussearch.compress import Chain, SpeedSource, steps_named
-from ussearch.compress.judging import model_file
-from ussearch.compress.openvino_evidence import beside_openvino
+from ussearch.compress.evaluate import model_file
+from ussearch.compress.int8_files import beside_openvino
 from ussearch.compress.speed import runs_here
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import load_profile
-from ussearch.hardware_profiles.measuring.openvino_session import OpenVinoSession, installed
+from ussearch.hardware_profiles.measuring.paired_benchmark import OpenVinoSession, installed
 
 SERVER = load_profile("x86-server")
 needs_openvino = pytest.mark.skipif(
@@ -71,7 +71,7 @@ def test_importing_it_reports_to_nobody(tmp_path: Path, make_context: MakeContex
     model = model_file(trained.candidate, make_context())
     program = (
         "import sys; from pathlib import Path;"
-        "from ussearch.hardware_profiles.measuring.openvino_session import OpenVinoSession;"
+        "from ussearch.hardware_profiles.measuring.paired_benchmark import OpenVinoSession;"
         f"OpenVinoSession(Path({str(model)!r})); print(sys.modules['openvino_telemetry'])"
     )
     home = tmp_path / "home"

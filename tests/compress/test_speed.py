@@ -8,13 +8,13 @@ from typing import ClassVar
 import pytest
 
 from tests.compress.conftest import MakeContext, Trained, here, unet
-from ussearch.compress import Candidate, KitTimes, SpeedSource, speed, times_of_kit
-from ussearch.compress.judging import model_file
+from ussearch.compress import CompressionCandidate, KitTimes, SpeedSource, speed, times_of_kit
+from ussearch.compress.evaluate import model_file
 from ussearch.errors import UserError
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.bench import predict_file
-from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
 from ussearch.search_spaces import build
 
 PI = load_profile("raspberry-pi-4")
@@ -27,7 +27,7 @@ def files(make_context: MakeContext, trained: Trained) -> tuple[Path, Path]:
     context = make_context()
     return (
         model_file(trained.candidate, context),
-        model_file(Candidate(narrow.architecture, narrow.state_dict(), fused=True), context),
+        model_file(CompressionCandidate(narrow.architecture, narrow.state_dict(), fused=True), context),
     )
 
 
@@ -117,7 +117,7 @@ def test_what_runs_in_int8_only_has_nothing_to_be_slower_than(files: tuple[Path,
 
 
 def test_models_take_turns(files: tuple[Path, Path]) -> None:
-    times_ms = side_by_side(files, runs=50)
+    times_ms = paired_benchmark(files, runs=50)
     assert len(times_ms[0]) == len(times_ms[1]) >= 10
     assert all(each > 0 for row in times_ms for each in row)
 

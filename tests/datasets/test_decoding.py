@@ -11,7 +11,7 @@ from scipy import ndimage
 
 from ussearch.datasets import decoding
 from ussearch.datasets.decoding import read_mask, read_raster, united_mask
-from ussearch.datasets.outlines import convex_hull, filled, without_holes
+from ussearch.datasets.files import convex_hull, filled, without_holes
 from ussearch.errors import UserError
 
 

@@ -13,10 +13,9 @@ from scipy import ndimage, stats
 from ussearch.datasets import PhantomParameters, check, phantom_dataset, phantoms_from, prepare
 from ussearch.datasets.phantoms import GENERATOR_VERSION, make_phantom
 from ussearch.datasets.phantoms.generator import plan_phantom
-from ussearch.datasets.phantoms.shapes import Shape, coverage
-from ussearch.datasets.phantoms.speckle import blurred, scatterers
+from ussearch.datasets.phantoms.imaging import View, blurred, scatterers
+from ussearch.datasets.phantoms.random_fields import Shape, coverage
 from ussearch.datasets.phantoms.tissue import Tissue
-from ussearch.datasets.phantoms.view import View
 
 PARAMETERS = PhantomParameters(count=40, seed=5, image_size=96)
 

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from ussearch.datasets import ImageSet, open_dataset, phantom_dataset, prepare, resize_image
-from ussearch.datasets import preparing as module
+from ussearch.datasets import preparation as module
 from ussearch.datasets.decoding import read_raster
 from ussearch.errors import UserError
 

@@ -57,7 +57,7 @@ def test_leakage_across_a_split(busi: Path, tmp_path: Path) -> None:
     file.write_text(json.dumps({"train": [name for name in names if name not in test], "test": test}))
     leakage = check(open_dataset(busi, strict=False), file).leakage
     assert leakage is not None
-    assert leakage.straddling == (("benign/benign (1).png", "malignant/malignant (1).png"),)
+    assert leakage.leaking_groups == (("benign/benign (1).png", "malignant/malignant (1).png"),)
     assert leakage.test_images_concerned == 1 and leakage.parts["test"] == 2
     file.write_text(json.dumps({"train": ["benign (99)"]}))
     report = check(open_dataset(busi, strict=False), file)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from ussearch.datasets import resize_image, resize_mask
-from ussearch.datasets.resize import triangle_weights
+from ussearch.runtime.geometry import triangle_weights
 
 side = st.integers(1, 70)
 

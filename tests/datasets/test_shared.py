@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ussearch.datasets import ImageSet, check, k_folds, open_dataset, prepare, split, straddling_groups
+from ussearch.datasets import ImageSet, check, k_folds, leaking_groups_of, open_dataset, prepare, split
 
 pytestmark = pytest.mark.shared
 
@@ -65,9 +65,9 @@ def test_busi_published_splits(shared: Path, busi: ImageSet, number: int) -> Non
     assert len(made.test) == 195
     assert len(made.train) + len(made.validation) + len(made.calibration) == 452
     assert "normal" not in {busi.labels[index] for part in made.parts().values() for index in part}
-    assert made.straddling  # published splits tear near-duplicates apart ...
+    assert made.leaking_groups  # published splits tear near-duplicates apart ...
     inner = [made.train, made.validation, made.calibration]
-    assert not straddling_groups(busi.groups, inner)  # ... but what is divided here keeps them together
+    assert not leaking_groups_of(busi.groups, inner)  # ... but what is divided here keeps them together
     assert len(made.train) / 452 == pytest.approx(0.55 / 0.85, abs=0.01)
 
 

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from ussearch.datasets import ImageSet, Split, k_folds, split, straddling_groups
+from ussearch.datasets import ImageSet, Split, k_folds, leaking_groups_of, split
 from ussearch.errors import UserError
 
 
@@ -52,7 +52,7 @@ def test_groups_stay_together_and_every_image_is_used_once(groups: list[int], se
     made = split(image_set(groups), seed=seed)
     assert covers(made, len(groups))
     assert all(made.parts().values())
-    assert straddling_groups(np.array(groups), list(made.parts().values())) == ()
+    assert leaking_groups_of(np.array(groups), list(made.parts().values())) == ()
     assert made == split(image_set(groups), seed=seed)
 
 
@@ -81,7 +81,7 @@ def test_heavily_duplicated_sets_come_out_near_what_was_asked(sizes: list[int]) 
     made = split(image_set(groups.tolist()))
     shares = np.array([len(part) for part in made.parts().values()]) / len(groups)
     assert np.abs(shares - np.array([0.55, 0.10, 0.20, 0.15])).max() < 0.02
-    assert not straddling_groups(groups, list(made.parts().values()))
+    assert not leaking_groups_of(groups, list(made.parts().values()))
 
 
 def test_a_group_larger_than_every_part_leaves_images_for_the_others() -> None:
@@ -117,7 +117,7 @@ def test_k_folds_test_every_image_once() -> None:
     for fold in folds:
         assert covers(fold, 120)
         assert 21 <= len(fold.test) <= 27
-        assert not straddling_groups(groups, list(fold.parts().values()))
+        assert not leaking_groups_of(groups, list(fold.parts().values()))
     with pytest.raises(UserError, match="1 folds are not possible"):
         k_folds(image_set(range(10)), 1)
 
@@ -180,14 +180,14 @@ def test_all_parts_given_are_taken_as_they_are(tmp_path: Path, named: ImageSet) 
     (tmp_path / "split.json").write_text(json.dumps(made.to_record(named)))
     again = split(named, split_file=tmp_path / "split.json")
     assert again.parts() == made.parts()
-    assert again.straddling == ()
+    assert again.leaking_groups == ()
 
 
 def test_torn_groups_of_a_published_split_are_reported(tmp_path: Path, named: ImageSet) -> None:
     (tmp_path / "s.yaml").write_text(yaml.safe_dump({"train": NAMES[1:30], "test": [NAMES[0], *NAMES[30:]]}))
     made = split(named, split_file=tmp_path / "s.yaml")
-    assert made.straddling == ((NAMES[0], NAMES[1]),)
-    assert Split.from_record(made.to_record()).straddling == made.straddling
+    assert made.leaking_groups == ((NAMES[0], NAMES[1]),)
+    assert Split.from_record(made.to_record()).leaking_groups == made.leaking_groups
 
 
 def test_numbers_of_tn3k_count_files_of_trainval(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 PAGES = """
 import resource, torch
-from ussearch.evaluators.allocation import keep_freed_memory
+from ussearch.evaluators.training.memory import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

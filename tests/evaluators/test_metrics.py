@@ -12,10 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ussearch.evaluators import score, selection_score
-from ussearch.evaluators.overlap import detect, dice_and_iou
-from ussearch.evaluators.ranking import pixel_auc
-from ussearch.evaluators.scores import CONVENTION
-from ussearch.evaluators.surface import hausdorff95, outline
+from ussearch.evaluators.metrics.scores import CONVENTION
+from ussearch.evaluators.metrics.segmentation import detect, dice_and_iou, hausdorff95, outline, pixel_auc
 
 SIZE = 24
 

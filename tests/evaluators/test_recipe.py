@@ -10,9 +10,9 @@ from torch import nn
 
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe
-from ussearch.evaluators.averaging import WeightAverage
-from ussearch.evaluators.losses import make_loss, output_weights
-from ussearch.evaluators.schedules import learning_rate_at, slope_at
+from ussearch.evaluators.training.ema import EMA
+from ussearch.evaluators.training.losses import make_loss, output_weights
+from ussearch.evaluators.training.recipe import learning_rate_at, slope_at
 
 
 def test_yaml_round_trip() -> None:
@@ -100,7 +100,7 @@ class Scheduled(nn.Module):
 
 def test_average_follows_quickly_and_copies_schedules() -> None:
     source = Scheduled()
-    average = WeightAverage(source, 0.99)
+    average = EMA(source, 0.99)
     start, value = 1.0, 5.0
     with torch.no_grad():
         source.norm.weight.fill_(value)

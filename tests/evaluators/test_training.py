@@ -11,7 +11,7 @@ import torch
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import EpochRecord, Recipe, TrainingFailed, TrainingResult, predict, score, train
-from ussearch.evaluators.schedules import learning_rate_at
+from ussearch.evaluators.training.recipe import learning_rate_at
 from ussearch.search_spaces import Network, build, deploy, load_preset, preset_names
 
 QUICK = Recipe(epochs=8, batch_size=4, augmentation=None)
@@ -76,7 +76,7 @@ def test_a_course_in_steps_ends_exactly_there(
         assert total == steps
         return learning_rate_at(step, total, recipe)
 
-    monkeypatch.setattr("ussearch.evaluators.training.learning_rate_at", noted)
+    monkeypatch.setattr("ussearch.evaluators.training.engine.learning_rate_at", noted)
     recipe = Recipe(epochs=50, steps=steps, batch_size=4, schedule_fraction=1.0)
     batches_an_epoch = -(-len(discs_split.train) // 4)
     _, result = trained(discs, discs_split, recipe, kind="fusible")
@@ -122,11 +122,11 @@ def test_deep_training_ends_fusable(discs: ImageSet, discs_split: Split, epochs:
 def test_epochs_before_the_schedule_has_ended_are_never_chosen(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ussearch.evaluators import training
-    from ussearch.evaluators.overlap import Detection
+    from ussearch.evaluators.metrics.segmentation import Detection
+    from ussearch.evaluators.training.engine import engine
 
     falling = iter([0.9, 0.8, 0.7, 0.6])
-    monkeypatch.setattr(training, "detect", lambda *_: Detection(next(falling), None, None))
+    monkeypatch.setattr(engine, "detect", lambda *_: Detection(next(falling), None, None))
     recipe = Recipe(epochs=4, batch_size=4, schedule_fraction=0.7)
     _, result = trained(discs, discs_split, recipe, kind="fusible")
     assert [record.schedule == 1.0 for record in result.history] == [False, False, True, True]
@@ -134,10 +134,10 @@ def test_epochs_before_the_schedule_has_ended_are_never_chosen(
 
 
 def test_patience_stops_early(discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
-    from ussearch.evaluators import training
-    from ussearch.evaluators.overlap import Detection
+    from ussearch.evaluators.metrics.segmentation import Detection
+    from ussearch.evaluators.training.engine import engine
 
-    monkeypatch.setattr(training, "detect", lambda *_: Detection(0.5, None, None))
+    monkeypatch.setattr(engine, "detect", lambda *_: Detection(0.5, None, None))
     _, result = trained(discs, discs_split, Recipe(epochs=9, batch_size=4, patience=2))
     assert [record.epoch for record in result.history] == [1, 2, 3] and result.best_epoch == 1
 
@@ -185,11 +185,11 @@ def test_nan_is_a_failure_with_its_reason(discs: ImageSet, discs_split: Split) -
 def test_divergence_is_a_failure_with_its_reason(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ussearch.evaluators import objectives
+    from ussearch.evaluators.training.engine import losses
 
     factors = iter([1.0] * 4 + [100.0] * 100)
-    real = objectives.make_loss(QUICK)
-    monkeypatch.setattr(objectives, "make_loss", lambda _: lambda out, masks: next(factors) * real(out, masks))
+    real = losses.make_loss(QUICK)
+    monkeypatch.setattr(losses, "make_loss", lambda _: lambda out, masks: next(factors) * real(out, masks))
     with pytest.raises(TrainingFailed, match="diverged"):
         trained(discs, discs_split)
 

@@ -13,7 +13,7 @@ from tests.hardware_profiles.test_kernel_prices import kernels_of, measured
 from tests.hardware_profiles.test_profiles import minimal
 from ussearch.hardware_profiles import Profile, parse_profile
 from ussearch.hardware_profiles.latency.boosted import LEARNING_RATE, BoostedPrices, Tree, _tree, fit_boosted_prices
-from ussearch.hardware_profiles.latency.kernel_prices import CacheEffect
+from ussearch.hardware_profiles.latency.kernel_cost_model import CacheEffect
 
 
 @lru_cache

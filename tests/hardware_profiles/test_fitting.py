@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy.optimize import lsq_linear
 
 from ussearch.hardware_profiles import Kernel, Roofline
-from ussearch.hardware_profiles.latency.fitting import fit_non_negative, fit_shrunk
-from ussearch.hardware_profiles.latency.quality import factor_of_nine_in_ten, iso_mac_accuracy, quality
+from ussearch.hardware_profiles.latency.cross_validation import factor_of_nine_in_ten, iso_mac_accuracy, quality
+from ussearch.hardware_profiles.latency.roofline import fit_non_negative, fit_shrunk
 
 
 @given(weights=st.tuples(*[st.floats(0.01, 100)] * 3), seed=st.integers(0, 100))

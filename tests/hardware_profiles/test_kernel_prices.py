@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from tests.hardware_profiles.test_profiles import minimal
 from ussearch.evaluators.costs import trace
 from ussearch.hardware_profiles import Kernel, Profile, Roofline, load_profile, parse_profile
+from ussearch.hardware_profiles.latency.cost_features import LAYOUT, TERMS, CostFeature, cost_features
 from ussearch.hardware_profiles.latency.cross_validation import choose_model
-from ussearch.hardware_profiles.latency.items import LAYOUT, TERMS, Item, items
-from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork, fit_kernel_prices
-from ussearch.hardware_profiles.latency.kernel_prices import CONVOLUTIONS, OTHERS, KernelPrices
-from ussearch.hardware_profiles.latency.node_times import OPERATORS, NodeTime, match
+from ussearch.hardware_profiles.latency.kernel_cost_model import CONVOLUTIONS, OTHERS, KernelCostModel
+from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork, fit_kernel_cost_model
+from ussearch.hardware_profiles.latency.profiler_match import OPERATORS, ProfiledNode, match_profile
 from ussearch.search_spaces import SearchSpace
 
 NETWORKS = 16
@@ -29,7 +29,7 @@ def kernels_of(seed: int) -> tuple[Kernel, ...]:
     return trace(SearchSpace.standard(64).sample(seed), 64).kernels
 
 
-def true_ms(item: Item) -> float:
+def true_ms(item: CostFeature) -> float:
     """A device on which ReLU is fused, convolutions cost MACs and loads, and everything else its traffic."""
     term = dict(zip(TERMS, item.terms, strict=True))
     if "relu" in item.name or "clip" in item.name:
@@ -39,62 +39,62 @@ def true_ms(item: Item) -> float:
     return 0.02 + 0.3 * (term["mib_in"] + term["mib_out"])
 
 
-def node_of(item: Item) -> NodeTime:
+def node_of(item: CostFeature) -> ProfiledNode:
     """Return the node that a runtime reports for an item."""
     name = item.name.split(" ")[0]
     if name == LAYOUT:
-        return NodeTime("ReorderOutput", (item.input_shape,), item.output_shape, true_ms(item))
+        return ProfiledNode("ReorderOutput", (item.input_shape,), item.output_shape, true_ms(item))
     if name == "transposed_conv":
-        return NodeTime("ConvTranspose", (item.input_shape,), item.output_shape, true_ms(item))
+        return ProfiledNode("ConvTranspose", (item.input_shape,), item.output_shape, true_ms(item))
     if name.endswith("conv"):
         channels = 1 if name == "depthwise_conv" else 2 if name == "grouped_conv" else item.input_shape[1]
         weight = (item.output_shape[1], channels, *item.window)
-        return NodeTime("Conv", (item.input_shape, weight), item.output_shape, true_ms(item))
+        return ProfiledNode("Conv", (item.input_shape, weight), item.output_shape, true_ms(item))
     shown = "Resize" if name.startswith("resize") else "Clip" if name == "clip" else ONNX_NAME.get(name, name)
-    return NodeTime(shown, (item.input_shape,), item.output_shape, true_ms(item))
+    return ProfiledNode(shown, (item.input_shape,), item.output_shape, true_ms(item))
 
 
 def measured(seed: int, slower: float = 1.0) -> MeasuredNetwork:
-    found = list(items(kernels_of(seed)))
+    found = list(cost_features(kernels_of(seed)))
     nodes = tuple(node_of(item) for item in found if true_ms(item))
     return MeasuredNetwork(f"n{seed}", kernels_of(seed), slower * sum(map(true_ms, found)), nodes)
 
 
 @pytest.fixture(scope="module")
-def model() -> KernelPrices:
-    return fit_kernel_prices([measured(seed) for seed in range(NETWORKS)])
+def model() -> KernelCostModel:
+    return fit_kernel_cost_model([measured(seed) for seed in range(NETWORKS)])
 
 
-def test_networks_that_the_fit_has_not_seen_are_predicted(model: KernelPrices) -> None:
+def test_networks_that_the_fit_has_not_seen_are_predicted(model: KernelCostModel) -> None:
     errors = [model.total_ms(kernels_of(seed)) / measured(seed).latency_ms - 1 for seed in range(50, 65)]
     assert np.abs(errors).mean() < 0.03
     assert np.abs(errors).max() < 0.12
 
 
-def test_what_the_runtime_fuses_costs_almost_nothing(model: KernelPrices) -> None:
-    fused = [item for seed in range(NETWORKS) for item in items(kernels_of(seed)) if true_ms(item) == 0]
+def test_what_the_runtime_fuses_costs_almost_nothing(model: KernelCostModel) -> None:
+    fused = [item for seed in range(NETWORKS) for item in cost_features(kernels_of(seed)) if true_ms(item) == 0]
     assert fused
     assert max(model.priced(item) for item in fused) < 0.005
 
 
 def test_the_time_of_nodes_counts_as_shares_only() -> None:
-    twice = fit_kernel_prices([measured(seed, slower=2.0) for seed in range(NETWORKS)])
+    twice = fit_kernel_cost_model([measured(seed, slower=2.0) for seed in range(NETWORKS)])
     assert twice.total_ms(kernels_of(50)) == pytest.approx(2 * measured(50).latency_ms, rel=0.1)
 
 
 def test_what_no_item_explains_is_left_over() -> None:
     network = measured(0)
-    matched = match(items(network.kernels), network.nodes)
-    layout = sum(true_ms(item) for item in items(network.kernels) if item.name == LAYOUT)
+    matched = match_profile(cost_features(network.kernels), network.nodes)
+    layout = sum(true_ms(item) for item in cost_features(network.kernels) if item.name == LAYOUT)
     assert matched.rest_ms == pytest.approx(layout)
     assert sum(ms for _, ms in matched.samples) + matched.rest_ms == pytest.approx(network.latency_ms)
 
 
-def test_unmeasured_classes_pay_the_general_price(model: KernelPrices) -> None:
+def test_unmeasured_classes_pay_the_general_price(model: KernelCostModel) -> None:
     conv = next(kernel for kernel in kernels_of(0) if kernel.operator == "conv")
     new = replace(conv, operator="deformable_conv", epilogue=(), sources=(-1,))
     prices = {name: model.prices[name] for name in (CONVOLUTIONS, OTHERS, LAYOUT)}
-    assert model.kernel_ms([new]) == pytest.approx(KernelPrices(prices=prices, cache=model.cache).kernel_ms([new]))
+    assert model.kernel_ms([new]) == pytest.approx(KernelCostModel(prices=prices, cache=model.cache).kernel_ms([new]))
 
 
 @settings(max_examples=15)
@@ -107,13 +107,13 @@ def test_prices_are_never_negative_and_scale(seed: int, factor: float) -> None:
 
 
 @lru_cache
-def fit_kernel_prices_once() -> KernelPrices:
-    return fit_kernel_prices([measured(seed) for seed in range(8)])
+def fit_kernel_prices_once() -> KernelCostModel:
+    return fit_kernel_cost_model([measured(seed) for seed in range(8)])
 
 
 def test_networks_without_nodes_are_refused() -> None:
     with pytest.raises(ValueError, match="time of every node"):
-        fit_kernel_prices([replace(measured(0), nodes=())])
+        fit_kernel_cost_model([replace(measured(0), nodes=())])
 
 
 def test_cross_validation_prefers_prices_of_kernels_where_they_are_right() -> None:
@@ -134,7 +134,7 @@ def test_without_nodes_a_roofline_is_chosen() -> None:
     assert chosen.model.total_ms(kernels_of(99)) == pytest.approx(truth.total_ms(kernels_of(99)), rel=1e-3)
 
 
-def test_a_profile_with_prices_survives_being_written(model: KernelPrices) -> None:
+def test_a_profile_with_prices_survives_being_written(model: KernelCostModel) -> None:
     profile = Profile.model_validate(minimal(latency=model.model_dump()))
     again = parse_profile(profile.to_yaml(), "copy")
     assert again == profile

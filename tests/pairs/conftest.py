@@ -15,8 +15,8 @@ from torch import nn
 from ussearch.datasets import Normalisation, Split, open_dataset, prepare
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Member, PairData, write_bundle
-from ussearch.pairs.manifest import Cost
-from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.bundles.manifest import Cost
+from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
 
 SIZE = 32
@@ -100,8 +100,8 @@ def finished(
     pair_data: PairData, edge_member: Member, cloud_member: Member, tmp_path_factory: pytest.TempPathFactory
 ) -> Bundle:
     """A bundle that no test may change."""
-    wish = RouterWish(SharePolicy(share=0.25))
-    return write_bundle(tmp_path_factory.mktemp("bundles") / "bundle", edge_member, cloud_member, pair_data, wish)
+    spec = RouterSpec(SharePolicy(share=0.25))
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "bundle", edge_member, cloud_member, pair_data, spec)
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from ussearch.errors import UserError
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Manifest, Member, PairData, write_bundle
+from ussearch.pairs.bundles.integrity import MANIFEST, SEAL, file_names, unseal
+from ussearch.pairs.bundles.verify import verify_bundle
 from ussearch.pairs.routing.confidence import soft_dice_confidence
-from ussearch.pairs.sealing import MANIFEST, SEAL, file_names, unseal
-from ussearch.pairs.verify import verify_bundle
 
 ALWAYS_THERE = {
     "bundle.yaml",

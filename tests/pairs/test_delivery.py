@@ -7,24 +7,26 @@ from pathlib import Path
 
 import pytest
 
-from ussearch.compress import Candidate, Comparison, Compressed, Compression, Measures
+from ussearch.compress import Compressed, Compression, CompressionCandidate, Measures, SpeedComparison
 from ussearch.evaluators import costs
-from ussearch.evaluators.paired import paired_change
+from ussearch.evaluators.metrics.paired_bootstrap import paired_change
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs import Member, PairData, write_bundle
-from ussearch.pairs.delivery import compressed_member
-from ussearch.pairs.verify import verify_bundle
+from ussearch.pairs.bundles.verify import verify_bundle
+from ussearch.pairs.delivery.export_pair import compressed_member
 from ussearch.search_spaces import build, load_preset
 
 SERVER = load_profile("x86-server")
-MEASURED = Comparison(before_ms=2.0, after_ms=1.25, ratio=0.625, source="measured here")
+MEASURED = SpeedComparison(before_ms=2.0, after_ms=1.25, ratio=0.625, source="measured here")
 
 
-def compressed(precision: Precision, file: Path | None, speed: Comparison, place: Path) -> Compressed:
+def compressed(precision: Precision, file: Path | None, speed: SpeedComparison, place: Path) -> Compressed:
     network = build(load_preset("bmis").architecture.for_task())
-    candidate = Candidate(network.architecture, network.state_dict(), fused=True, precision=precision, file=file)
+    candidate = CompressionCandidate(
+        network.architecture, network.state_dict(), fused=True, precision=precision, file=file
+    )
     figures = Measures(precision=precision, dice=(0.5, 0.75), file_bytes=10, macs=10, parameters=10)
     record = Compression(
         profile=SERVER.name,
@@ -54,10 +56,11 @@ def test_a_precision_that_the_profile_prices_is_predicted(
 
 
 @pytest.mark.parametrize(
-    ("speed", "known"), [(MEASURED, "1.25 ms, measured here"), (Comparison(source="int8 pays there"), "; int8 pays")]
+    ("speed", "known"),
+    [(MEASURED, "1.25 ms, measured here"), (SpeedComparison(source="int8 pays there"), "; int8 pays")],
 )
 def test_no_other_precision_is_predicted_but_the_reason_is_told(
-    speed: Comparison, known: str, edge_member: Member, tmp_path: Path
+    speed: SpeedComparison, known: str, edge_member: Member, tmp_path: Path
 ) -> None:
     done = compressed("int8", tmp_path / "model.onnx", speed, tmp_path)
     member = compressed_member(dataclasses.replace(edge_member, profile=SERVER), done, 64)

@@ -11,10 +11,11 @@ from torch import nn
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
-from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.hardware_profiles import check_onnx, load_profile, profile_names
-from ussearch.pairs import export_network, parity
-from ussearch.pairs.parity import Parity, mask_dice, require_parity
+from ussearch.pairs import export_network
+from ussearch.pairs.bundles import parity
+from ussearch.pairs.bundles.parity import Parity, mask_dice, require_parity
+from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Network, build, load_preset, preset_names
 
 NORMALISATION = Normalisation(80.0, 40.0)

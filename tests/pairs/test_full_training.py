@@ -18,10 +18,11 @@ from safetensors.torch import load_file
 
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator, checkpoints
+from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators.training.engine import checkpoints
 from ussearch.hardware_profiles import load_profile
-from ussearch.pairs.courses import Attempt, Course, FullTrainingFailed, InitialWeights
-from ussearch.pairs.full_training import FullTraining, train_fully
+from ussearch.pairs.delivery.full_training import FullTraining, train_fully
+from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed, InitialWeights
 from ussearch.search_spaces import build
 from ussearch.studies.executors import Job, LocalExecutor, Outcome, ProcessExecutor, Tell
 

@@ -11,10 +11,10 @@ from typer.testing import CliRunner
 from ussearch.datasets import Frame, Normalisation, resize_mask
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
-from ussearch.pairs.geometry import contour, mask_in, network_input
 from ussearch.pairs.inference import full_mask, output_name, overlay
-from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
+from ussearch.runtime.geometry import contour, mask_in, network_input
 
 
 def test_masks_and_overlays_have_the_size_of_the_image(finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
@@ -39,7 +39,7 @@ def test_the_router_decides_which_network_answers(
     masks = {}
     for share, route in ((0.0, "edge"), (1.0, "cloud")):
         bundle = write_bundle(
-            tmp_path / route, edge_member, cloud_member, pair_data, RouterWish(SharePolicy(share=share))
+            tmp_path / route, edge_member, cloud_member, pair_data, RouterSpec(SharePolicy(share=share))
         )
         (result,) = infer(bundle, [image], tmp_path / f"masks-{route}")
         assert result.route == route

@@ -10,13 +10,13 @@ import pytest
 
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Manifest, PairData, verify_bundle
-from ussearch.pairs.evaluation import differences, evaluate_pair
-from ussearch.pairs.manifest_versions import CURRENT, UPGRADES
-from ussearch.pairs.model_card import CARD
-from ussearch.pairs.rerouting import reroute
-from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.bundles.evaluation import differences, evaluate_pair
+from ussearch.pairs.bundles.integrity import MANIFEST, SEAL, sha256_of
+from ussearch.pairs.bundles.manifest_versions import CURRENT, UPGRADES
+from ussearch.pairs.bundles.model_card import CARD
+from ussearch.pairs.bundles.replace_router import replace_router
+from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
-from ussearch.pairs.sealing import MANIFEST, SEAL, sha256_of
 
 OLD = Path(__file__).parent / "manifests"
 
@@ -80,7 +80,7 @@ def test_an_old_bundle_is_verified_as_it_is(old: Path, data_folder: Path, finish
 
 
 def test_another_router_brings_an_old_bundle_to_this_format(old: Path, pair_data: PairData) -> None:
-    bundle = reroute(Bundle.load(old), pair_data.images, RouterWish(SharePolicy(share=0.5)))
+    bundle = replace_router(Bundle.load(old), pair_data.images, RouterSpec(SharePolicy(share=0.5)))
     content = json.loads((old / MANIFEST).read_text())
     assert content["schema_version"] == CURRENT and content["data"]["counts"]["parts"]["test"]["images"] == 8
     card = (old / CARD).read_text(encoding="utf-8")

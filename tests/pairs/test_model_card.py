@@ -11,9 +11,9 @@ import onnxruntime
 import pytest
 
 from ussearch.pairs import Bundle, Member, PairData, write_bundle
-from ussearch.pairs.model_card import CARD
-from ussearch.pairs.origin import shareable, without_places
-from ussearch.pairs.routing.installing import RouterWish
+from ussearch.pairs.bundles.model_card import CARD
+from ussearch.pairs.bundles.provenance import shareable, without_places
+from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
 
 HEADINGS = (
@@ -83,10 +83,10 @@ def test_classes_phantoms_and_a_torn_split_are_told(
     data = replace(
         pair_data,
         images=replace(images, labels=labels),
-        split=replace(pair_data.split, straddling=(("images/00.png", "images/31.png"),)),
+        split=replace(pair_data.split, leaking_groups=(("images/00.png", "images/31.png"),)),
         phantoms={"count": 32},
     )
-    bundle = write_bundle(tmp_path / "b", edge_member, cloud_member, data, RouterWish(SharePolicy(share=1.0)))
+    bundle = write_bundle(tmp_path / "b", edge_member, cloud_member, data, RouterSpec(SharePolicy(share=1.0)))
     card = card_of(bundle)
     figures = section(card, "Figures on the test images")
     assert "| cyst | 6, " in figures and "| none | 2, " in figures and "### By size" in figures

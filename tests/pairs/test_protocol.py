@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from ussearch.pairs.protocol import HEADER_LENGTH, ProtocolError, Tensor, decode, encode
+from ussearch.serving.protocol import HEADER_LENGTH, ProtocolError, Tensor, decode, encode
 
 
 def by_hand(entry: object, blob: bytes = b"", part: str = "inputs") -> tuple[bytes, str]:

@@ -20,9 +20,9 @@ from PIL import Image
 
 from tests.old_pythons import old_python
 from ussearch.datasets import read_image, resize_image, resize_plane
-from ussearch.evaluators.onnx_network import sigmoid
 from ussearch.pairs import Bundle, infer, soft_dice_confidence
-from ussearch.pairs.edge_runtime import run_edge, run_edge_source
+from ussearch.runtime.onnx_network import sigmoid
+from ussearch.serving.board import run_edge, run_edge_source
 
 RANDOM = np.random.default_rng(0)
 

@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ussearch.errors import UserError
-from ussearch.pairs import Candidate, select_pair
+from ussearch.pairs import PairCandidate, select_pair
 
 
-def candidate(number: int, dice: float | None, latency_ms: float = 10.0, **changes: object) -> Candidate:
+def candidate(number: int, dice: float | None, latency_ms: float = 10.0, **changes: object) -> PairCandidate:
     values: dict[str, object] = {"false_positive_rate": None, "memory_mib": 100.0}
     values |= {"edge_feasible": True, "cloud_feasible": True, **changes}
-    return Candidate(number, dice, latency_ms=latency_ms, **values)  # type: ignore[arg-type]
+    return PairCandidate(number, dice, latency_ms=latency_ms, **values)  # type: ignore[arg-type]
 
 
 def test_each_end_gets_the_best_within_its_limits() -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from ussearch.pairs.manifest import MetricsEntry
-from ussearch.pairs.shortfalls import shortfalls
+from ussearch.pairs.bundles.evaluation import baseline_warnings
+from ussearch.pairs.bundles.manifest import MetricsEntry
 
 
 def metrics(edge: float, cloud: float, **baselines: float) -> MetricsEntry:
@@ -20,7 +20,7 @@ def metrics(edge: float, cloud: float, **baselines: float) -> MetricsEntry:
 
 
 def test_a_network_that_loses_to_no_network_is_named_with_both_figures() -> None:
-    (line,) = shortfalls(metrics(0.157, 0.5, empty=0.0, mean_mask=0.259, otsu=0.185))
+    (line,) = baseline_warnings(metrics(0.157, 0.5, empty=0.0, mean_mask=0.259, otsu=0.185))
     assert line.startswith("The edge network is NOT FIT FOR USE")
     assert "mean_mask: lesion Dice 0.259" in line
     assert "the network: lesion Dice 0.157" in line
@@ -29,13 +29,13 @@ def test_a_network_that_loses_to_no_network_is_named_with_both_figures() -> None
 def test_the_baseline_that_is_named_is_one_that_reaches_the_network() -> None:
     found = metrics(0.35, 0.9)
     baselines = {"Otsu": {"lesion_dice": 0.2, "selection": 0.3}, "mean mask": {"lesion_dice": 0.4, "selection": 0.1}}
-    (line,) = shortfalls(found.model_copy(update={"baselines": baselines}))
+    (line,) = baseline_warnings(found.model_copy(update={"baselines": baselines}))
     assert "mean mask: lesion Dice 0.400" in line
 
 
 def test_networks_above_every_baseline_are_not_mentioned() -> None:
-    assert shortfalls(metrics(0.6, 0.7, empty=0.0, mean_mask=0.3)) == []
+    assert baseline_warnings(metrics(0.6, 0.7, empty=0.0, mean_mask=0.3)) == []
 
 
 def test_bundles_without_recorded_baselines_say_nothing() -> None:
-    assert shortfalls(metrics(0.0, 0.0)) == []
+    assert baseline_warnings(metrics(0.0, 0.0)) == []

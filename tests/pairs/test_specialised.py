@@ -10,41 +10,43 @@ import torch
 
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.evaluators import Recipe, TrainEvaluator
-from ussearch.evaluators.onnx_network import OnnxNetwork
 from ussearch.hardware_profiles import check_onnx, load_profile
-from ussearch.pairs.finalists import finalist_folder, train_finalists
-from ussearch.pairs.specialised import train_specialised
+from ussearch.pairs.delivery.full_training import finalist_folder, train_finalists
+from ussearch.pairs.delivery.specialised import train_specialised
+from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, search
+from ussearch.studies.context import StudyContext
 from ussearch.studies.specialise import Specialised, specialise
-from ussearch.studies.workbench import Workbench
 
 PI = load_profile("raspberry-pi-4")
 
 
 @pytest.fixture(scope="module")
-def workbench() -> Workbench:
+def study_context() -> StudyContext:
     images = disc_images()
     profiles: Any = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     nothing = cast(Any, None)
-    return Workbench(nothing, images, disc_split(images), DataSource.of(images), profiles, torch.device("cpu"))
+    return StudyContext(nothing, images, disc_split(images), DataSource.of(images), profiles, torch.device("cpu"))
 
 
 @pytest.fixture(scope="module")
-def study(workbench: Workbench, tmp_path_factory: pytest.TempPathFactory) -> Study:
+def study(study_context: StudyContext, tmp_path_factory: pytest.TempPathFactory) -> Study:
     space = SearchSpace.standard(32)
     config = StudyConfig(
         trials=3,
         image_size=32,
-        **workbench.profiles,
+        **study_context.profiles,
         recipe=Recipe(epochs=1, batch_size=8),
         final_epochs=2,
-        data=workbench.source,
+        data=study_context.source,
         space=dict(space.choices),
         seed=3,
     )
-    study = Study.create(tmp_path_factory.mktemp("specialised") / "s", config, workbench.split, workbench.images)
-    search(study, workbench.evaluator(config.recipe), space)
+    study = Study.create(
+        tmp_path_factory.mktemp("specialised") / "s", config, study_context.split, study_context.images
+    )
+    search(study, study_context.evaluator(config.recipe), space)
     study.keep_baselines({})
     return study
 
@@ -60,37 +62,37 @@ def files_of(study: Study) -> list[Path]:
 
 
 def test_the_best_are_trained_and_exported_and_the_study_is_left_alone(
-    study: Study, workbench: Workbench, found: Specialised, tmp_path: Path
+    study: Study, study_context: StudyContext, found: Specialised, tmp_path: Path
 ) -> None:
     before = files_of(study)
-    trained = train_specialised(found, workbench, 2, tmp_path, export=True)
+    trained = train_specialised(found, study_context, 2, tmp_path, export=True)
     assert [each.known.trial for each in trained] == [each.known.trial for each in found.best[:2]]
     for each in trained:
         assert each.model is not None and not check_onnx(each.model, PI)
         assert each.training.evaluation.costs["edge"].profile == "raspberry-pi-4"
         assert len(each.training.evaluation.history) == 2
-        pixels = workbench.images.images[:1].astype("float32")
+        pixels = study_context.images.images[:1].astype("float32")
         assert OnnxNetwork(each.model).logits(pixels).shape == (1, 1, 32, 32)
     assert files_of(study) == before
 
 
-def test_training_again_goes_on_where_it_was(workbench: Workbench, found: Specialised, tmp_path: Path) -> None:
+def test_training_again_goes_on_where_it_was(study_context: StudyContext, found: Specialised, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
     train_specialised(
-        found, workbench, 1, tmp_path, on_epoch=lambda known, _, each: seen.append((known.label, each.epoch))
+        found, study_context, 1, tmp_path, on_epoch=lambda known, _, each: seen.append((known.label, each.epoch))
     )
     assert [epoch for _, epoch in seen] == [1, 2] and seen[0][0] == found.best[0].known.label
-    train_specialised(found, workbench, 1, tmp_path, on_epoch=lambda *_: pytest.fail("trained again"))
+    train_specialised(found, study_context, 1, tmp_path, on_epoch=lambda *_: pytest.fail("trained again"))
 
 
 def test_what_the_study_trained_in_full_is_taken_over(
-    study: Study, workbench: Workbench, found: Specialised, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    study: Study, study_context: StudyContext, found: Specialised, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slot = found.best[0].known.trial
     assert slot is not None
     recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs})
-    train_finalists(study, workbench.evaluator(recipe), {"edge": slot})
+    train_finalists(study, study_context.evaluator(recipe), {"edge": slot})
     monkeypatch.setattr(TrainEvaluator, "evaluate", lambda *_, **__: pytest.fail("trained again"))
-    (again,) = train_specialised(found, workbench, 1, tmp_path)
+    (again,) = train_specialised(found, study_context, 1, tmp_path)
     assert again.training.weights.read_bytes() == (finalist_folder(study, slot) / "weights.safetensors").read_bytes()
     assert again.training.evaluation.costs["edge"].profile == "raspberry-pi-4"

@@ -7,9 +7,9 @@ import pytest
 from scipy.stats import bootstrap
 
 from ussearch.datasets import ImageSet
-from ussearch.evaluators.paired import bootstrap_interval
-from ussearch.evaluators.scores import Scores
-from ussearch.pairs.strata import strata_of
+from ussearch.evaluators.metrics.paired_bootstrap import bootstrap_interval
+from ussearch.evaluators.metrics.scores import Scores
+from ussearch.pairs.bundles.subgroups import subgroups_of
 
 LABELS = ("benign", "malignant", "normal")
 
@@ -44,7 +44,7 @@ def test_means_are_those_of_a_loop() -> None:
     part = Scores(*(getattr(scores, name)[10:50] for name in scores.__dataclass_fields__))
     found = {
         (each.kind, each.name): each
-        for each in strata_of(images, chosen, {"edge": part, "cloud": part, "routed": part})
+        for each in subgroups_of(images, chosen, {"edge": part, "cloud": part, "routed": part})
     }
     for label in LABELS:
         stratum = found["class", label]
@@ -64,7 +64,7 @@ def test_means_are_those_of_a_loop() -> None:
 
 def test_sizes_are_thirds_in_order_and_hold_every_lesion_once() -> None:
     images, scores = made()
-    strata = strata_of(images, list(range(60)), dict.fromkeys(("edge", "cloud", "routed"), scores))
+    strata = subgroups_of(images, list(range(60)), dict.fromkeys(("edge", "cloud", "routed"), scores))
     thirds = [each for each in strata if each.kind == "size"]
     assert [each.name for each in thirds] == ["small", "medium", "large"]
     assert sum(each.images for each in thirds) == 40 and all(9 <= each.images <= 18 for each in thirds)
@@ -75,17 +75,19 @@ def test_sizes_are_thirds_in_order_and_hold_every_lesion_once() -> None:
 def test_one_class_and_few_lesions_are_no_strata() -> None:
     images, scores = made(6)
     kinds = [
-        each.kind for each in strata_of(images, list(range(6)), dict.fromkeys(("edge", "cloud", "routed"), scores))
+        each.kind for each in subgroups_of(images, list(range(6)), dict.fromkeys(("edge", "cloud", "routed"), scores))
     ]
     assert kinds == ["all", "class", "class", "class"]
     one = ImageSet(**{**images.__dict__, "labels": ("benign",) * 6})
-    assert len(strata_of(one, list(range(6)), dict.fromkeys(("edge", "cloud", "routed"), scores))) == 1
+    assert len(subgroups_of(one, list(range(6)), dict.fromkeys(("edge", "cloud", "routed"), scores))) == 1
 
 
 def test_a_single_group_has_no_interval() -> None:
     images, scores = made(6)
     alone = ImageSet(**{**images.__dict__, "groups": np.zeros(6, np.int64)})
-    dice = strata_of(alone, list(range(6)), dict.fromkeys(("edge", "cloud", "routed"), scores))[0].edge["lesion_dice"]
+    dice = subgroups_of(alone, list(range(6)), dict.fromkeys(("edge", "cloud", "routed"), scores))[0].edge[
+        "lesion_dice"
+    ]
     assert dice is not None and (dice.low, dice.high) == (None, None)
 
 

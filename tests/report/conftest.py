@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.studies.conftest import CLOUD, EDGE, SPACE, SPLIT, epoch_record, made_costs, make_config
 from ussearch.evaluators import Evaluation, Summary
-from ussearch.report import Material, gather
+from ussearch.report import ReportData, gather
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study, TrialRecord
 
@@ -55,7 +55,7 @@ def make_record(slot: int, selection: float, latency_ms: float = 10.0, **changes
     return TrialRecord(**record, evaluation=Evaluation(**evaluation))
 
 
-def make_material(folder: Path, records: Sequence[TrialRecord], **config: Any) -> Material:
+def make_material(folder: Path, records: Sequence[TrialRecord], **config: Any) -> ReportData:
     """Keep the records in a new study, whose data is nowhere, and return its material."""
     study = Study.create(folder, make_config(**config), SPLIT)
     study.keep_baselines({"empty": make_summary(0.0), "Otsu": make_summary(0.2)})

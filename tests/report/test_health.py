@@ -11,7 +11,7 @@ from scipy.stats import binom
 
 from tests.report.conftest import make_material, make_record
 from tests.studies.conftest import SPACE
-from ussearch.report.health import (
+from ussearch.report.checks import (
     baselines,
     extrapolation,
     failures,
@@ -22,7 +22,7 @@ from ussearch.report.health import (
     space_edge,
     tail,
 )
-from ussearch.report.noise import compare
+from ussearch.report.significance import compare
 
 
 def test_limits_that_cannot_be_met_name_the_nearest_candidates(tmp_path: Path) -> None:
@@ -43,8 +43,8 @@ def test_baselines_must_be_beaten(tmp_path: Path) -> None:
 )
 def test_presets(tmp_path: Path, sampled: float, verdict: str, words: str) -> None:
     records = [make_record(0, 0.6, role="preset", name="unext"), make_record(1, sampled)]
-    material = make_material(tmp_path / "s", records)
-    check = presets(material, compare(material))
+    report_data = make_material(tmp_path / "s", records)
+    check = presets(report_data, compare(report_data))
     assert check.verdict == verdict and words in check.sentence
 
 
@@ -84,6 +84,6 @@ def test_too_few_images_say_how_many_it_would_take(tmp_path: Path) -> None:
 
 def test_extrapolated_latencies_and_failures_are_counted(tmp_path: Path) -> None:
     broken = make_record(1, 0.0, metrics={}, failure="the loss became nan")
-    material = make_material(tmp_path / "s", [make_record(0, 0.7), broken])
-    assert extrapolation(material).sentence.startswith("1 of 1")
-    assert failures(material).verdict == "look" and "nan" in failures(material).sentence
+    report_data = make_material(tmp_path / "s", [make_record(0, 0.7), broken])
+    assert extrapolation(report_data).sentence.startswith("1 of 1")
+    assert failures(report_data).verdict == "look" and "nan" in failures(report_data).sentence

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.report.conftest import make_material, make_record, make_summary
 from ussearch.evaluators import Scores
-from ussearch.report.noise import compare, contributions, variance
+from ussearch.report.significance import compare, contributions, variance
 
 images = st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0, 1)), min_size=2, max_size=20)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.conftest import make_material, make_record
-from ussearch.report import Material, page
+from ussearch.report import ReportData, page
 
 EVIL = '</script><img src=x onerror="alert(1)">'
 
@@ -47,14 +47,14 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Material:
+def report_data(tmp_path_factory: pytest.TempPathFactory) -> ReportData:
     records = [make_record(0, 0.6, role="preset", name=EVIL), make_record(1, 0.7), make_record(2, 0.5, 99.0)]
     return make_material(tmp_path_factory.mktemp("page") / "s", records)
 
 
 @pytest.fixture(scope="module")
-def parsed(material: Material) -> Page:
-    return Page(page(material))
+def parsed(report_data: ReportData) -> Page:
+    return Page(page(report_data))
 
 
 def test_nothing_comes_from_elsewhere(parsed: Page) -> None:
@@ -85,8 +85,8 @@ def test_names_cannot_become_markup(parsed: Page) -> None:
     assert isinstance(cards, dict) and EVIL in cards["0"]["title"] and "<img" not in cards["0"]["drawing"]
 
 
-def test_what_is_missing_says_how_to_get_it(material: Material) -> None:
-    html = page(material)
+def test_what_is_missing_says_how_to_get_it(report_data: ReportData) -> None:
+    html = page(report_data)
     assert "ussearch compress" in html and "ussearch export" in html and "too few" in html
 
 

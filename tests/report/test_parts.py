@@ -13,15 +13,15 @@ from PIL import Image
 
 from tests.report.conftest import make_material, make_record
 from tests.studies.conftest import EDGE, SPACE
-from ussearch.compress import Comparison, Compression, Measures, StepRecord
+from ussearch.compress import Compression, Measures, SpeedComparison, StepRecord
 from ussearch.compress.waterfall import rows
-from ussearch.evaluators.paired import Change
+from ussearch.evaluators.metrics.paired_bootstrap import Change
 from ussearch.report.compression import waterfall
 from ussearch.report.data_card import data_card
 from ussearch.report.front import front_figure
 from ussearch.report.importance import importance
-from ussearch.report.labels import Frame
 from ussearch.report.parallel import parallel_figure
+from ussearch.report.plotting import Frame
 from ussearch.report.progress import progress
 from ussearch.report.reproduction import reproduction
 from ussearch.report.segmentations import contour, picture
@@ -47,11 +47,11 @@ def test_the_choice_that_decides_is_the_most_important(tmp_path: Path) -> None:
         choices = {name: values[random.integers(len(values))] for name, values in SPACE.choices.items()}
         selection = 0.5 + 0.1 * SPACE.choices["width_1"].index(choices["width_1"]) + 0.01 * random.random()
         records.append(make_record(slot, selection, 10 + random.random(), choices=choices))
-    material = make_material(tmp_path / "s", records)
-    found = importance(material)
+    report_data = make_material(tmp_path / "s", records)
+    found = importance(report_data)
     assert max(found.selection, key=lambda name: found.selection[name]) == "width_1"
     assert sum(found.selection.values()) == pytest.approx(1.0) and found.trials == 32
-    assert not importance(material, fewest=33).enough
+    assert not importance(report_data, fewest=33).enough
 
 
 def test_a_contour_goes_along_the_edges_of_the_pixels() -> None:
@@ -123,7 +123,7 @@ def test_a_waterfall_has_a_bar_for_every_figure() -> None:
         records=(StepRecord(step="prune", before=measures(2048), kept=False, reason="<not> tried"),),
         start=measures(2048),
         end=measures(1024),
-        speed=Comparison(before_ms=10.0, after_ms=5.0, ratio=0.5, source="made up"),
+        speed=SpeedComparison(before_ms=10.0, after_ms=5.0, ratio=0.5, source="made up"),
         change=Change(images=1, mean=-0.01, low=-0.02, high=0.0, fifth_percentile=-0.02),
         form="fuse, quantise",
     )

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 import torch
 
+from ussearch.evaluators.training.memory import to_channels_last
 from ussearch.search_spaces import BLOCKS, Architecture, Attention, Block, Bottleneck, DecoderLevel, Skip, Stage, build
 from ussearch.search_spaces.attention import ATTENTIONS, attended_channels, build_attention
 from ussearch.search_spaces.blocks import build_block
 from ussearch.search_spaces.bottlenecks import BOTTLENECKS
-from ussearch.search_spaces.decoders import DECODERS, LevelPlan
+from ussearch.search_spaces.families import DECODERS, LevelPlan
 from ussearch.search_spaces.layers import Foldable
-from ussearch.search_spaces.memory_format import to_channels_last
 from ussearch.search_spaces.skips import SKIPS
 
 IN_CHANNELS = 16

@@ -18,7 +18,7 @@ from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation,
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
-from ussearch.studies.means import Means
+from ussearch.studies.resources import SearchResources
 
 EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
 SPLIT = Split(train=(0, 1), validation=(2,), calibration=(3,), test=(4,), fingerprint="discs")
@@ -139,13 +139,13 @@ def run_search(
     folder: Path,
     evaluator: FormulaEvaluator | None = None,
     seeds: Sequence[Architecture] = (),
-    means: Means | None = None,
+    resources: SearchResources | None = None,
     **changes: Any,
 ) -> tuple[Study, tuple[TrialRecord, ...]]:
     """Create a study and search it to the end."""
     config = make_config(seeds=tuple(seed.name for seed in seeds), **changes)
     study = Study.create(folder, config, SPLIT)
-    return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds, means=means)
+    return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds, resources=resources)
 
 
 def outcome(records: Sequence[TrialRecord]) -> list[tuple[int, str, str, float | None]]:

@@ -25,7 +25,7 @@ from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, StudyConfig, search
 from ussearch.studies import study as study_module
 from ussearch.studies.executors import ProcessExecutor
-from ussearch.studies.means import Means
+from ussearch.studies.resources import SearchResources
 from ussearch.studies.storage import StudyStorage
 
 torch.set_num_threads(1)
@@ -83,8 +83,8 @@ def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int
         resumed = (folder / "study.yaml").exists()
         study = Study.resume(folder, config) if resumed else Study.create(folder, config, split, images)
         evaluator = TrainEvaluator(images, split, recipe, profiles)  # type: ignore[arg-type]
-        means = None if workers == "1" else Means(lambda each: ProcessExecutor(each, int(workers)))
-        search(study, evaluator, space, on_event=on_event, means=means)
+        resources = None if workers == "1" else SearchResources(lambda each: ProcessExecutor(each, int(workers)))
+        search(study, evaluator, space, on_event=on_event, resources=resources)
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

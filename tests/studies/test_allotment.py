@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ussearch.studies.allotment import (
     LEAST_SHARED_EPOCHS,
     MOST_TRIALS,
-    Pace,
+    TrialThroughput,
     allotment_within,
     search_trainings,
     usual_allotment,
@@ -19,18 +19,18 @@ from ussearch.studies.ladder import SAMPLES
 seconds = st.floats(0.5, 500)
 
 
-paces = st.builds(Pace, seconds, st.integers(1, 100), st.integers(1, 8))
+paces = st.builds(TrialThroughput, seconds, st.integers(1, 100), st.integers(1, 8))
 
 
 @given(pace=paces, times=st.floats(60, 2000), trials=st.none() | st.integers(SAMPLES, 100))
-def test_a_budget_is_kept(pace: Pace, times: float, trials: int | None) -> None:
+def test_a_budget_is_kept(pace: TrialThroughput, times: float, trials: int | None) -> None:
     made = allotment_within(times * pace.trial_seconds, pace, trials)
     if made.shared_epochs > LEAST_SHARED_EPOCHS:
         assert search_trainings(made.trials, 0, made.shared_epochs, pace) <= times * (1 + 1e-9)
 
 
 @given(pace=paces, times=st.floats(1, 2000), more=st.floats(1, 3))
-def test_more_time_is_never_less(pace: Pace, times: float, more: float) -> None:
+def test_more_time_is_never_less(pace: TrialThroughput, times: float, more: float) -> None:
     one, other = (allotment_within(factor * pace.trial_seconds, pace) for factor in (times, times * more))
     assert other.trials >= one.trials or one.trials < SAMPLES
     assert other.shared_epochs >= one.shared_epochs
@@ -39,7 +39,7 @@ def test_more_time_is_never_less(pace: Pace, times: float, more: float) -> None:
 
 @given(pace=paces, times=st.floats(1, 2000), trials=st.integers(SAMPLES, 500))
 def test_trials_that_were_asked_for_are_given_and_shared_weights_never_exceed_the_usual(
-    pace: Pace, times: float, trials: int
+    pace: TrialThroughput, times: float, trials: int
 ) -> None:
     made = allotment_within(times * pace.trial_seconds, pace, trials)
     assert made.trials == trials
@@ -47,15 +47,17 @@ def test_trials_that_were_asked_for_are_given_and_shared_weights_never_exceed_th
 
 
 def test_workers_do_not_train_the_shared_weights_faster() -> None:
-    alone, helped = (Pace(10.0 / workers, 25, workers) for workers in (1, 4))
+    alone, helped = (TrialThroughput(10.0 / workers, 25, workers) for workers in (1, 4))
     assert alone.shared_epoch_seconds == pytest.approx(helped.shared_epoch_seconds)
 
 
 def test_a_budget_below_the_samples_gives_too_few_trials() -> None:
-    assert allotment_within(30.0, Pace(1.0, 10)).trials < SAMPLES
+    assert allotment_within(30.0, TrialThroughput(1.0, 10)).trials < SAMPLES
 
 
 def test_without_a_budget_shared_weights_take_about_as_long_as_the_samples() -> None:
     made = usual_allotment(200, 25)
-    full = search_trainings(200, 0, made.shared_epochs, Pace(1.0, 25)) - search_trainings(200, 0, 0, Pace(1.0, 25))
+    full = search_trainings(200, 0, made.shared_epochs, TrialThroughput(1.0, 25)) - search_trainings(
+        200, 0, 0, TrialThroughput(1.0, 25)
+    )
     assert made.trials == 200 and full == pytest.approx(SAMPLES, rel=0.05)

@@ -16,15 +16,15 @@ from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.studies.conftest import outcome
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
-from ussearch.evaluators.fidelity import highest, standing, trained_part
+from ussearch.evaluators.evaluation import highest, standing, trained_part
 from ussearch.hardware_profiles import load_profile
-from ussearch.pairs.delivery import choose_pair
+from ussearch.pairs.delivery.export_pair import choose_pair
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, EpochFinished, Event, Study, StudyConfig, front, front_hypervolume, search
 from ussearch.studies.executors import EXECUTORS, ExecutorSettings
 from ussearch.studies.halving import Halving
-from ussearch.studies.means import Means
 from ussearch.studies.pareto import pareto_report
+from ussearch.studies.resources import SearchResources
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 6
@@ -36,7 +36,7 @@ def drive(
     die_at: tuple[int, int] | None = None,
     trials: int = TRIALS,
     workers: int = 1,
-    means: Means | None = None,
+    resources: SearchResources | None = None,
 ) -> list[tuple[int, int]]:
     """Create or resume a study in brackets of four and return the (slot, epoch) that were trained, in order."""
     torch.set_num_threads(1)
@@ -67,7 +67,7 @@ def drive(
 
     study = Study.resume(folder, config) if Study.exists(folder) else Study.create(folder, config, split, images)
     evaluator = TrainEvaluator(images, split, recipe, profiles)  # type: ignore[arg-type]  # names are ends
-    search(study, evaluator, space, [SEED], on_event, means=means)
+    search(study, evaluator, space, [SEED], on_event, resources=resources)
     return trained
 
 
@@ -143,8 +143,8 @@ def test_workers_continue_each_others_checkpoints_to_the_same_study(
     """Whoever trains a candidate on: the study is that of one process that is fed as late as two workers are."""
     address = request.getfixturevalue("cluster").address if executor == "ray" else None
     settings = ExecutorSettings(workers=2, ray_address=address)
-    means = Means(lambda evaluator: EXECUTORS[executor](evaluator, settings))
-    trained = drive(tmp_path / "two", trials=10, workers=2, means=means)
+    resources = SearchResources(lambda evaluator: EXECUTORS[executor](evaluator, settings))
+    trained = drive(tmp_path / "two", trials=10, workers=2, resources=resources)
     assert max(Counter(trained).values()) == 1
     drive(tmp_path / "one", trials=10, workers=2)
     two, one = Study.open(tmp_path / "two"), Study.open(tmp_path / "one")

@@ -13,20 +13,20 @@ import pytest
 from tests.evaluators.conftest import disc_images, disc_split, small_space
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
-from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
 from ussearch.evaluators.shared import WeightStore, drawing_of
 from ussearch.evaluators.trust import Trust
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import build, load_preset
 from ussearch.studies import DataSource, Study, StudyConfig, ladder
+from ussearch.studies.context import StudyContext
 from ussearch.studies.events import Event, RungChosen, RungMeasured, SearchFinished
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
-from ussearch.studies.means import Means
 from ussearch.studies.request import RunRequest, check_request
+from ussearch.studies.resources import SearchResources
 from ussearch.studies.timings import SearchTimings, outside_training
-from ussearch.studies.workbench import Workbench
 
 SIZE = 32
 IMAGES = disc_images(24, SIZE)
@@ -62,7 +62,7 @@ def searched(
     *,
     evaluator: str = "auto",
     stop_at: type[Event] | None = None,
-    means: Means | None = None,
+    resources: SearchResources | None = None,
 ) -> tuple[Study, list[Event]]:
     """Create or continue a study; ``taus`` are what the rungs are said to reach, in order."""
     monkeypatch.setattr(ladder, "SAMPLES", SAMPLES)
@@ -92,7 +92,7 @@ def searched(
         if stop_at is not None and isinstance(event, stop_at):
             raise Killed
 
-    LadderSearch(study, TRAINER, space, (), means or Means(), tell).run()
+    LadderSearch(study, TRAINER, space, (), resources or SearchResources(), tell).run()
     return study, told
 
 
@@ -145,8 +145,8 @@ def test_a_killed_ladder_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: py
 @pytest.mark.slow
 def test_workers_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here, _ = searched(tmp_path / "here", monkeypatch, [0.2, 0.8])
-    means = Means(lambda evaluator: ProcessExecutor(evaluator, 2, 1))
-    there, _ = searched(tmp_path / "there", monkeypatch, [0.2, 0.8], means=means)
+    resources = SearchResources(lambda evaluator: ProcessExecutor(evaluator, 2, 1))
+    there, _ = searched(tmp_path / "there", monkeypatch, [0.2, 0.8], resources=resources)
     assert outcome(there) == outcome(here)
     rungs = [LadderRecord.model_validate_json(ladder_path(each).read_text()).rungs for each in (here, there)]
     assert [rung.selections for rung in rungs[0]] == [rung.selections for rung in rungs[1]]
@@ -154,8 +154,8 @@ def test_workers_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest
 
 def test_finalists_may_start_from_what_they_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     study, _ = searched(tmp_path / "study", monkeypatch, [0.1] * 20)
-    workbench = cast(Workbench, SimpleNamespace(images=IMAGES, split=SPLIT))
-    start = drawn_starts(study, workbench)
+    study_context = cast(StudyContext, SimpleNamespace(images=IMAGES, split=SPLIT))
+    start = drawn_starts(study, study_context)
     assert start is not None
     store = WeightStore.load(shared_path(study))
     covered = [each for each in map(SPACE.sample, range(30)) if store.covers(drawing_of(each))]
@@ -163,7 +163,7 @@ def test_finalists_may_start_from_what_they_draw(tmp_path: Path, monkeypatch: py
     network.load_state_dict(start(covered[0]) or {}, strict=True)
     assert start(load_preset("unext").architecture.for_task()) is None
     shared_path(study).unlink()
-    assert drawn_starts(study, workbench) is None
+    assert drawn_starts(study, study_context) is None
 
 
 def outcome(study: Study) -> list[Any]:

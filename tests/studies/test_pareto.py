@@ -92,10 +92,10 @@ def test_the_arrow_lies_beyond_the_limit_and_above_every_point(study: Study) -> 
 
 @pytest.mark.parametrize("width", [80, 160])
 def test_no_figure_is_abbreviated(study: Study, monkeypatch: pytest.MonkeyPatch, width: int) -> None:
-    from ussearch.cli import console, output
+    from ussearch.cli import console
 
     narrow = Console(highlight=False, markup=False, width=width)
-    for module in (console, output):
+    for module in (console, console):
         monkeypatch.setattr(module, "console", narrow)
     tables = invoke("pareto", str(study.folder)), invoke("show", str(study.folder), "1", "--layers")
     rows = [line for text in tables for line in text.splitlines() if line.startswith("│")]
@@ -152,8 +152,8 @@ def test_kernels_sum_to_the_prediction(study: Study, end: str) -> None:
 
 
 def test_the_call_and_every_doubt_have_their_line(study: Study) -> None:
+    from ussearch.cli.console import doubts
     from ussearch.cli.show import _kernel_table, _parts
-    from ussearch.cli.tables import doubts
 
     card = trial_card(study, 1)
     prediction = dataclasses.replace(

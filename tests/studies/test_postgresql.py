@@ -21,7 +21,7 @@ from tests.studies.conftest import SPACE, FormulaEvaluator, make_config, outcome
 from ussearch.errors import UserError
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study, search
-from ussearch.studies.means import Means
+from ussearch.studies.resources import SearchResources
 from ussearch.studies.storage import require_reachable
 
 PASSWORD = f"secret{secrets.token_hex(8)}@/:%"
@@ -79,8 +79,8 @@ def server() -> Iterator[Server]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def in_database(url: str) -> Means:
-    return Means(storage=url)
+def in_database(url: str) -> SearchResources:
+    return SearchResources(storage=url)
 
 
 def names(server: Server) -> list[str]:
@@ -102,7 +102,7 @@ def test_two_drivers_share_a_database_that_has_no_tables_yet(server: Server, tmp
 
     def drive(name: str, seed: int) -> None:
         folder = tmp_path / name / "study"  # equal names: only the database's names must differ
-        found[name] = outcome(run_search(folder, trials=5, seed=seed, means=in_database(server.url()))[1])
+        found[name] = outcome(run_search(folder, trials=5, seed=seed, resources=in_database(server.url()))[1])
 
     drivers = [threading.Thread(target=drive, args=(name, seed)) for name, seed in (("a", 7), ("b", 8))]
     for driver in drivers:
@@ -129,7 +129,7 @@ def test_an_interrupted_study_goes_on_in_its_database(
 
     folder = tmp_path / "interrupted"
     with pytest.raises(Stopped):
-        run_search(folder, FormulaEvaluator(before=die), trials=4, means=in_database(server.url()))
+        run_search(folder, FormulaEvaluator(before=die), trials=4, resources=in_database(server.url()))
     monkeypatch.setenv("PGPASSWORD", PASSWORD)  # the address is remembered, the password is not
     study = Study.open(folder)
     records = search(study, FormulaEvaluator(), SPACE)
@@ -143,7 +143,7 @@ def test_the_password_is_written_nowhere(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["ussearch", "run", "--storage", server.url(), f"--storage={server.url()}"])
-    study, _ = run_search(tmp_path / "s", trials=1, means=in_database(server.url()))
+    study, _ = run_search(tmp_path / "s", trials=1, resources=in_database(server.url()))
     text = all_text(study.folder)
     assert "postgresql://tester:***@127.0.0.1" in text  # the command line in study.yaml
     for wrong in (server.url(password="wrong-secret"), server.url(port=1), server.url() + "_missing"):
@@ -165,9 +165,11 @@ def test_a_database_that_goes_away_stops_the_search_with_a_sentence(server: Serv
 
     folder = tmp_path / "s"
     with pytest.raises(UserError, match="mend it or give another --storage") as caught:
-        run_search(folder, FormulaEvaluator(before=cut), trials=3, means=in_database(server.url()))
+        run_search(folder, FormulaEvaluator(before=cut), trials=3, resources=in_database(server.url()))
     assert "secret" not in str(caught.value)
-    records = search(Study.open(folder), FormulaEvaluator(), SPACE, means=Means(storage=f"sqlite:///{tmp_path}/o.db"))
+    records = search(
+        Study.open(folder), FormulaEvaluator(), SPACE, resources=SearchResources(storage=f"sqlite:///{tmp_path}/o.db")
+    )
     assert outcome(records) == outcome(run_search(tmp_path / "undisturbed", trials=3)[1])
 
 

@@ -8,8 +8,7 @@ import pytest
 
 from ussearch.errors import UserError
 from ussearch.search_spaces import load_preset
-from ussearch.studies.means import LEAST_LIMIT_S, LIMIT_FACTOR, executor_name, means_for
-from ussearch.studies.places import study_folder
+from ussearch.studies.paths import study_folder
 from ussearch.studies.request import (
     DATA_SIZES,
     PHANTOM_SIZES,
@@ -18,6 +17,7 @@ from ussearch.studies.request import (
     sizes_for,
     with_usual_workers,
 )
+from ussearch.studies.resources import LEAST_LIMIT_S, LIMIT_FACTOR, executor_name, resources_for
 
 
 def test_phantoms_are_tried_in_minutes_and_data_is_taken_seriously() -> None:
@@ -83,7 +83,7 @@ def test_a_worker_for_each_core_where_nobody_says_how_many(
 def test_time_limits_are_generous_or_as_asked_for() -> None:
     def limit(predicted_s: float, **changes: object) -> float | None:
         request = RunRequest.model_validate({"profile": "p", **changes})
-        means = means_for(request, on_gpu=False, threads=1, predicted_s=lambda architecture: predicted_s)
+        means = resources_for(request, on_gpu=False, threads=1, predicted_s=lambda architecture: predicted_s)
         return means.limit_s(load_preset("unet").architecture)
 
     assert limit(1.0) == LEAST_LIMIT_S

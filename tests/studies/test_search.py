@@ -24,7 +24,7 @@ from ussearch.studies import (
     front_hypervolume,
     search,
 )
-from ussearch.studies.drafting import derived_seed, end_of
+from ussearch.studies.suggest import derived_seed, end_of
 
 
 def preset(name: str) -> Architecture:

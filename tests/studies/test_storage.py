@@ -10,7 +10,7 @@ import pytest
 from tests.studies.conftest import SPACE, run_search
 from ussearch.errors import UserError
 from ussearch.evaluators import CostsByEnd
-from ussearch.studies import Candidate, Study
+from ussearch.studies import Study, Suggestion
 from ussearch.studies.storage import StudyStorage
 
 COMPLETE, RUNNING, FAIL = (
@@ -29,8 +29,8 @@ def states(study: Study) -> list[tuple[int, optuna.trial.TrialState]]:
     return [(trial.user_attrs["slot"], trial.state) for trial in loaded.trials]
 
 
-def candidate(study: Study, slot: int, costs: CostsByEnd) -> Candidate:
-    return Candidate(slot, "edge", study.architecture(0), costs)
+def candidate(study: Study, slot: int, costs: CostsByEnd) -> Suggestion:
+    return Suggestion(slot, "edge", study.architecture(0), costs)
 
 
 @pytest.fixture

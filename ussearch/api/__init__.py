@@ -8,6 +8,6 @@ from ussearch.api.bundle import Bundle
 from ussearch.api.prediction import Prediction
 from ussearch.api.running import run
 from ussearch.api.study import Outcome, Study
-from ussearch.pairs.answering import CloudWish
+from ussearch.pairs.answering import CloudOptions
 
-__all__ = ["Bundle", "CloudWish", "Outcome", "Prediction", "Study", "run"]
+__all__ = ["Bundle", "CloudOptions", "Outcome", "Prediction", "Study", "run"]

@@ -16,17 +16,17 @@ from ussearch.api.prediction import Prediction, predict
 from ussearch.datasets import Frame, frame_of, read_frames
 from ussearch.errors import UserError
 from ussearch.evaluators import End
-from ussearch.pairs.answering import Answering, CloudWish, EdgeAlone, LocalPair, answering
-from ussearch.pairs.model_card import CARD
+from ussearch.pairs.answering import Answering, CloudOptions, EdgeAlone, LocalPair, answering
+from ussearch.pairs.bundles.model_card import CARD
 from ussearch.pairs.running import RunningPair
-from ussearch.pairs.tokens import read_token
+from ussearch.serving.auth import read_token
 
 Picture: TypeAlias = Path | str | npt.NDArray[Any]
 """A file (PNG, JPEG, TIFF, BMP, DICOM), or an array: grey uint8 or uint16 [H, W], or RGB uint8 [H, W, 3]."""
-Cloud: TypeAlias = CloudWish | str | None
+Cloud: TypeAlias = CloudOptions | str | None
 """Who answers what the edge is unsure of: ``"local"``, the URL of a server, how to ask one in full, or nobody."""
 LOCAL = "local"
-ENDS: tuple[End, ...] = ("edge", "cloud")
+TIERS: tuple[End, ...] = ("edge", "cloud")
 
 
 class Bundle(pairs.Bundle):
@@ -53,7 +53,7 @@ class Bundle(pairs.Bundle):
 
     def __repr__(self) -> str:
         manifest = self.manifest
-        ends = ", ".join(f"{manifest.entry(end).architecture} for {manifest.entry(end).profile}" for end in ENDS)
+        ends = ", ".join(f"{manifest.entry(end).architecture} for {manifest.entry(end).profile}" for end in TIERS)
         return f"Bundle({str(self.folder)!r}: {ends}, {manifest.data.name})"
 
     def predict(self, image: Picture, cloud: Cloud = LOCAL) -> Prediction:
@@ -107,7 +107,7 @@ class Bundle(pairs.Bundle):
         1.5
         """
         manifest = self.manifest.model_dump(mode="json")
-        return {**manifest["metrics"], "costs": {end: manifest[end]["costs"] for end in ENDS}}
+        return {**manifest["metrics"], "costs": {end: manifest[end]["costs"] for end in TIERS}}
 
     @property
     def card(self) -> str:
@@ -140,8 +140,8 @@ class Bundle(pairs.Bundle):
         elif cloud is None:
             yield EdgeAlone(self._pair)
         else:
-            wish = CloudWish(cloud, read_token(None)) if isinstance(cloud, str) else cloud
-            with answering(self, wish) as pair:
+            options = CloudOptions(cloud, read_token(None)) if isinstance(cloud, str) else cloud
+            with answering(self, options) as pair:
                 yield pair
 
 

@@ -11,9 +11,9 @@ from ussearch.api.bundle import Bundle
 from ussearch.evaluators import End
 from ussearch.events import OnEvent, ignore
 from ussearch.pairs import Pair
-from ussearch.pairs.compressing import CompressionRequest
-from ussearch.pairs.delivery import choose_pair
-from ussearch.pairs.route_fitting import RoutingRequest
+from ussearch.pairs.delivery.compression import CompressionRequest
+from ussearch.pairs.delivery.export_pair import choose_pair
+from ussearch.pairs.delivery.router_training import RoutingRequest
 from ussearch.pairs.routing.policies import share_policy
 from ussearch.report import write_report
 from ussearch.studies.card import TrialCard, trial_card

@@ -25,8 +25,7 @@ def bench(
 
     Example: ussearch bench bundle/edge/model.onnx --profile raspberry-pi-5
     """
-    from ussearch.cli.console import console
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import console, print_json
     from ussearch.hardware_profiles import load_profile
     from ussearch.hardware_profiles.measuring.bench import bench as measure
     from ussearch.hardware_profiles.measuring.bench import compared, predict_file

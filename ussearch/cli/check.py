@@ -21,9 +21,7 @@ def check(
     """
     from rich.table import Table
 
-    from ussearch.cli.console import console
-    from ussearch.cli.output import print_json
-    from ussearch.cli.tables import counted, whole
+    from ussearch.cli.console import console, counted, print_json, whole
     from ussearch.hardware_profiles import check_onnx, load_profile
 
     folders = () if profiles_dir is None else (profiles_dir,)

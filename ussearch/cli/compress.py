@@ -10,7 +10,7 @@ import typer
 
 if TYPE_CHECKING:
     from ussearch.compress import Compressed
-    from ussearch.pairs.compressing import CompressionRequest, Listeners
+    from ussearch.pairs.delivery.compression import CompressionRequest, Listeners
 
 
 def compress(
@@ -39,12 +39,11 @@ def compress(
 
     Example: ussearch compress studies/busi --trial 4 --max-drop 1.0
     """
-    from ussearch.cli.duration import seconds_from
-    from ussearch.cli.output import print_json
-    from ussearch.cli.step_names import steps_from
+    from ussearch.cli.console import print_json
+    from ussearch.cli.option_values import seconds_from, steps_from
     from ussearch.compress import KitTimes, times_of_kit
     from ussearch.errors import UserError
-    from ussearch.pairs.compressing import CompressionRequest
+    from ussearch.pairs.delivery.compression import CompressionRequest
 
     for option, number, least in (("epochs", epochs, 1), ("max-drop", max_drop, 0)):
         if number is not None and number < least:
@@ -70,18 +69,17 @@ def compress(
 
 
 def _compressed(study: Path, request: CompressionRequest, data: Path | None, device: str, quiet: bool) -> Compressed:
-    from ussearch.cli.console import say
+    from ussearch.cli.console import Lines, say
     from ussearch.cli.interrupts import interruptible
-    from ussearch.cli.progress_lines import Lines
-    from ussearch.pairs.compressing import compress_trial
-    from ussearch.pairs.delivery import choose_pair
+    from ussearch.pairs.delivery.compression import compress_trial
+    from ussearch.pairs.delivery.export_pair import choose_pair
     from ussearch.studies import Study
+    from ussearch.studies.context import reopen_context
     from ussearch.studies.ladder import drawn_starts
-    from ussearch.studies.workbench import reopen_workbench
 
     opened = Study.open(study)
     opened.require_free()
-    workbench = reopen_workbench(opened, device, data)
+    study_context = reopen_context(opened, device, data)
     pair = choose_pair(opened, request.trial, request.teacher)
     if not quiet:
         say(
@@ -89,15 +87,15 @@ def _compressed(study: Path, request: CompressionRequest, data: Path | None, dev
             f"trained first ({opened.config.final_epochs} epochs), and kept."
         )
     with opened.lock(), interruptible("the same command continues it"), Lines(quiet) as lines:
-        return compress_trial(opened, workbench, request, listeners(lines), drawn_starts(opened, workbench))
+        return compress_trial(opened, study_context, request, listeners(lines), drawn_starts(opened, study_context))
 
 
 def listeners(say: Callable[[str], None]) -> Listeners:
     """Return who tells ``say`` what the chain does."""
-    from ussearch.cli.chain_lines import verdict_line
+    from ussearch.cli.result_lines import verdict_line
     from ussearch.compress import StepRecord, UniformRecord
     from ussearch.evaluators import End, EpochRecord
-    from ussearch.pairs.compressing import Listeners
+    from ussearch.pairs.delivery.compression import Listeners
 
     def training(title: str, record: EpochRecord, epochs: int) -> None:
         say(f"  {title}: epoch {record.epoch} of {epochs}")
@@ -112,8 +110,8 @@ def listeners(say: Callable[[str], None]) -> Listeners:
 
 
 def _show(done: Compressed) -> None:
-    from ussearch.cli.chain_lines import WATERFALL_NOTE, waterfall_table
     from ussearch.cli.console import console, say
+    from ussearch.cli.result_lines import WATERFALL_NOTE, waterfall_table
 
     console.print(waterfall_table(done.record))
     say(WATERFALL_NOTE)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ussearch.cli.tables import counted
+from ussearch.cli.console import counted
 
 if TYPE_CHECKING:
     from ussearch.datasets import DataReport
@@ -33,7 +33,7 @@ def check_command(
 
     Example: ussearch data check busi
     """
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import print_json
     from ussearch.datasets import check, open_dataset
 
     dataset = open_dataset(folder, reader, strict=False)
@@ -50,8 +50,7 @@ def check_command(
 def _show(report: DataReport) -> None:
     from rich.table import Table
 
-    from ussearch.cli.console import console
-    from ussearch.cli.tables import whole
+    from ussearch.cli.console import console, whole
 
     console.print(f"{report.name} ({report.reader} in {report.root})", soft_wrap=True)
     table = Table(*whole("", ""), show_header=False)
@@ -65,9 +64,9 @@ def _show(report: DataReport) -> None:
         _line(problem.kind, problem.message, "red" if problem.fatal else "yellow")
     _more(len(report.problems), "problems")
     if report.leakage:
-        for group in report.leakage.straddling[:_SHOWN]:
+        for group in report.leakage.leaking_groups[:_SHOWN]:
             _line("on both sides of the split", ", ".join(group), "yellow")
-        _more(len(report.leakage.straddling), "such groups")
+        _more(len(report.leakage.leaking_groups), "such groups")
     verdict, colour = ("can", "green") if report.sound else ("cannot", "red")
     console.print(f"Training {verdict} start.", style=colour)
 
@@ -102,7 +101,7 @@ def _rows(report: DataReport) -> list[tuple[str, str]]:
     ]
     if report.leakage:
         parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
-        torn = f"{counted(len(report.leakage.straddling), 'group')} on both sides"
+        torn = f"{counted(len(report.leakage.leaking_groups), 'group')} on both sides"
         rows.append((f"split {Path(report.leakage.split_file).name}", parts))
         rows.append(("leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"))
     return rows

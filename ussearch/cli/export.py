@@ -32,15 +32,14 @@ def export(
     if triton is not None and (study / "bundle.yaml").is_file():
         _add_to_triton(study, triton, quiet=False)
         return
-    from ussearch.cli.delivery_lines import print_delivery
-    from ussearch.cli.duration import seconds_from
+    from ussearch.cli.console import print_json
     from ussearch.cli.interrupts import interruptible
-    from ussearch.cli.output import print_json
+    from ussearch.cli.option_values import seconds_from, steps_from
     from ussearch.cli.progress import RunProgress
-    from ussearch.cli.step_names import steps_from
+    from ussearch.cli.result_lines import print_delivery
     from ussearch.compress import KitTimes, times_of_kit
-    from ussearch.pairs.compressing import CompressionRequest
-    from ussearch.pairs.route_fitting import RoutingRequest
+    from ussearch.pairs.delivery.compression import CompressionRequest
+    from ussearch.pairs.delivery.router_training import RoutingRequest
     from ussearch.pairs.routing.policies import share_policy
     from ussearch.pipeline import ExportRequest
     from ussearch.pipeline import export as export_pipeline
@@ -64,7 +63,7 @@ def export(
 def _add_to_triton(bundle: Path, repository: Path, *, quiet: bool) -> None:
     from ussearch.cli.console import console
     from ussearch.pairs import Bundle
-    from ussearch.pairs.triton import write_triton
+    from ussearch.serving.triton import write_triton
 
     folder = write_triton(Bundle.load(bundle), repository)
     if not quiet:

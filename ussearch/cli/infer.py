@@ -32,19 +32,17 @@ def infer(
 
     from rich.table import Table
 
-    from ussearch.cli.console import console, say
-    from ussearch.cli.output import print_json
-    from ussearch.cli.tables import counted, whole
+    from ussearch.cli.console import console, counted, print_json, say, whole
     from ussearch.pairs import Bundle
     from ussearch.pairs import infer as segment
-    from ussearch.pairs.answering import CloudWish
-    from ussearch.pairs.tokens import read_token
+    from ussearch.pairs.answering import CloudOptions
+    from ussearch.serving.auth import read_token
 
-    wish = None
+    options = None
     if cloud is not None:
-        wish = CloudWish(cloud, read_token(token_file), ca, deadline_ms, send_burned_in)
+        options = CloudOptions(cloud, read_token(token_file), ca, deadline_ms, send_burned_in)
     opened = Bundle.load(bundle)
-    results = segment(opened, images, out, wish, dicom_seg=dicom_seg)
+    results = segment(opened, images, out, options, dicom_seg=dicom_seg)
     if json_output:
         print_json([result.to_dict() for result in results])
         return

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ussearch.cli.tables import EXTRAPOLATED, counted, excess, interval, milliseconds
+from ussearch.cli.console import EXTRAPOLATED, counted, excess, interval, milliseconds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,7 +30,7 @@ def pareto(
 
     Example: ussearch pareto studies/busi --plot front.png
     """
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import print_json
     from ussearch.studies import Study
     from ussearch.studies.pareto import pareto_report
 

@@ -18,7 +18,7 @@ def presets(
 
     Example: ussearch presets lv-unet --profile jetson-nano
     """
-    from ussearch.cli.output import print_json, print_presets
+    from ussearch.cli.console import print_json, print_presets
     from ussearch.evaluators.preset_sheet import preset_sheet
     from ussearch.hardware_profiles import load_profile
     from ussearch.search_spaces import load_preset, preset_names

@@ -40,7 +40,7 @@ def calibrate(
 
     Example: ussearch profile calibrate --name my-box
     """
-    from ussearch.cli.progress_lines import Lines
+    from ussearch.cli.console import Lines
     from ussearch.hardware_profiles.calibration.calibrate import CalibrationRequest, calibrate
     from ussearch.hardware_profiles.calibration.profiles import require_free
 
@@ -67,9 +67,7 @@ def kit(
 
     Example: ussearch profile kit --out kit --like jetson-nano
     """
-    from ussearch.cli.console import console
-    from ussearch.cli.output import print_json
-    from ussearch.cli.progress_lines import Lines
+    from ussearch.cli.console import Lines, console, print_json
     from ussearch.hardware_profiles.calibration.kit import KitRequest, write_kit
 
     folders = () if profiles_dir is None else (profiles_dir,)
@@ -116,8 +114,7 @@ def _folder(profiles_dir: Path | None) -> Path:
 
 def _save(made: Calibrated, folder: Path, replace: bool, json_output: bool) -> None:
     """Save a new profile and print how good it is."""
-    from ussearch.cli.console import console
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import console, print_json
     from ussearch.hardware_profiles.calibration.profiles import save_profile
 
     path = save_profile(made.profile, folder, replace=replace)

@@ -23,8 +23,7 @@ def profiles(
 
     Example: ussearch profiles jetson-nano
     """
-    from ussearch.cli.console import console, say
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import console, print_json, say
     from ussearch.hardware_profiles import load_profile
 
     folders = () if profiles_dir is None else (profiles_dir,)
@@ -87,7 +86,7 @@ def details(profile: Profile) -> Table:
     """Return one row a field, with the origin of its numbers where it differs from that of the row above."""
     from rich.table import Table
 
-    from ussearch.cli.tables import whole
+    from ussearch.cli.console import whole
 
     table = Table(*whole("field", "value", "origin"), title=profile.title)
     above = ""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from ussearch.cli.chain_lines import verdict_line
-from ussearch.cli.console import console, say
+from ussearch.cli.console import EXTRAPOLATED, console, counted, interval, milliseconds, say, score, score_line
 from ussearch.cli.live import LiveView
 from ussearch.cli.plan_lines import print_plan
-from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds, score, score_line
+from ussearch.cli.result_lines import verdict_line
 from ussearch.evaluators import Costs
-from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.evaluation import TRAINED
 from ussearch.events import (
     CompressionEpoch,
     Event,

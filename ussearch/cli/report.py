@@ -21,7 +21,7 @@ def report(
 
     Example: ussearch report studies/busi --out busi.html
     """
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import print_json
     from ussearch.report import write_report
 
     path = write_report(study, out, data)

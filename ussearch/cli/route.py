@@ -39,12 +39,12 @@ def route(
 
     Example: ussearch route studies/busi --policy risk --risk 2
     """
+    from ussearch.cli.console import print_json
     from ussearch.cli.interrupts import interruptible
-    from ussearch.cli.output import print_json
     from ussearch.cli.progress import RunProgress
     from ussearch.errors import UserError
     from ussearch.pairs import Bundle
-    from ussearch.pairs.route_fitting import RoutingRequest
+    from ussearch.pairs.delivery.router_training import RoutingRequest
     from ussearch.pipeline import route as fit
 
     if folds < 2:

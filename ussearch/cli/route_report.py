@@ -10,7 +10,7 @@ import typer
 if TYPE_CHECKING:
     from ussearch.datasets import ImageSet
     from ussearch.pairs import Bundle
-    from ussearch.pairs.route_report import RouteReport
+    from ussearch.pairs.bundles.route_report import RouteReport
 
 NOTE = (
     "APGR: area under (Q - edge) / (cloud - edge), 0.5 by chance. Skill: 0 by chance, 1 for the oracle, which knows "
@@ -30,9 +30,9 @@ def route_report(
 
     Example: ussearch route-report studies/busi --plot routing.png
     """
-    from ussearch.cli.output import print_json
-    from ussearch.pairs.route_report import route_report as make
-    from ussearch.pairs.routing.plot import draw_curves
+    from ussearch.cli.console import print_json
+    from ussearch.pairs.bundles.route_report import route_report as make
+    from ussearch.pairs.routing.curves import draw_curves
 
     report = make(*_opened(place, data))
     print_json(report.to_dict()) if json_output else _show(report)
@@ -48,13 +48,13 @@ def _opened(place: Path, data: Path | None) -> tuple[Bundle, ImageSet]:
     """Return the bundle and its images: of a study those that it was made from."""
     from ussearch.errors import UserError
     from ussearch.pairs import Bundle
-    from ussearch.pairs.verify import PHANTOMS, images_of
+    from ussearch.pairs.bundles.verify import PHANTOMS, images_of
     from ussearch.studies import Study
-    from ussearch.studies.workbench import reopen_workbench
+    from ussearch.studies.context import reopen_context
 
     if Study.exists(place):
         study = Study.open(place)
-        return Bundle.load(place / "bundle"), reopen_workbench(study, "cpu", data).images
+        return Bundle.load(place / "bundle"), reopen_context(study, "cpu", data).images
     bundle = Bundle.load(place)
     if data is None and bundle.manifest.data.phantoms is None:
         raise UserError(f"{place} was made from {bundle.manifest.data.name}: give the folder of that data with --data.")

@@ -55,13 +55,12 @@ def run(
 
     Example: ussearch run --profile jetson-nano --data busi --image-size 256 --study studies/busi
     """
-    from ussearch.cli.delivery_lines import print_delivery
-    from ussearch.cli.duration import seconds_from
+    from ussearch.cli.console import print_json
     from ussearch.cli.interrupts import interruptible
-    from ussearch.cli.output import print_json
-    from ussearch.cli.plan_lines import print_plan
+    from ussearch.cli.option_values import seconds_from
+    from ussearch.cli.plan_lines import print_plan, print_timings
     from ussearch.cli.progress import RunProgress
-    from ussearch.cli.timings import print_timings
+    from ussearch.cli.result_lines import print_delivery
     from ussearch.pipeline import run as run_pipeline
     from ussearch.studies.plan import plan
     from ussearch.studies.request import RunRequest

@@ -27,8 +27,8 @@ def serve(
     from ussearch.cli.console import console
     from ussearch.pairs import Bundle
     from ussearch.pairs.identity import model_name
-    from ussearch.pairs.server import ServerSettings, run_server
-    from ussearch.pairs.tokens import read_token
+    from ussearch.serving.auth import read_token
+    from ussearch.serving.server import ServerSettings, run_server
 
     settings = ServerSettings(
         host=host,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ussearch.cli.duration import spoken
-from ussearch.cli.tables import counted, doubts, excess, interval, milliseconds
+from ussearch.cli.console import counted, doubts, excess, interval, milliseconds
+from ussearch.cli.option_values import spoken
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -40,7 +40,7 @@ def show(
 
     Example: ussearch show studies/busi 4
     """
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import print_json
     from ussearch.studies import Study
     from ussearch.studies.card import trial_card
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ussearch.cli.tables import EXTRAPOLATED, counted, interval, milliseconds
+from ussearch.cli.console import EXTRAPOLATED, counted, interval, milliseconds
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ussearch.pairs.specialised import Trained
+    from ussearch.pairs.delivery.specialised import Trained
     from ussearch.studies.specialise import Specialised
 
 SHOWN = 20
@@ -65,15 +65,15 @@ def _trained(
     found: Specialised, count: int, out: Path, export: bool, data: Path | None, device: str, quiet: bool
 ) -> Sequence[Trained]:
     """Train the best at full length; Ctrl-C and kills lose nothing that is finished."""
+    from ussearch.cli.console import Lines
     from ussearch.cli.interrupts import interruptible
-    from ussearch.cli.progress_lines import Lines
     from ussearch.evaluators import EpochRecord
-    from ussearch.pairs.courses import Attempt
-    from ussearch.pairs.specialised import train_specialised
+    from ussearch.pairs.delivery.specialised import train_specialised
+    from ussearch.pairs.delivery.tasks import Attempt
+    from ussearch.studies.context import reopen_context
     from ussearch.studies.specialise import Known
-    from ussearch.studies.workbench import reopen_workbench
 
-    workbench = reopen_workbench(found.study, device, data)
+    study_context = reopen_context(found.study, device, data)
     epochs = found.study.config.final_epochs
     with interruptible("the same command continues it"), Lines(quiet) as lines:
 
@@ -81,15 +81,14 @@ def _trained(
             training = f"{known.label}, {attempt.title}" if attempt.title else known.label
             lines(f"  {training}: epoch {record.epoch} of {epochs}")
 
-        return train_specialised(found, workbench, count, out, export=export, on_epoch=tell)
+        return train_specialised(found, study_context, count, out, export=export, on_epoch=tell)
 
 
 def _write(found: Specialised, trained: Sequence[Trained], out: Path | None, as_json: bool) -> None:
     """Print the report; keep it in ``out`` where there is one."""
     import json
 
-    from ussearch.cli.console import console
-    from ussearch.cli.output import print_json
+    from ussearch.cli.console import console, print_json
     from ussearch.files import write_atomically
 
     report = {**found.to_dict(), "trained": [_outcome(each) for each in trained]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ussearch.pairs.verify import Verification
+    from ussearch.pairs.bundles.verify import Verification
 
 
 def verify(
@@ -25,8 +25,8 @@ def verify(
 
     Example: ussearch verify bundle --data busi
     """
-    from ussearch.cli.output import print_json
-    from ussearch.pairs.verify import UntrustedBundle, verify_bundle
+    from ussearch.cli.console import print_json
+    from ussearch.pairs.bundles.verify import UntrustedBundle, verify_bundle
 
     try:
         result = verify_bundle(bundle, data)
@@ -43,8 +43,7 @@ def _show(result: Verification) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ussearch.cli.console import console
-    from ussearch.cli.tables import whole
+    from ussearch.cli.console import console, whole
 
     console.print(f"{result.bundle}: {'accepted' if result.passed else 'REFUSED'}", soft_wrap=True)
     table = Table(*whole("check", "result", "seen"))

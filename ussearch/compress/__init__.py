@@ -6,28 +6,28 @@ need, ``chain`` tries and judges them, ``gates`` says what a step has to show, `
 evaluators and below; knows nothing of studies.
 """
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.chain import Chain, OnRecord, steps_named
 from ussearch.compress.compression import COMPRESSION, Compressed, OnUniform, compress
 from ussearch.compress.context import Context
-from ussearch.compress.judging import Measures
-from ussearch.compress.records import Compression, StepRecord, UniformRecord
-from ussearch.compress.speed import Comparison, KitTimes, SpeedSource, times_of_kit
+from ussearch.compress.evaluate import Measures
+from ussearch.compress.speed import KitTimes, SpeedComparison, SpeedSource, times_of_kit
 from ussearch.compress.steps import STEPS, Step
 
 __all__ = [
     "COMPRESSION",
     "STEPS",
-    "Candidate",
     "Chain",
-    "Comparison",
     "Compressed",
     "Compression",
+    "CompressionCandidate",
     "Context",
     "KitTimes",
     "Measures",
     "OnRecord",
     "OnUniform",
+    "SpeedComparison",
     "SpeedSource",
     "Step",
     "StepRecord",

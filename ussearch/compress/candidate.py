@@ -1,4 +1,4 @@
-"""A network on its way through the chain: architecture, weights, and in which form it leaves the house."""
+"""A network on its way through the chain: architecture, weights, and the form in which it leaves the house."""
 
 from __future__ import annotations
 
@@ -7,18 +7,39 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ussearch.compress.runtimes import ONNX, TFLITE
 from ussearch.errors import UserError
-from ussearch.evaluators.checkpoints import digest_of
+from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.files import sha256_of, write_atomically
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build
+
+ONNX, TFLITE = ".onnx", ".tflite"
+
+
+class RunningModel(Protocol):
+    """A model file that was loaded: one thread, batch 1."""
+
+    def probabilities(self, images: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+        """Return the probabilities float32 [N, 1, S, S] of grey images uint8 [N, 1, S, S]."""
+
+
+def running(path: Path) -> RunningModel:
+    """Load a model file: LiteRT computes ``.tflite`` files, onnxruntime all others; raises UserError."""
+    if path.suffix == TFLITE:
+        from ussearch.compress.quantisation.litert import LiteRtNetwork
+
+        return LiteRtNetwork(path)
+    return OnnxNetwork(path)
+
 
 ARCHITECTURE, WEIGHTS, FORM = "architecture.yaml", "weights.safetensors", "form.json"
 MODEL = "model"
@@ -26,7 +47,7 @@ MODEL = "model"
 
 
 @dataclass(frozen=True)
-class Candidate:
+class CompressionCandidate:
     """One state of a network; every step returns another one.
 
     ``weights`` is the state of the training form, with its norms, so that any step can train it again. ``fused`` says
@@ -76,7 +97,7 @@ class Candidate:
         write_atomically(folder / FORM, json.dumps(form, indent=1))
 
     @classmethod
-    def load(cls, folder: Path) -> Candidate:
+    def load(cls, folder: Path) -> CompressionCandidate:
         """Read what ``save`` wrote; raises UserError where it is damaged."""
         try:
             form = json.loads((folder / FORM).read_text(encoding="utf-8"))

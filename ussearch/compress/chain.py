@@ -9,16 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ussearch.compress.candidate import FORM, Candidate
+from ussearch.compress.acceptance import StepRecord, Verdict, accept
+from ussearch.compress.candidate import FORM, CompressionCandidate
 from ussearch.compress.context import Context
-from ussearch.compress.gates import Verdict, judge_step
-from ussearch.compress.judging import Measures, measured, model_file
-from ussearch.compress.records import StepRecord
-from ussearch.compress.speed import Comparison
+from ussearch.compress.evaluate import Measures, evaluate, model_file
+from ussearch.compress.speed import SpeedComparison
 from ussearch.compress.steps import STEPS, Failure, Step
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingFailed
-from ussearch.evaluators.paired import Change, paired_change
+from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.files import staged_directory, write_atomically
 
 RECORD = "record.json"
@@ -38,15 +37,15 @@ class Chain:
     """One candidate on its way; ``records`` has every attempt so far."""
 
     context: Context
-    candidate: Candidate
+    candidate: CompressionCandidate
     on_record: OnRecord | None = None
     records: list[StepRecord] = field(default_factory=list)
-    undone: list[tuple[StepRecord, Candidate]] = field(default_factory=list)
+    undone: list[tuple[StepRecord, CompressionCandidate]] = field(default_factory=list)
     """Attempts that did not pass, with what they had made."""
     trainings_left: float = math.inf
     """How many trainings of ``context.epochs`` a budget still pays for; milder attempts ask for more of them."""
 
-    def run(self, steps: Sequence[Step]) -> Candidate:
+    def run(self, steps: Sequence[Step]) -> CompressionCandidate:
         """Try every step in order and return what is left; what was finished before is read, not done again."""
         for step in steps:
             for record, after in self._attempts(step):
@@ -59,24 +58,24 @@ class Chain:
                     self.undone.append((record, after))
         return self.candidate
 
-    def _attempts(self, step: Step) -> Iterator[tuple[StepRecord, Candidate]]:
+    def _attempts(self, step: Step) -> Iterator[tuple[StepRecord, CompressionCandidate]]:
         """Yield a step's attempts until one is kept or there is no milder one."""
-        before = measured(self.candidate, self.context)
+        before = evaluate(self.candidate, self.context)
         why = step.off(self.candidate, self.context)
         if why:
             yield nothing_made(step, before, f"not tried: {why}"), self.candidate
             return
-        milder: Step | None = step
-        while milder is not None:
-            if milder.trainings() > self.trainings_left:
-                why = f"not tried: its {milder.trainings()} trainings did not fit into the budget"
-                yield nothing_made(milder, before, why), self.candidate
+        relaxed: Step | None = step
+        while relaxed is not None:
+            if relaxed.trainings() > self.trainings_left:
+                why = f"not tried: its {relaxed.trainings()} trainings did not fit into the budget"
+                yield nothing_made(relaxed, before, why), self.candidate
                 return
-            record, after = attempt(milder, self.candidate, before, self.context)
+            record, after = attempt(relaxed, self.candidate, before, self.context)
             if record.tried:  # what cannot be made fails before it is trained
-                self.trainings_left -= milder.trainings()
+                self.trainings_left -= relaxed.trainings()
             yield record, after
-            milder = None if record.kept else milder.milder(_failure(record))
+            relaxed = None if record.kept else relaxed.relaxed(_failure(record))
 
 
 def _failure(record: StepRecord) -> Failure:
@@ -86,7 +85,9 @@ def _failure(record: StepRecord) -> Failure:
     return "slower" if record.speed is not None and record.speed.slower else "worse"
 
 
-def attempt(step: Step, candidate: Candidate, before: Measures, context: Context) -> tuple[StepRecord, Candidate]:
+def attempt(
+    step: Step, candidate: CompressionCandidate, before: Measures, context: Context
+) -> tuple[StepRecord, CompressionCandidate]:
     """Return the record of one attempt and its candidate; both are kept in the context's folder by their content.
 
     A failure is not kept: its reason may be gone the next time, and what was trained before it is kept anyway.
@@ -94,7 +95,7 @@ def attempt(step: Step, candidate: Candidate, before: Measures, context: Context
     place = context.place(step.name, candidate.digest, dict(step.settings), context.max_drop, *context.speed.key)
     if (place / RECORD).is_file():
         record = StepRecord.model_validate_json((place / RECORD).read_text(encoding="utf-8"))
-        return record, Candidate.load(place) if (place / FORM).is_file() else candidate
+        return record, CompressionCandidate.load(place) if (place / FORM).is_file() else candidate
     start = time.perf_counter()
     try:
         after = step.apply(candidate, context)
@@ -110,32 +111,34 @@ def nothing_made(step: Step, before: Measures, reason: str) -> StepRecord:
     return StepRecord(step=step.name, settings=dict(step.settings), before=before, kept=False, reason=reason)
 
 
-def _kept(place: Path, record: StepRecord, after: Candidate) -> Candidate:
+def _kept(place: Path, record: StepRecord, after: CompressionCandidate) -> CompressionCandidate:
     """Write an attempt's outcome in one go, and return its candidate as it lies there."""
     with staged_directory(place) as staging:
         if record.tried:
             after.save(staging)
         write_atomically(staging / RECORD, json.dumps(record.model_dump(mode="json")))
-    return Candidate.load(place) if record.tried else after
+    return CompressionCandidate.load(place) if record.tried else after
 
 
-def _judged(step: Step, candidate: Candidate, after: Candidate, before: Measures, context: Context) -> StepRecord:
+def _judged(
+    step: Step, candidate: CompressionCandidate, after: CompressionCandidate, before: Measures, context: Context
+) -> StepRecord:
     """Measure an attempt and judge it; the control is only made for what speed has not refused."""
     if after.digest == candidate.digest:
         return nothing_made(step, before, "it changes nothing")
-    found = measured(after, context)
+    found = evaluate(after, context)
     speed = compared(candidate, after, context)
     change = paired_change(before.dice, found.dice, context.groups, context.seed)
     smaller = found.file_bytes < before.file_bytes
 
     def judged(control: Change | None) -> Verdict:
-        return judge_step(speed, change, control, retrained=step.retrains, smaller=smaller, max_drop=context.max_drop)
+        return accept(speed, change, control, retrained=step.retrains, smaller=smaller, max_drop=context.max_drop)
 
     verdict, control = judged(None), None
     if verdict.kept and step.retrains:
         made = step.control(candidate, context)
         if made is not None:
-            control = paired_change(before.dice, measured(made, context).dice, context.groups, context.seed)
+            control = paired_change(before.dice, evaluate(made, context).dice, context.groups, context.seed)
             verdict = judged(control)
     return StepRecord(
         step=step.name,
@@ -151,7 +154,7 @@ def _judged(step: Step, candidate: Candidate, after: Candidate, before: Measures
     )
 
 
-def compared(before: Candidate, after: Candidate, context: Context) -> Comparison:
+def compared(before: CompressionCandidate, after: CompressionCandidate, context: Context) -> SpeedComparison:
     """Return how fast ``after`` is beside ``before``."""
     same_form = before.fused == after.fused and before.precision == after.precision == "fp32"
     if before.architecture.id == after.architecture.id and same_form:

@@ -8,15 +8,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ussearch.compress.candidate import MODEL, Candidate
+from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
+from ussearch.compress.candidate import MODEL, ONNX, CompressionCandidate
 from ussearch.compress.chain import Chain, OnRecord, compared
 from ussearch.compress.context import Context
-from ussearch.compress.judging import measured, model_file
-from ussearch.compress.records import Compression, StepRecord, UniformRecord
-from ussearch.compress.runtimes import ONNX
+from ussearch.compress.evaluate import evaluate, model_file
 from ussearch.compress.steps import Step
 from ussearch.compress.uniform import against_uniform
-from ussearch.evaluators.paired import paired_change
+from ussearch.evaluators.metrics.paired_bootstrap import paired_change
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network
 
@@ -30,7 +29,7 @@ OnUniform = Callable[[UniformRecord], None]
 class Compressed:
     """What left the chain, and the record of how."""
 
-    candidate: Candidate
+    candidate: CompressionCandidate
     record: Compression
     place: Path
     """Where the chain is kept."""
@@ -73,7 +72,7 @@ def compress(
     form that came in does not leave: that form ships then. A chain that was killed continues.
     """
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
-    original = Candidate(architecture, weights)
+    original = CompressionCandidate(architecture, weights)
     chain = Chain(context, original, on_record, trainings_left=trainings)
     last = max((number for number, step in enumerate(steps, 1) if step.name in (*SHRINKING, "distil")), default=0)
     chain.run(steps[:last])
@@ -89,7 +88,11 @@ def compress(
 
 
 def _finished(
-    original: Candidate, chain: Chain, uniform: UniformRecord | None, context: Context, skipped: dict[str, str]
+    original: CompressionCandidate,
+    chain: Chain,
+    uniform: UniformRecord | None,
+    context: Context,
+    skipped: dict[str, str],
 ) -> Compressed:
     start, end = replace(original, fused=True), chain.candidate
     kept = [record.step for record in chain.records if record.kept]
@@ -98,7 +101,7 @@ def _finished(
     speed = compared(start, end, context)
     if speed.slower:  # each step by less than two measurements differ, together by more
         end, kept, speed = start, ["fuse"], compared(start, start, context)
-    before, after = measured(start, context), measured(end, context)
+    before, after = evaluate(start, context), evaluate(end, context)
     record = Compression(
         profile=context.profile.name,
         architecture_id=original.architecture.id,

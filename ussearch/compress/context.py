@@ -17,7 +17,7 @@ import torch
 from ussearch.compress.speed import SpeedSource
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators import EpochRecord, Recipe
-from ussearch.evaluators.checkpoints import digest_of
+from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Network
 

@@ -20,12 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ussearch.datasets import Normalisation
-from ussearch.evaluators.checkpoints import digest_of
-from ussearch.evaluators.losses import make_loss
-from ussearch.evaluators.objectives import Objective
-from ussearch.evaluators.recipe import Recipe
+from ussearch.evaluators.training.checkpoints import digest_of
+from ussearch.evaluators.training.losses import Objective, make_loss
+from ussearch.evaluators.training.memory import to_channels_last
+from ussearch.evaluators.training.recipe import Recipe
 from ussearch.search_spaces import Network
-from ussearch.search_spaces.memory_format import to_channels_last
 
 
 class DistillationSettings(BaseModel):

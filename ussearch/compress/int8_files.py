@@ -1,30 +1,83 @@
-"""The INT8 file of a candidate, in the format that its device reads."""
+"""The INT8 file of a candidate, in the format that its device reads, with evidence from OpenVINO."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import numpy as np
 from torch import nn
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.candidate import TFLITE, CompressionCandidate, running
 from ussearch.compress.context import Context
-from ussearch.compress.judging import Array, dice_of, model_file, validation
-from ussearch.compress.openvino_evidence import beside_openvino
+from ussearch.compress.evaluate import Array, dice_of, model_file, validation
 from ussearch.compress.quantisation import Scheme, Settings, calibration_images, litert, quantise_best
-from ussearch.compress.runtimes import TFLITE, running
-from ussearch.evaluators.shipping import as_shipped, export_network
+from ussearch.errors import UserError
+from ussearch.evaluators.prediction import as_shipped, export_network
 from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.measuring import measure
+from ussearch.hardware_profiles.measuring.paired_benchmark import (
+    ONNXRUNTIME,
+    OPENVINO,
+    OpenVinoSession,
+    installed,
+    paired_benchmark,
+)
+from ussearch.runtime.onnx_network import OnnxNetwork
+
+PROCESSOR = "x86_64"
+COMPARED_IMAGES = 16
+"""On which the masks of both runtimes are compared."""
+
+
+def beside_openvino(float_model: Path, int8_model: Path, images: Array, profile: Profile, runs: int) -> dict[str, Any]:
+    """Return ``{"openvino": ...}``, JSON-ready: milliseconds of both files by both runtimes, in turns, and on which
+    share of the pixels of ``images`` (uint8 [N, 1, S, S]) their INT8 masks agree.
+
+    Empty where the device has another processor than this machine or the extra is not installed; the reason where
+    OpenVINO cannot run the files.
+    """
+    if not (profile.processor == platform.machine() == PROCESSOR and installed()):
+        return {}
+    models, runtimes = [float_model, int8_model] * 2, [OPENVINO] * 2 + [ONNXRUNTIME] * 2
+    try:
+        times_ms = paired_benchmark(models, threads=profile.threads or 1, runs=runs, runtimes=runtimes)
+        session = OpenVinoSession(int8_model)
+    except UserError as error:
+        return {"openvino": {"said": str(error)}}
+    compared = images[:COMPARED_IMAGES]
+    theirs = np.concatenate([session.run(image[None].astype(np.float32)) for image in compared])
+    agreement = float(np.mean((theirs >= 0) == (OnnxNetwork(int8_model).logits(compared) >= 0)))
+    fp32, int8, other_fp32, other_int8 = (median(each) for each in times_ms)
+    said = (
+        f"OpenVINO {session.version} FP32 {fp32:.2f} ms, INT8 {int8:.2f} ms; onnxruntime FP32 {other_fp32:.2f} ms, "
+        f"INT8 {other_int8:.2f} ms; in turns, measured here, {measure.machine()}; INT8 masks agree on {agreement:.2%}"
+    )
+    return {
+        "openvino": {
+            "said": said,
+            "fp32_ms": fp32,
+            "int8_ms": int8,
+            "onnxruntime_fp32_ms": other_fp32,
+            "onnxruntime_int8_ms": other_int8,
+            "int8_masks_agree": agreement,
+        }
+    }
+
 
 CALIBRATION_IMAGES = 200
-Writer = Callable[[Candidate, Context, nn.Module | None, Path], Candidate]
+Writer = Callable[[CompressionCandidate, Context, nn.Module | None, Path], CompressionCandidate]
 """From a candidate, its context, a network with tuned weights (None: the candidate's own) and a folder to the candidate
 with an INT8 file in it; raises UserError."""
 
 
-def as_qdq(candidate: Candidate, context: Context, tuned: nn.Module | None, folder: Path) -> Candidate:
+def as_qdq(
+    candidate: CompressionCandidate, context: Context, tuned: nn.Module | None, folder: Path
+) -> CompressionCandidate:
     """Return the candidate with an ONNX file of the settings that keep most validation Dice."""
     images, masks = validation(context)
     source = model_file(candidate, context)
@@ -47,7 +100,9 @@ def as_qdq(candidate: Candidate, context: Context, tuned: nn.Module | None, fold
     return replace(candidate, precision="int8", file=found.path, settings={**chosen, "attempts": tried, **evidence})
 
 
-def as_litert(candidate: Candidate, context: Context, tuned: nn.Module | None, folder: Path) -> Candidate:
+def as_litert(
+    candidate: CompressionCandidate, context: Context, tuned: nn.Module | None, folder: Path
+) -> CompressionCandidate:
     """Return the candidate with a LiteRT file in which everything is INT8, as the Edge TPU needs it.
 
     Ranges are the extremes of the calibration images: LiteRT's quantiser knows no other method.

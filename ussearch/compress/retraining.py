@@ -10,12 +10,12 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from ussearch.compress.candidate import WEIGHTS, Candidate
+from ussearch.compress.candidate import WEIGHTS, CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.distillation import Distillation
 from ussearch.evaluators import EpochRecord, Recipe, train
-from ussearch.evaluators.checkpoints import digest_of
-from ussearch.evaluators.objectives import Objective
+from ussearch.evaluators.training.checkpoints import digest_of
+from ussearch.evaluators.training.losses import Objective
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 
@@ -36,7 +36,9 @@ def gentle(recipe: Recipe, epochs: int) -> Recipe:
     )
 
 
-def retrained(candidate: Candidate, context: Context, epochs: int, title: str, *, taught: bool = True) -> Candidate:
+def retrained(
+    candidate: CompressionCandidate, context: Context, epochs: int, title: str, *, taught: bool = True
+) -> CompressionCandidate:
     """Return the candidate after ``epochs`` more epochs, taught by the context's teachers where there are any."""
     training = Training(candidate.architecture, gentle(context.recipe, epochs), title, candidate.weights, taught)
     return replace(candidate, weights=training.run(context), file=None, precision="fp32")

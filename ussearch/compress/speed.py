@@ -23,15 +23,14 @@ from ussearch.files import sha256_of
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import predict_file
-from ussearch.hardware_profiles.measuring.openvino_session import installed
-from ussearch.hardware_profiles.measuring.side_by_side import ONNXRUNTIME, OPENVINO, side_by_side
+from ussearch.hardware_profiles.measuring.paired_benchmark import ONNXRUNTIME, OPENVINO, installed, paired_benchmark
 from ussearch.hardware_profiles.profile import Precision
 
 TOLERANCE = 0.02
 """By so much two measurements of one file differ here: what is slower by less is not called slower."""
 
 
-class Comparison(BaseModel):
+class SpeedComparison(BaseModel):
     """Latencies of two model files by one source; ``ratio`` is the second's share of the first's.
 
     Without numbers, ``source`` says why there are none.
@@ -83,7 +82,7 @@ class SpeedSource:
         published = precision in self.profile.export.paying_precisions
         return published or precision == self.profile.precision or bool(self.kit.times_ms) or runs_here(self.profile)
 
-    def compare(self, before: Path, after: Path, precision: Precision) -> Comparison:
+    def compare(self, before: Path, after: Path, precision: Precision) -> SpeedComparison:
         """Return how fast ``after``, of ``precision``, is beside ``before``."""
         if sha256_of(before) == sha256_of(after):
             if precision in ("fp32", self.profile.precision):
@@ -97,7 +96,7 @@ class SpeedSource:
             return self._compared_here(before, after) if found.slower else found  # what else runs may be the reason
         return self._predicted(before, after, precision)
 
-    def unchanged(self, model: Path, why: str) -> Comparison:
+    def unchanged(self, model: Path, why: str) -> SpeedComparison:
         """Return the latency of ``model``, whose speed a step cannot have changed for the reason ``why``.
 
         The latency is None where no source has one.
@@ -111,10 +110,10 @@ class SpeedSource:
         try:
             predicted_ms = predict_file(model, self.profile).latency_ms
         except UserError as error:
-            return Comparison(ratio=1.0, source=f"{why}; latency unknown: {error}")
+            return SpeedComparison(ratio=1.0, source=f"{why}; latency unknown: {error}")
         return _comparison(predicted_ms, predicted_ms, 1.0, f"{why}, {self.profile.label}")
 
-    def _compared_here(self, before: Path, after: Path) -> Comparison:
+    def _compared_here(self, before: Path, after: Path) -> SpeedComparison:
         times_ms = self.here(before, after)
         ratio = median(two / one for one, two in zip(*times_ms, strict=True))
         return _comparison(median(times_ms[0]), median(times_ms[1]), ratio, self._on_this_machine)
@@ -122,7 +121,7 @@ class SpeedSource:
     def here(self, *models: Path) -> list[list[float]]:
         """Return the latencies of each model in ms, one a turn, by the profile's runtime on this machine."""
         runtimes = [self.profile.runtime] * len(models)
-        return side_by_side(models, threads=self.profile.threads or 1, runs=self.runs, runtimes=runtimes)
+        return paired_benchmark(models, threads=self.profile.threads or 1, runs=self.runs, runtimes=runtimes)
 
     @property
     def _on_the_device(self) -> str:
@@ -132,24 +131,26 @@ class SpeedSource:
     def _on_this_machine(self) -> str:
         return f"{self.profile.runtime}, measured here, {measure.machine()}"
 
-    def _predicted(self, before: Path, after: Path, precision: Precision) -> Comparison:
+    def _predicted(self, before: Path, after: Path, precision: Precision) -> SpeedComparison:
         if precision not in ("fp32", self.profile.precision):
             evidence = self.profile.export.paying_precisions.get(precision)
             if evidence is None:
-                return Comparison(source=f"nobody measured {precision} on {self.profile.name}")
-            return Comparison(source=f"not measured for these files; {precision} pays there: {evidence}")
+                return SpeedComparison(source=f"nobody measured {precision} on {self.profile.name}")
+            return SpeedComparison(source=f"not measured for these files; {precision} pays there: {evidence}")
         try:
             one = predict_file(before, self.profile).latency_ms
             if precision != "fp32" and "fp32" not in self.profile.export.precisions:
-                return Comparison(after_ms=one, source=f"{self.profile.label}; in FP32 it does not run there at all")
+                return SpeedComparison(
+                    after_ms=one, source=f"{self.profile.label}; in FP32 it does not run there at all"
+                )
             two = predict_file(after, self.profile).latency_ms
         except UserError as error:
-            return Comparison(source=f"unknown: {error}")
+            return SpeedComparison(source=f"unknown: {error}")
         return _comparison(one, two, two / one, self.profile.label)
 
 
-def _comparison(before_ms: float, after_ms: float, ratio: float, source: str) -> Comparison:
-    return Comparison(before_ms=before_ms, after_ms=after_ms, ratio=ratio, source=source)
+def _comparison(before_ms: float, after_ms: float, ratio: float, source: str) -> SpeedComparison:
+    return SpeedComparison(before_ms=before_ms, after_ms=after_ms, ratio=ratio, source=source)
 
 
 def runs_here(profile: Profile) -> bool:

@@ -8,16 +8,15 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.acceptance import UniformRecord, Verdict, accept
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.chain import compared
 from ussearch.compress.context import Context
-from ussearch.compress.gates import Verdict, judge_step
-from ussearch.compress.judging import measured
-from ussearch.compress.records import UniformRecord
+from ussearch.compress.evaluate import evaluate
 from ussearch.compress.retraining import Training, gentle, retrained
-from ussearch.compress.speed import Comparison
+from ussearch.compress.speed import SpeedComparison
 from ussearch.evaluators import Costs, costs
-from ussearch.evaluators.paired import Change, paired_change
+from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture
 from ussearch.search_spaces.scaling import scaled
@@ -55,8 +54,12 @@ def _distance(ratio: float) -> tuple[bool, float]:
 
 
 def against_uniform(
-    original: Candidate, chained: Candidate, context: Context, epochs: int, refused: Architecture | None = None
-) -> tuple[UniformRecord, Candidate]:
+    original: CompressionCandidate,
+    chained: CompressionCandidate,
+    context: Context,
+    epochs: int,
+    refused: Architecture | None = None,
+) -> tuple[UniformRecord, CompressionCandidate]:
     """Train the uniformly scaled network as long as the chain's was, and say which of the two ships.
 
     ``original`` is the network that came in, ``chained`` what steps that train again left of it, both in float;
@@ -78,7 +81,7 @@ def against_uniform(
         ships, reason = _passes(beside, rival, context, speed, change)
     record = UniformRecord(
         factor=factor_of(original.architecture, rival.architecture),
-        measures=measured(rival, context),
+        measures=evaluate(rival, context),
         latency_ratio=speed.ratio,
         change=change,
         in_place_of_pruning=refused is not None,
@@ -89,28 +92,28 @@ def against_uniform(
     return record, rival if ships else chained
 
 
-def _trained(original: Architecture, target: Architecture, context: Context, epochs: int) -> Candidate:
+def _trained(original: Architecture, target: Architecture, context: Context, epochs: int) -> CompressionCandidate:
     """Return ``original`` scaled to the latency of ``target``, trained from scratch and distilled."""
     architecture = uniform_like(original, target, context.images.image_size, context.profile)
     title = "uniform scaling"
     full = context.recipe.model_copy(update={"epochs": epochs, "steps": None})
     weights = Training(architecture, full, title, None, taught=True).run(context)
     distilled = Training(architecture, gentle(context.recipe, context.epochs), title, weights, taught=True)
-    return Candidate(architecture, distilled.run(context))
+    return CompressionCandidate(architecture, distilled.run(context))
 
 
-def _change(before: Candidate, after: Candidate, context: Context) -> Change:
-    return paired_change(measured(before, context).dice, measured(after, context).dice, context.groups, context.seed)
+def _change(before: CompressionCandidate, after: CompressionCandidate, context: Context) -> Change:
+    return paired_change(evaluate(before, context).dice, evaluate(after, context).dice, context.groups, context.seed)
 
 
 def _passes(
-    whole: Candidate, rival: Candidate, context: Context, speed: Comparison, change: Change
+    whole: CompressionCandidate, rival: CompressionCandidate, context: Context, speed: SpeedComparison, change: Change
 ) -> tuple[bool, str]:
     """Return whether the uniform network passes the gate of a step that trains again, and why; the control as there."""
-    smaller = measured(rival, context).file_bytes < measured(whole, context).file_bytes
+    smaller = evaluate(rival, context).file_bytes < evaluate(whole, context).file_bytes
 
     def judged(control: Change | None) -> Verdict:
-        return judge_step(speed, change, control, retrained=True, smaller=smaller, max_drop=context.max_drop)
+        return accept(speed, change, control, retrained=True, smaller=smaller, max_drop=context.max_drop)
 
     verdict = judged(None)
     if verdict.kept:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ussearch.compress.judging import Measures
-from ussearch.compress.records import Compression, StepRecord, UniformRecord
+from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
+from ussearch.compress.evaluate import Measures
 
 
 @dataclass(frozen=True)
-class Row:
+class WaterfallRow:
     """One line: ``change`` is (mean, low, high) of Dice per image; ``ratio`` the latency as a share of before's."""
 
     title: str
@@ -23,16 +23,16 @@ class Row:
     kib: float | None = None
 
 
-def rows(compression: Compression) -> list[Row]:
+def rows(compression: Compression) -> list[WaterfallRow]:
     """Return the baseline, every attempt, the uniform alternative and the end."""
     found = [_figures("deploy form, FP32", "baseline", "what every ratio of the end refers to", compression.start)]
     found += [row_of(record) for record in compression.records]
     if compression.uniform is not None:
         found.append(uniform_row(compression.uniform))
-    found += [Row(name, "skipped", reason) for name, reason in compression.skipped.items()]
+    found += [WaterfallRow(name, "skipped", reason) for name, reason in compression.skipped.items()]
     change, speed = compression.change, compression.speed
     found.append(
-        Row(
+        WaterfallRow(
             f"shipped: {compression.form}",
             "end",
             speed.source,
@@ -46,7 +46,7 @@ def rows(compression: Compression) -> list[Row]:
     return found
 
 
-def row_of(record: StepRecord) -> Row:
+def row_of(record: StepRecord) -> WaterfallRow:
     """Return one attempt's line."""
     settings = ", ".join(
         f"{name.replace('_', ' ')} {value}" for name, value in record.settings.items() if record.step == "prune"
@@ -57,9 +57,9 @@ def row_of(record: StepRecord) -> Row:
     verdict = "kept" if record.kept else "undone" if record.tried else "not tried"
     reason = record.reason.removeprefix("not tried: ")
     if record.after is None or record.change is None or record.speed is None:
-        return Row(title, verdict, reason)
+        return WaterfallRow(title, verdict, reason)
     change, speed = record.change, record.speed
-    return Row(
+    return WaterfallRow(
         title,
         verdict,
         reason,
@@ -71,10 +71,10 @@ def row_of(record: StepRecord) -> Row:
     )
 
 
-def uniform_row(uniform: UniformRecord) -> Row:
+def uniform_row(uniform: UniformRecord) -> WaterfallRow:
     """Return the line of uniform width scaling."""
     change = uniform.change
-    return Row(
+    return WaterfallRow(
         f"uniform scaling, widths × {uniform.factor:.2f}",
         "ships" if uniform.shipped else "undone" if uniform.in_place_of_pruning else "beaten",
         uniform.reason,
@@ -86,8 +86,8 @@ def uniform_row(uniform: UniformRecord) -> Row:
     )
 
 
-def _figures(title: str, verdict: str, reason: str, measures: Measures) -> Row:
-    return Row(title, verdict, reason, measures.mean_dice, kib=measures.file_bytes / 1024)
+def _figures(title: str, verdict: str, reason: str, measures: Measures) -> WaterfallRow:
+    return WaterfallRow(title, verdict, reason, measures.mean_dice, kib=measures.file_bytes / 1024)
 
 
 def draw(compression: Compression, path: Path) -> None:

@@ -7,19 +7,17 @@ training. ``phantom_dataset`` makes data from nothing; ``check`` tells what is w
 """
 
 from ussearch.datasets.augmentation import AugmentationSettings, augment
-from ussearch.datasets.batches import Batches
+from ussearch.datasets.batches import Batches, Normalisation
 from ussearch.datasets.cache import cache_folder
-from ussearch.datasets.dataset import Dataset, Problem, Sample
+from ussearch.datasets.dataset import Dataset, ImageSet, Problem, Sample
 from ussearch.datasets.frames import Frame, frame_of, read_frames, read_image
-from ussearch.datasets.image_set import ImageSet
-from ussearch.datasets.normalisation import Normalisation
 from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.phantoms import PhantomParameters, phantom_dataset, phantoms_from
-from ussearch.datasets.preparing import fingerprint_of, prepare
+from ussearch.datasets.preparation import fingerprint_of, prepare
 from ussearch.datasets.readers import READERS, Reader
 from ussearch.datasets.report import DataReport, check
-from ussearch.datasets.resize import resize_image, resize_mask, resize_plane
-from ussearch.datasets.splits import DEFAULT_FRACTIONS, PARTS, Split, k_folds, split, straddling_groups
+from ussearch.datasets.splits import DEFAULT_FRACTIONS, PARTS, Split, k_folds, leaking_groups_of, split
+from ussearch.runtime.geometry import resize_image, resize_mask, resize_plane
 
 __all__ = [
     "DEFAULT_FRACTIONS",
@@ -43,6 +41,7 @@ __all__ = [
     "fingerprint_of",
     "frame_of",
     "k_folds",
+    "leaking_groups_of",
     "open_dataset",
     "phantom_dataset",
     "phantoms_from",
@@ -53,5 +52,4 @@ __all__ = [
     "resize_mask",
     "resize_plane",
     "split",
-    "straddling_groups",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ussearch.datasets.image_set import ImageSet
+from ussearch.datasets.dataset import ImageSet
 from ussearch.datasets.splits import Split
 
 NO_LABEL = "without a label"
@@ -47,7 +47,7 @@ def counts_of(images: ImageSet, split: Split) -> DataCounts:
         groups=len(groups),
         together=sum(size for size in groups.values() if size > 1),
         largest_group=max(groups.values()),
-        torn=len(split.straddling),
+        torn=len(split.leaking_groups),
         parts={part: _part(images, indices) for part, indices in split.parts().items()},
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.datasets.dataset import Dataset, Pixels, Problem, ProblemKind, Sample, SizeMismatchError
+from ussearch.datasets.dataset import Dataset, ImageSet, Pixels, Problem, ProblemKind, Sample, SizeMismatchError
 from ussearch.datasets.grouping import (
     DUPLICATE_CORRELATION,
     THUMBNAIL_SIDE,
@@ -22,8 +22,7 @@ from ussearch.datasets.grouping import (
     similar_pairs,
     thumbnail,
 )
-from ussearch.datasets.image_set import ImageSet
-from ussearch.datasets.splits import split, straddling_groups
+from ussearch.datasets.splits import leaking_groups_of, split
 from ussearch.errors import UserError
 
 NO_CLASS = "unknown"
@@ -35,7 +34,7 @@ class Leakage:
 
     split_file: str
     parts: dict[str, int]
-    straddling: tuple[tuple[str, ...], ...]
+    leaking_groups: tuple[tuple[str, ...], ...]
     test_images_concerned: int
 
 
@@ -169,11 +168,11 @@ class _Findings:
         except UserError as error:
             self._problems.append(Problem("unusable split", file.name, str(error)))
             return None
-        torn = straddling_groups(groups, [(*made.train, *made.validation, *made.calibration), made.test])
+        torn = leaking_groups_of(groups, [(*made.train, *made.validation, *made.calibration), made.test])
         return Leakage(
             split_file=str(file),
             parts={part: len(indices) for part, indices in made.parts().items()},
-            straddling=self._ids(torn),
+            leaking_groups=self._ids(torn),
             test_images_concerned=len(set(made.test) & {index for group in torn for index in group}),
         )
 

@@ -14,7 +14,7 @@ from ussearch.datasets.readers import READERS
 from ussearch.errors import UserError
 
 if TYPE_CHECKING:
-    from ussearch.datasets.image_set import ImageSet
+    from ussearch.datasets.dataset import ImageSet
 
 PART_NAMES = {
     "train": ("train", "training"),

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.datasets.allocation import allocate
+from ussearch.datasets.dataset import ImageSet
 from ussearch.datasets.grouping import members
-from ussearch.datasets.image_set import ImageSet
 from ussearch.datasets.split_files import read_split_file
+from ussearch.datasets.stratified_split import allocate
 from ussearch.errors import UserError
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -24,7 +24,7 @@ DEFAULT_FRACTIONS = (0.55, 0.10, 0.20, 0.15)
 class Split:
     """Indices into an ``ImageSet``, ascending; no image is in two parts.
 
-    ``straddling`` lists, by ids, the groups (near-duplicates or one patient) that a published split tears
+    ``leaking_groups`` lists, by ids, the groups (near-duplicates or one patient) that a published split tears
     apart: empty for every split made here. ``source`` tells how the split came about.
     """
 
@@ -34,7 +34,7 @@ class Split:
     test: tuple[int, ...]
     source: str = ""
     fingerprint: str = ""
-    straddling: tuple[tuple[str, ...], ...] = ()
+    leaking_groups: tuple[tuple[str, ...], ...] = ()
 
     @classmethod
     def of(cls, parts: Mapping[str, Sequence[int]], source: str, fingerprint: str) -> Split:
@@ -52,7 +52,7 @@ class Split:
             "source": self.source,
             "fingerprint": self.fingerprint,
             "indices": {part: list(indices) for part, indices in self.parts().items()},
-            "straddling": [list(group) for group in self.straddling],
+            "straddling": [list(group) for group in self.leaking_groups],
         }
         if image_set is not None:
             record |= {part: [image_set.ids[index] for index in indices] for part, indices in self.parts().items()}
@@ -64,7 +64,7 @@ class Split:
         try:
             parts = {part: [int(index) for index in record["indices"][part]] for part in PARTS}
             made = cls.of(parts, record["source"], record["fingerprint"])
-            return replace(made, straddling=tuple(tuple(map(str, group)) for group in record["straddling"]))
+            return replace(made, leaking_groups=tuple(tuple(map(str, group)) for group in record["straddling"]))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"The record of a split is damaged at {error}: expected what this program wrote; split again."
@@ -125,7 +125,7 @@ def k_folds(
     return tuple(splits)
 
 
-def straddling_groups(groups: npt.NDArray[np.int64], parts: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
+def leaking_groups_of(groups: npt.NDArray[np.int64], parts: Sequence[Sequence[int]]) -> tuple[tuple[int, ...], ...]:
     """Return the groups, as indices of those images that are in a part, that have images in several parts."""
     part_of = {index: number for number, part in enumerate(parts) for index in part}
     present = (tuple(index for index in group if index in part_of) for group in members(groups))
@@ -160,8 +160,8 @@ def _published(image_set: ImageSet, fractions: Sequence[float], seed: int, file:
         dealt |= _deal(image_set, given["train"], {"train": fractions[0], **missing}, seed)
     source = f"{file.name}, divided further with seed {seed}" if missing else file.name
     made = Split.of(dealt, source, image_set.fingerprint)
-    torn = straddling_groups(image_set.groups, list(made.parts().values()))
-    return replace(made, straddling=tuple(tuple(image_set.ids[index] for index in group) for group in torn))
+    torn = leaking_groups_of(image_set.groups, list(made.parts().values()))
+    return replace(made, leaking_groups=tuple(tuple(image_set.ids[index] for index in group) for group in torn))
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:

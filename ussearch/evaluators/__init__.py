@@ -4,14 +4,14 @@ Knows architectures, data and profiles; knows nothing of studies, samplers or fr
 """
 
 from ussearch.evaluators.baselines import trivial_baselines
-from ussearch.evaluators.costs import Costs, Traced, costs, trace
+from ussearch.evaluators.costs import Costs, TracedNetwork, costs, trace
 from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
 from ussearch.evaluators.evaluator import Evaluator, TrainEvaluator
-from ussearch.evaluators.overlap import THRESHOLD, selection_score
+from ussearch.evaluators.metrics.scores import CONVENTION, Scores, Summary, score
+from ussearch.evaluators.metrics.segmentation import THRESHOLD, selection_score
 from ussearch.evaluators.prediction import predict
-from ussearch.evaluators.recipe import Recipe
-from ussearch.evaluators.scores import CONVENTION, Scores, Summary, score
-from ussearch.evaluators.training import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
+from ussearch.evaluators.training.engine import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
+from ussearch.evaluators.training.recipe import Recipe
 
 __all__ = [
     "CONVENTION",
@@ -26,7 +26,7 @@ __all__ = [
     "Recipe",
     "Scores",
     "Summary",
-    "Traced",
+    "TracedNetwork",
     "TrainEvaluator",
     "TrainingFailed",
     "TrainingResult",

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets import ImageSet, Split
-from ussearch.evaluators.overlap import THRESHOLD, dice_and_iou
-from ussearch.evaluators.scores import Scores, score
+from ussearch.evaluators.metrics.scores import Scores, score
+from ussearch.evaluators.metrics.segmentation import THRESHOLD, dice_and_iou
 
 Part = Literal["train", "validation", "calibration", "test"]
 Probabilities = npt.NDArray[np.float32]

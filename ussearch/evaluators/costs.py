@@ -49,7 +49,7 @@ class Costs(BaseModel):
 
 
 @dataclass(frozen=True)
-class Traced:
+class TracedNetwork:
     """The kernels of one architecture's deploy form: traced once, priced for any profile."""
 
     architecture: Architecture
@@ -87,7 +87,7 @@ class Traced:
 
 
 @lru_cache(maxsize=512)
-def trace(architecture: Architecture, image_size: int) -> Traced:
+def trace(architecture: Architecture, image_size: int) -> TracedNetwork:
     """Trace the deploy form for one image of ``image_size`` pixels a side, on the meta device.
 
     Raises ValueError where the architecture cannot be built or does not divide the image.
@@ -101,7 +101,7 @@ def trace(architecture: Architecture, image_size: int) -> Traced:
         parameters = sum(tensor.numel() for tensor in tensors if isinstance(tensor, nn.Parameter))
         kernels = trace_kernels(NormalisedNetwork(network, mean=0.0, std=1.0), shape, named=_within_network)
         file_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        return Traced(architecture, image_size, kernels, parameters, file_bytes)
+        return TracedNetwork(architecture, image_size, kernels, parameters, file_bytes)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:

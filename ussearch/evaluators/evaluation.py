@@ -1,15 +1,39 @@
-"""What the evaluation of one candidate found, as a record."""
+"""What the evaluation of one candidate found, as a record, and how far its training went."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from ussearch.evaluators.costs import Costs
-from ussearch.evaluators.scores import Summary
-from ussearch.evaluators.training import EpochRecord
+from ussearch.evaluators.metrics.scores import Summary
+from ussearch.evaluators.training.engine import EpochRecord
+
+TRAINED = "trained"
+_PART = re.compile(r"trained (\d+) of (\d+) epochs")
+
+
+def trained_part(epochs: int, of: int) -> str:
+    """Return the fidelity of a training that was stopped after ``epochs`` of its full course."""
+    return f"{TRAINED} {epochs} of {of} epochs"
+
+
+def standing(fidelity: str) -> float:
+    """Return how much of a training on its own a fidelity stands for: 1 for all of it, 0 where there was none."""
+    if fidelity == TRAINED:
+        return 1.0
+    part = _PART.fullmatch(fidelity)
+    return int(part[1]) / int(part[2]) if part else 0.0
+
+
+def highest(fidelities: Iterable[str]) -> str | None:
+    """Return the fidelity that stands for most training; None where there is none."""
+    return max(set(fidelities), key=lambda each: (standing(each), each), default=None)
+
 
 End = Literal["edge", "cloud"]
 """The two ends of a pair: the device and the cloud."""

@@ -13,12 +13,11 @@ from torch import Tensor
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.baselines import trivial_baselines
 from ussearch.evaluators.costs import refusals, trace
-from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
-from ussearch.evaluators.fidelity import TRAINED, trained_part
+from ussearch.evaluators.evaluation import TRAINED, CostsByEnd, End, Evaluation, trained_part
+from ussearch.evaluators.metrics.scores import Summary, score
 from ussearch.evaluators.prediction import predict
-from ussearch.evaluators.recipe import Recipe
-from ussearch.evaluators.scores import Summary, score
-from ussearch.evaluators.training import OnEpoch, TrainingFailed, TrainingResult, train
+from ussearch.evaluators.training.engine import OnEpoch, TrainingFailed, TrainingResult, train
+from ussearch.evaluators.training.recipe import Recipe
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture, Network, build
 

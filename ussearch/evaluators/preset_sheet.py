@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ussearch.evaluators.costs import Traced, refusals, trace
+from ussearch.evaluators.costs import TracedNetwork, refusals, trace
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture, Preset, build, count
 from ussearch.search_spaces.counting import parameter_count
@@ -28,7 +28,7 @@ def thop_counts(architecture: Architecture, image_size: int) -> dict[str, int]:
     return {"macs": int(macs), "parameters": int(parameters)}
 
 
-def _in_a_study(traced: Traced) -> dict[str, int]:
+def _in_a_study(traced: TracedNetwork) -> dict[str, int]:
     """Return the counts as a study builds the preset: one class, one grey channel repeated inside."""
     return {
         "parameters_training": parameter_count(build(traced.architecture, device="meta")),
@@ -37,7 +37,7 @@ def _in_a_study(traced: Traced) -> dict[str, int]:
     }
 
 
-def _prediction(traced: Traced, profile: Profile) -> dict[str, Any]:
+def _prediction(traced: TracedNetwork, profile: Profile) -> dict[str, Any]:
     """Return the predicted latency on a device at the preset's own input size, or why it cannot run there."""
     refused = refusals(traced.architecture, profile)
     if refused:

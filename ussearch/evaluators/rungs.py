@@ -15,15 +15,14 @@ from typing import Any
 from torch import Tensor
 
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
+from ussearch.evaluators.evaluation import TRAINED, CostsByEnd, End, Evaluation
 from ussearch.evaluators.evaluator import TrainEvaluator, device_name
-from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.metrics.scores import Summary
 from ussearch.evaluators.outlook import Outlook
-from ussearch.evaluators.scores import Summary
 from ussearch.evaluators.shared.drawing import drawing_of
 from ussearch.evaluators.shared.drawn import drawn_network
 from ussearch.evaluators.shared.store import UnknownWeights, WeightStore
-from ussearch.evaluators.training import OnEpoch
+from ussearch.evaluators.training.engine import OnEpoch
 from ussearch.search_spaces import Architecture, Network
 
 

@@ -6,8 +6,7 @@ Knows neither data nor training; of the networks it needs only how to build them
 from ussearch.hardware_profiles.catalogue import load_profile, parse_profile, profile_names, user_profiles_dir
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.kernels.trace import trace_kernels
-from ussearch.hardware_profiles.latency.model import LatencyModel
-from ussearch.hardware_profiles.latency.prediction import LatencyPrediction
+from ussearch.hardware_profiles.latency.model import LatencyModel, LatencyPrediction
 from ussearch.hardware_profiles.latency.roofline import Roofline
 from ussearch.hardware_profiles.memory import activation_peak_mib, peak_memory_mib
 from ussearch.hardware_profiles.onnx_files.check import check_onnx, load_onnx

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from ussearch.hardware_profiles.kernels.kernel import Kernel
-from ussearch.hardware_profiles.kernels.operators import KNOWN
+from ussearch.hardware_profiles.kernels.kernel import KNOWN, Kernel
 from ussearch.hardware_profiles.latency.boosted import BoostedPrices
-from ussearch.hardware_profiles.latency.kernel_prices import KernelPrices
-from ussearch.hardware_profiles.latency.prediction import DATASHEET_FACTOR, LatencyPrediction
+from ussearch.hardware_profiles.latency.kernel_cost_model import KernelCostModel
+from ussearch.hardware_profiles.latency.model import DATASHEET_FACTOR, LatencyPrediction
 from ussearch.hardware_profiles.latency.roofline import Roofline
 from ussearch.hardware_profiles.validation import Validation
 
@@ -24,7 +23,7 @@ measured it.
 """
 
 
-AnyLatencyModel = Annotated[Roofline | KernelPrices | BoostedPrices, Field(discriminator="kind")]
+AnyLatencyModel = Annotated[Roofline | KernelCostModel | BoostedPrices, Field(discriminator="kind")]
 
 
 class _Part(BaseModel):

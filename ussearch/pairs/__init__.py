@@ -2,31 +2,31 @@
 inference.
 """
 
-from ussearch.evaluators.onnx_network import OnnxNetwork
-from ussearch.evaluators.shipping import export_network
-from ussearch.pairs.bundle import Bundle, Member, PairData, write_bundle
-from ussearch.pairs.evaluation import evaluate_pair
+from ussearch.evaluators.prediction import export_network
+from ussearch.pairs.bundles.bundle import Bundle, Member, PairData, write_bundle
+from ussearch.pairs.bundles.evaluation import evaluate_pair
+from ussearch.pairs.bundles.manifest import Manifest
+from ussearch.pairs.bundles.parity import Parity, parity
+from ussearch.pairs.bundles.verify import Verification, VerificationCheck, verify_bundle
+from ussearch.pairs.delivery.selection import Pair, PairCandidate, select_pair
 from ussearch.pairs.inference import Inference, infer
-from ussearch.pairs.manifest import Manifest
-from ussearch.pairs.parity import Parity, parity
 from ussearch.pairs.routing.confidence import soft_dice_confidence
 from ussearch.pairs.routing.decision import Router, threshold_for_share
-from ussearch.pairs.selection import Candidate, Pair, select_pair
-from ussearch.pairs.verify import Check, Verification, verify_bundle
+from ussearch.runtime.onnx_network import OnnxNetwork
 
 __all__ = [
     "Bundle",
-    "Candidate",
-    "Check",
     "Inference",
     "Manifest",
     "Member",
     "OnnxNetwork",
     "Pair",
+    "PairCandidate",
     "PairData",
     "Parity",
     "Router",
     "Verification",
+    "VerificationCheck",
     "evaluate_pair",
     "export_network",
     "infer",

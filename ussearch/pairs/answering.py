@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets import Frame
-from ussearch.pairs.bundle import Bundle
-from ussearch.pairs.client import EdgeClient, Reason, open_client
+from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.running import Route, RunningPair
+from ussearch.serving.client import EdgeClient, Reason, open_client
 
 HERE = "cloud network on this machine"
 ALONE = "no cloud asked"
@@ -39,7 +39,7 @@ class Answering(Protocol):
 
 
 @dataclass(frozen=True)
-class CloudWish:
+class CloudOptions:
     """The server to ask and how: its URL, the bearer token, the authority of its certificate, the milliseconds that
     an image may wait, and whether frames may be sent that no one says are free of burned-in text.
     """
@@ -97,7 +97,7 @@ def _stays(pair: RunningPair) -> str:
 
 
 @contextmanager
-def answering(bundle: Bundle, cloud: CloudWish | None) -> Iterator[Answering]:
+def answering(bundle: Bundle, cloud: CloudOptions | None) -> Iterator[Answering]:
     """Yield who answers; raises UserError for a server's address or a model file that cannot be used."""
     if cloud is None:
         yield LocalPair(bundle.running())

@@ -6,7 +6,7 @@ The name holds the digest of the model file: a server that holds another network
 
 from __future__ import annotations
 
-from ussearch.pairs.manifest import Manifest
+from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.pairs.running import CLOUD_MODEL
 
 VERSION = "1"

@@ -15,11 +15,11 @@ from PIL import Image
 from ussearch.datasets import Frame, read_frames
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
-from ussearch.pairs.answering import Answering, CloudWish, answering
-from ussearch.pairs.bundle import Bundle
+from ussearch.pairs.answering import Answering, CloudOptions, answering
+from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.dicom_seg import dicom_seg as segmentation_of
-from ussearch.pairs.geometry import contour
 from ussearch.pairs.running import Route
+from ussearch.runtime.geometry import contour
 
 CONTOUR_COLOUR = (255, 200, 0)
 Pixels = npt.NDArray[np.uint8]
@@ -48,7 +48,7 @@ class Inference:
 
 
 def infer(
-    bundle: Bundle, images: Sequence[Path], out: Path, cloud: CloudWish | None = None, *, dicom_seg: bool = False
+    bundle: Bundle, images: Sequence[Path], out: Path, cloud: CloudOptions | None = None, *, dicom_seg: bool = False
 ) -> list[Inference]:
     """Segment every frame of ``images`` (PNG, JPEG, TIFF, BMP, DICOM) and write its mask and overlay to
     ``out``.

@@ -9,10 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.evaluators.onnx_network import OnnxNetwork, sigmoid
-from ussearch.pairs.geometry import mask_in, network_input
 from ussearch.pairs.routing.confidence import soft_dice_confidence
 from ussearch.pairs.routing.decision import Router
+from ussearch.runtime.geometry import mask_in, network_input
+from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
 
 Pixels = npt.NDArray[np.uint8]
 Route = Literal["edge", "cloud"]

@@ -7,9 +7,9 @@ from typing import Any
 from ussearch.evaluators import EpochRecord
 from ussearch.report.drawing import draw
 from ussearch.report.markup import compact, figure_of, json_script, percent, section, text
-from ussearch.report.material import Material
-from ussearch.report.noise import Comparison
+from ussearch.report.report_data import ReportData
 from ussearch.report.segmentations import Example
+from ussearch.report.significance import CandidateComparison
 from ussearch.studies.card import TrialCard, trial_card
 
 KERNELS = 6
@@ -17,17 +17,17 @@ KERNELS = 6
 
 
 def cards(
-    material: Material, comparison: Comparison | None, examples: dict[int, tuple[Example, ...]]
+    report_data: ReportData, comparison: CandidateComparison | None, examples: dict[int, tuple[Example, ...]]
 ) -> dict[str, dict[str, Any]]:
     """Return the cards of all trials that finished well, by slot, as JSON-ready data."""
-    finalists = dict(material.finalists)
+    finalists = dict(report_data.finalists)
     found = {}
-    for record in material.good:
-        card = trial_card(material.study, record.slot)
+    for record in report_data.good:
+        card = trial_card(report_data.study, record.slot)
         full = finalists.get(record.slot)
         found[str(record.slot)] = {
             "title": f"Trial {record.slot}: {record.label}",
-            "roles": roles(material, record.slot, comparison),
+            "roles": roles(report_data, record.slot, comparison),
             "facts": _facts(card),
             "doubts": _doubts(card),
             "drawing": draw(card.architecture),
@@ -40,13 +40,13 @@ def cards(
     return found
 
 
-def roles(material: Material, slot: int, comparison: Comparison | None) -> list[str]:
+def roles(report_data: ReportData, slot: int, comparison: CandidateComparison | None) -> list[str]:
     """Return in words what a trial is in this study."""
-    record = next(each for each in material.good if each.slot == slot)
+    record = next(each for each in report_data.good if each.slot == slot)
     named = {"preset": "published preset", "edge": "sampled for the device", "cloud": "sampled for the cloud"}
     found = [named[record.role]]
-    found += [f"{end} network of the bundle" for end, trial in material.pair.items() if trial == slot]
-    found += ["on the front"] if slot in material.report.front else []
+    found += [f"{end} network of the bundle" for end, trial in report_data.pair.items() if trial == slot]
+    found += ["on the front"] if slot in report_data.report.front else []
     if comparison and slot == comparison.best:
         found.append("best by selection among those compared")
     if comparison and slot in comparison.ties:
@@ -103,9 +103,9 @@ def _kernels(card: TrialCard) -> list[tuple[str, str, str, float]]:
     ]
 
 
-def candidates_section(material: Material, found: dict[str, dict[str, Any]]) -> str:
+def candidates_section(report_data: ReportData, found: dict[str, dict[str, Any]]) -> str:
     """Return the section: a list to choose from, the place of the card, and the cards as data."""
-    best = material.best
+    best = report_data.best
     if best is None:
         return ""
     options = "".join(

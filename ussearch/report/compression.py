@@ -5,19 +5,19 @@ from __future__ import annotations
 from pydantic import ValidationError
 
 from ussearch.compress import COMPRESSION, Compression
-from ussearch.compress.waterfall import Row, rows
+from ussearch.compress.waterfall import WaterfallRow, rows
 from ussearch.errors import UserError
-from ussearch.pairs.compressing import FOLDER
+from ussearch.pairs.delivery.compression import FOLDER
 from ussearch.report.markup import figure_of, paragraph, section, text
-from ussearch.report.material import Material
+from ussearch.report.report_data import ReportData
 
 VERDICTS = {"kept": "good", "ships": "good", "undone": "bad", "beaten": "bad"}
 
 
-def compressions(material: Material) -> dict[int, Compression]:
+def compressions(report_data: ReportData) -> dict[int, Compression]:
     """Return the chains of the study by trial; raises UserError naming a record that is damaged."""
     found = {}
-    for path in sorted((material.study.folder / FOLDER).glob(f"*/{COMPRESSION}")):
+    for path in sorted((report_data.study.folder / FOLDER).glob(f"*/{COMPRESSION}")):
         try:
             found[int(path.parent.name)] = Compression.model_validate_json(path.read_text(encoding="utf-8"))
         except ValidationError as error:
@@ -25,13 +25,13 @@ def compressions(material: Material) -> dict[int, Compression]:
     return found
 
 
-def compression_section(material: Material) -> str:
+def compression_section(report_data: ReportData) -> str:
     """Return the section."""
-    found = compressions(material)
+    found = compressions(report_data)
     if not found:
-        best = material.best
+        best = report_data.best
         trial = "N" if best is None else str(best.slot)
-        command = f"ussearch compress {material.study.folder.name} --trial {trial}"
+        command = f"ussearch compress {report_data.study.folder.name} --trial {trial}"
         return section("compression", "Compression", paragraph(f"No chain was run; this runs one: {command}."))
     parts = []
     for slot, chain in found.items():
@@ -41,7 +41,7 @@ def compression_section(material: Material) -> str:
     return section("compression", "Compression", *parts, paragraph(note, "note"))
 
 
-def waterfall(lines: list[Row]) -> str:
+def waterfall(lines: list[WaterfallRow]) -> str:
     """Return the rows as a table with bars for Dice, latency and size; every bar's full width is the greatest value."""
     greatest = [
         max((each for each in values if each is not None), default=1.0) or 1.0
@@ -54,7 +54,7 @@ def waterfall(lines: list[Row]) -> str:
     )
 
 
-def _line(row: Row, greatest: list[float]) -> str:
+def _line(row: WaterfallRow, greatest: list[float]) -> str:
     change = row.change and (f"{row.change[0]:+.3f}", f"{row.change[1]:+.3f} to {row.change[2]:+.3f}")
     latency = figure_of(row.ratio, 2) + ("" if row.latency_ms is None else f" ({row.latency_ms:.1f} ms)")
     cells = (

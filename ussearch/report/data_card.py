@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ussearch.datasets.counts import NO_LABEL, DataCounts, counts_of
 from ussearch.report.markup import facts, paragraph, section, table
-from ussearch.report.material import Material
+from ussearch.report.report_data import ReportData
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class DataCard:
     images: int
     image_size: int
     split: str
-    straddling: int
+    leaking_groups: int
     parts: tuple[PartRow, ...]
     groups: int | None
     together: int | None
     largest_group: int | None
 
 
-def data_card(material: Material) -> DataCard:
+def data_card(report_data: ReportData) -> DataCard:
     """Return what the study's records and, where they are there, its images tell."""
-    config, split = material.study.config, material.study.split
-    counts = None if material.workbench is None else counts_of(material.workbench.images, split)
+    config, split = report_data.study.config, report_data.study.split
+    counts = None if report_data.study_context is None else counts_of(report_data.study_context.images, split)
     return DataCard(
         name=config.data.name,
         reader=config.data.reader,
@@ -48,7 +48,7 @@ def data_card(material: Material) -> DataCard:
         images=config.data.images,
         image_size=config.image_size,
         split=split.source,
-        straddling=len(split.straddling),
+        leaking_groups=len(split.leaking_groups),
         parts=tuple(_part(part, indices, counts) for part, indices in split.parts().items()),
         groups=None if counts is None else counts.groups,
         together=None if counts is None else counts.together,
@@ -63,9 +63,9 @@ def _part(part: str, indices: tuple[int, ...], counts: DataCounts | None) -> Par
     return PartRow(part, found.images, found.lesions, found.groups, found.labels)
 
 
-def data_section(material: Material) -> str:
+def data_section(report_data: ReportData) -> str:
     """Return the section."""
-    card = data_card(material)
+    card = data_card(report_data)
     labels = sorted({label for part in card.parts for label in part.labels} - {NO_LABEL})
     head = ("part", "images", "with lesion", "groups", *labels)
     rows = [
@@ -80,9 +80,13 @@ def data_section(material: Material) -> str:
     if card.groups is not None:
         together = f"{card.together} images share a group (one patient, or near-duplicates) with another; "
         named.append(("groups", f"{card.groups}; {together}the largest has {card.largest_group}"))
-    if card.straddling:
-        named.append(("torn apart", f"{card.straddling} groups are in several parts of the given split"))
-    note = "" if material.workbench else paragraph(f"Counted from the split alone. {material.without_images}", "note")
+    if card.leaking_groups:
+        named.append(("torn apart", f"{card.leaking_groups} groups are in several parts of the given split"))
+    note = (
+        ""
+        if report_data.study_context
+        else paragraph(f"Counted from the split alone. {report_data.without_images}", "note")
+    )
     return section("data", "Data card", facts(named), table(head, rows, numbers=range(1, len(head))), note)
 
 

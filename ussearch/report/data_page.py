@@ -10,8 +10,7 @@ from ussearch import __version__
 from ussearch.datasets import DataReport, Dataset
 from ussearch.datasets.dataset import Problem
 from ussearch.files import write_atomically
-from ussearch.report.document import document
-from ussearch.report.markup import facts, paragraph, section, table, text
+from ussearch.report.markup import document, facts, paragraph, section, table, text
 from ussearch.report.thumbnails import Gallery
 
 MOST_GROUPS, MOST_PROBLEMS, MOST_EMPTY, MOST_SIZES = 200, 100, 40, 8
@@ -122,11 +121,11 @@ def _split(report: DataReport, gallery: Gallery) -> str:
         return section("split", "Split", paragraph(words))
     parts = table(("part", "images"), leakage.parts.items(), numbers=(1,))
     verdict = (
-        f"Groups on both sides: {len(leakage.straddling)}. Test images with a near-duplicate, or an image of the same "
+        f"Groups on both sides: {len(leakage.leaking_groups)}. Test images with a near-duplicate, or an image of the same "
         f"patient, among those that are learnt from: {leakage.test_images_concerned}."
     )
     name = Path(leakage.split_file).name
-    return section("split", f"Split {name}", parts, paragraph(verdict), _groups(leakage.straddling, gallery))
+    return section("split", f"Split {name}", parts, paragraph(verdict), _groups(leakage.leaking_groups, gallery))
 
 
 def _empty(report: DataReport, gallery: Gallery) -> str:

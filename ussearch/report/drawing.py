@@ -24,7 +24,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Box:
+class DiagramBox:
     """Blocks that stand side by side: ``row`` counts from the top, ``side`` 0 is the encoder's, 1 the decoder's."""
 
     label: str
@@ -35,30 +35,30 @@ class Box:
     """The row on the other side that the skip comes from, and its operator."""
 
 
-def boxes(architecture: Architecture) -> tuple[Box, ...]:
+def boxes(architecture: Architecture) -> tuple[DiagramBox, ...]:
     """Return what is drawn, in order of use: stages, bottleneck, decoder levels, head."""
     found = []
     for index, stage in enumerate(architecture.stages):
         pooled = (Cell("maxpool", "÷2", "pool"),) if stage.down == "maxpool" else ()
-        found.append(Box(f"stage {index}", 0, index, (*pooled, *cells(stage.blocks))))
+        found.append(DiagramBox(f"stage {index}", 0, index, (*pooled, *cells(stage.blocks))))
     row = len(architecture.stages) - 1
     if architecture.detail:
         widths = "·".join(map(str, architecture.detail.widths))
         cell = Cell("detail", f"widths {widths}", "detail")
-        found[-1] = Box(found[-1].label, 0, row, (*found[-1].cells, cell))
+        found[-1] = DiagramBox(found[-1].label, 0, row, (*found[-1].cells, cell))
     if architecture.bottleneck:
         row += 1
-        found.append(Box("bottleneck", 0, row, (Cell(architecture.bottleneck.kind, "attention", "bottleneck"),)))
+        found.append(DiagramBox("bottleneck", 0, row, (Cell(architecture.bottleneck.kind, "attention", "bottleneck"),)))
     for index, level in enumerate(architecture.decoder):
         skip = level.skip
         source = None if skip is None else skip.stage if skip.source == "encoder" else len(architecture.stages) - 1
         row = source if source is not None and source < row else row - 1
         blocks = cells((*level.up, *level.blocks)) or (Cell("upsampling", "", "up"),)
         operator = "" if skip is None else skip.op.replace("attention_gate", "gate")
-        found.append(Box(f"level {index}", 1, row, blocks, None if source is None else (source, operator)))
+        found.append(DiagramBox(f"level {index}", 1, row, blocks, None if source is None else (source, operator)))
     head = architecture.head
     enlarged = f"logits ×{head.upsample}" if head.upsample > 1 else f"{architecture.classes} class"
-    found.append(Box("head", 1, row - 1, (Cell(head.kind, enlarged, "head"),)))
+    found.append(DiagramBox("head", 1, row - 1, (Cell(head.kind, enlarged, "head"),)))
     return tuple(found)
 
 
@@ -107,20 +107,20 @@ class _Places:
     pitch: int
     top: int
 
-    def corner(self, box: Box) -> tuple[int, int]:
+    def corner(self, box: DiagramBox) -> tuple[int, int]:
         """Return x and y of the upper left corner of a box's cells; the encoder's end at the middle."""
         wide = len(box.cells) * (CELL_WIDTH + CELL_GAP)
         x = self.left - wide if box.side == 0 else self.left + MIDDLE
         return x, (box.row - self.top) * self.pitch + LABEL_HEIGHT
 
-    def joint(self, box: Box) -> tuple[int, int]:
+    def joint(self, box: DiagramBox) -> tuple[int, int]:
         """Return x of the inner cell's middle, and y of the box's middle."""
         half = (CELL_WIDTH + CELL_GAP) // 2
         x = self.left - half if box.side == 0 else self.left + MIDDLE + half
         return x, self.corner(box)[1] + CELL_HEIGHT // 2
 
 
-def _box(box: Box, place: _Places) -> str:
+def _box(box: DiagramBox, place: _Places) -> str:
     x, y = place.corner(box)
     label = f'<text class="label" x="{x}" y="{y - 4}">{text(box.label)}</text>'
     return label + "".join(_cell(cell, x + n * (CELL_WIDTH + CELL_GAP), y) for n, cell in enumerate(box.cells))
@@ -140,7 +140,7 @@ def _short(detail: str) -> str:
     return detail if len(detail) <= 17 else f"{detail[:16]}…"
 
 
-def _skip(box: Box, drawn: Sequence[Box], place: _Places) -> str:
+def _skip(box: DiagramBox, drawn: Sequence[DiagramBox], place: _Places) -> str:
     row, operator = box.skip or (0, "")
     source = next(each for each in drawn if each.side == 0 and each.row == row)
     y1, y2 = place.joint(source)[1], place.joint(box)[1]
@@ -150,7 +150,7 @@ def _skip(box: Box, drawn: Sequence[Box], place: _Places) -> str:
     return f'{line}<text class="detail" x="{middle}" y="{height}">{text(operator)}</text>'
 
 
-def _arrow(first: Box, second: Box, place: _Places) -> str:
+def _arrow(first: DiagramBox, second: DiagramBox, place: _Places) -> str:
     """Return the way of the features from one box to the next."""
     (x1, y1), (x2, y2) = place.joint(first), place.joint(second)
     if first.side == second.side:

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from math import log10
 from typing import Any
 
-from ussearch.report.labels import Frame, names
 from ussearch.report.markup import chart, paragraph, section
-from ussearch.report.material import Material
-from ussearch.report.noise import METHODS, Comparison
 from ussearch.report.parallel import parallel_figure
-from ussearch.report.style import LINE, MUTED, STYLES, axis, base_layout
+from ussearch.report.plotting import LINE, MUTED, STYLES, Frame, axis, base_layout, names
+from ussearch.report.report_data import ReportData
+from ussearch.report.significance import METHODS, CandidateComparison
 from ussearch.studies.front_picture import Fit, FrontPicture, Point, front_picture
 
 
@@ -168,14 +167,14 @@ def _notes(picture: FrontPicture) -> list[dict[str, Any]]:
     return [limit, better, *baselines]
 
 
-def front_section(material: Material, comparison: Comparison | None) -> str:
+def front_section(report_data: ReportData, comparison: CandidateComparison | None) -> str:
     """Return the section with both pictures."""
-    if not material.good:
+    if not report_data.good:
         return section("front", "Front", paragraph("No trial has finished well yet; nothing can be drawn."))
-    picture = front_picture(material.report)
+    picture = front_picture(report_data.report)
     ties = () if comparison is None else comparison.ties
     both = chart("front", front_figure(picture, ties), 460, f"{picture.title}: selection over latency")
-    rows = [material.report.row(record) for record in material.report.ordered]
+    rows = [report_data.report.row(record) for record in report_data.report.ordered]
     words = (
         "Selection is lesion Dice less the rate of false positives on empty images, weighted by their share. Hollow: "
         "the latency is extrapolated. Shaded: beyond the device's limit. The front also weighs memory, which is not in "
@@ -193,7 +192,7 @@ def front_section(material: Material, comparison: Comparison | None) -> str:
     )
 
 
-def tie_sentence(comparison: Comparison | None) -> str:
+def tie_sentence(comparison: CandidateComparison | None) -> str:
     """Return which candidates cannot be told apart, and how that was judged."""
     if comparison is None:
         return "Fewer than two candidates can be compared; there are no ties to mark."

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ussearch.evaluators.fidelity import highest
+from ussearch.evaluators.evaluation import highest
 from ussearch.report.markup import chart, paragraph, section
-from ussearch.report.material import Material
-from ussearch.report.style import LINE, axis, base_layout
+from ussearch.report.plotting import LINE, axis, base_layout
+from ussearch.report.report_data import ReportData
 
 FEWEST_TRIALS = 30
 """Sampled trials below which a forest on some forty choices tells chance."""
@@ -16,7 +16,7 @@ SEED = 0
 
 
 @dataclass(frozen=True)
-class Importance:
+class ChoiceImportance:
     """Shares of the variance of selection and of latency by choice; ``trials`` were learnt from, of ``choices``."""
 
     trials: int
@@ -30,17 +30,17 @@ class Importance:
         return bool(self.selection)
 
 
-def importance(material: Material, fewest: int = FEWEST_TRIALS) -> Importance:
+def importance(report_data: ReportData, fewest: int = FEWEST_TRIALS) -> ChoiceImportance:
     """Return how much of the variance over sampled trials each choice explains; empty with fewer than ``fewest``."""
-    best = highest(record.evaluation.fidelity for record in material.good)
-    sampled = [r for r in material.good if r.choices and r.evaluation.fidelity == best]
-    space = material.study.config.space
+    best = highest(record.evaluation.fidelity for record in report_data.good)
+    sampled = [r for r in report_data.good if r.choices and r.evaluation.fidelity == best]
+    space = report_data.study.config.space
     if len(sampled) < fewest:
-        return Importance(len(sampled), len(space), {}, {})
+        return ChoiceImportance(len(sampled), len(space), {}, {})
     import optuna
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 
-    from ussearch.studies.optuna_trials import DIRECTIONS, finished_trial, quiet_optuna
+    from ussearch.studies.suggest import DIRECTIONS, finished_trial, quiet_optuna
 
     quiet_optuna()
     study = optuna.create_study(directions=DIRECTIONS)
@@ -52,12 +52,12 @@ def importance(material: Material, fewest: int = FEWEST_TRIALS) -> Importance:
         )
         return {name: float(share) for name, share in found.items()}
 
-    return Importance(len(sampled), len(space), shares(0), shares(1))
+    return ChoiceImportance(len(sampled), len(space), shares(0), shares(1))
 
 
-def importance_section(material: Material) -> str:
+def importance_section(report_data: ReportData) -> str:
     """Return the section."""
-    found = importance(material)
+    found = importance(report_data)
     if not found.enough:
         few = (
             f"{found.trials} sampled trials of full fidelity are too few to say which of {found.choices} choices "

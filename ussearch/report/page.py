@@ -8,19 +8,18 @@ from pathlib import Path
 from ussearch import __version__
 from ussearch.files import write_atomically
 from ussearch.report.candidates import candidates_section, cards
+from ussearch.report.checks import checks_section
 from ussearch.report.compression import compression_section
 from ussearch.report.data_card import data_section
-from ussearch.report.document import asset, document
 from ussearch.report.front import front_section
-from ussearch.report.health import health_section
 from ussearch.report.importance import importance_section
-from ussearch.report.markup import text
-from ussearch.report.material import Material, gather
-from ussearch.report.noise import compare
+from ussearch.report.markup import asset, document, text
 from ussearch.report.progress import progress_section
+from ussearch.report.report_data import ReportData, gather
 from ussearch.report.reproduction import reproduction_section
 from ussearch.report.routing import routing_section
 from ussearch.report.segmentations import examples, segmentations_section
+from ussearch.report.significance import compare
 
 NAME = "report.html"
 CONTENTS = {
@@ -48,37 +47,37 @@ def write_report(study: Path, out: Path | None = None, data: Path | None = None)
     return path
 
 
-def page(material: Material) -> str:
+def page(report_data: ReportData) -> str:
     """Return the whole page."""
-    comparison = compare(material)
-    pictures = examples(material)
+    comparison = compare(report_data)
+    pictures = examples(report_data)
     sections = (
-        front_section(material, comparison),
-        candidates_section(material, cards(material, comparison, pictures)),
-        segmentations_section(material, pictures),
-        health_section(material, comparison),
-        progress_section(material),
-        importance_section(material),
-        compression_section(material),
-        routing_section(material),
-        data_section(material),
-        reproduction_section(material),
+        front_section(report_data, comparison),
+        candidates_section(report_data, cards(report_data, comparison, pictures)),
+        segmentations_section(report_data, pictures),
+        checks_section(report_data, comparison),
+        progress_section(report_data),
+        importance_section(report_data),
+        compression_section(report_data),
+        routing_section(report_data),
+        data_section(report_data),
+        reproduction_section(report_data),
     )
-    title = f"{material.study.config.data.name} on {material.study.config.edge.title}"
+    title = f"{report_data.study.config.data.name} on {report_data.study.config.edge.title}"
     return document(
-        title, _summary(material), CONTENTS, sections, footer=_made(), scripts=(_plotly(), asset("report.js"))
+        title, _summary(report_data), CONTENTS, sections, footer=_made(), scripts=(_plotly(), asset("report.js"))
     )
 
 
-def _summary(material: Material) -> str:
+def _summary(report_data: ReportData) -> str:
     """Return what a reader should know who reads nothing else."""
-    config, best = material.study.config, material.best
+    config, best = report_data.study.config, report_data.best
     if best is None:
         return f'<p class="summary">{text("No trial has finished well yet.")}</p>'
     costs, metrics = best.costs("edge"), best.evaluation.metrics
     doubt = ", extrapolated" if costs.extrapolated else ""
     words = (
-        f"{len(material.report.records)} of {config.trials} trials finished; {len(material.report.edge)} on the front "
+        f"{len(report_data.report.records)} of {config.trials} trials finished; {len(report_data.report.edge)} on the front "
         f"within {config.edge.limits.latency_target_ms:.1f} ms. The device's network is trial {best.slot} "
         f"({best.label}): selection {metrics.get('selection') or 0.0:.3f} on validation images in the search, "
         f"{costs.latency_ms:.1f} ms predicted{doubt}."

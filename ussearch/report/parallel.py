@@ -7,7 +7,7 @@ from math import log10
 from typing import Any
 
 from ussearch.report.markup import compact
-from ussearch.report.style import MUTED, STYLES, base_layout
+from ussearch.report.plotting import MUTED, STYLES, base_layout
 
 AXES = (
     ("latency", "latency_ms", "ms"),

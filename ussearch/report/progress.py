@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ussearch.evaluators.fidelity import highest
+from ussearch.evaluators.evaluation import highest
 from ussearch.report.markup import chart, paragraph, section
-from ussearch.report.material import Material
-from ussearch.report.style import LINE, axis, base_layout
+from ussearch.report.plotting import LINE, axis, base_layout
+from ussearch.report.report_data import ReportData
 from ussearch.studies import TrialRecord, front_hypervolume, non_dominated
 from ussearch.studies.front import losses_of
 
 
 @dataclass(frozen=True)
-class Step:
+class ProgressStep:
     """After ``trials`` finished trials, the last of them ``slot``, the front dominates this share of the box."""
 
     trials: int
@@ -24,27 +24,27 @@ class Step:
     hypervolume: float
 
 
-def progress(material: Material) -> tuple[Step, ...]:
+def progress(report_data: ReportData) -> tuple[ProgressStep, ...]:
     """Return the hypervolume over the trials in the order in which they finished.
 
     Only trials of the highest fidelity count, as in ``front_hypervolume``: the others are not comparable.
     """
-    records = sorted(material.good, key=lambda record: (record.finished, record.slot))
+    records = sorted(report_data.good, key=lambda record: (record.finished, record.slot))
     best = highest(record.evaluation.fidelity for record in records)
     kept: list[TrialRecord] = []
-    steps: list[Step] = []
+    steps: list[ProgressStep] = []
     for record in (each for each in records if each.evaluation.fidelity == best):
         kept.append(record)
         mask = non_dominated(losses_of(kept, "edge"))
         kept = [each for each, stays in zip(kept, mask, strict=True) if stays]
-        volume = front_hypervolume(kept, material.study.config.edge)
-        steps.append(Step(len(steps) + 1, record.slot, volume))
+        volume = front_hypervolume(kept, report_data.study.config.edge)
+        steps.append(ProgressStep(len(steps) + 1, record.slot, volume))
     return tuple(steps)
 
 
-def progress_section(material: Material) -> str:
+def progress_section(report_data: ReportData) -> str:
     """Return the section."""
-    steps = progress(material)
+    steps = progress(report_data)
     if not steps:
         return section("progress", "Search progress", paragraph("No trial has finished well yet."))
     trace = {

@@ -5,14 +5,14 @@ from __future__ import annotations
 import yaml
 
 from ussearch.report.markup import facts, section, text
-from ussearch.report.material import Material
+from ussearch.report.report_data import ReportData
 
 
-def reproduction(material: Material) -> list[tuple[str, str]]:
+def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
     """Return everything that results depend on, as names with values."""
-    config = material.study.config
+    config = report_data.study.config
     versions = ", ".join(f"{name} {version}" for name, version in config.versions.items())
-    devices = sorted({record.evaluation.device for record in material.good})
+    devices = sorted({record.evaluation.device for record in report_data.good})
     found = [
         ("command", config.command_line),
         ("begun", config.created),
@@ -21,25 +21,25 @@ def reproduction(material: Material) -> list[tuple[str, str]]:
         ("threads", "as in the command; all cores where it names none"),
         ("trained on", ", ".join(devices) or "nothing yet"),
         ("sampler, evaluator", f"{config.sampler.name}, {config.evaluator}"),
-        ("trials", f"{len(material.report.records)} of {config.trials}"),
+        ("trials", f"{len(report_data.report.records)} of {config.trials}"),
         ("full training", f"{config.final_epochs} epochs, random starts: {config.final_seeds}"),
         ("data", f"{config.data.name}, fingerprint {config.data.fingerprint}"),
-        ("split", material.study.split.source),
+        ("split", report_data.study.split.source),
         ("profiles", ", ".join(f"{end} {profile.name}" for end, profile in config.profiles.items())),
         ("versions", versions),
     ]
-    if material.bundle:
-        made = ", ".join(f"{name} {version}" for name, version in material.bundle.manifest.versions.items())
+    if report_data.bundle:
+        made = ", ".join(f"{name} {version}" for name, version in report_data.bundle.manifest.versions.items())
         found.append(("bundle made with", made))
     return found
 
 
-def reproduction_section(material: Material) -> str:
+def reproduction_section(report_data: ReportData) -> str:
     """Return the section; the recipe is folded away."""
-    recipe = yaml.safe_dump(material.study.config.recipe.model_dump(mode="json"), sort_keys=False)
+    recipe = yaml.safe_dump(report_data.study.config.recipe.model_dump(mode="json"), sort_keys=False)
     folded = f"<details><summary>Training recipe</summary><pre>{text(recipe)}</pre></details>"
     lead = (
         "The same command with the same data asks for the same architectures. With --threads 1 Dice is the same to the "
         "last digit on machines of a kind; more threads add in another order."
     )
-    return section("reproduction", "How to reproduce", facts(reproduction(material)), folded, lead=lead)
+    return section("reproduction", "How to reproduce", facts(reproduction(report_data)), folded, lead=lead)

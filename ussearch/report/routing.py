@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ussearch.pairs.manifest import Manifest
-from ussearch.pairs.route_report import RouteReport, route_report
-from ussearch.pairs.routing.baselines import ORACLE, RANDOM
-from ussearch.pairs.routing.choice import LEARNED, SDC
+from ussearch.pairs.bundles.manifest import Manifest
+from ussearch.pairs.bundles.route_report import RouteReport, route_report
 from ussearch.pairs.routing.curves import curve
+from ussearch.pairs.routing.router_comparison import LEARNED, ORACLE, RANDOM, SDC
 from ussearch.report.markup import chart, facts, figure_of, paragraph, percent, section, table
-from ussearch.report.material import Material
-from ussearch.report.style import LINE, MUTED, axis, base_layout
+from ussearch.report.plotting import LINE, MUTED, axis, base_layout
+from ussearch.report.report_data import ReportData
 
 METRICS = {"lesion_dice": "lesion Dice", "dice_all": "Dice, all", "iou": "IoU", "hd95": "HD95 px", "auc": "AUC"}
 STYLES = {LEARNED: (LINE, "solid"), SDC: ("#d9480f", "solid"), ORACLE: (MUTED, "dot"), RANDOM: (MUTED, "dash")}
@@ -50,17 +49,17 @@ def curves(report: RouteReport) -> dict[str, tuple[list[float], list[float]]]:
     return found
 
 
-def routing_section(material: Material) -> str:
+def routing_section(report_data: ReportData) -> str:
     """Return the section."""
-    bundle = material.bundle
+    bundle = report_data.bundle
     if bundle is None:
-        return section("routing", "Pair and routing", paragraph(material.without_bundle))
+        return section("routing", "Pair and routing", paragraph(report_data.without_bundle))
     manifest = bundle.manifest
     parts = [_figures(manifest), "<h3>The router</h3>", facts(decision(manifest))]
-    if material.workbench is None:
-        parts.append(paragraph(f"The curve needs the images. {material.without_images}", "note"))
+    if report_data.study_context is None:
+        parts.append(paragraph(f"The curve needs the images. {report_data.without_images}", "note"))
     else:
-        report = route_report(bundle, material.workbench.images)
+        report = route_report(bundle, report_data.study_context.images)
         parts.append(chart("routing", routing_figure(report), 340, "quality of the pair over the share sent away"))
         parts.append(_routers(report))
     lead = f"Figures of the files that ship, on {manifest.metrics.images} test images."

@@ -11,12 +11,12 @@ import numpy.typing as npt
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.evaluators import THRESHOLD, predict, score
-from ussearch.pairs.finalists import finalist_folder
+from ussearch.pairs.delivery.full_training import finalist_folder
 from ussearch.report.markup import paragraph, section, text
-from ussearch.report.material import Material
-from ussearch.report.pictures import contour, picture
+from ussearch.report.report_data import ReportData
+from ussearch.report.thumbnails import contour, picture
 from ussearch.search_spaces import build
-from ussearch.studies.workbench import Workbench
+from ussearch.studies.context import StudyContext
 
 RANKS = ("worst", "median", "best")
 MOST_FINALISTS = 4
@@ -52,67 +52,67 @@ class Answers:
     source: str
 
 
-def examples(material: Material) -> dict[int, tuple[Example, ...]]:
+def examples(report_data: ReportData) -> dict[int, tuple[Example, ...]]:
     """Return pictures by trial: of the bundle's networks as shipped, else of the full trainings; none without images.
 
     Only images with a lesion are ranked. Test images are shown where there are any, else validation images.
     """
-    workbench = material.workbench
-    if workbench is None:
+    study_context = report_data.study_context
+    if study_context is None:
         return {}
-    part = "test" if workbench.split.test else "validation"
-    lesion = workbench.images.has_lesion
-    chosen = [index for index in workbench.split.parts()[part] if lesion[index]]
+    part = "test" if study_context.split.test else "validation"
+    lesion = study_context.images.has_lesion
+    chosen = [index for index in study_context.split.parts()[part] if lesion[index]]
     if not chosen:
         return {}
-    answers = _shipped(material, workbench, chosen) or _trained(material, workbench, chosen)
-    return {slot: _ranked(workbench, chosen, part, answer) for slot, answer in answers.items()}
+    answers = _shipped(report_data, study_context, chosen) or _trained(report_data, study_context, chosen)
+    return {slot: _ranked(study_context, chosen, part, answer) for slot, answer in answers.items()}
 
 
-def _shipped(material: Material, workbench: Workbench, chosen: list[int]) -> dict[int, Answers]:
-    if material.bundle is None:
+def _shipped(report_data: ReportData, study_context: StudyContext, chosen: list[int]) -> dict[int, Answers]:
+    if report_data.bundle is None:
         return {}
-    running, pixels = material.bundle.running(), np.asarray(workbench.images.images[chosen])
+    running, pixels = report_data.bundle.running(), np.asarray(study_context.images.images[chosen])
     networks = {"edge": running.edge, "cloud": running.cloud}
     return {
         slot: Answers(networks[end].probabilities(pixels), f"{end}/model.onnx of the bundle")
-        for end, slot in material.pair.items()
+        for end, slot in report_data.pair.items()
     }
 
 
-def _trained(material: Material, workbench: Workbench, chosen: list[int]) -> dict[int, Answers]:
+def _trained(report_data: ReportData, study_context: StudyContext, chosen: list[int]) -> dict[int, Answers]:
     from safetensors.torch import load_file
 
     found = {}
-    for slot, evaluation in material.finalists[:MOST_FINALISTS]:
-        weights = finalist_folder(material.study, slot) / "weights.safetensors"
+    for slot, evaluation in report_data.finalists[:MOST_FINALISTS]:
+        weights = finalist_folder(report_data.study, slot) / "weights.safetensors"
         if evaluation.normalisation is None or not weights.exists():
             continue
-        network = build(material.study.architecture(slot))
+        network = build(report_data.study.architecture(slot))
         try:
             network.load_state_dict(load_file(weights))
         except RuntimeError as error:
             raise UserError(f"{weights} does not fit trial {slot}: delete its folder and export again.") from error
         normalisation = Normalisation.from_record(evaluation.normalisation)
-        answer = predict(network, workbench.images.images[chosen], normalisation)
+        answer = predict(network, study_context.images.images[chosen], normalisation)
         found[slot] = Answers(answer, "its full training")
     return found
 
 
-def _ranked(workbench: Workbench, chosen: list[int], part: str, answers: Answers) -> tuple[Example, ...]:
-    masks = np.asarray(workbench.images.masks[chosen])
+def _ranked(study_context: StudyContext, chosen: list[int], part: str, answers: Answers) -> tuple[Example, ...]:
+    masks = np.asarray(study_context.images.masks[chosen])
     dice = score(answers.probabilities, masks).dice
     order = np.argsort(dice, kind="stable")
     places = (0, len(order) // 2, len(order) - 1)
     return tuple(
         Example(
             rank=rank,
-            image_id=workbench.images.ids[chosen[number]],
+            image_id=study_context.images.ids[chosen[number]],
             part=part,
             source=answers.source,
             dice=float(dice[number]),
-            side=workbench.images.image_size,
-            picture=picture(np.asarray(workbench.images.images[chosen[number], 0])),
+            side=study_context.images.image_size,
+            picture=picture(np.asarray(study_context.images.images[chosen[number], 0])),
             truth=contour(masks[number, 0].astype(np.float64), 0.5),
             prediction=contour(answers.probabilities[number, 0].astype(np.float64), THRESHOLD),
         )
@@ -120,14 +120,14 @@ def _ranked(workbench: Workbench, chosen: list[int], part: str, answers: Answers
     )
 
 
-def segmentations_section(material: Material, found: dict[int, tuple[Example, ...]]) -> str:
+def segmentations_section(report_data: ReportData, found: dict[int, tuple[Example, ...]]) -> str:
     """Return the section; the card of a finalist shows the same pictures."""
     if not found:
-        reason = material.without_images or "No candidate has had its full training yet, or no image shows a lesion."
+        reason = report_data.without_images or "No candidate has had its full training yet, or no image shows a lesion."
         return section("segmentations", "Example segmentations", paragraph(reason))
     rows = []
     for slot, pictures in found.items():
-        ends = " and ".join(end for end, trial in material.pair.items() if trial == slot)
+        ends = " and ".join(end for end, trial in report_data.pair.items() if trial == slot)
         title = f"Trial {slot}{f', {ends} network' if ends else ''}: answers of {pictures[0].source}"
         figures = "".join(figure(example) for example in pictures)
         rows.append(f'<h3>{text(title)}</h3><div class="pictures">{figures}</div>')

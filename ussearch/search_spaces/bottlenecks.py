@@ -1,4 +1,4 @@
-"""Attention over all positions at the lowest resolution; quadratic in their number."""
+"""The deep end of a network: attention over all positions, and the detail branch beside the last stages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ussearch.registry import Registry
 from ussearch.search_spaces.architecture import Bottleneck
@@ -71,3 +72,36 @@ class DualAffinity(nn.Module):
         channel = (distance.softmax(-1) @ flat).reshape(x.shape)
         out: Tensor = (self.gamma_spatial * spatial + x) + (self.gamma_channel * channel + x)
         return x + out if self.outer_residual else out
+
+
+def resize_to(x: Tensor, like: Tensor) -> Tensor:
+    """Resize bilinearly (``align_corners=True``, as released) to the size of ``like``."""
+    if x.shape[2:] == like.shape[2:]:
+        return x
+    size = (int(like.shape[2]), int(like.shape[3]))
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=True)
+
+
+class DetailPath(nn.Module):
+    """One 1×1 convolution for each of the stages that it accompanies."""
+
+    def __init__(self, in_channels: int, widths: tuple[int, ...]) -> None:
+        super().__init__()
+        sources = (in_channels, *widths[:-1])
+        self.convs = nn.ModuleList(nn.Conv2d(i, o, 1) for i, o in zip(sources, widths, strict=True))
+
+    def advance(self, step: int, detail: Tensor) -> Tensor:
+        """Return the branch's features beside the ``step``-th accompanied stage."""
+        out: Tensor = self.convs[step](detail)
+        return out
+
+    def widths(self) -> tuple[int, ...]:
+        """Return the widths that the branch has now."""
+        return tuple(conv.out_channels for conv in self.convs if isinstance(conv, nn.Conv2d))
+
+    @staticmethod
+    def gate(stage_output: Tensor, next_input: Tensor, detail: Tensor) -> tuple[Tensor, Tensor]:
+        """Return (gated input of what follows, gated branch); widths of stage and branch are equal."""
+        gated_next = next_input * resize_to(detail, next_input).sigmoid()
+        gated_detail = detail * resize_to(stage_output, detail).sigmoid()
+        return gated_next, gated_detail

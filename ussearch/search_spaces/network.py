@@ -13,8 +13,7 @@ from torch.overrides import TorchFunctionMode
 from ussearch.search_spaces.architecture import Architecture, Block, DecoderLevel, Skip
 from ussearch.search_spaces.blocks import build_block
 from ussearch.search_spaces.blocks.fusible import Fusible
-from ussearch.search_spaces.bottlenecks import BOTTLENECKS
-from ussearch.search_spaces.detail import DetailPath
+from ussearch.search_spaces.bottlenecks import BOTTLENECKS, DetailPath
 from ussearch.search_spaces.heads import HeadModule
 from ussearch.search_spaces.layers import building_folded
 from ussearch.search_spaces.skips import SKIPS

@@ -12,9 +12,8 @@ import numpy as np
 
 from ussearch.errors import UserError
 from ussearch.search_spaces.architecture import Architecture
-from ussearch.search_spaces.compose import MAX_STAGES, Choices, compose, max_downsamplings
+from ussearch.search_spaces.compose import MAX_STAGES, Choices, compose, max_downsamplings, recover
 from ussearch.search_spaces.encoding import encode
-from ussearch.search_spaces.recover import recover
 
 Values = tuple[Any, ...]
 

@@ -5,7 +5,6 @@ Prints nothing: progress is told by events.
 """
 
 from ussearch.studies.config import DataSource, SamplerSettings, StudyConfig
-from ussearch.studies.drafting import Candidate
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.events import (
     CandidateSkipped,
@@ -22,9 +21,9 @@ from ussearch.studies.front import front, front_hypervolume, hypervolume, non_do
 from ussearch.studies.records import Role, TrialRecord
 from ussearch.studies.search import SearchInterrupted, search
 from ussearch.studies.study import Study
+from ussearch.studies.suggest import Suggestion
 
 __all__ = [
-    "Candidate",
     "CandidateSkipped",
     "DataSource",
     "EpochFinished",
@@ -37,6 +36,7 @@ __all__ = [
     "SearchStarted",
     "Study",
     "StudyConfig",
+    "Suggestion",
     "TrainingSpeed",
     "TrialFinished",
     "TrialRecord",

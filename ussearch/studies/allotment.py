@@ -16,7 +16,7 @@ MOST_TRIALS = 1000
 
 
 @dataclass(frozen=True)
-class Allotment:
+class BudgetSplit:
     """``trials`` of the search in all, its presets included, and the epochs of the shared weights' training."""
 
     trials: int
@@ -24,7 +24,7 @@ class Allotment:
 
 
 @dataclass(frozen=True)
-class Pace:
+class TrialThroughput:
     """``side_by_side`` full trials of ``epochs`` run at once, so that one ends every ``trial_seconds``."""
 
     trial_seconds: float
@@ -37,12 +37,12 @@ class Pace:
         return self.trial_seconds * self.side_by_side * SANDWICH_COST / self.epochs
 
 
-def usual_allotment(trials: int, epochs: int) -> Allotment:
+def usual_allotment(trials: int, epochs: int) -> BudgetSplit:
     """Return what is done without a budget: shared weights take about as long as the samples do on one worker."""
-    return Allotment(trials, max(LEAST_SHARED_EPOCHS, round(SAMPLES * epochs / SANDWICH_COST)))
+    return BudgetSplit(trials, max(LEAST_SHARED_EPOCHS, round(SAMPLES * epochs / SANDWICH_COST)))
 
 
-def allotment_within(budget_seconds: float, pace: Pace, trials: int | None = None) -> Allotment:
+def allotment_within(budget_seconds: float, pace: TrialThroughput, trials: int | None = None) -> BudgetSplit:
     """Return what a search of ``budget_seconds`` can do, with as many ``trials`` as asked for if they are given.
 
     What the samples and the promoted leave goes to the shared weights and to candidates in equal parts; with
@@ -54,15 +54,15 @@ def allotment_within(budget_seconds: float, pace: Pace, trials: int | None = Non
         usual = usual_allotment(trials, pace.epochs).shared_epochs
         judging = RUNG_COST * pace.trial_seconds * max(trials - SAMPLES, 0)
         affordable = int((left - judging) / pace.shared_epoch_seconds)
-        return Allotment(trials, max(LEAST_SHARED_EPOCHS, min(usual, affordable)))
+        return BudgetSplit(trials, max(LEAST_SHARED_EPOCHS, min(usual, affordable)))
     if left <= 0:
-        return Allotment(max(2, int(budget_seconds / pace.trial_seconds)), LEAST_SHARED_EPOCHS)
+        return BudgetSplit(max(2, int(budget_seconds / pace.trial_seconds)), LEAST_SHARED_EPOCHS)
     candidates = int(left / 2 / (RUNG_COST * pace.trial_seconds))
     shared_epochs = int(left / 2 / pace.shared_epoch_seconds)
-    return Allotment(min(SAMPLES + candidates, MOST_TRIALS), max(LEAST_SHARED_EPOCHS, shared_epochs))
+    return BudgetSplit(min(SAMPLES + candidates, MOST_TRIALS), max(LEAST_SHARED_EPOCHS, shared_epochs))
 
 
-def search_trainings(trials: int, seeds: int, shared_epochs: int, pace: Pace) -> float:
+def search_trainings(trials: int, seeds: int, shared_epochs: int, pace: TrialThroughput) -> float:
     """Return how many full trials a search by the ladder takes as long as, where its cheapest rungs are trusted."""
     judged = max(trials - seeds - SAMPLES, 0)
     shared = shared_epochs * pace.shared_epoch_seconds / pace.trial_seconds

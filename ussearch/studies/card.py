@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ussearch.evaluators import CONVENTION, End, Traced, trace
+from ussearch.evaluators import CONVENTION, End, TracedNetwork, trace
 from ussearch.hardware_profiles import Kernel, LatencyPrediction
 from ussearch.search_spaces import Architecture, Block, count
 from ussearch.studies.records import TrialRecord
@@ -24,7 +24,7 @@ class TrialCard:
     record: TrialRecord
     architecture: Architecture
     end: End
-    traced: Traced
+    traced: TracedNetwork
     prediction: LatencyPrediction
 
     def __repr__(self) -> str:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from ussearch.evaluators import Recipe, trace
-from ussearch.evaluators.allocation import keep_freed_memory
-from ussearch.evaluators.losses import make_loss
+from ussearch.evaluators.training.losses import make_loss
+from ussearch.evaluators.training.memory import keep_freed_memory, to_channels_last
 from ussearch.search_spaces import Architecture, build, load_preset
-from ussearch.search_spaces.memory_format import to_channels_last
 
 _MIB = 2**20
 GMACS_TO_MIB = 50.0

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.evaluators import End, Summary
-from ussearch.evaluators.fidelity import highest, standing
+from ussearch.evaluators.evaluation import highest, standing
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.records import TrialRecord
 

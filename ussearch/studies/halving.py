@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Evaluation
-from ussearch.evaluators.fidelity import standing
+from ussearch.evaluators.evaluation import standing
 from ussearch.studies.front import Floats, distinguished, hypervolume, non_dominated
 
 BEYOND = 1.1

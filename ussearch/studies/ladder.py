@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from ussearch.evaluators import End, Evaluator, TrainEvaluator, trace
-from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.outlook import Outlook, fit_outlook, foretold_without_itself
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, drawn_weights, usual_ladder
 from ussearch.evaluators.shared import UnknownWeights, WeightStore
@@ -28,16 +28,15 @@ from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.config import SamplerSettings
-from ussearch.studies.drafting import Candidate, derived_seed
+from ussearch.studies.context import StudyContext
 from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
-from ussearch.studies.executors import Job, carried_out
+from ussearch.studies.executors import Job, run_jobs
 from ussearch.studies.front import front
-from ussearch.studies.means import Means
 from ussearch.studies.records import TrialRecord
+from ussearch.studies.resources import SearchResources
 from ussearch.studies.search import search
-from ussearch.studies.stretch import Stretch
 from ussearch.studies.study import Study
-from ussearch.studies.workbench import Workbench
+from ussearch.studies.suggest import SearchPhase, Suggestion, derived_seed
 
 SAMPLES = FEWEST + 4
 """Random candidates that are trained in full; a few may fail."""
@@ -87,7 +86,9 @@ def shared_path(study: Study) -> Path:
     return study.folder / "shared.safetensors"
 
 
-def drawn_starts(study: Study, workbench: Workbench) -> Callable[[Architecture], Mapping[str, Tensor] | None] | None:
+def drawn_starts(
+    study: Study, study_context: StudyContext
+) -> Callable[[Architecture], Mapping[str, Tensor] | None] | None:
     """Return what gives an architecture the weights that it draws, or None; None where the study shares no weights."""
     path = shared_path(study)
     if not path.exists():
@@ -96,7 +97,7 @@ def drawn_starts(study: Study, workbench: Workbench) -> Callable[[Architecture],
 
     def start(architecture: Architecture) -> Mapping[str, Tensor] | None:
         try:
-            return drawn_weights(store, architecture, workbench.images, workbench.split)
+            return drawn_weights(store, architecture, study_context.images, study_context.split)
         except (UnknownWeights, ValueError):  # a preset with an operator that the sampled space lacks
             return None
 
@@ -111,28 +112,28 @@ class LadderSearch:
     trainer: TrainEvaluator
     space: SearchSpace
     seeds: Sequence[Architecture]
-    means: Means
+    resources: SearchResources
     tell: OnEvent
 
     def run(self) -> None:
         """Fill the study: trust samples, candidates on the rung, the promoted ones."""
         config = self.study.config
         sampling = config.model_copy(update={"sampler": SamplerSettings(name="random"), "edge_share": 1.0})
-        self._search(self.trainer, Stretch(len(self.seeds) + SAMPLES, sampling))
-        with self.means.timings.aside():
+        self._search(self.trainer, SearchPhase(len(self.seeds) + SAMPLES, sampling))
+        with self.resources.timings.aside():
             ladder = self._ladder(store := self._store())
         rung = ladder.judging
         if rung == FULL:
-            self._search(self.trainer, Stretch(config.trials, config), last=True)
+            self._search(self.trainer, SearchPhase(config.trials, config), last=True)
             return
         judge = RungEvaluator(self.trainer, rung, store, ladder.rungs[-1].outlook)
-        self._search(judge, Stretch(config.trials, config, learnt=partial(_as_judged, ladder)))
+        self._search(judge, SearchPhase(config.trials, config, learnt=partial(_as_judged, ladder)))
         given = self._promoted(ladder)
-        self._search(self.trainer, Stretch(config.trials + len(given), config, given=given), last=True)
+        self._search(self.trainer, SearchPhase(config.trials + len(given), config, given=given), last=True)
 
-    def _search(self, evaluator: Evaluator, stretch: Stretch, *, last: bool = False) -> None:
+    def _search(self, evaluator: Evaluator, phase: SearchPhase, *, last: bool = False) -> None:
         """Fill the slots of a stretch, unless all are filled already."""
-        if {record.slot for record in self.study.trials()} >= set(range(stretch.until)):
+        if {record.slot for record in self.study.trials()} >= set(range(phase.until)):
             return
 
         def tell(event: Event) -> None:
@@ -141,7 +142,7 @@ class LadderSearch:
             if last or not ended:
                 self.tell(event)
 
-        search(self.study, evaluator, self.space, self.seeds, tell, means=self.means, stretch=stretch)
+        search(self.study, evaluator, self.space, self.seeds, tell, resources=self.resources, phase=phase)
 
     def _store(self) -> WeightStore:
         """Return the trained shared weights, trained as far as they are not yet."""
@@ -225,13 +226,13 @@ class LadderSearch:
         jobs = []
         for slot in slots:
             architecture, seed = self.study.architecture(slot), derived_seed(self.study.config.seed, slot, RUNG_SEED)
-            jobs.append(Job(slot, architecture, seed, self.means.limit_s(architecture)))
-        for outcome in carried_out(jobs, judge, self.means.executor, lambda _: None):
+            jobs.append(Job(slot, architecture, seed, self.resources.limit_s(architecture)))
+        for outcome in run_jobs(jobs, judge, self.resources.executor, lambda _: None):
             selection = None if outcome.evaluation is None else outcome.evaluation.dice
             found = {"selection": selection, "seconds": outcome.seconds}
             write_atomically(_kept_at(folder, outcome.slot), json.dumps(found))
 
-    def _promoted(self, ladder: LadderRecord) -> dict[int, Candidate]:
+    def _promoted(self, ladder: LadderRecord) -> dict[int, Suggestion]:
         """Return the best candidates of the rung for each end, in the slots behind all others."""
         judged = [record for record in self.study.trials() if record.evaluation.fidelity == ladder.chosen]
         chosen: dict[str, tuple[TrialRecord, End]] = {}
@@ -241,7 +242,7 @@ class LadderSearch:
             fresh = [record for record in best if record.architecture_id not in chosen]
             chosen |= {record.architecture_id: (record, end) for record in fresh[:PROMOTED]}
         return {
-            slot: Candidate(slot, end, self.study.architecture(record.slot), record.evaluation.costs, record.choices)
+            slot: Suggestion(slot, end, self.study.architecture(record.slot), record.evaluation.costs, record.choices)
             for slot, (record, end) in enumerate(chosen.values(), start=self.study.config.trials)
         }
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ussearch.evaluators import CONVENTION, End, Summary
-from ussearch.evaluators.fidelity import standing
+from ussearch.evaluators.evaluation import standing
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.front import front, front_hypervolume
 from ussearch.studies.records import TrialRecord

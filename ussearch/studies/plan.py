@@ -13,19 +13,26 @@ from pydantic import TypeAdapter
 
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
-from ussearch.evaluators.fidelity import TRAINED
+from ussearch.evaluators.evaluation import TRAINED
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
-from ussearch.studies.allotment import MOST_TRIALS, Allotment, Pace, allotment_within, search_trainings, usual_allotment
+from ussearch.studies.allotment import (
+    MOST_TRIALS,
+    BudgetSplit,
+    TrialThroughput,
+    allotment_within,
+    search_trainings,
+    usual_allotment,
+)
 from ussearch.studies.config import EvaluatorName, SamplerSettings, StudyConfig
+from ussearch.studies.context import StudyContext, choose_device, open_context
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
 from ussearch.studies.ladder import SAMPLES
-from ussearch.studies.planning import Probe, SeedPlan, plan_seeds, probe
+from ussearch.studies.planning import Feasibility, SeedPlan, plan_seeds, probe
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for, with_usual_workers
-from ussearch.studies.workbench import Workbench, choose_device, open_workbench
 
 SEARCH_SHARE = 0.6
 """Of what compression leaves of a time budget; the rest is for full training."""
@@ -47,12 +54,12 @@ class Plan:
     request: RunRequest
     """With the workers decided."""
     config: StudyConfig
-    workbench: Workbench
+    study_context: StudyContext
     space: SearchSpace
     removals: tuple[Removal, ...]
     depths_left_out: tuple[int, ...]
     seeds: SeedPlan
-    probe: Probe
+    probe: Feasibility
     baselines: Mapping[str, Summary]
     search_seconds: float
     final_seconds: float
@@ -65,7 +72,7 @@ class Plan:
         return estimate_training_seconds(
             architecture,
             image_size=self.config.image_size,
-            images=len(self.workbench.split.train),
+            images=len(self.study_context.split.train),
             epochs=self.config.recipe.epochs,
             speed=self.speed,
         )
@@ -88,7 +95,7 @@ class Plan:
     @property
     def evaluator(self) -> TrainEvaluator:
         """What the search trains with."""
-        return self.workbench.evaluator(self.config.recipe)
+        return self.study_context.evaluator(self.config.recipe)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the plan as JSON-ready data."""
@@ -97,7 +104,7 @@ class Plan:
             "edge_profile": config.edge.name,
             "cloud_profile": config.cloud.name,
             "data": config.data.model_dump(mode="json", exclude={"phantoms"}),
-            "split": {name: len(part) for name, part in self.workbench.split.parts().items()},
+            "split": {name: len(part) for name, part in self.study_context.split.parts().items()},
             "image_size": config.image_size,
             "space_log10_combinations": self.space.log10_size,
             "removed_choices": [vars(removal) for removal in self.removals],
@@ -148,17 +155,17 @@ def plan(request: RunRequest) -> Plan:
     edge, cloud = (load_profile(name, folders) for name in (request.profile, request.cloud_profile))
     sizes = sizes_for(request)
     space, removals = SearchSpace.standard(sizes.image_size).restricted(edge.forbidden_features)
-    workbench = open_workbench(request, sizes.image_size, {"edge": edge, "cloud": cloud})
+    study_context = open_context(request, sizes.image_size, {"edge": edge, "cloud": cloud})
     recipe = _recipe(request, sizes)
-    evaluator = workbench.evaluator(recipe)
+    evaluator = study_context.evaluator(recipe)
     seen = probe(space, evaluator, request.seed)
     with _threads(request.worker_threads(threads)):
-        speed = measure_speed(sizes.image_size, recipe.batch_size, workbench.device)
-    epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(workbench.split.train)
+        speed = measure_speed(sizes.image_size, recipe.batch_size, study_context.device)
+    epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(study_context.split.train)
     halving = _halving(request, recipe)
     search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
     trial_seconds = seen.typical_work * epoch_seconds * search_epochs / request.trials_at_a_time
-    pace = Pace(trial_seconds, recipe.epochs, request.trials_at_a_time)
+    pace = TrialThroughput(trial_seconds, recipe.epochs, request.trials_at_a_time)
     allotment = _allotment(request, sizes.trials, pace)
     trials, shared_epochs = allotment.trials, allotment.shared_epochs
     seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
@@ -175,7 +182,7 @@ def plan(request: RunRequest) -> Plan:
         final_epochs=sizes.final_epochs,
         final_seeds=final_seeds,
         halving=halving,
-        data=workbench.source,
+        data=study_context.source,
         space=dict(space.choices),
         seeds=tuple(architecture.name for architecture in seeds.seeds),
         skipped=dict(seeds.skipped),
@@ -193,7 +200,7 @@ def plan(request: RunRequest) -> Plan:
     return Plan(
         request=request,
         config=config,
-        workbench=workbench,
+        study_context=study_context,
         space=space,
         removals=removals,
         depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(space.choices["stages"]))),
@@ -251,7 +258,7 @@ def _recipe(request: RunRequest, sizes: Sizes) -> Recipe:
     return recipe if keep else recipe.model_copy(update={"epochs": sizes.epochs})
 
 
-def _allotment(request: RunRequest, usual: int, pace: Pace) -> Allotment:
+def _allotment(request: RunRequest, usual: int, pace: TrialThroughput) -> BudgetSplit:
     """Return how many trials to ask for, and how many epochs of shared weights.
 
     As many as the budget allows where it is given; of trials as many as were asked for where they are.
@@ -299,7 +306,7 @@ def _final_seeds(request: RunRequest, usual: int, seconds_per_seed: float) -> in
     return max(1, min(usual, int((1 - SEARCH_SHARE) * budget_s / seconds_per_seed)))
 
 
-def _require_satisfiable(seen: Probe, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:
+def _require_satisfiable(seen: Feasibility, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:
     """Raise UserError where neither a preset nor any random architecture keeps within the device's limits."""
     if seen.feasible_share["edge"] > 0 or any(evaluator.costs(each)["edge"].feasible for each in seeds.seeds):
         return

@@ -18,7 +18,7 @@ PROBES = 16
 
 
 @dataclass(frozen=True)
-class Probe:
+class Feasibility:
     """What random architectures of the space cost: none is trained."""
 
     feasible_share: Mapping[End, float]
@@ -40,7 +40,7 @@ class SeedPlan:
     """Training work of one image summed over the seeds."""
 
 
-def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Probe:
+def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibility:
     """Price ``PROBES`` random architectures on both ends."""
     architectures = [space.sample(seed + number) for number in range(PROBES)]
     costs = [evaluator.costs(architecture) for architecture in architectures]
@@ -52,7 +52,7 @@ def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Probe:
         for architecture, each in zip(architectures, costs, strict=True)
         if any(each[end].feasible for end in ends)
     ]
-    return Probe(
+    return Feasibility(
         feasible_share={end: sum(each[end].feasible for each in costs) / PROBES for end in ends},
         latency_range_ms={end: (min(values), max(values)) for end, values in latencies.items()},
         latency_interval_ms={

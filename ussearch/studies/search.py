@@ -13,15 +13,14 @@ from ussearch.evaluators import CostsByEnd, Evaluation, Evaluator
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import events
 from ussearch.studies.brackets import Brackets, reached_by
-from ussearch.studies.drafting import MAX_DRAFTS, Candidate, derived_seed, draft, end_of
 from ussearch.studies.events import OnEvent
 from ussearch.studies.executors import EpochDone, Executor, Job, Message, Outcome, loss_of
 from ussearch.studies.front import front
-from ussearch.studies.means import Means
 from ussearch.studies.records import TrialRecord
+from ussearch.studies.resources import SearchResources
 from ussearch.studies.storage import StudyStorage, storage_errors
-from ussearch.studies.stretch import Stretch
 from ussearch.studies.study import Study
+from ussearch.studies.suggest import MAX_SUGGESTIONS, SearchPhase, Suggestion, derived_seed, end_of, suggest
 
 LAG_PER_WORKER = 4
 """For every worker after the first, a candidate is drafted without the records of this many slots just before its own.
@@ -43,18 +42,18 @@ def search(
     seeds: Sequence[Architecture] = (),
     on_event: OnEvent = events.ignore,
     *,
-    means: Means | None = None,
-    stretch: Stretch | None = None,
+    resources: SearchResources | None = None,
+    phase: SearchPhase | None = None,
 ) -> tuple[TrialRecord, ...]:
     """Evaluate candidates until the study has ``config.trials`` of them, and return all finished trials.
 
-    A search in several parts says with ``stretch`` which of them this is.
+    A search in several parts says with ``phase`` which of them this is.
 
     ``seeds`` are presets (built for the study's task, with their names), evaluated first in the given order; the
     rest is sampled from ``space``, each end getting its share. Candidates that fit neither end are never
     trained, architectures that are there already neither. A trial whose worker is lost is tried once more, then kept
     as failed. With one thread a worker the same configuration gives the same architectures and the same Dice, whether
-    or not the search was killed in between, and by whatever ``means`` it is carried out.
+    or not the search was killed in between, and by whatever ``resources`` it is carried out.
 
     Raises:
         SearchInterrupted: on Ctrl-C, after the running trials were given up.
@@ -65,11 +64,15 @@ def search(
             f"The study in {study.folder} was planned with the seed presets {list(study.config.seeds)}, not "
             f"{[seed.name for seed in seeds]}: resume with the same."
         )
-    means = means or Means()
-    stretch = stretch or Stretch.whole(study.config)
-    with study.lock(), storage_errors(study.folder, means.storage), closing(means.executor(evaluator)) as executor:
+    resources = resources or SearchResources()
+    phase = phase or SearchPhase.whole(study.config)
+    with (
+        study.lock(),
+        storage_errors(study.folder, resources.storage),
+        closing(resources.executor(evaluator)) as executor,
+    ):
         return _Search(
-            study, evaluator, space, seeds=seeds, on_event=on_event, means=means, executor=executor, stretch=stretch
+            study, evaluator, space, seeds=seeds, on_event=on_event, resources=resources, executor=executor, phase=phase
         ).run()
 
 
@@ -84,7 +87,7 @@ class _Pending:
     ``reached`` is what it was worth when it stopped at a rung, where it waits for the others of its bracket.
     """
 
-    candidate: Candidate
+    candidate: Suggestion
     job: Job
     number: int
     submitted: float = field(default_factory=time.perf_counter)
@@ -105,20 +108,20 @@ class _Search:
         *,
         seeds: Sequence[Architecture],
         on_event: OnEvent,
-        means: Means,
+        resources: SearchResources,
         executor: Executor,
-        stretch: Stretch,
+        phase: SearchPhase,
     ) -> None:
-        self._stretch = stretch
+        self._phase = phase
         self._study, self._evaluator, self._space, self._seeds = study, evaluator, space, seeds
-        self._tell, self._means, self._executor = on_event, means, executor
-        self._timings = means.timings
+        self._tell, self._resources, self._executor = on_event, resources, executor
+        self._timings = resources.timings
         self._timings.workers = executor.workers
-        self._total = stretch.until
+        self._total = phase.until
         self._lag = LAG_PER_WORKER * (study.config.workers - 1)
         self._brackets = Brackets.of(study.config)
         self._records = {record.slot: record for record in study.trials()}
-        self._storage = StudyStorage.of(study.folder, space.choices, means.storage)
+        self._storage = StudyStorage.of(study.folder, space.choices, resources.storage)
         self._pending: dict[int, _Pending] = {}
         self._next = 0
         self._shortfall: str | None = None
@@ -159,7 +162,7 @@ class _Search:
             with self._timings.driver("keeping"):
                 self._take_back(outcome)
 
-    def _hand_out(self, seeds: Sequence[Candidate]) -> None:
+    def _hand_out(self, seeds: Sequence[Suggestion]) -> None:
         """Give the workers every candidate that may be drafted by now."""
         while self._more and self._may_be_drafted(self._next, len(seeds)):
             slot = self._next
@@ -172,8 +175,8 @@ class _Search:
                     self._submit(candidate)
             self._next += 1
 
-    def _candidate(self, slot: int, seeds: Sequence[Candidate]) -> Candidate | None:
-        given = seeds[slot] if slot < len(seeds) else self._stretch.given.get(slot)
+    def _candidate(self, slot: int, seeds: Sequence[Suggestion]) -> Suggestion | None:
+        given = seeds[slot] if slot < len(seeds) else self._phase.given.get(slot)
         return given or self._sampled(slot, slot - len(seeds))
 
     @property
@@ -190,16 +193,16 @@ class _Search:
         """Return how many slots, from the first on, a draft for ``slot`` may learn from."""
         return slot - self._lag if self._brackets is None else self._brackets.start(slot)
 
-    def _usable_seeds(self) -> list[Candidate]:
+    def _usable_seeds(self) -> list[Suggestion]:
         """Return the presets that are trained, each in its slot; tell why others are not."""
-        candidates: list[Candidate] = []
+        candidates: list[Suggestion] = []
         for architecture in self._seeds:
             costs, reason = self._seed_costs(architecture, {each.architecture.id for each in candidates})
             if costs is None:
                 self._study.log(f"preset {architecture.name} is not trained: {reason}")
                 self._tell(events.CandidateSkipped(architecture.name, reason))
             else:
-                candidates.append(Candidate(len(candidates), "preset", architecture, costs))
+                candidates.append(Suggestion(len(candidates), "preset", architecture, costs))
         return candidates
 
     def _seed_costs(self, architecture: Architecture, taken: set[str]) -> tuple[CostsByEnd | None, str]:
@@ -214,17 +217,19 @@ class _Search:
             return costs, ""
         return None, "it keeps within the limits of neither the edge nor the cloud profile"
 
-    def _sampled(self, slot: int, sampled: int) -> Candidate | None:
+    def _sampled(self, slot: int, sampled: int) -> Suggestion | None:
         """Return the sampled candidate number ``sampled``; None, with a reason kept, where none can be found."""
-        config = self._stretch.config
+        config = self._phase.config
         end = end_of(sampled, config.edge_share)
-        known = [self._stretch.learnt(record) for record in self._ordered() if record.slot < self._learnt_from(slot)]
+        known = [self._phase.learnt(record) for record in self._ordered() if record.slot < self._learnt_from(slot)]
         earlier = [record for record in known if record is not None]
-        candidate = draft(
+        candidate = suggest(
             config, self._space, self._evaluator, earlier, slot=slot, end=end, taken=self._taken_before(slot)
         )
         if candidate is None:
-            self._shortfall = f"{MAX_DRAFTS} drafts for trial {slot} gave no new architecture within the {end} limits"
+            self._shortfall = (
+                f"{MAX_SUGGESTIONS} drafts for trial {slot} gave no new architecture within the {end} limits"
+            )
         return candidate
 
     def _taken_before(self, slot: int) -> set[str]:
@@ -232,10 +237,10 @@ class _Search:
         finished = {record.architecture_id for record in self._records.values() if record.slot < slot}
         return finished | {each.candidate.architecture.id for each in self._pending.values()}
 
-    def _submit(self, candidate: Candidate) -> None:
+    def _submit(self, candidate: Suggestion) -> None:
         slot, architecture = candidate.slot, candidate.architecture
         seed = derived_seed(self._study.config.seed, slot, 1)
-        job = Job(slot, architecture, seed, self._means.limit_s(architecture))
+        job = Job(slot, architecture, seed, self._resources.limit_s(architecture))
         if self._brackets is not None:
             job = replace(job, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(slot))
         self._pending[slot] = _Pending(candidate, job, self._storage.begin(candidate))

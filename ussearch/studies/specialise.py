@@ -10,7 +10,7 @@ from typing import Any
 from ussearch.errors import UserError
 from ussearch.evaluators import CONVENTION, Costs, Evaluation, trace
 from ussearch.evaluators.costs import refusals
-from ussearch.evaluators.fidelity import standing
+from ussearch.evaluators.evaluation import standing
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture
 from ussearch.studies.front import front

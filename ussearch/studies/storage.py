@@ -21,10 +21,9 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
-from ussearch.studies.drafting import Candidate
-from ussearch.studies.optuna_trials import DIRECTIONS, Space, finished_trial, quiet_optuna, running_trial
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.storage_url import hide_passwords, normalised, require_driver, without_password
+from ussearch.studies.suggest import DIRECTIONS, Space, Suggestion, finished_trial, quiet_optuna, running_trial
 
 STUDY_NAME = "search"
 """Of the Optuna study in the study's own file; one in a shared database has a name of its own."""
@@ -34,7 +33,7 @@ _ATTEMPTS = 5
 """Two drivers that make the tables of a new database at the same moment disturb each other, once."""
 
 
-class Place(BaseModel):
+class StorageLocation(BaseModel):
     """Where the database of a study lies if not in its folder; ``url`` without its password."""
 
     model_config = ConfigDict(frozen=True)
@@ -115,7 +114,9 @@ class StudyStorage:
             return cls.in_file(folder / "study.db", space)
         name = place.name if place else f"{folder.resolve().name}-{uuid.uuid4().hex[:12]}"
         storage = cls.in_database(url, space, name)
-        write_atomically(folder / PLACE, Place(name=name, url=without_password(url)).model_dump_json(indent=1))
+        write_atomically(
+            folder / PLACE, StorageLocation(name=name, url=without_password(url)).model_dump_json(indent=1)
+        )
         return storage
 
     @classmethod
@@ -163,7 +164,7 @@ class StudyStorage:
         for slot in sorted(by_slot.keys() - told):
             self._study.add_trial(finished_trial(by_slot[slot], self._space, "edge"))
 
-    def begin(self, candidate: Candidate) -> int:
+    def begin(self, candidate: Suggestion) -> int:
         """Add a running trial and return its number."""
         self._study.add_trial(
             running_trial(
@@ -223,13 +224,13 @@ def _engine_settings(url: str) -> dict[str, Any]:
     return {"pool_pre_ping": True, "connect_args": connection}
 
 
-def _known_place(folder: Path) -> Place | None:
+def _known_place(folder: Path) -> StorageLocation | None:
     """Return where the study's database was last; None where it is the file in its folder."""
     path = folder / PLACE
     if not path.exists():
         return None
     try:
-        return Place.model_validate_json(path.read_text(encoding="utf-8"))
+        return StorageLocation.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} is damaged: delete it, and give --storage again; the database is made from the records."

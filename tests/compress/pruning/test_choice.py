@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from ussearch.compress.pruning import IMPORTANCES, masked, prune
+from ussearch.compress.pruning.channel_groups import channel_groups_of
 from ussearch.compress.pruning.channels import read_channels
-from ussearch.compress.pruning.choice import Choice
+from ussearch.compress.pruning.choice import PruningChoice
 from ussearch.compress.pruning.importance import Evidence
 from ussearch.compress.pruning.rules import rules_of
-from ussearch.compress.pruning.strands import units_of
 from ussearch.errors import UserError
 from ussearch.evaluators.shared.axes import parameter_axes
 from ussearch.search_spaces import (
@@ -74,7 +74,7 @@ def test_importances_by_hand(lived_in: Build) -> None:
     """One pair of convolutions, sums written out."""
     network = lived_in(chain(8, 8))
     channels = read_channels(network, SIZE)
-    units = units_of(channels, rules_of(network, channels))
+    units = channel_groups_of(channels, rules_of(network, channels))
     numbers = torch.from_numpy(channels.axes["stages.0.blocks.0.body.conv", "out"])
     evidence = Evidence((), None, seed=5)
     first, second = network.stages[0].blocks[0].body, network.stages[1].blocks[0].body  # type: ignore[index,union-attr]
@@ -100,7 +100,7 @@ def test_taylor_is_the_first_order_change_of_the_loss(lived_in: Build) -> None:
         Architecture(stages=(Stage(blocks=(Block(kind="conv", width=8, norm="none", activation="none"),)),))
     )
     channels = read_channels(network, SIZE)
-    units = units_of(channels, rules_of(network, channels))
+    units = channel_groups_of(channels, rules_of(network, channels))
     images = torch.randn(1, 1, SIZE, SIZE)
 
     def loss(outputs: Sequence[Tensor], targets: Tensor) -> Tensor:
@@ -144,7 +144,7 @@ def test_what_saves_more_of_the_cost_goes_earlier(lived_in: Build) -> None:
     network = lived_in(chain(24, 24))
     channels = read_channels(network, SIZE)
     rules = rules_of(network, channels)
-    units = units_of(channels, rules)
+    units = channel_groups_of(channels, rules)
     first = next(
         place
         for place, unit in enumerate(units)
@@ -152,7 +152,7 @@ def test_what_saves_more_of_the_cost_goes_earlier(lived_in: Build) -> None:
     )
     scores = np.ones(channels.number)
     scores[units[first].strands] = 2.0
-    choice = Choice(channels, rules, units, scores, round_to=8)
+    choice = PruningChoice(channels, rules, units, scores, round_to=8)
     second = 1 - first
     assert choice.order() == [second, second, first, first]
     for saving, expected in ((1.9, [second, second, first, first]), (2.1, [first, first, second, second])):

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ussearch.compress.pruning import IMPORTANCES, Pruned, masked, prune
 from ussearch.compress.pruning.channels import read_channels
-from ussearch.compress.pruning.surgery import without_channels
+from ussearch.compress.pruning.pruning import without_channels
 from ussearch.search_spaces import (
     BLOCKS,
     Architecture,

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ussearch.compress.quantisation import half_precision_outputs
+from ussearch.compress.quantisation import fp16_outputs
 from ussearch.search_spaces import NormalisedNetwork
 
 
@@ -33,7 +33,7 @@ def test_every_weight_and_activation_is_rounded() -> None:
     image = halved(x.numpy())
     product = np.einsum("oi,nihw->nohw", weight[:, :, 0, 0], image).astype(np.float32) + bias[None, :, None, None]
     expected = halved(halved(np.maximum(halved(product), 0) * 3.0) + image)
-    found = half_precision_outputs(network, x).numpy()
+    found = fp16_outputs(network, x).numpy()
     step = np.spacing(np.abs(expected).max().astype(np.float16)).astype(np.float32)
     np.testing.assert_allclose(found, expected, atol=float(step))
     assert np.mean(found == expected) > 0.98, "the rest are sums that fall between two numbers of float16"
@@ -43,7 +43,7 @@ def test_every_weight_and_activation_is_rounded() -> None:
 def test_overflow_is_infinite() -> None:
     network = nn.Conv2d(1, 1, 1, bias=False)
     nn.init.constant_(network.weight, 300.0)
-    outputs = half_precision_outputs(network, torch.tensor([[[[200.0, 250.0]]]]))
+    outputs = fp16_outputs(network, torch.tensor([[[[200.0, 250.0]]]]))
     assert outputs.flatten().tolist() == [60000.0, float("inf")]
 
 
@@ -51,7 +51,7 @@ def test_the_network_is_left_alone_and_changes_little(small) -> None:
     network = NormalisedNetwork(small.network, 80.0, 50.0)
     before = {name: value.clone() for name, value in network.state_dict().items()}
     images = torch.from_numpy(small.images).float()
-    outputs, truth = half_precision_outputs(network, images), network(images)
+    outputs, truth = fp16_outputs(network, images), network(images)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert not torch.equal(outputs, truth)
     assert ((outputs >= 0) == (truth >= 0)).float().mean() > 0.995

@@ -12,8 +12,7 @@ from torch import nn
 
 from tests.compress.pruning.conftest import lived_in
 from tests.compress.pruning.test_contract import allowed, around, variants
-from ussearch.compress.quantisation.litert import LiteRtNetwork, _write_float, missing, quantise_litert
-from ussearch.compress.quantisation.litert_forms import expressible
+from ussearch.compress.quantisation.litert import LiteRtNetwork, _write_float, expressible, missing, quantise_litert
 from ussearch.errors import UserError
 from ussearch.evaluators.costs import refusals
 from ussearch.hardware_profiles import load_profile

@@ -13,7 +13,7 @@ from ussearch.compress.quantisation.ranges import (
     BINS,
     LEVELS,
     MAGNITUDES,
-    Calibration,
+    ActivationRanges,
     entropy_range,
     percentile_range,
 )
@@ -80,7 +80,7 @@ def test_entropy_keeps_all_of_a_flat_histogram() -> None:
 
 def test_methods_nest(small) -> None:
     """Both histograms cut off what the extremes hold, and never more than that."""
-    calibration = Calibration(Quantiser(small.path, small.images).prepared, small.images)
+    calibration = ActivationRanges(Quantiser(small.path, small.images).prepared, small.images)
     widest = calibration.ranges("minmax")
     for method in ("entropy", "percentile"):
         narrower = calibration.ranges(method)
@@ -92,7 +92,7 @@ def test_methods_nest(small) -> None:
 def test_one_calibration_serves_every_setting(small, monkeypatch: pytest.MonkeyPatch) -> None:
     quantiser = Quantiser(small.path, small.images)
     quantiser.model(Settings("u8s8", "entropy"))
-    monkeypatch.setattr(Calibration, "_activations", lambda self: pytest.fail("the images ran again"))
+    monkeypatch.setattr(ActivationRanges, "_activations", lambda self: pytest.fail("the images ran again"))
     quantiser.model(Settings("s8s8", "entropy"))
     quantiser.model(Settings("u8s8", "percentile", frozenset(quantiser.layers[:1])))
 

@@ -15,8 +15,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators.shared import UnknownWeights, WeightStore, drawing_of
 from ussearch.evaluators.shared.extremes import families_of, largest, smallest
 from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset
-from ussearch.search_spaces.decoders import DECODERS
-from ussearch.search_spaces.families import FAMILIES
+from ussearch.search_spaces.families import DECODERS, FAMILIES
 
 SIZE = 64
 SPACE = SearchSpace.standard(SIZE)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.pairs.client.fault_server import SIDE, FaultServer
-from ussearch.pairs.client import BreakerRules, CloudLink, CloudSettings, EdgeAnswer, EdgeClient
+from ussearch.serving.client import BreakerRules, CloudChannel, CloudSettings, EdgeAnswer, EdgeClient
 
 Pixels = npt.NDArray[np.uint8]
 PATIENT = BreakerRules(failures=10**9, window=10**9)
@@ -46,7 +46,7 @@ def client_of() -> Iterator[Callable[..., EdgeClient]]:
 
     def make(url: str, **settings: Any) -> EdgeClient:
         own = {"model": "m", "version": "v", "deadline_ms": 2000.0, "breaker": PATIENT}
-        made.append(EdgeClient(StubEdge(), CloudLink(CloudSettings(url, **{**own, **settings}))))
+        made.append(EdgeClient(StubEdge(), CloudChannel(CloudSettings(url, **{**own, **settings}))))
         return made[-1]
 
     yield make

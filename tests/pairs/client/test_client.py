@@ -17,9 +17,9 @@ import pytest
 from tests.pairs.client.conftest import PATIENT, Pixels, StubEdge, image
 from tests.pairs.client.fault_server import SIDE, FaultServer, expected_mask
 from ussearch.errors import UserError
-from ussearch.pairs.client import (
+from ussearch.serving.client import (
     AsyncEdgeClient,
-    CloudLink,
+    CloudChannel,
     CloudSettings,
     Deadline,
     EdgeAnswer,
@@ -27,8 +27,8 @@ from ussearch.pairs.client import (
     Reason,
     ShadowSight,
 )
-from ussearch.pairs.client.transport import Address, Transport
-from ussearch.pairs.client.workers import Job, Workers
+from ussearch.serving.client.cloud_channel import Job, Workers
+from ussearch.serving.client.transport import Address, Transport
 
 Maker = Callable[..., EdgeClient]
 
@@ -104,7 +104,7 @@ def test_the_call_budget_ends(server: FaultServer, client_of: Maker) -> None:
 def test_only_what_may_be_tried_again_is(fault: str, tries: int, server: FaultServer) -> None:
     pauses: list[float] = []
     settings = CloudSettings(server.url, "m", deadline_ms=5000, breaker=PATIENT)
-    with EdgeClient(StubEdge(), CloudLink(settings, chance=random.Random(0), sleep=pauses.append)) as client:
+    with EdgeClient(StubEdge(), CloudChannel(settings, chance=random.Random(0), sleep=pauses.append)) as client:
         for seed in range(9):
             client.answer(image(seed))
         server.asked, server.fault = 0, fault
@@ -145,7 +145,7 @@ def test_what_expired_in_the_queue_is_never_begun() -> None:
 def test_some_of_what_stays_is_looked_at_in_the_shadow(server: FaultServer) -> None:
     sights: list[ShadowSight] = []
     settings = CloudSettings(server.url, "m", deadline_ms=2000, shadow_share=0.5, concurrency=20)
-    client = EdgeClient(StubEdge(), CloudLink(settings), on_shadow=sights.append, chance=random.Random(4))
+    client = EdgeClient(StubEdge(), CloudChannel(settings), on_shadow=sights.append, chance=random.Random(4))
     answers = [client.answer(staying(seed)) for seed in range(20)]
     same_chance = random.Random(4)
     expected = sum(same_chance.random() < 0.5 for _ in range(20))
@@ -164,7 +164,7 @@ def test_the_loop_goes_on_while_the_cloud_is_waited_for(server: FaultServer) -> 
     async def many() -> tuple[list[Any], int]:
         settings = CloudSettings(server.url, "m", deadline_ms=3000, concurrency=10)
         ticks = 0
-        async with AsyncEdgeClient(StubEdge(), CloudLink(settings)) as client:
+        async with AsyncEdgeClient(StubEdge(), CloudChannel(settings)) as client:
             tasks = [asyncio.ensure_future(client.answer(image(seed))) for seed in range(10)]
             while not all(task.done() for task in tasks):
                 await asyncio.sleep(0.01)
@@ -181,7 +181,7 @@ def test_the_loop_leaves_at_the_deadline_too(server: FaultServer) -> None:
     server.fault = "slow reading"
 
     async def once() -> Any:
-        async with AsyncEdgeClient(StubEdge(), CloudLink(CloudSettings(server.url, "m", deadline_ms=80))) as client:
+        async with AsyncEdgeClient(StubEdge(), CloudChannel(CloudSettings(server.url, "m", deadline_ms=80))) as client:
             return await client.answer(image(0)), await client.answer(staying(0))
 
     answer, stayed = asyncio.run(once())
@@ -224,6 +224,6 @@ class EdgeWithoutRouting(StubEdge):
 
 
 def test_an_edge_that_keeps_everything_is_not_called_confident() -> None:
-    nobody = CloudLink(CloudSettings("http://127.0.0.1:9", model="m", version="v"))
+    nobody = CloudChannel(CloudSettings("http://127.0.0.1:9", model="m", version="v"))
     with EdgeClient(EdgeWithoutRouting(), nobody) as client:
         assert client.answer(image(0)).reason is Reason.ROUTING_OFF

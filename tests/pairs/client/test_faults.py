@@ -20,7 +20,7 @@ import pytest
 
 from tests.pairs.client.conftest import image
 from tests.pairs.client.fault_server import FaultServer, expected_mask
-from ussearch.pairs.client import BreakerRules, EdgeClient, Reason, RoutedAnswer
+from ussearch.serving.client import BreakerRules, EdgeClient, Reason, RoutedAnswer
 
 Maker = Callable[..., EdgeClient]
 DEADLINE_MS = 120.0

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ussearch.pairs.client import BreakerRules, CircuitBreaker, Deadline, RetryBudget, TokenBucket
-from ussearch.pairs.client.retry import BASE_S, CAP_S, backoff_s
+from ussearch.serving.client import BreakerRules, CircuitBreaker, Deadline, RetryBudget, TokenBucket
+from ussearch.serving.client.guards import BASE_S, CAP_S, backoff_s
 
 
 class Clock:

@@ -17,7 +17,7 @@ from tests.old_pythons import old_python
 from tests.pairs.client.conftest import image
 from tests.pairs.client.fault_server import SIDE, FaultServer, expected_mask
 from tests.pairs.client.test_faults import DEADLINE_MS, FAULTS, SLACK_MS, faulty
-from ussearch.pairs.edge_runtime import run_edge, run_edge_source
+from ussearch.serving.board import run_edge, run_edge_source
 
 MANIFEST = {"files": {"cloud/model.onnx": "0123456789abcdef"}}
 SHELL = """

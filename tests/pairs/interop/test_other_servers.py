@@ -18,7 +18,7 @@ import pytest
 from tests.pairs.client.conftest import PATIENT, StubEdge, image
 from tests.pairs.client.fault_server import expected_mask
 from tests.pairs.interop.environments import environment
-from ussearch.pairs.client import CloudLink, CloudSettings, EdgeClient, Reason
+from ussearch.serving.client import CloudChannel, CloudSettings, EdgeClient, Reason
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
@@ -81,12 +81,12 @@ def mlserver(folder: Path) -> Iterator[str]:
 @pytest.mark.parametrize(("server", "binary"), [(kserve, True), (mlserver, False)])
 def test_the_same_client_is_understood(server: Callable[..., Any], binary: bool, tmp_path: Path) -> None:
     with server(tmp_path) as url:
-        link = CloudLink(CloudSettings(url, "m", deadline_ms=10000, breaker=PATIENT))
-        with EdgeClient(StubEdge(), link) as client:
+        channel = CloudChannel(CloudSettings(url, "m", deadline_ms=10000, breaker=PATIENT))
+        with EdgeClient(StubEdge(), channel) as client:
             for seed in range(5):
                 answer = client.answer(image(seed))
                 assert answer.reason is Reason.ANSWERED
                 assert (answer.mask == expected_mask(image(seed).tobytes())).all()
-        dialect = link._conversation._dialect
+        dialect = channel._conversation._dialect
         assert dialect is not None and dialect.proven
         assert dialect.binary is binary

@@ -14,7 +14,7 @@ import pytest
 from tests.pairs.interop.environments import environment
 from tests.pairs.server.conftest import Running, served
 from ussearch.pairs import Bundle
-from ussearch.pairs.server import CloudModel, ServerSettings
+from ussearch.serving.server import CloudModel, ServerSettings
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("triton_client.py")

@@ -12,8 +12,8 @@ from sklearn.linear_model import Ridge
 
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import load_profile
-from ussearch.pairs.routing.choice import best_kind, choose_router, group_folds, kinds_for, nested_gain
 from ussearch.pairs.routing.models import MODELS, fit_model, standardised
+from ussearch.pairs.routing.router_comparison import best_kind, choose_router, group_folds, kinds_for, nested_gain
 from ussearch.pairs.routing.samples import Samples, pooled
 
 NAMES = ("soft_dice", "a", "b")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import auc
 
 from ussearch.pairs.routing.curves import compare, curve, oracle_confidence
-from ussearch.pairs.routing.worth import worth
+from ussearch.pairs.routing.routing_gain import worth
 
 EDGE = np.array([0.5, 0.9, 0.2, 0.8])
 CLOUD = np.array([0.9, 0.9, 0.6, 0.6])

@@ -13,14 +13,14 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantiz
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
-from ussearch.evaluators.onnx_network import OnnxNetwork, sigmoid
-from ussearch.evaluators.shipping import export_network
+from ussearch.evaluators.prediction import export_network
 from ussearch.hardware_profiles import check_onnx, load_profile
-from ussearch.hardware_profiles.measuring.side_by_side import side_by_side
+from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
 from ussearch.pairs import soft_dice_confidence
 from ussearch.pairs.routing.features import feature_names
 from ussearch.pairs.routing.graph import bottleneck_of, with_confidence, with_features, without_confidence
 from ussearch.pairs.routing.models import GainModel, Layer, fit_model
+from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
 from ussearch.search_spaces import build, load_preset
 
 SIZE = 64
@@ -203,6 +203,6 @@ def test_the_confidence_takes_two_hundredths_or_a_fifth_of_a_millisecond(
         onnx.save(model, path)
     best = []
     for _ in range(3):  # of an idle machine; what disturbs one turn disturbs both files
-        bare, routed = (np.array(times) for times in side_by_side(files, runs=200))
+        bare, routed = (np.array(times) for times in paired_benchmark(files, runs=200))
         best.append(float(np.median(routed - bare)) - max(0.02 * float(np.median(bare)), 0.2))
     assert min(best) <= 0

@@ -10,23 +10,22 @@ import pytest
 
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Member, PairData, soft_dice_confidence, verify_bundle, write_bundle
-from ussearch.pairs.routing.choice import Choice
+from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.features import feature_names
-from ussearch.pairs.routing.installing import RouterWish
 from ussearch.pairs.routing.models import GainModel, Layer
-from ussearch.pairs.routing.observing import observe
 from ussearch.pairs.routing.policies import SharePolicy
-from ussearch.pairs.routing.samples import Samples
+from ussearch.pairs.routing.router_comparison import RouterChoice
+from ussearch.pairs.routing.samples import Samples, collect_features
 
 NAMES = feature_names(bottleneck=False)  # the hand-made networks enlarge nothing
 
 
-def learned(names: tuple[str, ...] = NAMES) -> Choice:
+def learned(names: tuple[str, ...] = NAMES) -> RouterChoice:
     count = len(names)
     weights = np.random.default_rng(0).normal(0, 0.1, (count, 1))
     layer = Layer(weights=tuple(map(tuple, weights.tolist())), bias=(0.02,))
     model = GainModel(kind="ridge", features=names, mean=(0.0,) * count, scale=(1.0,) * count, layers=(layer,))
-    return Choice(model, None, "the learned router (ridge) ships")
+    return RouterChoice(model, None, "the learned router (ridge) ships")
 
 
 def lesson(data: PairData) -> Samples:
@@ -42,15 +41,15 @@ def lesson(data: PairData) -> Samples:
 def test_a_learned_router_ships_in_the_file_of_the_edge(
     edge_member: Member, cloud_member: Member, pair_data: PairData, tmp_path: Path
 ) -> None:
-    wish = RouterWish(SharePolicy(share=0.5), learned(), lesson(pair_data))
-    bundle = write_bundle(tmp_path / "bundle", edge_member, cloud_member, pair_data, wish)
+    spec = RouterSpec(SharePolicy(share=0.5), learned(), lesson(pair_data))
+    bundle = write_bundle(tmp_path / "bundle", edge_member, cloud_member, pair_data, spec)
     router = bundle.manifest.router
     assert (router.score, router.in_graph) == ("learned", True)
     assert verify_bundle(bundle.folder).passed
     chosen = list(pair_data.split.calibration)
     pixels = np.asarray(pair_data.images.images[chosen])
     confidence = bundle.running().edge_answers(pixels)[1]
-    seen = observe(bundle.folder / "edge" / "model.onnx", np.zeros(len(chosen)), pair_data.images, chosen)
+    seen = collect_features(bundle.folder / "edge" / "model.onnx", np.zeros(len(chosen)), pair_data.images, chosen)
     scaled = (seen.features - seen.features.mean(0)) / np.maximum(seen.features.std(0), 1e-9)
     weights = np.array(learned().model.layers[0].weights)[:, 0]  # type: ignore[union-attr]  # it has one
     assert confidence == pytest.approx(-(scaled.clip(-4, 4) @ weights + 0.02), abs=5e-3)
@@ -66,7 +65,7 @@ def test_a_gap_out_of_fold_makes_routing_worthwhile(
     edge_member: Member, cloud_member: Member, pair_data: PairData, tmp_path: Path
 ) -> None:
     bundle = write_bundle(
-        tmp_path / "b", edge_member, cloud_member, pair_data, RouterWish(out_of_fold=lesson(pair_data))
+        tmp_path / "b", edge_member, cloud_member, pair_data, RouterSpec(out_of_fold=lesson(pair_data))
     )
     router = bundle.manifest.router
     assert router.worth is not None
@@ -79,8 +78,8 @@ def test_what_the_device_cannot_have_is_left_out_with_the_reason(
     edge_member: Member, cloud_member: Member, pair_data: PairData, tmp_path: Path
 ) -> None:
     coral = dataclasses.replace(edge_member, profile=load_profile("coral-edge-tpu"))
-    wish = RouterWish(SharePolicy(share=0.5), learned())
-    bundle = write_bundle(tmp_path / "b", coral, cloud_member, pair_data, wish)
+    spec = RouterSpec(SharePolicy(share=0.5), learned())
+    bundle = write_bundle(tmp_path / "b", coral, cloud_member, pair_data, spec)
     router, pair = bundle.manifest.router, bundle.running()
     assert (router.score, router.in_graph) == ("soft_dice_confidence", False)
     assert "not in the graph for coral-edge-tpu" in router.score_reason
@@ -93,7 +92,7 @@ def test_what_the_device_cannot_have_is_left_out_with_the_reason(
 def test_a_router_of_another_network_does_not_ship(
     edge_member: Member, cloud_member: Member, pair_data: PairData, tmp_path: Path
 ) -> None:
-    wish = RouterWish(SharePolicy(share=0.5), learned(feature_names(bottleneck=True)))
-    router = write_bundle(tmp_path / "b", edge_member, cloud_member, pair_data, wish).manifest.router
+    spec = RouterSpec(SharePolicy(share=0.5), learned(feature_names(bottleneck=True)))
+    router = write_bundle(tmp_path / "b", edge_member, cloud_member, pair_data, spec).manifest.router
     assert router.score == "soft_dice_confidence"
     assert "shows other features" in router.score_reason

@@ -11,7 +11,7 @@ from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Recipe, TrainEvaluator, predict
 from ussearch.hardware_profiles import load_profile
-from ussearch.pairs.out_of_fold import FoldTraining, record_ids
+from ussearch.pairs.delivery.router_training import FoldTraining, record_ids
 from ussearch.pairs.routing.samples import Samples
 
 EDGE, CLOUD = tiny("conv"), tiny("dwsep")
@@ -69,7 +69,7 @@ def test_no_network_saw_the_patients_that_it_is_judged_on(trained: tuple[FoldTra
 
 def test_dice_is_that_of_the_fold_networks(trained: tuple[FoldTraining, Samples]) -> None:
     from ussearch.datasets import Normalisation
-    from ussearch.pairs.full_training import FullTraining
+    from ussearch.pairs.delivery.full_training import FullTraining
 
     training, samples = trained
     images, fold = training.evaluator.images, training.splits()[0]

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 
 from ussearch.errors import UserError
 from ussearch.pairs.routing.policies import (
-    Calibration,
+    CalibrationScores,
     CallsPolicy,
     LatencyPolicy,
     Policy,
@@ -19,10 +19,10 @@ from ussearch.pairs.routing.policies import (
 
 RANDOM = np.random.default_rng(0)
 SCORES = RANDOM.uniform(0, 1, 200)
-SEEN = Calibration(SCORES, np.clip(SCORES, 0, 1), np.clip(SCORES + 0.1, 0, 1))
+SEEN = CalibrationScores(SCORES, np.clip(SCORES, 0, 1), np.clip(SCORES + 0.1, 0, 1))
 
 
-def share(policy: Policy, seen: Calibration = SEEN) -> float:
+def share(policy: Policy, seen: CalibrationScores = SEEN) -> float:
     return float(policy.decide(seen).router.offloads(seen.confidence).mean())
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from ussearch.pairs import Bundle
-from ussearch.pairs.server import CloudModel, ServerSettings
-from ussearch.pairs.server.embedded import _listen, uvicorn_server
+from ussearch.serving.server import CloudModel, ServerSettings
+from ussearch.serving.server.embedded import _listen, uvicorn_server
 
 TOKEN = "a-token-of-the-tests"
 

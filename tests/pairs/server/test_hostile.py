@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.pairs.server.conftest import Answer, Running
-from ussearch.pairs.server.heads import HEAD_LIMIT
+from ussearch.serving.server.http_limits import HEAD_LIMIT
 
 SIDE = 32
 LENGTH = "Inference-Header-Content-Length"

@@ -18,8 +18,8 @@ from tests.pairs.server.conftest import Running
 from tests.pairs.server.test_server import binary_request, pixels
 from ussearch.datasets import read_image
 from ussearch.pairs import Bundle
-from ussearch.pairs.client import Reason, open_client
-from ussearch.pairs.server import CloudModel
+from ussearch.serving.client import Reason, open_client
+from ussearch.serving.server import CloudModel
 
 pytestmark = pytest.mark.slow
 

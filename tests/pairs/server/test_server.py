@@ -22,10 +22,10 @@ from tests.pairs.server.conftest import TOKEN, Running, served
 from ussearch.datasets import read_image
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle
-from ussearch.pairs.client import Reason, open_client
-from ussearch.pairs.protocol import Encoded
-from ussearch.pairs.server import CloudModel, ServerSettings
-from ussearch.pairs.tokens import read_token
+from ussearch.serving.auth import read_token
+from ussearch.serving.client import Reason, open_client
+from ussearch.serving.protocol import Encoded
+from ussearch.serving.server import CloudModel, ServerSettings
 
 SIDE = 32
 LENGTH = "Inference-Header-Content-Length"

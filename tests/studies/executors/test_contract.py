@@ -13,8 +13,8 @@ from tests.studies.executors.troubles import TroubledEvaluator
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator
 from ussearch.hardware_profiles import load_profile
-from ussearch.studies.executors import Job, Outcome, carried_out
-from ussearch.studies.executors.letters import Letter
+from ussearch.studies.executors import Job, Outcome, run_jobs
+from ussearch.studies.executors.serialization import Letter
 
 VARYING = {"training_seconds", "history"}
 
@@ -81,9 +81,9 @@ def test_letters_read_as_they_were_written(tmp_path: Path) -> None:
 def test_jobs_known_from_the_start_end_once_each(make_executor: MakeExecutor, tmp_path: Path) -> None:
     troubled = TroubledEvaluator(tmp_path, {1: ("memory", 9), 2: ("bug", 1)})
     jobs = [Job(seed, tiny(), seed) for seed in (1, 2, 3)]
-    outcomes = list(carried_out(jobs, troubled, make_executor, lambda _: None))
+    outcomes = list(run_jobs(jobs, troubled, make_executor, lambda _: None))
     assert sorted(outcome.slot for outcome in outcomes) == [1, 2, 3]
     found = {outcome.slot: outcome for outcome in outcomes}
     assert found[1].evaluation is None and "no room" in found[1].reason  # lost twice
     assert found[2].evaluation is not None and found[3].evaluation is not None
-    assert list(carried_out([], troubled, make_executor, lambda _: None)) == []
+    assert list(run_jobs([], troubled, make_executor, lambda _: None)) == []

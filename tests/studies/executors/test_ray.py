@@ -17,7 +17,7 @@ from ussearch.errors import UserError
 from ussearch.studies import EpochFinished, Event, Study, TrialRepeated, search
 from ussearch.studies.executors import Job, RayExecutor
 from ussearch.studies.executors.ray_cluster import gpu_share
-from ussearch.studies.means import Means
+from ussearch.studies.resources import SearchResources
 
 TRIALS = 8
 WORKERS = 2
@@ -86,8 +86,10 @@ def test_a_node_killed_in_the_middle_of_a_search_loses_nothing(tmp_path: Path) -
 
     killed: list[Any] = []
     try:
-        means = Means(lambda each: RayExecutor(each, WORKERS, cluster.address), limit_s=lambda architecture: 40)
-        records = search(study, evaluator, SPACE, on_event=on_event, means=means)
+        resources = SearchResources(
+            lambda each: RayExecutor(each, WORKERS, cluster.address), limit_s=lambda architecture: 40
+        )
+        records = search(study, evaluator, SPACE, on_event=on_event, resources=resources)
     finally:
         cluster.shutdown()
     print("\ntrials repeated:", repeated)  # noqa: T201

@@ -17,9 +17,9 @@ from tests.studies.executors.conftest import collected
 from tests.studies.executors.troubles import TroubledEvaluator, Unsendable
 from ussearch.errors import UserError
 from ussearch.studies import EpochFinished, Event, Study, TrialRecord, TrialRepeated, search
-from ussearch.studies.drafting import derived_seed
 from ussearch.studies.executors import Job, LocalExecutor, ProcessExecutor
-from ussearch.studies.means import Means
+from ussearch.studies.resources import SearchResources
+from ussearch.studies.suggest import derived_seed
 from ussearch.studies.timings import SearchTimings
 
 TRIALS = 14
@@ -29,16 +29,16 @@ WORKERS = 2
 def workers_left() -> list[psutil.Process]:
     """Return worker processes that are still there; a Ray cluster of other tests' is none of theirs."""
     children = psutil.Process().children(recursive=True)
-    return [each for each in children if "ussearch.studies.executors.worker" in " ".join(each.cmdline())]
+    return [each for each in children if "ussearch.studies.executors.worker_process" in " ".join(each.cmdline())]
 
 
 def seed_of(slot: int) -> int:
     return derived_seed(make_config().seed, slot, 1)
 
 
-def means(limit_s: float | None = None) -> Means:
+def resources(limit_s: float | None = None) -> SearchResources:
     """Two processes, for formula figures in milliseconds."""
-    return Means(lambda evaluator: ProcessExecutor(evaluator, WORKERS), limit_s=lambda architecture: limit_s)
+    return SearchResources(lambda evaluator: ProcessExecutor(evaluator, WORKERS), limit_s=lambda architecture: limit_s)
 
 
 def assert_each_once(study: Study, records: tuple[TrialRecord, ...]) -> None:
@@ -76,7 +76,7 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
         if isinstance(event, EpochFinished) and event.slot == 1 and 1 not in repeated:
             psutil.Process(int((tmp_path / f"{seed_of(1)}.1").read_text())).kill()
 
-    records = search(study, evaluator, SPACE, on_event=on_event, means=means(limit_s=4))
+    records = search(study, evaluator, SPACE, on_event=on_event, resources=resources(limit_s=4))
     assert outcome(records) == outcome(undisturbed)
     assert not any(record.failed for record in records)
     assert_each_once(study, records)
@@ -91,7 +91,7 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
 def test_trials_lost_twice_are_failed_with_the_reason_and_the_search_goes_on(tmp_path: Path) -> None:
     troubles = {seed_of(0): ("killed", 9), seed_of(2): ("crash", 9), seed_of(3): ("memory", 9)}
     evaluator = TroubledEvaluator(tmp_path, troubles)
-    study, records = run_search(tmp_path / "s", evaluator, trials=5, workers=WORKERS, means=means())
+    study, records = run_search(tmp_path / "s", evaluator, trials=5, workers=WORKERS, resources=resources())
     assert_each_once(study, records)
     failures = {record.slot: record.evaluation.failure or "" for record in records if record.failed}
     assert set(failures) == {0, 2, 3}
@@ -132,7 +132,7 @@ def test_as_many_drafts_ahead_as_the_number_of_workers_allows(tmp_path: Path) ->
         folder = tmp_path / str(workers)
         folder.mkdir()
         evaluator = TroubledEvaluator(folder)
-        _, records = run_search(folder / "s", evaluator, trials=16, workers=workers, means=Means(make))
+        _, records = run_search(folder / "s", evaluator, trials=16, workers=workers, resources=SearchResources(make))
         found[workers] = outcome(records)
         assert made[0].most == 1 + 4 * (workers - 1)
         assert len({record.architecture_id for record in records}) == 16
@@ -151,7 +151,7 @@ def test_another_number_of_workers_is_another_study(tmp_path: Path) -> None:
 def test_time_is_accounted_for(tmp_path: Path) -> None:
     timings = SearchTimings()
     start = time.perf_counter()
-    run_search(tmp_path / "s", TroubledEvaluator(tmp_path), trials=6, means=Means(timings=timings))
+    run_search(tmp_path / "s", TroubledEvaluator(tmp_path), trials=6, resources=SearchResources(timings=timings))
     passed = time.perf_counter() - start
     assert set(timings.driver_s) == {"opening", "drafting", "handing out", "waiting", "keeping"}
     assert sum(timings.driver_s.values()) <= timings.wall_s <= passed

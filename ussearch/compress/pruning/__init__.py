@@ -8,7 +8,6 @@ writes the architecture that is left; ``pruning`` is the road itself. ``nni_mask
 
 from ussearch.compress.pruning import nni_masks  # noqa: F401  (importing registers)
 from ussearch.compress.pruning.importance import IMPORTANCES, Evidence, Importance
-from ussearch.compress.pruning.pruning import Pruned, prune
-from ussearch.compress.pruning.surgery import masked
+from ussearch.compress.pruning.pruning import Pruned, masked, prune
 
 __all__ = ["IMPORTANCES", "Evidence", "Importance", "Pruned", "masked", "prune"]

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from ussearch.compress.pruning.layers import DynamicConvPruner, Side
-from ussearch.compress.pruning.tracing import Traced
+from ussearch.compress.pruning.tracing import PruningTrace
 from ussearch.search_spaces import Network
 from ussearch.search_spaces.blocks.dynconv import DynamicConv
 
@@ -44,7 +44,7 @@ def _dependency_graph(network: Network, image_size: int) -> tuple[Any, dict[nn.M
     """Return torch-pruning's graph of a traced copy of the network, and the names of the layers in it."""
     import torch_pruning
 
-    traced = Traced(network)
+    traced = PruningTrace(network)
     image = torch.zeros(1, network.architecture.input_channels, image_size, image_size)
     with torch.enable_grad():
         graph = torch_pruning.DependencyGraph().build_dependency(

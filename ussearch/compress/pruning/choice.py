@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ussearch.compress.pruning.channel_groups import ChannelGroup
 from ussearch.compress.pruning.channels import IMAGE, Axis, Channels
 from ussearch.compress.pruning.rules import Rules
-from ussearch.compress.pruning.strands import Unit
 
 LEAST_SAVING = 1e-6
 """Share of the cost that a channel is taken to save at least: what saves nothing goes last."""
@@ -19,7 +19,7 @@ LEAST_SAVING = 1e-6
 class _Ranked:
     """A unit with its channels in order of importance, and how many each strand keeps."""
 
-    unit: Unit
+    unit: ChannelGroup
     order: np.ndarray
     scores: np.ndarray
     round_to: int
@@ -65,7 +65,7 @@ class _Ranked:
 
 
 @dataclass(frozen=True)
-class Choice:
+class PruningChoice:
     """Units that may lose chunks, with what each channel is worth.
 
     ``scores`` [channels.number] are importances that may be compared between units. Widths stay multiples of
@@ -74,7 +74,7 @@ class Choice:
 
     channels: Channels
     rules: Rules
-    units: Sequence[Unit]
+    units: Sequence[ChannelGroup]
     scores: np.ndarray
     round_to: int
 
@@ -130,7 +130,7 @@ class Choice:
         ]
 
 
-def _ranked(unit: Unit, scores: np.ndarray, round_to: int, saving: float) -> _Ranked:
+def _ranked(unit: ChannelGroup, scores: np.ndarray, round_to: int, saving: float) -> _Ranked:
     own = scores[unit.strands]
     order = np.argsort(own, axis=1, kind="stable")
     strands, ascending = np.take_along_axis(unit.strands, order, 1), np.take_along_axis(own, order, 1)

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ussearch.compress.pruning.channel_groups import ChannelGroup
 from ussearch.compress.pruning.channels import Channels
 from ussearch.compress.pruning.layers import cells
-from ussearch.compress.pruning.strands import Unit
 from ussearch.errors import UserError
-from ussearch.evaluators.losses import Loss
+from ussearch.evaluators.training.losses import Loss
 from ussearch.registry import Registry
 from ussearch.search_spaces import Network
 
@@ -45,7 +45,9 @@ class Evidence:
 class Importance(Protocol):
     """Scores all channels; comparable within a unit, brought to one scale by ``normalised`` afterwards."""
 
-    def __call__(self, network: Network, channels: Channels, units: Sequence[Unit], evidence: Evidence) -> Tensor:
+    def __call__(
+        self, network: Network, channels: Channels, units: Sequence[ChannelGroup], evidence: Evidence
+    ) -> Tensor:
         """Return [channels.number], higher for what should stay; ``network`` may be changed."""
 
 
@@ -73,7 +75,7 @@ def mean_by_channel(network: Network, channels: Channels, values: Mapping[str, T
     return totals / counts.clamp(min=1)
 
 
-def normalised(scores: Tensor, channels: Channels, units: Sequence[Unit]) -> Tensor:
+def normalised(scores: Tensor, channels: Channels, units: Sequence[ChannelGroup]) -> Tensor:
     """Divide scores by their mean among strands of the same structure, so that unlike layers may be compared.
 
     Two strands are isomorphic when they occur on the same sides of the same types of layers (Fang et al., Isomorphic
@@ -95,14 +97,14 @@ def normalised(scores: Tensor, channels: Channels, units: Sequence[Unit]) -> Ten
 
 
 @IMPORTANCES.register("l2")
-def group_l2(network: Network, channels: Channels, units: Sequence[Unit], evidence: Evidence) -> Tensor:
+def group_l2(network: Network, channels: Channels, units: Sequence[ChannelGroup], evidence: Evidence) -> Tensor:
     """Squared weights of a channel, averaged over the layers that it occurs in (Fang et al., DepGraph, CVPR 2023)."""
     weights = {name: value.detach().square() for name, value in network.named_parameters() if not name.endswith("bias")}
     return mean_by_channel(network, channels, weights)
 
 
 @IMPORTANCES.register("taylor")
-def group_taylor(network: Network, channels: Channels, units: Sequence[Unit], evidence: Evidence) -> Tensor:
+def group_taylor(network: Network, channels: Channels, units: Sequence[ChannelGroup], evidence: Evidence) -> Tensor:
     """Squared first-order change of the loss when a channel goes, mean over batches (Molchanov et al., CVPR 2019)."""
     batches, loss = evidence.demanded_by("taylor")
     scores = torch.zeros(channels.number, dtype=torch.float64)
@@ -117,7 +119,7 @@ def group_taylor(network: Network, channels: Channels, units: Sequence[Unit], ev
 
 
 @IMPORTANCES.register("lamp")
-def lamp(network: Network, channels: Channels, units: Sequence[Unit], evidence: Evidence) -> Tensor:
+def lamp(network: Network, channels: Channels, units: Sequence[ChannelGroup], evidence: Evidence) -> Tensor:
     """Group L2 as a share of all that is at least as large in the same strand (Lee et al., LAMP, ICLR 2021)."""
     scores = group_l2(network, channels, units, evidence)
     for unit in units:
@@ -129,12 +131,14 @@ def lamp(network: Network, channels: Channels, units: Sequence[Unit], evidence: 
 
 
 @IMPORTANCES.register("random")
-def random(network: Network, channels: Channels, units: Sequence[Unit], evidence: Evidence) -> Tensor:
+def random(network: Network, channels: Channels, units: Sequence[ChannelGroup], evidence: Evidence) -> Tensor:
     """Uniform numbers: the baseline that a published pruning must beat."""
     return torch.rand(channels.number, dtype=torch.float64, generator=torch.Generator().manual_seed(evidence.seed))
 
 
-def scores_of(name: str, network: Network, channels: Channels, units: Sequence[Unit], evidence: Evidence) -> Tensor:
+def scores_of(
+    name: str, network: Network, channels: Channels, units: Sequence[ChannelGroup], evidence: Evidence
+) -> Tensor:
     """Return the normalised scores of the importance called ``name``; ``network`` is left as it is."""
     raw = IMPORTANCES[name](copy.deepcopy(network).eval().requires_grad_(True), channels, units, evidence)
     return normalised(raw, channels, units)

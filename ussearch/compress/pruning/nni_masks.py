@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ussearch.compress.pruning.channel_groups import ChannelGroup
 from ussearch.compress.pruning.channels import Channels
 from ussearch.compress.pruning.importance import IMPORTANCES, Evidence, Importance, group_l2
-from ussearch.compress.pruning.strands import Unit
 from ussearch.errors import UserError
 from ussearch.search_spaces import Network
 
@@ -75,7 +75,7 @@ def _movement(pruners: Any, network: Network, config: list[dict[str, Any]], trai
 def _importance(name: str, make: MakePruner, layers: tuple[type[nn.Module], ...], trains: bool = True) -> Importance:
     """Return the importance that asks one of NNI's pruners about the weights of ``layers``."""
 
-    def importance(network: Network, channels: Channels, units: Sequence[Unit], evidence: Evidence) -> Tensor:
+    def importance(network: Network, channels: Channels, units: Sequence[ChannelGroup], evidence: Evidence) -> Tensor:
         pruners = _nni_pruners(name)
         batches, loss = evidence.demanded_by(name) if trains else ((), None)
         fallback = group_l2(network, channels, units, evidence)
@@ -112,7 +112,7 @@ def _nni_pruners(name: str) -> Any:
 
 
 def _prunable(
-    network: Network, channels: Channels, units: Sequence[Unit], layers: tuple[type[nn.Module], ...]
+    network: Network, channels: Channels, units: Sequence[ChannelGroup], layers: tuple[type[nn.Module], ...]
 ) -> list[str]:
     """Return the names of the layers of those types whose outputs may be pruned."""
     free = np.concatenate([np.empty(0, np.int64), *(unit.strands.reshape(-1) for unit in units)])

@@ -1,4 +1,4 @@
-"""Structural pruning: the least important channels leave, and what remains is an ordinary network of its own."""
+"""Structural pruning: the least important channels leave, and what remains is an architecture of its own."""
 
 from __future__ import annotations
 
@@ -6,21 +6,92 @@ import copy
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ussearch.compress.pruning.channels import read_channels
-from ussearch.compress.pruning.choice import Choice, kept_positions
+from ussearch.compress.pruning.channel_groups import channel_groups_of
+from ussearch.compress.pruning.channels import IMAGE, Channels, read_channels
+from ussearch.compress.pruning.choice import PruningChoice, kept_positions
 from ussearch.compress.pruning.importance import Evidence, scores_of
+from ussearch.compress.pruning.layers import cells, cut
 from ussearch.compress.pruning.rules import rules_of
-from ussearch.compress.pruning.strands import units_of
-from ussearch.compress.pruning.surgery import without_channels
-from ussearch.compress.pruning.written import architecture_of
 from ussearch.errors import UserError
-from ussearch.evaluators.losses import Loss
-from ussearch.search_spaces import Architecture, Network, build
+from ussearch.evaluators.training.losses import Loss
+from ussearch.search_spaces import Architecture, Block, Network, build
+from ussearch.search_spaces.attention import AttentionModule
+from ussearch.search_spaces.blocks import BlockModule
+from ussearch.search_spaces.network import EncoderStage, Level
+
+
+def without_channels(network: Network, channels: Channels, removed: np.ndarray) -> Network:
+    """Return a copy of ``network`` whose layers lack the removed channels; its record is still the old one."""
+    smaller = copy.deepcopy(network)
+    for (name, side), numbers in channels.axes.items():
+        positions = np.flatnonzero(np.isin(numbers, removed)).tolist()
+        if positions:
+            cut(smaller.get_submodule(name), side, positions)
+    return smaller
+
+
+def masked(network: Network, image_size: int, kept: Mapping[str, Sequence[int]]) -> Network:
+    """Return ``network`` at its old widths, with zeros for what ``Pruned.kept`` leaves out.
+
+    Gives the output of the pruned network but for operations that mix over the number of channels: layer norm, ECA,
+    the spatial part of CBAM (mean over channels), and the channel affinity of BMIS's bottleneck.
+    """
+    channels = read_channels(network, image_size)
+    gone = [
+        np.delete(numbers, kept[name])
+        for (name, side), numbers in channels.axes.items()
+        if side == "out" and name != IMAGE[0]
+    ]
+    removed = np.unique(np.concatenate(gone))
+    result = copy.deepcopy(network).eval()
+    with torch.no_grad():
+        for (name, side), numbers in channels.axes.items():
+            positions = np.flatnonzero(np.isin(numbers, removed))
+            if len(positions) == 0:
+                continue
+            module = result.get_submodule(name)
+            for parameter, indices in cells(module, side).items():
+                module.get_parameter(parameter).view(-1)[indices[positions].reshape(-1)] = 0.0
+    return result
+
+
+def to_architecture(network: Network, name: str) -> Architecture:
+    """Return the architecture that ``network`` has now, called ``name``; widths and squeezes are explicit.
+
+    Blocks that keep the channels that come in, such as an upsampling, say so (width 0).
+    """
+    spec = network.architecture
+    data = spec.model_dump() | {"name": name}
+    for stage, record, module in zip(spec.stages, data["stages"], network.stages, strict=True):
+        assert isinstance(module, EncoderStage)
+        record["blocks"] = _records(stage.blocks, module.blocks)
+    for level, record, module in zip(spec.decoder, data["decoder"], network.levels, strict=True):
+        assert isinstance(module, Level)
+        record["up"], record["blocks"] = _records(level.up, module.up), _records(level.blocks, module.blocks)
+    if network.detail is not None:
+        data["detail"]["widths"] = network.detail.widths()
+    return Architecture.model_validate(data)
+
+
+def _records(blocks: tuple[Block, ...], modules: nn.ModuleList) -> list[dict[str, Any]]:
+    return [_record(block, module) for block, module in zip(blocks, modules, strict=True)]
+
+
+def _record(block: Block, module: nn.Module) -> dict[str, Any]:
+    """Return the record of one block with the widths of its module."""
+    assert isinstance(module, BlockModule)
+    record = block.model_dump(exclude_unset=True) | {"width": 0} | module.widths()
+    attention = getattr(module, "attention", None)
+    if block.attention and isinstance(attention, AttentionModule):
+        record["attention"] |= attention.widths()
+    return record
+
 
 Cost = Callable[[Architecture], float]
 """What an architecture costs on a device, such as its predicted milliseconds."""
@@ -70,12 +141,12 @@ def prune(
     evidence = Evidence([(images.cpu(), masks.cpu()) for images, masks in batches or ()], loss, seed)
     channels = read_channels(network, image_size)
     rules = rules_of(network, channels)
-    units = units_of(channels, rules)
+    units = channel_groups_of(channels, rules)
     scores = scores_of(importance, network, channels, units, evidence).numpy()
-    choice = Choice(channels, rules, units, scores, round_to)
+    choice = PruningChoice(channels, rules, units, scores, round_to)
     removed = choice.removed(_chunks(network, choice, ratio, cost))
     smaller = without_channels(network, channels, removed)
-    architecture = architecture_of(
+    architecture = to_architecture(
         smaller, f"{network.architecture.name.removesuffix('pruned').strip()} pruned".strip()
     )
     rebuilt = build(architecture)
@@ -85,7 +156,7 @@ def prune(
     return Pruned(rebuilt.to(device).eval(), architecture, before, before - lost, kept_positions(channels, removed))
 
 
-def _chunks(network: Network, choice: Choice, ratio: float, cost: Cost | None) -> Sequence[int]:
+def _chunks(network: Network, choice: PruningChoice, ratio: float, cost: Cost | None) -> Sequence[int]:
     """Return the fewest chunks, in the order in which they go, with which ``ratio`` of channels or cost is gone.
 
     Raises UserError where more is asked for than can go, naming the largest ratio that can be reached.
@@ -102,13 +173,13 @@ def _chunks(network: Network, choice: Choice, ratio: float, cost: Cost | None) -
     return order[: bisect_left(range(len(order)), ratio, key=lambda count: lost(order[:count]))]
 
 
-def _share_of(cost: Cost, network: Network, choice: Choice) -> Callable[[Sequence[int]], float]:
+def _share_of(cost: Cost, network: Network, choice: PruningChoice) -> Callable[[Sequence[int]], float]:
     """Return a function of chunks: the share of the cost that goes with them."""
     whole = cost(network.architecture)
 
     def saved(places: Sequence[int]) -> float:
         smaller = without_channels(network, choice.channels, choice.removed(places))
-        return 1 - cost(architecture_of(smaller, "")) / whole
+        return 1 - cost(to_architecture(smaller, "")) / whole
 
     return saved
 

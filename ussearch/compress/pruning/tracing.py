@@ -34,7 +34,7 @@ Ends = list[Tensor]
 """Tensors that no logits depend on in the stand-in's graph, such as the map of a spatial gate: further outputs."""
 
 
-class Traced(nn.Module):
+class PruningTrace(nn.Module):
     """A copy of ``network`` whose forward pass is made of stand-ins.
 
     The image passes a 1×1 convolution first, ``image``: what is coupled with its outputs belongs to the image.

@@ -5,20 +5,25 @@ Works on the ONNX files that ``hardware_profiles.onnx_files.export`` writes and 
 ``half`` says what FP16 would do; ``litert`` (an extra) writes the files of phones, Raspberry Pi and Coral.
 """
 
-from ussearch.compress.quantisation.calibration import calibration_images
-from ussearch.compress.quantisation.choice import Attempt, Quantised, Score, quantise_best
+from ussearch.compress.quantisation.choice import (
+    QuantisationAttempt,
+    Quantised,
+    Score,
+    calibration_images,
+    quantise_best,
+    sensitivities,
+)
+from ussearch.compress.quantisation.fp16_simulation import fp16_outputs
 from ussearch.compress.quantisation.graph import int8_nodes, layers, slow_activations
-from ussearch.compress.quantisation.half import half_precision_outputs
 from ussearch.compress.quantisation.qat import QuantisationAware, converted, prepare
 from ussearch.compress.quantisation.qdq import Quantiser, quantise
-from ussearch.compress.quantisation.sensitivity import sensitivities
 from ussearch.compress.quantisation.settings import METHODS, SCHEMES, Method, Scheme, Settings
 
 __all__ = [
     "METHODS",
     "SCHEMES",
-    "Attempt",
     "Method",
+    "QuantisationAttempt",
     "QuantisationAware",
     "Quantised",
     "Quantiser",
@@ -27,7 +32,7 @@ __all__ = [
     "Settings",
     "calibration_images",
     "converted",
-    "half_precision_outputs",
+    "fp16_outputs",
     "int8_nodes",
     "layers",
     "prepare",

@@ -1,18 +1,69 @@
-"""The settings with which a network stays as good as it was: chosen by validation Dice, few layers given back."""
+"""The settings with which a network stays as good as it was, chosen by validation Dice on calibration images."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
+import onnx
+
+from ussearch.compress.quantisation.graph import name_of
 from ussearch.compress.quantisation.qdq import Quantiser
-from ussearch.compress.quantisation.ranges import Images
-from ussearch.compress.quantisation.sensitivity import sensitivities
+from ussearch.compress.quantisation.ranges import Images, session
 from ussearch.compress.quantisation.settings import METHODS, Scheme, Settings
+from ussearch.errors import UserError
 from ussearch.files import write_atomically
+
+STRATA = 3
+"""Of images with a lesion, by its area: the small ones are the hard ones."""
+
+
+def calibration_images(masks: npt.NDArray[np.uint8], count: int, seed: int) -> npt.NDArray[np.int64]:
+    """Return the indices, ascending, of at most ``count`` images on which to calibrate (100 to 300 are usual).
+
+    ``masks`` are [N, ...], 0 for background. Images without a lesion and those with a small, medium and large one are
+    drawn in turn, so that each kind has an equal share as far as it goes. Deterministic in ``seed``.
+    """
+    if count < 1 or len(masks) == 0:
+        raise UserError(f"Cannot choose {count} of {len(masks)} calibration images: expected at least one of each.")
+    areas = np.count_nonzero(masks.reshape(len(masks), -1), axis=1)
+    by_area = np.argsort(areas, kind="stable")
+    empty, lesions = by_area[areas[by_area] == 0], by_area[areas[by_area] > 0]
+    random = np.random.default_rng(seed)
+    strata = [random.permutation(stratum) for stratum in (empty, *np.array_split(lesions, STRATA))]
+    turns = sorted((place, kind) for kind, stratum in enumerate(strata) for place in range(len(stratum)))
+    return np.array(sorted(strata[kind][place] for place, kind in turns[:count]), np.int64)
+
+
+def sensitivities(quantiser: Quantiser, settings: Settings, images: Images) -> dict[str, float]:
+    """Return, for each layer, the mean change of a pixel's probability when it alone is quantised, largest first.
+
+    One layer quantised in a float network, not one layer in float in a quantised network (Wu et al. 2020, "Integer
+    Quantization for Deep Learning Inference", section 6.1): where two layers spoil the output, freeing either of them
+    shows nothing. Probabilities, not Dice: they need no masks, and a few images rank all layers without ties.
+    A dozen ``images`` [N, C, S, S] suffice; the time is one small file and N runs a layer.
+    """
+    everything = frozenset(name_of(node) for node in quantiser.prepared.graph.node)
+    truth = _probabilities(quantiser.prepared, images)
+    found = {}
+    for layer in quantiser.layers:
+        alone = quantiser.model(replace(settings, float_nodes=everything - {layer}))
+        found[layer] = float(np.abs(_probabilities(alone, images) - truth).mean())
+    return dict(sorted(found.items(), key=lambda item: -item[1]))
+
+
+def _probabilities(model: onnx.ModelProto, images: Images) -> npt.NDArray[np.float32]:
+    """Return float32 [N, classes, S, S]; float arithmetic, so that the host's integer kernels play no part."""
+    running = session(model.SerializeToString(), optimised=False)
+    name = running.get_inputs()[0].name
+    logits = np.concatenate([running.run(None, {name: image[None].astype(np.float32)})[0] for image in images])
+    return np.asarray(0.5 * (1.0 + np.tanh(0.5 * logits)), dtype=np.float32)
+
 
 Score = Callable[[Path], float]
 """Mean validation Dice of a model file."""
@@ -24,7 +75,7 @@ PROBES = 12
 
 
 @dataclass(frozen=True)
-class Attempt:
+class QuantisationAttempt:
     """One way of quantising that was tried, and what came of it."""
 
     settings: Settings
@@ -40,7 +91,7 @@ class Quantised:
     path: Path
     settings: Settings
     score: float
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[QuantisationAttempt, ...]
 
 
 @dataclass(frozen=True)
@@ -51,16 +102,16 @@ class _Trials:
     folder: Path
     score: Score
     latency: Latency | None
-    attempts: list[Attempt]
+    attempts: list[QuantisationAttempt]
 
     def file(self, number: int) -> Path:
         return self.folder / f"{number}.onnx"
 
-    def tried(self, settings: Settings, note: str) -> Attempt:
+    def tried(self, settings: Settings, note: str) -> QuantisationAttempt:
         path = self.file(len(self.attempts))
         self.quantiser.write(settings, path)
         latency_ms = self.latency(path) if self.latency else None
-        self.attempts.append(Attempt(settings, self.score(path), latency_ms, note))
+        self.attempts.append(QuantisationAttempt(settings, self.score(path), latency_ms, note))
         return self.attempts[-1]
 
 
@@ -102,7 +153,7 @@ def quantise_best(  # noqa: PLR0917  # the six things without which there is not
     return Quantised(path, best.settings, best.score, tuple(trials.attempts))
 
 
-def _by_score(attempt: Attempt) -> float:
+def _by_score(attempt: QuantisationAttempt) -> float:
     """Not a number is worse than any score."""
     return attempt.score if attempt.score == attempt.score else float("-inf")
 

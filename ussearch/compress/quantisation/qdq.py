@@ -13,9 +13,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from ussearch.compress.quantisation.compact import compact_
-from ussearch.compress.quantisation.graph import image_nodes, layers, name_of
-from ussearch.compress.quantisation.ranges import Calibration, Images, Ranges, session
+from ussearch.compress.quantisation.graph import deduplicate_initializers_, image_nodes, layers, name_of
+from ussearch.compress.quantisation.ranges import ActivationRanges, Images, Ranges, session
 from ussearch.compress.quantisation.settings import Method, Scheme, Settings
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
@@ -69,7 +68,7 @@ class Quantiser:
         """The names of the nodes with weights in order of execution; any may be left in float."""
         if not self.layers:
             raise UserError(f"{model} holds no convolution, expected a segmentation network; export it again.")
-        self._calibration = Calibration(self.prepared, images)
+        self._calibration = ActivationRanges(self.prepared, images)
         self._ranges: dict[Method, Ranges] = {}
 
     def model(self, settings: Settings) -> onnx.ModelProto:
@@ -80,7 +79,7 @@ class Quantiser:
         result = _placed(self.prepared, self._ranges[settings.method], settings)
         _keep_outputs_float(result)
         _tidy(result)
-        compact_(result)
+        deduplicate_initializers_(result)
         result.ir_version = min(result.ir_version, self.source.ir_version)
         return result
 

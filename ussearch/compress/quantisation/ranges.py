@@ -34,7 +34,7 @@ PERCENTILE = 99.99
 """Of the values lie inside the range."""
 
 
-class Calibration:
+class ActivationRanges:
     """The activations of a float model on calibration images."""
 
     def __init__(self, model: onnx.ModelProto, images: Images) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.distillation import DistillationSettings
 from ussearch.compress.retraining import retrained
@@ -26,7 +26,7 @@ class Distil:
         """Weights of the parts of the loss."""
         return DistillationSettings().model_dump(mode="json")
 
-    def off(self, candidate: Candidate, context: Context) -> str:
+    def off(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why there is nothing to learn from."""
         return "" if context.teachers else "there is no stronger network to learn from"
 
@@ -34,13 +34,13 @@ class Distil:
         """Return 2: the step's and its control's."""
         return 2
 
-    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+    def apply(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         """Return the candidate after its training."""
         return retrained(candidate, context, context.epochs, "distil")
 
-    def control(self, candidate: Candidate, context: Context) -> Candidate:
+    def control(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         """Return the candidate after a training of the same length and seed that only sees masks."""
         return retrained(candidate, context, context.epochs, "distil, control", taught=False)
 
-    def milder(self, failure: Failure = "worse") -> None:
+    def relaxed(self, failure: Failure = "worse") -> None:
         """Return None: it helps or not."""

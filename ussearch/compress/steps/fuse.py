@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.steps.base import STEPS, Failure
 
@@ -24,7 +24,7 @@ class Fuse:
         """There are none."""
         return {}
 
-    def off(self, candidate: Candidate, context: Context) -> str:
+    def off(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why there is nothing to do."""
         return "it is in the deploy form already" if candidate.fused else ""
 
@@ -32,12 +32,12 @@ class Fuse:
         """Return 0: nothing is trained."""
         return 0
 
-    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+    def apply(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         """Return the candidate in deploy form; its weights stay those of the training form, for later steps."""
         return replace(candidate, fused=True)
 
-    def control(self, candidate: Candidate, context: Context) -> None:
+    def control(self, candidate: CompressionCandidate, context: Context) -> None:
         """Return None: nothing is trained."""
 
-    def milder(self, failure: Failure = "worse") -> None:
+    def relaxed(self, failure: Failure = "worse") -> None:
         """Return None: it is done or not."""

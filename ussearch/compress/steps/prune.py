@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.retraining import gentle, retrained
 from ussearch.compress.steps.base import STEPS, Failure
 from ussearch.datasets import Batches
 from ussearch.evaluators import costs
-from ussearch.evaluators.losses import make_loss
+from ussearch.evaluators.training.losses import make_loss
 
 LEAST_SHARE = 0.15
 MILDER = 0.75
@@ -44,7 +44,7 @@ class Prune:
         """Share, criterion and rounds."""
         return {"share_of_latency": self.share_of_latency, "importance": self.importance, "rounds": self.rounds}
 
-    def off(self, candidate: Candidate, context: Context) -> str:
+    def off(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return an empty string: what cannot be pruned says so when it is tried."""
         return ""
 
@@ -52,22 +52,22 @@ class Prune:
         """Return 2: the rounds share one training's epochs, and the control has as many."""
         return 2
 
-    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+    def apply(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         """Return the pruned candidate after its last training; raises UserError where so much cannot be removed."""
         if self.rounds > 1:
             self._cut(candidate, context, self.share_of_latency)  # what is out of reach says so before any training
         return self._rounds(candidate, context, self.share_of_latency)
 
-    def control(self, candidate: Candidate, context: Context) -> Candidate:
+    def control(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         """Return the candidate after the same trainings with all of its channels."""
         return self._rounds(candidate, context, 0.0)
 
-    def milder(self, failure: Failure = "worse") -> Prune | None:
+    def relaxed(self, failure: Failure = "worse") -> Prune | None:
         """Return three quarters of the share, down to LEAST_SHARE: half of it would often pass by what can be had."""
         share = round(MILDER * self.share_of_latency, 2)
         return replace(self, share_of_latency=share) if share >= LEAST_SHARE else None
 
-    def _rounds(self, candidate: Candidate, context: Context, share: float) -> Candidate:
+    def _rounds(self, candidate: CompressionCandidate, context: Context, share: float) -> CompressionCandidate:
         each = 1 - (1 - share) ** (1 / self.rounds)
         for number, epochs in enumerate(_parts(context.epochs, self.rounds), 1):
             if each:
@@ -76,7 +76,7 @@ class Prune:
             candidate = retrained(candidate, context, epochs, f"{what}, round {number} of {self.rounds}")
         return candidate
 
-    def _cut(self, candidate: Candidate, context: Context, share: float) -> Candidate:
+    def _cut(self, candidate: CompressionCandidate, context: Context, share: float) -> CompressionCandidate:
         from ussearch.compress.pruning import prune
 
         pruned = prune(

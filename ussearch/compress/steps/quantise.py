@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from ussearch.compress.candidate import Candidate
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.int8_files import WRITERS, largest_weight, scheme_for
 from ussearch.compress.quantisation import converted, litert, prepare
@@ -43,7 +43,7 @@ class Quantise:
         """Whether rounding is trained with."""
         return {"aware": self.aware}
 
-    def off(self, candidate: Candidate, context: Context) -> str:
+    def off(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why the device has nothing smaller, or why nobody knows that it would be faster."""
         profile, precision = context.profile, precision_for(context.profile)
         if precision is None:
@@ -59,7 +59,7 @@ class Quantise:
         """Return 1 where rounding is trained with."""
         return int(self.aware)
 
-    def apply(self, candidate: Candidate, context: Context) -> Candidate:
+    def apply(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
         """Return the candidate with an INT8 file, or with FP16 arithmetic: then the file stays FP32."""
         precision = precision_for(context.profile)
         if precision == "fp16":
@@ -69,14 +69,14 @@ class Quantise:
         tuned = self._tuned(candidate, context, folder) if self.aware else None
         return WRITERS[context.profile.export.format](candidate, context, tuned, folder)
 
-    def control(self, candidate: Candidate, context: Context) -> None:
+    def control(self, candidate: CompressionCandidate, context: Context) -> None:
         """Return None: the change is judged against the float network itself."""
 
-    def milder(self, failure: Failure = "worse") -> Quantise | None:
+    def relaxed(self, failure: Failure = "worse") -> Quantise | None:
         """Return quantisation-aware training where calibration lost Dice: nothing else is mended by training."""
         return None if self.aware or failure != "worse" else Quantise(aware=True)
 
-    def _tuned(self, candidate: Candidate, context: Context, folder: Path) -> Network:
+    def _tuned(self, candidate: CompressionCandidate, context: Context, folder: Path) -> Network:
         """Return the network in its deploy form after training with rounding."""
         chosen = list(context.split.train)[:RANGE_IMAGES]
         pixels = torch.from_numpy(np.array(context.images.images[chosen])).float().to(context.device)

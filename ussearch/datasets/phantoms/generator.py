@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from ussearch.datasets.dataset import Dataset, Pixels, Sample
-from ussearch.datasets.phantoms.imaging import scan
+from ussearch.datasets.phantoms.imaging import View, draw_view, scan
 from ussearch.datasets.phantoms.lesions import Lesion, add_lesions, plan_lesions
 from ussearch.datasets.phantoms.parameters import PhantomParameters
 from ussearch.datasets.phantoms.tissue import make_tissue
-from ussearch.datasets.phantoms.view import View, draw_view
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,78 @@
-"""From tissue to grey levels: beam, attenuation, noise, time-gain compensation, log compression."""
+"""From tissue to grey levels: field of view, beam, speckle, attenuation, gain, log compression."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 from ussearch.datasets.dataset import Pixels
 from ussearch.datasets.phantoms.parameters import PhantomParameters
-from ussearch.datasets.phantoms.random_fields import Field, between
-from ussearch.datasets.phantoms.speckle import blurred, scatterers
+from ussearch.datasets.phantoms.random_fields import Field, between, grid
 from ussearch.datasets.phantoms.tissue import Tissue
+
+
+@dataclass(frozen=True)
+class View:
+    """A sector with its apex ``apex`` sides above the image and a half angle in radians; no angle: all is seen."""
+
+    apex: float = 0.0
+    half_angle: float | None = None
+
+    def inwards(self, lateral: Field | float, depth: Field | float) -> Field:
+        """Return the distance to the border of the view, positive inside, in sides of the image."""
+        across, down = np.asarray(lateral) - 0.5, np.asarray(depth) + self.apex
+        if self.half_angle is None:
+            return np.ones(np.broadcast_shapes(across.shape, down.shape))
+        sides = down * np.sin(self.half_angle) - np.abs(across) * np.cos(self.half_angle)
+        radius = np.hypot(across, down)
+        return np.asarray(np.minimum(sides, np.minimum(radius - self.apex, self.apex + 1.0 - radius)))
+
+    def seen(self, size: int) -> Field:
+        """Return 1 for the pixels inside and 0 elsewhere, [size, size]."""
+        return (self.inwards(*grid(size)) > 0).astype(np.float64)
+
+
+def draw_view(random: np.random.Generator, parameters: PhantomParameters) -> View:
+    """Draw a rectangle or, with the probability that the parameters say, a sector."""
+    if random.random() >= parameters.sector_probability:
+        return View()
+    apex = between(random, (0.5, 1.1))
+    return View(apex, float(np.arctan2(0.5, apex + between(random, (0.35, 0.75)))))
+
+
+Echo = npt.NDArray[np.complex128]
+
+
+def scatterers(random: np.random.Generator, size: int) -> Echo:
+    """Return complex Gaussian white noise [size, size] of unit mean power."""
+    real, imaginary = random.standard_normal((2, size, size))
+    return np.asarray((real + 1j * imaginary) * np.sqrt(0.5))
+
+
+def blurred(echo: Echo, axial: float, lateral: Field) -> Echo:
+    """Convolve with a point-spread function, wider across than along the beam, that keeps the mean power.
+
+    Its transfer function is Gaussian and zero above three quarters of the Nyquist frequency (band-limited).
+
+    Args:
+        echo: complex [H, W], depth first.
+        axial: standard deviation along depth in pixels.
+        lateral: the same across, one for each depth, [H]: beams widen away from their focus.
+    """
+    along = _transfer(echo.shape[0], np.array([axial]))[0]
+    across = _transfer(echo.shape[1], lateral)
+    axially = np.fft.ifft(np.fft.fft(echo, axis=0) * along[:, None], axis=0)
+    return np.asarray(np.fft.ifft(np.fft.fft(axially, axis=1) * across, axis=1))
+
+
+def _transfer(count: int, deviations: Field) -> Field:
+    """Return transfer functions [len(deviations), count] of unit energy."""
+    frequency = np.fft.fftfreq(count)
+    gaussian = np.exp(-2.0 * (np.pi * frequency[None, :] * deviations[:, None]) ** 2)
+    gaussian *= np.abs(frequency) <= 0.375
+    return np.asarray(gaussian / np.sqrt((gaussian**2).mean(axis=1, keepdims=True)))
 
 
 def scan(random: np.random.Generator, tissue: Tissue, parameters: PhantomParameters, seen: Field) -> Pixels:

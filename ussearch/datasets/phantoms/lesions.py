@@ -8,11 +8,10 @@ from typing import Literal
 import numpy as np
 
 from ussearch.datasets.dataset import Pixels
+from ussearch.datasets.phantoms.imaging import View
 from ussearch.datasets.phantoms.parameters import PhantomParameters
-from ussearch.datasets.phantoms.random_fields import between, grid, smooth_field
-from ussearch.datasets.phantoms.shapes import Shape, coverage, lesion_shape
+from ussearch.datasets.phantoms.random_fields import Shape, between, coverage, grid, lesion_shape, smooth_field
 from ussearch.datasets.phantoms.tissue import Tissue
-from ussearch.datasets.phantoms.view import View
 
 Contrast = Literal["hypoechoic", "hyperechoic", "isoechoic"]
 _ATTEMPTS = 25  # for each lesion, to find a place

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ussearch.datasets.phantoms.parameters import PhantomParameters
-from ussearch.datasets.phantoms.random_fields import Field, between, grid, smooth_curve, smooth_field
-from ussearch.datasets.phantoms.shapes import Shape, coverage
+from ussearch.datasets.phantoms.random_fields import Field, Shape, between, coverage, grid, smooth_curve, smooth_field
 
 
 @dataclass

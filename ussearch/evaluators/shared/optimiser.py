@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ussearch.evaluators.recipe import Recipe
 from ussearch.evaluators.shared.extents import Extent
 from ussearch.evaluators.shared.store import WeightStore
+from ussearch.evaluators.training.recipe import Recipe
 
 EPSILON = 1e-8
 MOMENTUM = 0.9

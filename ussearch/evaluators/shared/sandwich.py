@@ -21,15 +21,14 @@ from torch.nn import functional
 
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.errors import UserError
-from ussearch.evaluators.allocation import keep_freed_memory
-from ussearch.evaluators.losses import Loss, make_loss
-from ussearch.evaluators.recipe import Recipe
-from ussearch.evaluators.schedules import learning_rate_at, slope_at
 from ussearch.evaluators.shared.drawing import Drawing, drawing_of
 from ussearch.evaluators.shared.extremes import Fits, families_of, largest, mixed, smallest
 from ussearch.evaluators.shared.optimiser import SliceAdamW
 from ussearch.evaluators.shared.store import WeightStore
-from ussearch.evaluators.training import TrainingFailed
+from ussearch.evaluators.training.engine import TrainingFailed
+from ussearch.evaluators.training.losses import Loss, make_loss
+from ussearch.evaluators.training.memory import keep_freed_memory
+from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
 from ussearch.files import write_atomically
 from ussearch.search_spaces import SearchSpace
 

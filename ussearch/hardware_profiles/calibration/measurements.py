@@ -16,7 +16,7 @@ from ussearch.errors import UserError
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
 from ussearch.hardware_profiles.latency.model import LatencyModel
-from ussearch.hardware_profiles.latency.node_times import NodeTime
+from ussearch.hardware_profiles.latency.profiler_match import ProfiledNode
 
 UNIT_FACTOR = 60.0
 """Measured to expected latency, from which on a row is taken to be in another unit (a thousand apart)."""
@@ -31,7 +31,7 @@ class Results:
 
     origin: str
     rows: Mapping[str, Mapping[str, Any]]
-    nodes: Mapping[str, tuple[NodeTime, ...]]
+    nodes: Mapping[str, tuple[ProfiledNode, ...]]
 
     @property
     def first(self) -> Mapping[str, Any]:
@@ -53,7 +53,7 @@ class Results:
 
 def from_rows(rows: Sequence[Mapping[str, Any]], origin: str) -> Results:
     """Return the results of ``measure.measure_all`` in this process."""
-    nodes = {row["model"]: tuple(map(NodeTime.from_row, row.get("nodes") or ())) for row in rows}
+    nodes = {row["model"]: tuple(map(ProfiledNode.from_row, row.get("nodes") or ())) for row in rows}
     return Results(origin, {row["model"]: row for row in rows}, nodes)
 
 
@@ -108,13 +108,13 @@ def _same_conditions(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
                 )
 
 
-def _read_nodes(path: Path) -> dict[str, tuple[NodeTime, ...]]:
+def _read_nodes(path: Path) -> dict[str, tuple[ProfiledNode, ...]]:
     """Return the nodes of each model, or none where that runtime does not tell them."""
     if not path.is_file() or path.stat().st_size > SIZE_LIMIT_BYTES:
         return {}
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return {str(name): tuple(map(NodeTime.from_row, rows)) for name, rows in content.items()}
+        return {str(name): tuple(map(ProfiledNode.from_row, rows)) for name, rows in content.items()}
     except (ValueError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is damaged ({error}); delete it or run measure.py again.") from error
 

@@ -13,7 +13,7 @@ import torch
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.kernels.trace import trace_kernels
-from ussearch.hardware_profiles.latency.items import items
+from ussearch.hardware_profiles.latency.cost_features import cost_features
 from ussearch.hardware_profiles.profile import Profile
 from ussearch.search_spaces import (
     Architecture,
@@ -50,7 +50,9 @@ class CalibrationNetwork:
     @cached_property
     def classes(self) -> frozenset[str]:
         """Everything that its price depends on: classes of kernels and of items."""
-        return frozenset(item.name for item in items(self.kernels)) | {each.kernel_class for each in self.kernels}
+        return frozenset(item.name for item in cost_features(self.kernels)) | {
+            each.kernel_class for each in self.kernels
+        }
 
     def module(self, seed: int = 0) -> NormalisedNetwork:
         """Return the network as it is shipped, with random weights."""

@@ -12,8 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ussearch.hardware_profiles.kernels.kernel import Shape
-from ussearch.hardware_profiles.kernels.operators import ACTIVATIONS, BINARY, KERNELS
+from ussearch.hardware_profiles.kernels.kernel import ACTIVATIONS, BINARY, KERNELS, Shape
 
 
 def quick_result(name: str, arguments: Sequence[Any]) -> Any:

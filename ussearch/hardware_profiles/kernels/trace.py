@@ -18,7 +18,7 @@ from torch.func import functional_call
 from torch.nn.modules.module import register_module_forward_hook, register_module_forward_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ussearch.hardware_profiles.kernels import operators
+from ussearch.hardware_profiles.kernels import kernel
 from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel
 from ussearch.hardware_profiles.kernels.shapes import quick_result
 
@@ -103,17 +103,17 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
         """
         moving = [tensor for tensor in inputs if id(tensor) in self._makers]
         maker = self._makers[id(moving[0])]
-        if name in operators.FREE or (name in operators.SLICES and outputs[0].numel() == moving[0].numel()):
+        if name in kernel.FREE or (name in kernel.SLICES and outputs[0].numel() == moving[0].numel()):
             return maker
         made = maker != INPUT
         convolved = made and self._drafts[maker]["operator"].endswith("conv") and not self._epilogues[maker]
-        if convolved and name in operators.FOLDED:
+        if convolved and name in kernel.FOLDED:
             return maker
-        if convolved and name in operators.BINARY and len(moving) == 1 and _per_channel(inputs, moving[0]):
+        if convolved and name in kernel.BINARY and len(moving) == 1 and _per_channel(inputs, moving[0]):
             return maker
-        unary = name in operators.ACTIVATIONS or (name in operators.BINARY and len(moving) == 1)
+        unary = name in kernel.ACTIVATIONS or (name in kernel.BINARY and len(moving) == 1)
         if made and unary and outputs[0].shape == moving[0].shape:
-            self._epilogues[maker].append(operators.ACTIVATIONS.get(name, name))
+            self._epilogues[maker].append(kernel.ACTIVATIONS.get(name, name))
             return maker
         self._drafts.append(self._draft(name, args, inputs, outputs))
         self._epilogues.append([])
@@ -125,14 +125,14 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
         parameters = sum(tensor.numel() for tensor in inputs if id(tensor) not in self._makers)
         output = outputs if name in {"split", "split_with_sizes", "unbind"} else outputs[:1]
         shape = tuple(moving[0].shape) if len(output) > 1 else tuple(outputs[0].shape)
-        operator, macs = operators.KERNELS.get(name, operators.ACTIVATIONS.get(name, name)), 0
+        operator, macs = kernel.KERNELS.get(name, kernel.ACTIVATIONS.get(name, name)), 0
         geometry: dict[str, Any] = {}
         if name == "convolution":
-            operator = operators.convolution_class(args, id(args[1]) not in self._makers)
-            macs = operators.convolution_macs(args, shape)
-            geometry = operators.convolution_geometry(args)
-        elif name in operators.MATRIX_PRODUCTS:
-            macs = operators.matmul_macs(name, args, shape)
+            operator = kernel.convolution_class(args, id(args[1]) not in self._makers)
+            macs = kernel.convolution_macs(args, shape)
+            geometry = kernel.convolution_geometry(args)
+        elif name in kernel.MATRIX_PRODUCTS:
+            macs = kernel.matmul_macs(name, args, shape)
         elif name == "mean" and shape[2:] == (1, 1):
             operator = "global_pool"
         elements = sum(tensor.numel() for tensor in moving) + prod(shape) + parameters

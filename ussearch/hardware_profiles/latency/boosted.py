@@ -11,16 +11,16 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
-from ussearch.hardware_profiles.latency.items import LAYOUT, Item, items
+from ussearch.hardware_profiles.latency.cost_features import LAYOUT, CostFeature, cost_features
+from ussearch.hardware_profiles.latency.kernel_cost_model import KernelCostModel
 from ussearch.hardware_profiles.latency.kernel_fitting import (
     MeasuredNetwork,
-    fit_kernel_prices,
+    fit_kernel_cost_model,
     shares,
     timing_overhead_ms,
 )
-from ussearch.hardware_profiles.latency.kernel_prices import KernelPrices
 from ussearch.hardware_profiles.latency.model import LatencyModel
-from ussearch.hardware_profiles.latency.node_times import match
+from ussearch.hardware_profiles.latency.profiler_match import match_profile
 
 Floats = NDArray[np.float64]
 
@@ -79,12 +79,12 @@ class BoostedPrices(LatencyModel):
     """Prices of kernels, each times a factor that gradient-boosted trees read off the kernel's shape."""
 
     kind: Literal["boosted"] = "boosted"
-    base: KernelPrices
+    base: KernelCostModel
     trees: tuple[Tree, ...] = Field(min_length=1)
 
     def kernel_ms(self, kernels: Sequence[Kernel]) -> tuple[float, ...]:
         """Return the milliseconds of each kernel with its activations and changes of layout."""
-        found = list(items(kernels))
+        found = list(cost_features(kernels))
         milliseconds = [0.0] * len(kernels)
         if found:
             cache = self.base.cache.factor(kernels)
@@ -97,13 +97,13 @@ class BoostedPrices(LatencyModel):
         changed = {"base": self.base.times(factor), "ms_per_call": self.ms_per_call * factor}
         return self.model_copy(update=changed)
 
-    def _factors(self, found: Sequence[Item]) -> Floats:
+    def _factors(self, found: Sequence[CostFeature]) -> Floats:
         features = np.array([describe(item) for item in found])
         total = np.sum([tree.values(features) for tree in self.trees], axis=0)
         return np.asarray(np.exp(np.clip(total, -np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR))))
 
 
-def describe(item: Item) -> list[float]:
+def describe(item: CostFeature) -> list[float]:
     """Return what a tree may ask about an item: its terms, channels and width on a logarithmic scale, and its kind."""
     channels = [shape[1] if len(shape) > 1 else 1 for shape in (item.input_shape, item.output_shape)]
     width = item.output_shape[-1] if item.output_shape else 1
@@ -118,12 +118,12 @@ def fit_boosted_prices(networks: Sequence[MeasuredNetwork]) -> BoostedPrices:
     """
     from sklearn.ensemble import GradientBoostingRegressor  # slow to import, and only fitting needs it
 
-    base = fit_kernel_prices(networks)
+    base = fit_kernel_cost_model(networks)
     overhead_ms = timing_overhead_ms(networks)
     samples = [
         sample
         for network in networks
-        for sample in match(items(network.kernels), shares(network, overhead_ms, base.cache)).samples
+        for sample in match_profile(cost_features(network.kernels), shares(network, overhead_ms, base.cache)).samples
         if sample[0].name != LAYOUT and sample[1] > NEGLIGIBLE_MS and base.priced(sample[0]) > NEGLIGIBLE_MS
     ]
     features = np.array([describe(item) for item, _ in samples])

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
-from ussearch.hardware_profiles.latency.items import LAYOUT, TERMS, Item, items
-from ussearch.hardware_profiles.latency.kernel_prices import (
+from ussearch.hardware_profiles.latency.cost_features import LAYOUT, TERMS, CostFeature, cost_features
+from ussearch.hardware_profiles.latency.kernel_cost_model import (
     CONVOLUTIONS,
     OTHERS,
     CacheEffect,
-    KernelPrices,
+    KernelCostModel,
     Price,
     general_class,
     moved_mib,
 )
-from ussearch.hardware_profiles.latency.node_times import Matched, NodeTime, match
+from ussearch.hardware_profiles.latency.profiler_match import Matched, ProfiledNode, match_profile
 
 Floats = NDArray[np.float64]
 
@@ -43,10 +43,10 @@ class MeasuredNetwork:
     name: str
     kernels: tuple[Kernel, ...]
     latency_ms: float
-    nodes: tuple[NodeTime, ...] = ()
+    nodes: tuple[ProfiledNode, ...] = ()
 
 
-def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
+def fit_kernel_cost_model(networks: Sequence[MeasuredNetwork]) -> KernelCostModel:
     """Return prices per class of kernels; every network needs its nodes (ValueError otherwise).
 
     Prices are fitted to nodes, class by class, and held to the general price of convolutions or of other operators
@@ -65,10 +65,12 @@ def fit_kernel_prices(networks: Sequence[MeasuredNetwork]) -> KernelPrices:
 
 def _fit_prices(networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> dict[str, Floats]:
     overhead_ms = timing_overhead_ms(networks)
-    matched = [match(items(network.kernels), shares(network, overhead_ms, cache)) for network in networks]
+    matched = [
+        match_profile(cost_features(network.kernels), shares(network, overhead_ms, cache)) for network in networks
+    ]
     samples = [sample for each in matched for sample in each.samples]
     general = {name: _fit(_of_group(samples, name)) for name in (CONVOLUTIONS, OTHERS)}
-    by_class: dict[str, list[tuple[Item, float]]] = defaultdict(list)
+    by_class: dict[str, list[tuple[CostFeature, float]]] = defaultdict(list)
     for item, milliseconds in samples:
         by_class[item.name].append((item, milliseconds))
     scales = {name: _scales(_of_group(samples, name)) for name in general}
@@ -87,7 +89,7 @@ def timing_overhead_ms(networks: Sequence[MeasuredNetwork]) -> float:
     return min(max(float(np.median(excess)), 0.0), MOST_OVERHEAD_MS)
 
 
-def shares(network: MeasuredNetwork, overhead_ms: float, cache: CacheEffect) -> list[NodeTime]:
+def shares(network: MeasuredNetwork, overhead_ms: float, cache: CacheEffect) -> list[ProfiledNode]:
     """Return the nodes of a network without the overhead of timing, scaled to what it takes outside of the cache."""
     plain = [max(node.ms - overhead_ms, LEAST_NODE_MS) for node in network.nodes]
     factor = network.latency_ms / sum(plain) / cache.factor(network.kernels)
@@ -96,7 +98,7 @@ def shares(network: MeasuredNetwork, overhead_ms: float, cache: CacheEffect) -> 
 
 def _fit_cache(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork]) -> CacheEffect:
     """Return the exponent with which latencies depart from the sums over kernels, shrunk towards none."""
-    plain = KernelPrices(prices={name: _price(vector) for name, vector in prices.items()})
+    plain = KernelCostModel(prices={name: _price(vector) for name, vector in prices.items()})
     departure = np.log([network.latency_ms / plain.total_ms(network.kernels) for network in networks])
     mib = np.array([moved_mib(network.kernels) for network in networks])
     logs = np.log(mib) - np.log(mib).mean()
@@ -109,11 +111,11 @@ def _fit_cache(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork]
     )
 
 
-def _of_group(samples: Sequence[tuple[Item, float]], group: str) -> list[tuple[Item, float]]:
+def _of_group(samples: Sequence[tuple[CostFeature, float]], group: str) -> list[tuple[CostFeature, float]]:
     return [sample for sample in samples if general_class(sample[0].name) == group]
 
 
-def _scales(samples: Sequence[tuple[Item, float]]) -> Floats:
+def _scales(samples: Sequence[tuple[CostFeature, float]]) -> Floats:
     """Return how large each term gets among all kernels of a group [terms], relative to what they take."""
     if not samples:
         return np.ones(len(TERMS))
@@ -121,7 +123,9 @@ def _scales(samples: Sequence[tuple[Item, float]]) -> Floats:
     return np.asarray(np.sqrt(np.mean((terms / (milliseconds + FLOOR_MS)[:, None]) ** 2, axis=0)))
 
 
-def _fit(samples: Sequence[tuple[Item, float]], prior: Floats | None = None, scale: Floats | None = None) -> Floats:
+def _fit(
+    samples: Sequence[tuple[CostFeature, float]], prior: Floats | None = None, scale: Floats | None = None
+) -> Floats:
     """Return non-negative prices [terms] of the least relative error.
 
     Errors are relative to the *predicted* time, found in a few rounds: relative to the measured one, noise would pull
@@ -146,7 +150,7 @@ def _fit(samples: Sequence[tuple[Item, float]], prior: Floats | None = None, sca
     return np.asarray(prices, dtype=np.float64)
 
 
-def _arrays(samples: Sequence[tuple[Item, float]]) -> tuple[Floats, Floats]:
+def _arrays(samples: Sequence[tuple[CostFeature, float]]) -> tuple[Floats, Floats]:
     terms = np.array([item.terms for item, _ in samples])
     return terms, np.array([milliseconds for _, milliseconds in samples])
 
@@ -155,20 +159,20 @@ def _layout(networks: Sequence[MeasuredNetwork], matched: Sequence[Matched]) -> 
     """Return the prices of changes of layout, from what the nodes of each network leave over."""
     nothing = (0.0,) * len(TERMS)
     totals = [
-        np.sum([nothing, *(item.terms for item in items(network.kernels) if item.name == LAYOUT)], axis=0)
+        np.sum([nothing, *(item.terms for item in cost_features(network.kernels) if item.name == LAYOUT)], axis=0)
         for network in networks
     ]
-    whole = [Item(LAYOUT, 0, (), (), (1, 1), tuple(map(float, total))) for total in totals]
+    whole = [CostFeature(LAYOUT, 0, (), (), (1, 1), tuple(map(float, total))) for total in totals]
     return _fit([(item, each.rest_ms) for item, each in zip(whole, matched, strict=True)])
 
 
-def _scaled(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> KernelPrices:
+def _scaled(prices: Mapping[str, Floats], networks: Sequence[MeasuredNetwork], cache: CacheEffect) -> KernelCostModel:
     """Return the model whose sums over kernels, times a factor, come closest to the networks."""
-    plain = KernelPrices(prices={name: _price(vector) for name, vector in prices.items()}, cache=cache)
+    plain = KernelCostModel(prices={name: _price(vector) for name, vector in prices.items()}, cache=cache)
     sums = np.array([plain.total_ms(network.kernels) for network in networks])
     measured = np.array([network.latency_ms for network in networks])
     ratio = float(np.median(measured / sums))
-    return KernelPrices(prices={name: _price(vector * ratio) for name, vector in prices.items()}, cache=cache)
+    return KernelCostModel(prices={name: _price(vector * ratio) for name, vector in prices.items()}, cache=cache)
 
 
 def _price(vector: Floats) -> Price:

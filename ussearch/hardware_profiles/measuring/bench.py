@@ -11,7 +11,7 @@ from typing import Any
 
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.kernels.onnx_graph import onnx_kernels
-from ussearch.hardware_profiles.latency.prediction import LatencyPrediction
+from ussearch.hardware_profiles.latency.model import LatencyPrediction
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.onnx_files.check import load_onnx
 from ussearch.hardware_profiles.profile import Profile

@@ -1,4 +1,4 @@
-"""From a trained network to a model file that a device's rules accept."""
+"""From a trained network to a model file, its constants folded, that a device's rules accept."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import logging
 import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import onnx
+import onnxruntime
 import torch
 from onnx.checker import ValidationError
 from torch import nn
@@ -24,8 +25,35 @@ from torch.onnx import (  # type: ignore[attr-defined]  # public, but missing fr
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles.onnx_files.check import check_onnx, load_onnx
-from ussearch.hardware_profiles.onnx_files.simplify import simplified
 from ussearch.hardware_profiles.profile import ExportRules, Profile
+
+
+def simplified(model: onnx.ModelProto, output_shape: Sequence[int]) -> onnx.ModelProto:
+    """Return ``model`` without identities and shape arithmetic, its one output declared as ``output_shape``.
+
+    The exporter leaves an Identity between a shared weight and its convolution and computes shapes that are
+    known: older parsers accept neither. onnxruntime's basic optimisations, which stay within standard ONNX,
+    remove both.
+    """
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        options.optimized_model_filepath = str(path)
+        onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+        result = onnx.load(path)
+    used = {node.domain for node in result.graph.node} | {""}
+    imports = [entry for entry in result.opset_import if entry.domain in used]
+    del result.opset_import[:]
+    result.opset_import.extend(imports)
+    dimensions = result.graph.output[0].type.tensor_type.shape
+    dimensions.ClearField("dim")
+    for size in output_shape:
+        dimensions.dim.add().dim_value = size
+    return result
+
 
 INPUT = "image"
 OUTPUT = "logits"

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.evaluators import THRESHOLD
-from ussearch.evaluators.overlap import dice_and_iou
+from ussearch.evaluators.metrics.segmentation import dice_and_iou
 
 Probabilities = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]

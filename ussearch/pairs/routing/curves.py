@@ -1,18 +1,16 @@
-"""What an order of images is worth: quality against the share that goes to the cloud, and figures drawn from it.
-
-Q(x) is the mean Dice where the share x of the images with the lowest confidence goes to the cloud. Equal confidences go
-together: between their ends Q is a straight line, as if chance decided among them.
-"""
+"""What an order of images is worth: quality against the share that goes to the cloud, as figures and as a picture."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.evaluators.paired import DRAWS
+from ussearch.errors import UserError
+from ussearch.evaluators.metrics.paired_bootstrap import DRAWS
 
 Floats = npt.NDArray[np.float64]
 
@@ -72,7 +70,7 @@ def oracle_confidence(edge_dice: Floats, cloud_dice: Floats) -> Floats:
 
 
 @dataclass(frozen=True)
-class Row:
+class CurveRow:
     """One router's figures, each with its 95 % interval (None where it is not defined)."""
 
     name: str
@@ -84,7 +82,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class CurveComparison:
     """Routers on the same images: a row each, differences of skill from the first to the others, and the gap."""
 
     images: int
@@ -92,7 +90,7 @@ class Comparison:
     cloud_dice: float
     gap: float
     gap_interval: tuple[float, float]
-    rows: tuple[Row, ...]
+    rows: tuple[CurveRow, ...]
     beyond: Mapping[str, tuple[float, float, float]]
     """By name: skill above that of the reference, with its interval (low, high)."""
 
@@ -106,7 +104,7 @@ def compare(
     reference: str | None = None,
     seed: int = 0,
     draws: int = DRAWS // 2,
-) -> Comparison:
+) -> CurveComparison:
     """Hold routers against each other on images [N]: ``confidences`` gives the confidence [N] of each by name.
 
     Intervals are those of a percentile bootstrap over ``groups`` [N] (patients), the same draws for every router.
@@ -121,7 +119,7 @@ def compare(
     }
     gaps = [oracle.gap for oracle in oracles]
     rows = tuple(_row(name, edge_dice, cloud_dice, each, tables[name]) for name, each in confidences.items())
-    return Comparison(
+    return CurveComparison(
         images=len(edge_dice),
         edge_dice=float(edge_dice.mean()),
         cloud_dice=float(cloud_dice.mean()),
@@ -133,7 +131,7 @@ def compare(
 
 
 def _beyond(
-    rows: tuple[Row, ...], tables: Mapping[str, Floats], reference: str
+    rows: tuple[CurveRow, ...], tables: Mapping[str, Floats], reference: str
 ) -> dict[str, tuple[float, float, float]]:
     skills = {row.name: row.skill for row in rows}
     result = {}
@@ -145,9 +143,9 @@ def _beyond(
     return result
 
 
-def _row(name: str, edge: Floats, cloud: Floats, confidence: Floats, table: Floats) -> Row:
+def _row(name: str, edge: Floats, cloud: Floats, confidence: Floats, table: Floats) -> CurveRow:
     found = curve(edge, cloud, confidence)
-    return Row(
+    return CurveRow(
         name=name,
         apgr=found.apgr,
         apgr_interval=_interval(table[:, 0]),
@@ -188,3 +186,25 @@ def _tied_means(confidence: Floats, gain: Floats) -> Floats:
     """Return the gains [N] in ascending order of confidence, those of equal confidence replaced by their mean."""
     _, members, counts = np.unique(confidence, return_inverse=True, return_counts=True)
     return np.repeat(np.bincount(members, gain) / counts, counts)
+
+
+FORMATS = (".png", ".pdf", ".svg")
+
+
+def draw_curves(edge_dice: Floats, cloud_dice: Floats, confidences: Mapping[str, Floats], path: Path) -> None:
+    """Draw the curves of images [N] to ``path``; raises UserError for a format that cannot be written."""
+    from matplotlib.figure import Figure
+
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"Cannot draw to {path}: expected a name that ends in {', '.join(FORMATS)}.")
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for name, confidence in confidences.items():
+        found = curve(edge_dice, cloud_dice, confidence)
+        style = {"random": ":", "oracle": "--"}.get(name, "-")
+        axes.plot(100 * found.shares, 100 * found.quality, style, label=name)
+    axes.set_xlabel("images sent to the cloud (%)")
+    axes.set_ylabel("mean Dice (%)")
+    axes.legend(frameon=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)

@@ -19,8 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ussearch.errors import UserError
-from ussearch.hardware_profiles.onnx_files.export import INPUT, OUTPUT, exporting_quietly
-from ussearch.hardware_profiles.onnx_files.simplify import simplified
+from ussearch.hardware_profiles.onnx_files.export import INPUT, OUTPUT, exporting_quietly, simplified
 from ussearch.pairs.routing.boosting import ML_DOMAIN, ML_OPSET, Tree, tree_node
 from ussearch.pairs.routing.features import Features, feature_names, soft_dice
 from ussearch.pairs.routing.models import FAR, GainModel

@@ -24,7 +24,7 @@ USUAL_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Calibration:
+class CalibrationScores:
     """Confidence and Dice of both networks [N] on images that neither network nor router learned from."""
 
     confidence: Floats
@@ -33,7 +33,7 @@ class Calibration:
 
 
 @dataclass(frozen=True)
-class Decision:
+class RoutingDecision:
     """A router with the reason for its threshold in words, and the certificate where one was asked for."""
 
     router: Router
@@ -51,10 +51,10 @@ class SharePolicy(_Policy):
     kind: Literal["share"] = "share"
     share: float = Field(default=USUAL_SHARE, ge=0, le=1)
 
-    def decide(self, seen: Calibration) -> Decision:
+    def decide(self, seen: CalibrationScores) -> RoutingDecision:
         """Return the decision for these calibration images."""
         threshold = threshold_for_share(seen.confidence, self.share)
-        return Decision(Router(threshold, self.share), f"a share of {self.share:.0%} was asked for")
+        return RoutingDecision(Router(threshold, self.share), f"a share of {self.share:.0%} was asked for")
 
 
 class CallsPolicy(_Policy):
@@ -64,11 +64,11 @@ class CallsPolicy(_Policy):
     calls: int = Field(ge=0)
     per: int = Field(ge=1)
 
-    def decide(self, seen: Calibration) -> Decision:
+    def decide(self, seen: CalibrationScores) -> RoutingDecision:
         """Return the decision for these calibration images."""
         share = min(1.0, self.calls / self.per)
         threshold = threshold_within_share(seen.confidence, share)
-        return Decision(Router(threshold, share), f"at most {self.calls} cloud calls in {self.per} images")
+        return RoutingDecision(Router(threshold, share), f"at most {self.calls} cloud calls in {self.per} images")
 
 
 class LatencyPolicy(_Policy):
@@ -79,7 +79,7 @@ class LatencyPolicy(_Policy):
     cloud_ms: float = Field(gt=0, description="network and cloud together, of one image")
     edge_ms: float = Field(ge=0)
 
-    def decide(self, seen: Calibration) -> Decision:
+    def decide(self, seen: CalibrationScores) -> RoutingDecision:
         """Return the decision for these calibration images; raises UserError where the edge alone is too slow."""
         if self.edge_ms > self.mean_ms:
             raise UserError(
@@ -92,7 +92,7 @@ class LatencyPolicy(_Policy):
             f"at most {self.mean_ms:g} ms on average, with {self.edge_ms:.1f} ms on the edge and {self.cloud_ms:g} ms "
             f"more by the cloud: {share:.0%} of the images may be sent"
         )
-        return Decision(Router(threshold, share), reason)
+        return RoutingDecision(Router(threshold, share), reason)
 
 
 class RiskPolicy(_Policy):
@@ -102,12 +102,12 @@ class RiskPolicy(_Policy):
     alpha: float = 0.02
     bound: float = BOUND
 
-    def decide(self, seen: Calibration) -> Decision:
+    def decide(self, seen: CalibrationScores) -> RoutingDecision:
         """Return the decision with its certificate; raises UserError where there are too few images."""
         threshold, certificate = risk_threshold(
             seen.confidence, seen.edge_dice, seen.cloud_dice, alpha=self.alpha, bound=self.bound
         )
-        return Decision(Router(threshold, certificate.offload_share), certificate.sentence, certificate)
+        return RoutingDecision(Router(threshold, certificate.offload_share), certificate.sentence, certificate)
 
 
 Policy = Annotated[SharePolicy | CallsPolicy | LatencyPolicy | RiskPolicy, Field(discriminator="kind")]
@@ -123,6 +123,6 @@ def share_policy(share: float | None) -> SharePolicy | None:
     return None if share is None else SharePolicy(share=share)
 
 
-def edge_only(reason: str) -> Decision:
+def edge_only(reason: str) -> RoutingDecision:
     """Return the decision that keeps every image on the edge."""
-    return Decision(Router(EVERYTHING_STAYS, 0.0), reason)
+    return RoutingDecision(Router(EVERYTHING_STAYS, 0.0), reason)

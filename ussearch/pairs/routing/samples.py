@@ -1,18 +1,27 @@
-"""Images with what both networks scored on them and what a router may look at: as arrays, and as a CSV file."""
+"""What a network's file shows of images, what both networks score on them, and how that is kept."""
 
 from __future__ import annotations
 
 import csv
 import io
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import onnx
 
+from ussearch.datasets import ImageSet
 from ussearch.errors import UserError
+from ussearch.evaluators import THRESHOLD
+from ussearch.evaluators.metrics.segmentation import dice_and_iou
 from ussearch.files import write_atomically
+from ussearch.hardware_profiles import load_onnx
+from ussearch.pairs.routing.confidence import flip_agreement, mean_entropy, soft_dice_confidence
+from ussearch.pairs.routing.graph import FEATURES, with_features
+from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -96,3 +105,39 @@ def pooled(parts: Sequence[Samples]) -> Samples:
     """Return all images of ``parts``, which have the same features."""
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in ARRAYS}
     return Samples(ids=tuple(name for part in parts for name in part.ids), names=parts[0].names, **arrays)
+
+
+Pixels = npt.NDArray[np.uint8]
+
+
+def dice_of(probabilities: npt.NDArray[np.float32], images: ImageSet, chosen: Sequence[int]) -> Floats:
+    """Return the Dice [N] of probabilities [N, 1, S, S] of the images ``chosen``; 1 where both masks are empty."""
+    masks = np.asarray(images.masks[list(chosen)]) > 0
+    return dice_and_iou(probabilities >= THRESHOLD, masks)[0]
+
+
+def collect_features(
+    edge_file: Path, cloud_dice: Floats, images: ImageSet, chosen: Sequence[int], *, network: int = 0
+) -> Samples:
+    """Run the edge network's file on the images ``chosen``, whose Dice by the cloud network is ``cloud_dice`` [N]."""
+    model, names = with_features(load_onnx(edge_file))
+    pixels: Pixels = np.asarray(images.images[list(chosen)])
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.onnx"
+        onnx.save(model, path)
+        runner = OnnxNetwork(path)
+        logits, features = runner.run(pixels, runner.outputs[0], FEATURES)
+        mirrored = runner.probabilities(np.ascontiguousarray(pixels[..., ::-1]))
+    probabilities = sigmoid(logits)
+    return Samples(
+        ids=tuple(images.ids[index] for index in chosen),
+        groups=np.asarray(images.groups[list(chosen)], np.int64),
+        networks=np.full(len(chosen), network, np.int64),
+        edge_dice=dice_of(probabilities, images, chosen),
+        cloud_dice=cloud_dice,
+        sdc=soft_dice_confidence(probabilities),
+        mean_entropy=mean_entropy(probabilities),
+        flip=flip_agreement(probabilities, mirrored),
+        features=features.reshape(len(chosen), len(names)).astype(np.float64),
+        names=names,
+    )

@@ -16,10 +16,10 @@ from ussearch.studies.executors.base import (
     Outcome,
     Staffing,
     Tell,
+    loss_of,
+    run_jobs,
 )
-from ussearch.studies.executors.batch import carried_out
 from ussearch.studies.executors.local import LocalExecutor, in_this_process
-from ussearch.studies.executors.losses import loss_of
 from ussearch.studies.executors.processes import ProcessExecutor
 from ussearch.studies.executors.ray_cluster import RayExecutor, require_cluster
 
@@ -37,8 +37,8 @@ __all__ = [
     "RayExecutor",
     "Staffing",
     "Tell",
-    "carried_out",
     "in_this_process",
     "loss_of",
     "require_cluster",
+    "run_jobs",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -119,3 +120,42 @@ def reason_of(error: BaseException) -> str:
     """Return an unexpected error in one line, such as ``MemoryError: no message``."""
     text = " ".join(str(error).split()) or "no message"
     return f"{type(error).__name__}: {text}"[:500]
+
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+"""What torch says on GPUs and CPUs, in lower case."""
+
+
+def loss_of(outcome: Outcome) -> str | None:
+    """Return why an outcome does not count yet: the worker was lost, or memory ran out, perhaps to a neighbour."""
+    if outcome.evaluation is None:
+        return outcome.reason
+    return outcome.evaluation.failure if _ran_out_of_memory(outcome.evaluation) else None
+
+
+def _ran_out_of_memory(evaluation: Evaluation) -> bool:
+    failure = (evaluation.failure or "").lower()
+    return any(words in failure for words in _OUT_OF_MEMORY)
+
+
+def run_jobs(jobs: Sequence[Job], evaluator: Evaluator, staffing: Staffing, tell: Tell) -> Iterator[Outcome]:
+    """Yield how each job ends, as soon as it does; one whose worker was lost is tried once more.
+
+    The workers are begun for the jobs and ended behind the last one, or when the caller leaves early.
+    """
+    if not jobs:
+        return
+    repeated: set[int] = set()
+    by_slot = {job.slot: job for job in jobs}
+    with closing(staffing(evaluator)) as executor:
+        for job in jobs:
+            executor.submit(job)
+        left = len(jobs)
+        while left:
+            outcome = executor.collect(tell)
+            if loss_of(outcome) is not None and outcome.slot not in repeated:
+                repeated.add(outcome.slot)
+                executor.submit(by_slot[outcome.slot])
+                continue
+            left -= 1
+            yield outcome

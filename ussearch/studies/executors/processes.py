@@ -25,10 +25,8 @@ from ussearch.studies.executors.base import (
     Outcome,
     Tell,
 )
-from ussearch.studies.executors.letters import Letter
-from ussearch.studies.executors.parcels import Parcel
-from ussearch.studies.executors.staff import WorkerProcess
-from ussearch.studies.executors.worker import Hello, Ready, Refused
+from ussearch.studies.executors.serialization import Letter, Parcel
+from ussearch.studies.executors.worker_process import Hello, Ready, Refused, WorkerProcess
 
 GLANCE_S = 0.5
 """How often time limits are looked at."""

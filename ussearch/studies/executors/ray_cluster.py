@@ -30,11 +30,10 @@ from ussearch.studies.executors.base import (
     Tell,
     reason_of,
 )
-from ussearch.studies.executors.letters import Letter
 from ussearch.studies.executors.local import evaluated
-from ussearch.studies.executors.parcels import Parcel
 from ussearch.studies.executors.processes import overdue
-from ussearch.studies.executors.worker import Refused
+from ussearch.studies.executors.serialization import Letter, Parcel
+from ussearch.studies.executors.worker_process import Refused
 
 GLANCE_S = 0.5
 """How often time limits are looked at."""

@@ -15,7 +15,7 @@ from ussearch.hardware_profiles.onnx_files.rules import quantisation as quantisa
 from ussearch.hardware_profiles.onnx_files.rules import edge_tpu as edge_tpu
 
 # isort: on
-from ussearch.hardware_profiles.onnx_files.rules.rule import RULES, Fault, Finding, Rule, rule
+from ussearch.hardware_profiles.onnx_files.rules.rule import RULES, Finding, Rule, Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import ModelView
 
-__all__ = ["RULES", "Fault", "Finding", "ModelView", "Rule", "rule"]
+__all__ = ["RULES", "Finding", "ModelView", "Rule", "Violation", "rule"]

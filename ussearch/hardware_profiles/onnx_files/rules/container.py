@@ -6,35 +6,35 @@ from collections.abc import Iterator
 
 from onnx import TensorProto
 
-from ussearch.hardware_profiles.onnx_files.rules.rule import Fault, rule
+from ussearch.hardware_profiles.onnx_files.rules.rule import Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import ModelView, printable
 from ussearch.hardware_profiles.profile import Profile
 
 
 @rule("opset")
-def opset(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def opset(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """The operator set is the one that the device's parser was written for."""
     expected = profile.export.opset
     if view.opset != expected:
         message = f"opset {view.opset}, expected {expected}"
-        yield Fault("model", message, f"export with opset_version={expected} and dynamo=False")
+        yield Violation("model", message, f"export with opset_version={expected} and dynamo=False")
 
 
 @rule("ir_version")
-def ir_version(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def ir_version(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """The file format is old enough for the device's parser."""
     given, highest = view.model.ir_version, profile.export.ir_version
     if given > highest:
         message = f"IR version {given}, expected at most {highest}"
-        yield Fault("model", message, f"set model.ir_version = {highest} before saving")
+        yield Violation("model", message, f"set model.ir_version = {highest} before saving")
 
 
 @rule("external_data")
-def external_data(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def external_data(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """The weights are in the file itself."""
     if profile.export.external_data:
         return
     for tensor in view.tensors:
         if tensor.data_location == TensorProto.EXTERNAL:
             message = "its values are stored outside the file"
-            yield Fault(printable(tensor.name), message, "save with save_as_external_data=False")
+            yield Violation(printable(tensor.name), message, "save with save_as_external_data=False")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ussearch.hardware_profiles.onnx_files.rules.rule import Fault, rule
+from ussearch.hardware_profiles.onnx_files.rules.rule import Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import ModelView, node_name, printable
 from ussearch.hardware_profiles.profile import Profile
 
@@ -19,19 +19,19 @@ Source: importer registrations of onnx/onnx-tensorrt, branches 8.2-GA to 8.6-GA.
 
 
 @rule("operators")
-def operators(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def operators(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Every operator is one that the device's parser imports."""
     rules = profile.export
     for node in view.nodes:
         name = printable(f"{node.domain}.{node.op_type}".lstrip("."))
         if node.op_type in rules.forbidden_operators:
             message = f"operator {name} is not allowed on {profile.name}"
-            yield Fault(node_name(node), message, rules.forbidden_operators[node.op_type])
+            yield Violation(node_name(node), message, rules.forbidden_operators[node.op_type])
         elif rules.allowed_operators is None:
             continue
         elif node.op_type not in rules.allowed_operators or node.domain not in {"", "ai.onnx"}:
             message = f"operator {name} is not among those that {profile.name} imports"
-            yield Fault(node_name(node), message, _mend(name, profile))
+            yield Violation(node_name(node), message, _mend(name, profile))
 
 
 def _mend(name: str, profile: Profile) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from onnx import TensorProto
 
-from ussearch.hardware_profiles.onnx_files.rules.rule import Fault, rule
+from ussearch.hardware_profiles.onnx_files.rules.rule import Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import ModelView, node_name, printable
 from ussearch.hardware_profiles.profile import Precision, Profile
 
@@ -18,15 +18,15 @@ ELEMENT_PRECISIONS: dict[int, Precision] = {TensorProto.FLOAT16: "fp16", TensorP
 
 
 @rule("precision")
-def precision(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def precision(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """The file asks for no arithmetic that the device lacks."""
     for node in view.nodes:
         if node.op_type in INT8_OPERATORS and "int8" not in profile.export.precisions:
-            yield Fault(node_name(node), _absent("int8", profile), _mend(profile))
+            yield Violation(node_name(node), _absent("int8", profile), _mend(profile))
     for tensor in view.tensors:
         asked = ELEMENT_PRECISIONS.get(tensor.data_type)
         if asked is not None and asked not in profile.export.precisions:
-            yield Fault(printable(tensor.name), _absent(asked, profile), _mend(profile))
+            yield Violation(printable(tensor.name), _absent(asked, profile), _mend(profile))
 
 
 def _absent(asked: Precision, profile: Profile) -> str:

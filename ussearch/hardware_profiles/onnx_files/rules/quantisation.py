@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 import onnx
 
-from ussearch.hardware_profiles.onnx_files.rules.rule import Fault, rule
+from ussearch.hardware_profiles.onnx_files.rules.rule import Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import ModelView, input_name, node_name
 from ussearch.hardware_profiles.profile import Profile
 
@@ -20,25 +20,25 @@ WITH_BIAS = frozenset({"Conv", "ConvTranspose", "Gemm"})
 
 
 @rule("quantisation", "tensorrt-8")
-def quantisation(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def quantisation(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Quantisation is symmetric INT8 with constant positive scales, by channel for weights only."""
     if "int8" not in profile.export.precisions:
         return
     for node in view.nodes:
         if node.op_type in PAIR:
             for message, mend in _pair_faults(node, view):
-                yield Fault(node_name(node), message, mend)
+                yield Violation(node_name(node), message, mend)
 
 
 @rule("quantised_bias", "tensorrt-8")
-def quantised_bias(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def quantised_bias(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Biases stay FP32."""
     if "int8" not in profile.export.precisions:
         return
     for node in view.nodes:
         maker = view.producers.get(input_name(node, 2))
         if node.op_type in WITH_BIAS and maker is not None and maker.op_type == "DequantizeLinear":
-            yield Fault(node_name(node), "its bias is quantised", "quantise with QuantizeBias=False")
+            yield Violation(node_name(node), "its bias is quantised", "quantise with QuantizeBias=False")
 
 
 def _pair_faults(node: onnx.NodeProto, view: ModelView) -> Iterator[tuple[str, str]]:

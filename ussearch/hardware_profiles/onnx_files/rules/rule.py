@@ -11,7 +11,7 @@ from ussearch.registry import Registry
 
 
 @dataclass(frozen=True)
-class Fault:
+class Violation:
     """What is wrong at a node (or tensor, or ``model``) and what mends it."""
 
     node: str
@@ -36,7 +36,7 @@ class Finding:
         return asdict(self)
 
 
-Check = Callable[[ModelView, Profile], Iterator[Fault]]
+Check = Callable[[ModelView, Profile], Iterator[Violation]]
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import onnx
 
-from ussearch.hardware_profiles.onnx_files.rules.rule import Fault, rule
+from ussearch.hardware_profiles.onnx_files.rules.rule import Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import ModelView, node_name, printable, static_shape
 from ussearch.hardware_profiles.profile import Profile
 
@@ -16,7 +16,7 @@ SHAPE_NOT_INFERRED = frozenset({"TreeEnsembleRegressor"})
 
 
 @rule(STATIC_SHAPES)
-def static_shapes(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def static_shapes(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Every dimension of every tensor is a number: inputs, outputs and all between them."""
     if not profile.export.static_shapes:
         return
@@ -24,23 +24,23 @@ def static_shapes(view: ModelView, profile: Profile) -> Iterator[Fault]:
         shape = static_shape(value)
         if shape is None or 0 in shape:
             message = f"shape {_as_written(value)} is not static"
-            yield Fault(printable(value.name), message, "export without dynamic axes")
+            yield Violation(printable(value.name), message, "export without dynamic axes")
     for node in view.model.graph.node:
         if _starts_the_unknown(node, view):
             message = "the shape of its result is known only when it runs, whereas those of its inputs are fixed"
-            yield Fault(
+            yield Violation(
                 node_name(node), message, "give sizes as constants: export with fixed sizes and constant folding"
             )
 
 
 @rule("batch_one")
-def batch_one(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def batch_one(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """The device answers one image at a time."""
     for value in view.inputs:
         dimensions = value.type.tensor_type.shape.dim
         if dimensions and dimensions[0].dim_value > 1:
             message = f"batch size {dimensions[0].dim_value}, expected 1"
-            yield Fault(printable(value.name), message, "export with an example of batch size 1")
+            yield Violation(printable(value.name), message, "export with an example of batch size 1")
 
 
 def _starts_the_unknown(node: onnx.NodeProto, view: ModelView) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import onnx
 
-from ussearch.hardware_profiles.onnx_files.rules.rule import Fault, rule
+from ussearch.hardware_profiles.onnx_files.rules.rule import Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import (
     ModelView,
     attribute_text,
@@ -44,46 +44,48 @@ RESHAPING = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "F
 
 
 @rule("constant_inputs", "tensorrt-8")
-def constant_inputs(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def constant_inputs(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Parameters of operators are weights, not results of other nodes."""
     for node in view.nodes:
         for position, name in CONSTANT_INPUTS.get(node.op_type, {}).items():
             given = input_name(node, position)
             if given and not view.is_quantised_constant(given):
                 message = f"{name} is computed at run time, and the parser takes it as an initializer only"
-                yield Fault(node_name(node), message, f"make {name} a constant of the file")
+                yield Violation(node_name(node), message, f"make {name} a constant of the file")
 
 
 @rule("rank", "tensorrt-8")
-def rank(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def rank(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Convolutions and pools are 2-D or 3-D, instance norms take 3 to 5 dimensions."""
     for node in view.nodes:
         given = view.rank(input_name(node, 0))
         least, most = RANKS.get(node.op_type, (0, 0))
         if most and given is not None and not least <= given <= most:
             message = f"{node.op_type} of {given} dimensions, expected {least} to {most}, batch and channels included"
-            yield Fault(node_name(node), message, "insert a dimension of size 1 and use the 2-D operator")
+            yield Violation(node_name(node), message, "insert a dimension of size 1 and use the 2-D operator")
 
 
 @rule("maxpool_indices", "tensorrt-8")
-def maxpool_indices(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def maxpool_indices(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """A MaxPool gives values only."""
     for node in view.nodes:
         if node.op_type == "MaxPool" and len(node.output) > 1 and node.output[1]:
-            yield Fault(node_name(node), "it also gives indices", "unpool by Resize or ConvTranspose, without indices")
+            yield Violation(
+                node_name(node), "it also gives indices", "unpool by Resize or ConvTranspose, without indices"
+            )
 
 
 @rule("resize", "tensorrt-8")
-def resize(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def resize(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Enlargements are nearest or linear, by scales or sizes that are constants."""
     for node in view.nodes:
         if node.op_type == "Resize":
             for message, mend in _resize_faults(node, view):
-                yield Fault(node_name(node), message, mend)
+                yield Violation(node_name(node), message, mend)
 
 
 @rule("order_at_the_end", "tensorrt-8")
-def order_at_the_end(view: ModelView, profile: Profile) -> Iterator[Fault]:
+def order_at_the_end(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """No ArgMax, ArgMin or TopK makes the answer; profiles that forbid them everywhere report them as operators."""
     for output in view.model.graph.output:
         node = view.producers.get(output.name)
@@ -93,7 +95,7 @@ def order_at_the_end(view: ModelView, profile: Profile) -> Iterator[Fault]:
             node = view.producers.get(input_name(node, 0))
         if node is not None and node.op_type in ORDER_OPERATORS - profile.export.forbidden_operators.keys():
             message = f"{node.op_type} makes the answer: engines that lack it were seen (NVIDIA/TensorRT issue 3677)"
-            yield Fault(node_name(node), message, "give logits and compare them outside")
+            yield Violation(node_name(node), message, "give logits and compare them outside")
 
 
 def _resize_faults(node: onnx.NodeProto, view: ModelView) -> Iterator[tuple[str, str]]:

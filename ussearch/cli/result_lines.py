@@ -1,0 +1,130 @@
+"""What came out: the compression chain, the pair's figures on test images, verdicts on them, and what to do next."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+from ussearch.cli.console import console, counted
+from ussearch.cli.option_values import spoken
+from ussearch.evaluators import CONVENTION
+from ussearch.pairs.bundles.evaluation import baseline_warnings
+from ussearch.pipeline import Delivery
+
+if TYPE_CHECKING:
+    from ussearch.compress import Compression, StepRecord, UniformRecord
+    from ussearch.compress.waterfall import WaterfallRow
+
+
+WATERFALL_NOTE = (
+    "Dice: validation images, two empty masks count 1; its interval is a paired bootstrap over patients and "
+    "near-duplicates. × ms: share of the latency before the step, and of the deploy form's in the last row."
+)
+
+
+def verdict_line(record: StepRecord | UniformRecord) -> str:
+    """Return what was decided about a step, or about uniform scaling, and why."""
+    from ussearch.compress import StepRecord
+    from ussearch.compress.waterfall import row_of, uniform_row
+
+    row = row_of(record) if isinstance(record, StepRecord) else uniform_row(record)
+    return f"{row.title}: {row.verdict}, {row.reason}"
+
+
+def waterfall_table(compression: Compression) -> Table:
+    """Return the waterfall as a table."""
+    from ussearch.compress.waterfall import rows
+
+    table = Table(title=f"{compression.architecture} for {compression.profile}", title_justify="left")
+    table.add_column("step", overflow="fold")
+    for column in ("Dice", "change in points\n(95 %)", "ms", "× ms", "KiB"):
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("why", overflow="fold")
+    for row in rows(compression):
+        faint = row.verdict in ("undone", "not tried", "skipped", "beaten")
+        table.add_row(row.title, *_figures(row), row.verdict, row.reason, style="dim" if faint else "")
+    return table
+
+
+def _figures(row: WaterfallRow) -> tuple[str, str, str, str, str]:
+    """Return the cells between a row's title and its verdict."""
+    points = None if row.change is None else tuple(100 * each for each in row.change)
+    return (
+        "–" if row.dice is None else f"{row.dice:.3f}",
+        "–" if points is None else "{:+.1f} ({:+.1f} to {:+.1f})".format(*points),
+        "–" if row.latency_ms is None else f"{row.latency_ms:.2f}",
+        "–" if row.ratio is None else f"{row.ratio:.2f}",
+        "–" if row.kib is None else f"{row.kib:,.0f}",
+    )
+
+
+SHARE_TOLERANCE = 0.15
+"""By how much the share that goes to the cloud may exceed what was asked for before it is worth a line."""
+
+
+def print_delivery(delivery: Delivery) -> None:
+    """Print what came out, on the test part, beside the trivial baselines."""
+    if delivery.compression is not None:
+        console.print(waterfall_table(delivery.compression))
+    metrics = delivery.bundle.manifest.metrics
+    table = Table(title=f"Test images ({metrics.images})", title_justify="left")
+    table.add_column("", no_wrap=True)
+    for column in ("lesion Dice", "Dice, all", "IoU", "HD95 (px)", "AUC", "false positives\non empty images"):
+        table.add_column(column, justify="right")
+    rows: dict[str, Mapping[str, float | None]] = {
+        "edge network": metrics.edge,
+        "cloud network": metrics.cloud,
+        f"pair, {metrics.offload_share:.0%} to the cloud": metrics.routed,
+        **{f"baseline: {name}": summary for name, summary in metrics.baselines.items()},
+    }
+    for name, summary in rows.items():
+        keys = ("lesion_dice", "dice_all", "iou", "hd95", "auc")
+        rate = summary.get("false_positive_rate")
+        cells = [_with_sd(summary, key) for key in keys]
+        table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
+    console.print(table)
+    console.print(f"Mean ± SD over images. {CONVENTION}")
+    for end in ("edge", "cloud"):
+        if sentence := delivery.bundle.manifest.entry(end).latency_sentence:
+            console.print(f"Latency, {end} network: {sentence}")
+    for line in verdicts(delivery):
+        console.print(line)
+    console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
+    verdict = "accepted" if delivery.verification.passed else "REFUSED"
+    console.print(f"Bundle: {delivery.bundle.folder} ({verdict} by ussearch verify)")
+    study, bundle = (shlex.quote(str(each)) for each in (delivery.study.folder, delivery.bundle.folder))
+    console.print(f"Next: ussearch pareto {study}\n      ussearch verify {bundle}")
+
+
+def verdicts(delivery: Delivery) -> list[str]:
+    """Return what a reader of the figures should not overlook."""
+    metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
+    asked, images = router.requested_share, counted(router.calibration_images, "calibration image")
+    lines = baseline_warnings(metrics)
+    if router.policy is None and router.reason:
+        lines.append(
+            f"Every image stays on the edge: {router.reason}. ussearch route with a policy sends some nevertheless."
+        )
+    elif (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
+        lines.append(
+            "The pair is no better than the edge network alone on these images (selection): routing gains nothing "
+            "here; search or train longer, or choose another cloud network with ussearch export --cloud."
+        )
+    if metrics.offload_share > asked + SHARE_TOLERANCE:
+        lines.append(
+            f"{metrics.offload_share:.0%} of the test images go to the cloud where {asked:.0%} were asked for: the "
+            f"threshold comes from {images}, few for a share."
+        )
+    return lines
+
+
+def _with_sd(summary: Mapping[str, float | None], key: str) -> str:
+    mean, deviation = summary.get(key), summary.get(f"{key}_sd")
+    if mean is None:
+        return "–"
+    digits = 1 if key == "hd95" else 3
+    return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")

@@ -1,0 +1,86 @@
+"""Decoding and resizing a data set once, into memory-mapped arrays."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ussearch.datasets.cache import Arrays, cache_folder, cached_arrays
+from ussearch.datasets.dataset import Dataset, ImageSet
+from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
+from ussearch.errors import UserError
+from ussearch.runtime.geometry import resize_image, resize_mask
+
+CACHE_VERSION = 1  # raise it whenever the arrays made from the same files change
+LARGEST_SIZE = 4096
+
+
+def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) -> ImageSet:
+    """Return ``dataset`` decoded, checked and stretched to ``image_size`` x ``image_size``.
+
+    The arrays come from a cache keyed by the content of the files and the size; they are memory-mapped.
+
+    Args:
+        dataset: what ``open_dataset`` or ``phantom_dataset`` gave.
+        image_size: side in pixels, 8 to 4096.
+        cache_dir: folder of the caches instead of ``cache_folder()``.
+
+    Raises:
+        UserError: no sample; a file that is missing, truncated, too large or of another size than its
+            image (named); no lesion in any mask; a cache that cannot be written.
+    """
+    if not 8 <= image_size <= LARGEST_SIZE:
+        raise UserError(f"Image size {image_size} is not possible: expected 8 to {LARGEST_SIZE} pixels a side.")
+    if not dataset.samples:
+        raise UserError(f"{dataset.root} holds no image with a mask: give the folder of a data set.")
+    fingerprint = fingerprint_of(dataset)
+    key = hashlib.sha256(f"{CACHE_VERSION} {fingerprint} {image_size}".encode()).hexdigest()[:32]
+    folder = (cache_dir or cache_folder()) / "prepared" / key
+    names = ("images", "masks", "thumbnails")
+    arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size))
+    patients = tuple(sample.patient for sample in dataset.samples)
+    return ImageSet(
+        images=arrays["images"].astype(np.uint8, copy=False),
+        masks=arrays["masks"].astype(np.uint8, copy=False),
+        ids=tuple(sample.id for sample in dataset.samples),
+        labels=tuple(sample.label for sample in dataset.samples),
+        patients=patients,
+        groups=groups_of(arrays["thumbnails"].astype(np.float32, copy=False), patients),
+        fingerprint=fingerprint,
+        name=dataset.name,
+        reader=dataset.reader,
+        image_size=image_size,
+    )
+
+
+def fingerprint_of(dataset: Dataset) -> str:
+    """Return the SHA-256 of everything that a study learns from: content, ids, classes and patients."""
+    digest = hashlib.sha256(dataset.reader.encode() + b"\n")
+    try:
+        for sample in dataset.samples:
+            entry = [sample.id, sample.label, sample.patient, dataset.source.content_hash(sample)]
+            digest.update(json.dumps(entry).encode() + b"\n")
+    finally:
+        dataset.source.close()
+    return digest.hexdigest()
+
+
+def _decoded(dataset: Dataset, image_size: int) -> Arrays:
+    count = len(dataset.samples)
+    images = np.empty((count, 1, image_size, image_size), np.uint8)
+    masks = np.empty_like(images)
+    thumbnails = np.empty((count, THUMBNAIL_SIDE**2), np.float32)
+    for index, sample in enumerate(dataset.samples):
+        image, mask = dataset.source.decode(sample)
+        images[index, 0] = resize_image(image, image_size, image_size)
+        masks[index, 0] = resize_mask(mask, image_size, image_size)
+        thumbnails[index] = thumbnail(image)
+    if not masks.any():
+        raise UserError(
+            f"All {count} masks of {dataset.root} are empty (first: {dataset.samples[0].id}): nothing can be learnt; "
+            "give masks that mark lesions."
+        )
+    return {"images": images, "masks": masks, "thumbnails": thumbnails}

@@ -1,0 +1,1 @@
+"""What predictions are worth against masks, image by image and in summary."""

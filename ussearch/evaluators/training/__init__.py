@@ -1,0 +1,1 @@
+"""Training one network by one recipe: engine, losses, average of weights, checkpoints."""

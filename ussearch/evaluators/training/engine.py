@@ -1,0 +1,327 @@
+"""Training one network by a recipe."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import nn
+
+from ussearch.datasets import Batches, ImageSet, Normalisation, Split
+from ussearch.evaluators.metrics.segmentation import Detection, detect
+from ussearch.evaluators.prediction import predict
+from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
+from ussearch.evaluators.training.ema import EMA
+from ussearch.evaluators.training.losses import Objective, Supervised
+from ussearch.evaluators.training.memory import keep_freed_memory, to_channels_last
+from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
+from ussearch.search_spaces import Network
+
+
+class TrainingFailed(Exception):
+    """A candidate could not be trained; the message says why. The search records it and goes on."""
+
+
+class EpochRecord(BaseModel):
+    """What one epoch did; validation figures speak of the averaged weights at its end."""
+
+    model_config = ConfigDict(frozen=True)
+
+    epoch: int
+    loss: float
+    schedule: float
+    """λ of deep training at the end of the epoch; 1 for networks without fusible blocks."""
+    selection: float
+    lesion_dice: float | None
+    false_positive_rate: float | None
+    seconds: float
+
+
+OnEpoch = Callable[[EpochRecord], None]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training went. ``best_epoch`` counts from 1; ``seconds`` is time of training, over all continuations.
+
+    ``epochs`` is the full length; a training that is not ``complete`` was stopped before it and can be continued.
+    """
+
+    history: tuple[EpochRecord, ...]
+    best_epoch: int
+    seconds: float
+    normalisation: Normalisation
+    epochs: int
+    last_weights: Mapping[str, torch.Tensor] = field(compare=False, repr=False)
+    """Averaged weights of the last epoch, for judgements that must not select on validation images."""
+    complete: bool = True
+
+
+def train(
+    network: Network,
+    images: ImageSet,
+    split: Split,
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+    initial: Mapping[str, torch.Tensor] | None = None,
+    objective: Objective | None = None,
+    checkpoint: Path | None = None,
+    until_epoch: int | None = None,
+    on_epoch: OnEpoch | None = None,
+) -> TrainingResult:
+    """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
+
+    It starts from the weights ``initial`` where they are given (a state dict of ``network``), else from those that the
+    network has, and minimises ``objective``, the recipe's loss on the masks where none is given. It lasts
+    ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate and λ end their
+    course exactly there.
+
+    The best epoch has the highest selection score (``overlap.selection_score``) on the validation part;
+    networks with fusible blocks choose only among epochs that ended with λ = 1, because only those can be
+    deployed exactly. Without validation images the last epoch counts. The same seed on one CPU thread gives
+    the same weights.
+
+    Training continues from the file ``checkpoint`` where there is one and keeps it up to date
+    (``checkpoints.INTERVAL_S``); whoever keeps the result deletes it. ``until_epoch`` (from 1) stops after so many
+    epochs of the same course; where none has ended with λ = 1 the network then has the averaged weights of the last
+    one. On one CPU thread a training that was stopped or killed and is continued ends with the very weights of one that
+    was not.
+
+    Raises:
+        TrainingFailed: the loss or the weights stopped being finite, or the loss rose above
+            ``recipe.divergence_factor`` times that of the first epoch.
+        UserError: the checkpoint is damaged or belongs to another architecture, recipe, seed, start or data.
+    """
+    if initial is not None:
+        network.load_state_dict(initial)
+    made_from = {
+        "architecture": network.architecture.id,
+        "recipe": recipe.model_dump(mode="json"),
+        "seed": seed,
+        "start": None if initial is None else digest_of(initial),
+        "data": [images.fingerprint, images.image_size],
+        "split": [list(split.train), list(split.validation)],
+        **({} if objective is None else {"objective": dict(objective.made_from)}),
+    }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        minimised = objective or Supervised(recipe)
+        training = _Training(network, images, split, recipe, seed, torch.device(device), minimised)
+        return training.run(CheckpointManager(checkpoint, made_from), until_epoch, on_epoch)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The epoch whose weights count so far."""
+
+    selection: float
+    epoch: int
+    weights: Mapping[str, torch.Tensor]
+
+
+@dataclass
+class _Training:
+    """One training in progress."""
+
+    network: Network
+    images: ImageSet
+    split: Split
+    recipe: Recipe
+    seed: int
+    device: torch.device
+    objective: Objective
+    history: list[EpochRecord] = field(default_factory=list)
+    step: int = 0
+    seconds: float = 0.0
+    best: _Best | None = None
+
+    def __post_init__(self) -> None:
+        recipe = self.recipe
+        self.normalisation = Normalisation.fit(self.images.images, self.split.train)
+        self.batches = Batches(
+            self.images,
+            self.split.train,
+            self.normalisation,
+            batch_size=recipe.batch_size,
+            device=self.device,
+            seed=self.seed,
+            augment=recipe.augmentation or False,
+            empty_fraction=recipe.empty_fraction,
+        )
+        self.steps = recipe.steps or recipe.epochs * len(self.batches)
+        self.epochs = math.ceil(self.steps / len(self.batches))
+        self.on_cuda = self.device.type == "cuda" and recipe.mixed_precision
+        keep_freed_memory(self.device)
+        # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
+        to_channels_last(self.network, self.device)
+        self.objective.to(self.device)
+        self.scheduled = self.network.has_schedule
+        self.average = EMA(self.network, recipe.average_decay)
+        self.optimiser = torch.optim.AdamW(
+            _parameter_groups([*self.network.parameters(), *self.objective.parameters()], recipe),
+            lr=recipe.learning_rate,
+            betas=(0.9, recipe.second_moment_decay),
+            fused=self.device.type in ("cpu", "cuda"),
+        )
+
+    def run(self, keeper: CheckpointManager, until_epoch: int | None, on_epoch: OnEpoch | None) -> TrainingResult:
+        """Train the epochs that are left, up to ``until_epoch`` or until patience ends."""
+        if until_epoch is not None and until_epoch < 1:
+            raise ValueError(f"training cannot stop after {until_epoch} epochs")
+        checkpoint = keeper.read()
+        if checkpoint is not None:
+            self._restore(checkpoint)
+        last = self.epochs if until_epoch is None else min(until_epoch, self.epochs)
+        start, before = time.perf_counter(), self.seconds
+        while len(self.history) < last and not self._out_of_patience:
+            record = self._epoch(len(self.history))
+            self.history.append(record)
+            self._choose(record)
+            self.seconds = before + time.perf_counter() - start
+            keeper.write(self._checkpoint, now=len(self.history) == last < self.epochs)
+            if on_epoch:
+                on_epoch(record)
+        return self._result()
+
+    def _choose(self, record: EpochRecord) -> None:
+        """Remember the averaged weights if they are the best that can be deployed so far."""
+        better = self.best is None or record.selection > self.best.selection or not self.split.validation
+        if record.schedule == 1.0 and better:
+            self.best = _Best(record.selection, record.epoch, self._averaged_weights())
+
+    def _averaged_weights(self) -> dict[str, torch.Tensor]:
+        return {name: value.clone() for name, value in self.average.network.state_dict().items()}
+
+    @property
+    def _out_of_patience(self) -> bool:
+        waited = len(self.history) - self.best.epoch if self.best else 0
+        return self.recipe.patience is not None and waited >= self.recipe.patience
+
+    def _result(self) -> TrainingResult:
+        """Give the network its final weights; before λ was 1 those of the last epoch are all there is."""
+        epochs, last = len(self.history), self._averaged_weights()
+        best = self.best or _Best(self.history[-1].selection, epochs, last)
+        self.network.load_state_dict(best.weights)
+        self.network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
+        complete = epochs == self.epochs or self._out_of_patience
+        return TrainingResult(
+            history=tuple(self.history),
+            best_epoch=best.epoch,
+            seconds=self.seconds,
+            normalisation=self.normalisation,
+            epochs=self.epochs,
+            last_weights=last,
+            complete=complete,
+        )
+
+    def _checkpoint(self) -> Checkpoint:
+        progress = {
+            "history": [record.model_dump(mode="json") for record in self.history],
+            "step": self.step,
+            "updates": self.average.updates,
+            "seconds": self.seconds,
+            "best": None if self.best is None else [self.best.selection, self.best.epoch],
+        }
+        random = {"cpu": torch.get_rng_state()}
+        if self.device.type == "cuda":
+            random["cuda"] = torch.cuda.get_rng_state(self.device)
+        groups = {
+            "network": self.network.state_dict(),
+            "average": self.average.network.state_dict(),
+            "best": {} if self.best is None else self.best.weights,
+            "moments": moments_of(self.optimiser),
+            "objective": self.objective.state_dict(),
+            "random": random,
+        }
+        return Checkpoint(progress, groups)
+
+    def _restore(self, checkpoint: Checkpoint) -> None:
+        progress, groups = checkpoint.progress, checkpoint.groups
+        self.history = [EpochRecord.model_validate(record) for record in progress["history"]]
+        self.step, self.seconds = progress["step"], progress["seconds"]
+        self.network.load_state_dict(groups["network"])
+        self.average.network.load_state_dict(groups["average"])
+        self.average.updates = progress["updates"]
+        if progress["best"]:
+            selection, epoch = progress["best"]
+            self.best = _Best(selection, epoch, groups["best"])
+        self.objective.load_state_dict(groups.get("objective", {}))
+        set_moments(self.optimiser, groups["moments"])
+        torch.set_rng_state(groups["random"]["cpu"])
+        if self.device.type == "cuda" and "cuda" in groups["random"]:
+            torch.cuda.set_rng_state(groups["random"]["cuda"], self.device)
+
+    def _epoch(self, epoch: int) -> EpochRecord:
+        start = time.perf_counter()
+        self.network.train()
+        # NOTE: a course that is measured in steps may end within an epoch.
+        batches = islice(self.batches.epoch(epoch), self.steps - self.step)
+        losses = [self._step(images, masks) for images, masks in batches]
+        loss = float(torch.stack(losses).mean())
+        self._check(epoch, loss)
+        schedule = self._set_schedule(self.average.network)
+        validation = self._validate(epoch)
+        seconds = time.perf_counter() - start
+        return EpochRecord(epoch=epoch + 1, loss=loss, schedule=schedule, seconds=seconds, **validation._asdict())
+
+    def _set_schedule(self, network: Network) -> float:
+        if not self.scheduled:
+            return 1.0
+        slope = slope_at(self.step, self.steps, self.recipe)
+        network.set_schedule(slope)
+        return slope
+
+    def _step(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+        self._set_schedule(self.network)
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate_at(self.step, self.steps, self.recipe)
+        images = images.to(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
+            loss: torch.Tensor = self.objective(self.network, images, masks, self.step)
+        self.optimiser.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)
+        self.optimiser.step()
+        self.average.update(self.network)
+        self.step += 1
+        return loss.detach()
+
+    def _check(self, epoch: int, loss: float) -> None:
+        """Raise TrainingFailed where this epoch has spoilt the network."""
+        if not np.isfinite(loss):
+            raise TrainingFailed(f"the loss became {loss} in epoch {epoch + 1}")
+        first = self.history[0].loss if self.history else loss
+        if loss > self.recipe.divergence_factor * first:
+            raise TrainingFailed(f"training diverged: loss {loss:.3g} in epoch {epoch + 1}, {first:.3g} in the first")
+        if not all(bool(torch.isfinite(p).all()) for p in self.average.network.parameters()):
+            raise TrainingFailed(f"weights stopped being finite in epoch {epoch + 1}")
+
+    def _validate(self, epoch: int) -> Detection:
+        chosen = np.asarray(self.split.validation, np.int64)
+        if not len(chosen):
+            return Detection(0.0, None, None)
+        pixels, masks = self.images.images[chosen], self.images.masks[chosen]
+        probabilities = predict(
+            self.average.network, pixels, self.normalisation, self.device, 2 * self.recipe.batch_size
+        )
+        if not np.isfinite(probabilities).all():
+            raise TrainingFailed(f"the outputs stopped being finite in epoch {epoch + 1}")
+        return detect(probabilities, masks)
+
+
+def _parameter_groups(parameters: Sequence[nn.Parameter], recipe: Recipe) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: weights decay, norms and biases do not."""
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]

@@ -1,0 +1,1 @@
+"""The bundle, which holds a pair with its evidence: written, described, verified."""

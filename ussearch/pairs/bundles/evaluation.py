@@ -1,0 +1,105 @@
+"""What a pair is worth on test images, and what a reader of its figures must not overlook."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ussearch.datasets import ImageSet, Split
+from ussearch.errors import UserError
+from ussearch.evaluators import End, trivial_baselines
+from ussearch.evaluators.metrics.scores import CONVENTION, score
+from ussearch.pairs.bundles.manifest import MetricsEntry
+from ussearch.pairs.bundles.subgroups import Subgroup, subgroups_of
+from ussearch.pairs.running import RunningPair
+from ussearch.studies.front import beats
+
+
+def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsEntry:
+    """Score edge only, cloud only and the routed pair on the test images, by the files that will run."""
+    if not split.test:
+        raise UserError(f"{images.name} has no test images: split it with a share for testing.")
+    chosen = list(split.test)
+    pixels, masks = np.asarray(images.images[chosen]), np.asarray(images.masks[chosen])
+    edge, confidence = pair.edge_answers(pixels)
+    cloud = pair.cloud.probabilities(pixels)
+    routed, away = pair.router.routed(edge, cloud, confidence)
+    scores = {"edge": score(edge, masks), "cloud": score(cloud, masks), "routed": score(routed, masks)}
+    return MetricsEntry(
+        convention=CONVENTION,
+        images=len(chosen),
+        offload_share=float(away.mean()),
+        baselines=_baselines(images, split),
+        strata=subgroups_of(images, chosen, scores),
+        **{end: each.summary for end, each in scores.items()},
+    )
+
+
+def _baselines(images: ImageSet, split: Split) -> dict[str, dict[str, float | None]]:
+    """Return what needs no network but the training masks; nothing without any."""
+    if not split.train:
+        return {}
+    return {name: dict(each.summary) for name, each in trivial_baselines(images, split, "test").items()}
+
+
+def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e-3) -> list[str]:
+    """Return the names of the figures in which two evaluations differ by more than ``tolerance``.
+
+    Baselines and strata are compared where ``first`` has any: bundles of format 1 do not.
+    """
+    found = [] if abs(first.offload_share - second.offload_share) <= tolerance else ["offload_share"]
+    sides = {end: (getattr(first, end), getattr(second, end)) for end in ("edge", "cloud", "routed")}
+    sides |= {name: (figures, second.baselines.get(name, {})) for name, figures in first.baselines.items()}
+    for end, (left, right) in sides.items():
+        for name in sorted(set(left) | set(right)):
+            if not _agree(left.get(name), right.get(name), tolerance):
+                found.append(f"{end}.{name}")
+    return [*found, *_strata_differences(first.strata, second.strata, tolerance)] if first.strata else found
+
+
+def _strata_differences(first: Sequence[Subgroup], second: Sequence[Subgroup], tolerance: float) -> list[str]:
+    left, right = ({f"{each.kind} {each.name}": _numbers(each) for each in strata} for strata in (first, second))
+    return [
+        f"{name}: {figure}"
+        for name in sorted(set(left) | set(right))
+        for figure in sorted(set(left.get(name, {})) | set(right.get(name, {})))
+        if not _agree(left.get(name, {}).get(figure), right.get(name, {}).get(figure), tolerance)
+    ]
+
+
+def _numbers(stratum: Subgroup) -> dict[str, float | None]:
+    """Return every number of a stratum by a dotted name."""
+    numbers: dict[str, float | None] = {"images": stratum.images, "groups": stratum.groups}
+    for end, estimates in (("edge", stratum.edge), ("cloud", stratum.cloud), ("routed", stratum.routed)):
+        for figure, estimate in estimates.items():
+            parts = {} if estimate is None else estimate.model_dump()
+            numbers |= {f"{end}.{figure}.{part}": value for part, value in parts.items()}
+    return numbers
+
+
+def _agree(left: float | None, right: float | None, tolerance: float) -> bool:
+    if left is None or right is None:
+        return left is right
+    return abs(left - right) <= tolerance * max(1.0, abs(left))
+
+
+TIERS: tuple[End, ...] = ("edge", "cloud")
+
+
+def baseline_warnings(metrics: MetricsEntry) -> list[str]:
+    """Return a sentence for each end whose network some trivial baseline reaches on the test images."""
+    return [_sentence(metrics, end) for end in TIERS if not beats(getattr(metrics, end), metrics.baselines)]
+
+
+def _sentence(metrics: MetricsEntry, end: End) -> str:
+    own = getattr(metrics, end)
+    name = next(name for name, each in metrics.baselines.items() if not beats(own, {name: each}))
+    reached, left = (
+        f"lesion Dice {each.get('lesion_dice') or 0.0:.3f}, selection {each.get('selection') or 0.0:.3f}"
+        for each in (metrics.baselines[name], own)
+    )
+    return (
+        f"The {end} network is NOT FIT FOR USE: a baseline without any network reaches it on the test images "
+        f"({name}: {reached}; the network: {left}). Train longer or search more."
+    )

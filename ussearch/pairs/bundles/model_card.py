@@ -1,0 +1,214 @@
+"""``MODEL_CARD.md``: a bundle for people who decide whether to use it. Every figure is one of the bundle's records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from ussearch.compress import Compression
+from ussearch.evaluators import End
+from ussearch.hardware_profiles import Profile
+from ussearch.pairs.bundles.evaluation import baseline_warnings
+from ussearch.pairs.bundles.manifest import Manifest
+from ussearch.pairs.bundles.model_card_tables import (
+    baselines_table,
+    bullets,
+    compression_table,
+    estimate,
+    network_table,
+    part_table,
+    share,
+    subgroups_table,
+)
+from ussearch.pairs.bundles.subgroups import ESTIMATES_CONVENTION, Subgroup
+from ussearch.pairs.routing.decision import EVERYTHING_STAYS, NOTHING_STAYS
+
+CARD = "MODEL_CARD.md"
+FEW_IMAGES = 30
+"""Test images of a class or size; with fewer, its figures say little."""
+Profiles = Mapping[End, Profile]
+
+
+def model_card(manifest: Manifest, profiles: Profiles, compression: Compression | None) -> str:
+    """Return the card in Markdown; ``compression`` is the record of the edge network's chain, None without one."""
+    sections = {
+        "Intended use": _intended_use(manifest),
+        "Networks and devices": _networks(manifest, profiles),
+        "Data": _data(manifest),
+        "Figures on the test images": _figures(manifest),
+        "Thresholds": _thresholds(manifest),
+        "Compression": _compression(compression),
+        "Limits": [bullets(_limits(manifest, profiles))],
+        "Reproduction": _reproduction(manifest),
+    }
+    head = f"# Model card: {manifest.data.name} on {profiles['edge'].title}\n\n{_summary(manifest)}"
+    body = (f"## {title}\n\n" + "\n\n".join(parts) for title, parts in sections.items())
+    return "\n\n".join([head, *body]) + "\n"
+
+
+def _summary(manifest: Manifest) -> str:
+    everything = next((each for each in manifest.metrics.strata if each.kind == "all"), None)
+    dice = "" if everything is None else f" with a lesion Dice of {estimate(everything.routed['lesion_dice'])}"
+    warnings = "".join(f"**{each}**\n\n" for each in baseline_warnings(manifest.metrics))
+    return warnings + (
+        f"Two segmentation networks and the router between them: `{manifest.edge.architecture}` answers on the device, "
+        f"`{manifest.cloud.architecture}` in the cloud. On {manifest.metrics.images} test images the pair answers"
+        f"{dice}, {_sent(manifest.metrics.offload_share)}. Every figure below is a record of this bundle; "
+        "`bundle.yaml` holds them for programs."
+    )
+
+
+def _sent(offload_share: float) -> str:
+    return f"{share(offload_share)} of them by the cloud" if offload_share else "all of them on the device"
+
+
+def _intended_use(manifest: Manifest) -> list[str]:
+    data, side = manifest.data, manifest.preprocessing.image_size
+    intended = [
+        f"To outline what the masks of `{data.name}` outline (called lesion here) in grey ultrasound frames like those "
+        f"of that data set, one frame at a time, stretched to {side}×{side} pixels.",
+        "For engineers and researchers who try the pair on its device, measure it, and decide what it still needs.",
+    ]
+    not_intended = [
+        "Diagnosis, treatment, or any decision about a person: this is no medical device, and nobody has approved it.",
+        "Other organs, probes, machines, hospitals or groups of patients than those of the data: nothing was measured "
+        "there.",
+        "Lengths or areas in millimetres: the networks know pixels of a stretched image.",
+    ]
+    if data.phantoms is not None:
+        not_intended.insert(0, "Images of people: the data are phantoms, made by a program.")
+    return ["It is meant:", bullets(intended), "It is not meant for:", bullets(not_intended)]
+
+
+def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
+    notes = [f"{end.capitalize()} device: {profile.trust}" for end, profile in profiles.items()]
+    if manifest.edge.device_file:
+        notes.append(
+            f"The edge device runs `edge/{manifest.edge.device_file}`; the figures are those of `edge/model.onnx`."
+        )
+    return [network_table(manifest, profiles), bullets(notes)]
+
+
+def _data(manifest: Manifest) -> list[str]:
+    data = manifest.data
+    made_up = ", made by a program" if data.phantoms is not None else ""
+    facts = [f"`{data.name}` (layout {data.reader}{made_up}), {data.images} images, fingerprint `{data.fingerprint}`."]
+    counts = data.counts
+    if counts is None:
+        return [bullets([*facts, "How they were divided was not recorded by the format of this bundle."])]
+    facts += [
+        f"Split: {counts.split}.",
+        f"{counts.together} images share a group (one patient, or near-duplicates) with another; the largest group has "
+        f"{counts.largest_group}, there are {counts.groups}. Groups stay in one part"
+        + (f", but {counts.torn} of them are torn apart by the split that was given." if counts.torn else "."),
+        "Networks learn from train, are selected on validation; thresholds come from calibration; test is judged once, "
+        "in the end.",
+    ]
+    return [bullets(facts), part_table(counts)]
+
+
+def _figures(manifest: Manifest) -> list[str]:
+    metrics = manifest.metrics
+    if not metrics.strata:
+        return ["The format of this bundle has no intervals; its means are in `bundle.yaml`.", metrics.convention]
+    parts = [subgroups_table(_of(metrics.strata, "all"), ("lesion_dice", "iou", "hd95", "false_positive_rate"))]
+    titles = {
+        "class": "### By class",
+        "size": "### By size\n\nThirds of the test images with a lesion, by the share of the image that it covers.",
+    }
+    for kind, title in titles.items():
+        if members := _of(metrics.strata, kind):
+            parts += [title, subgroups_table(members, ("lesion_dice", "false_positive_rate"))]
+    if metrics.baselines:
+        parts += ["### What needs no network", baselines_table(metrics)]
+    return [*parts, f"{metrics.convention} {ESTIMATES_CONVENTION}"]
+
+
+def _of(strata: tuple[Subgroup, ...], kind: str) -> list[Subgroup]:
+    return [each for each in strata if each.kind == kind]
+
+
+def _thresholds(manifest: Manifest) -> list[str]:
+    router = manifest.router
+    facts = [
+        f"A pixel is lesion from a probability of {manifest.mask_threshold:g} on, in both networks.",
+        _routing(manifest),
+    ]
+    if router.policy is not None:
+        settings = router.policy.model_dump(exclude={"kind"})
+        words = ", ".join(f"{name} {value:g}" for name, value in settings.items())
+        facts.append(f"Policy: {router.policy.kind} ({words}).")
+    sentences = [router.reason, router.worth.sentence if router.worth else "", router.score_reason]
+    facts += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in dict.fromkeys(sentences) if sentence]
+    return [bullets(facts)]
+
+
+def _routing(manifest: Manifest) -> str:
+    router = manifest.router
+    if router.threshold == EVERYTHING_STAYS:
+        return "No image goes to the cloud, whatever the edge's confidence."
+    if router.threshold == NOTHING_STAYS:
+        return "Every image goes to the cloud, whatever the edge's confidence."
+    return (
+        f"An image goes to the cloud where the edge's confidence ({router.score.replace('_', ' ')}) is below "
+        f"{router.threshold:.4f}, chosen on {router.calibration_images} calibration images: "
+        f"{share(router.requested_share)} of the images were to go, {share(manifest.metrics.offload_share)} of the "
+        "test images do."
+    )
+
+
+def _compression(compression: Compression | None) -> list[str]:
+    if compression is None:
+        return ["The edge network left as it was trained; no step of compression was asked for."]
+    note = (
+        "Dice: validation images, two empty masks count 1; change in points with its 95 % interval, paired bootstrap "
+        "over groups. × ms: share of the latency before the step; in the last row, of the deploy form's."
+    )
+    return [f"Shipped: {compression.form}.", compression_table(compression), note]
+
+
+def _limits(manifest: Manifest, profiles: Profiles) -> Iterator[str]:
+    metrics = manifest.metrics
+    yield f"All figures come from {metrics.images} images of one data set; another site may see others."
+    rate = metrics.routed.get("false_positive_rate")
+    if rate is None:
+        yield "No test image is without a lesion: how often the pair marks something where nothing is, nobody knows."
+    elif rate > 0:
+        yield f"On {share(rate)} of the test images without a lesion the pair marks something nevertheless."
+    if metrics.offload_share and (metrics.routed.get("selection") or 0.0) <= (metrics.edge.get("selection") or 0.0):
+        yield "On the test images the pair is no better than the edge network alone (selection): routing gains nothing."
+    few = [each for each in metrics.strata if each.kind != "all" and each.images < FEW_IMAGES]
+    if few:
+        words = ", ".join(f"{each.name} ({each.images})" for each in few)
+        yield f"Fewer than {FEW_IMAGES} test images, so that their figures say little: {words}."
+    for end, profile in profiles.items():
+        if manifest.entry(end).costs.get("extrapolated"):
+            yield (
+                f"The {end} network's latency is extrapolated: over a tenth of it lies in kernels that nobody measured "
+                f"on {profile.name}. Measure it there before you rely on it."
+            )
+    if manifest.edge.precision != "fp32":
+        yield f"The edge network computes in {manifest.edge.precision}; its figures are those of the file that ships."
+    if manifest.data.counts and manifest.data.counts.torn:
+        yield "The split tears groups apart: test images resemble images that were learnt from, and figures flatter."
+    yield "Frames are judged one by one; nothing uses the frames before."
+    yield "The vectors are images of the data set: give the bundle only to those who may see them."
+
+
+def _reproduction(manifest: Manifest) -> list[str]:
+    origin = manifest.origin
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    facts = [f"Data: fingerprint `{manifest.data.fingerprint}`; the images of each part are in `split.json`."]
+    if origin is not None:
+        facts += [
+            f"Seed {origin.seed}, workers {origin.workers}, sampler {origin.sampler}, evaluator {origin.evaluator}, "
+            f"{origin.trials} trials; the pair trained for {origin.final_epochs} epochs from {origin.final_seeds} "
+            f"random start{'s' if origin.final_seeds > 1 else ''}, on {', '.join(origin.trained_on)}.",
+            f"Study begun: {origin.begun}.",
+        ]
+    facts += [
+        f"Made with {versions}.",
+        "`ussearch verify BUNDLE` checks every byte and answer, with `--data DIR` every metric.",
+    ]
+    if origin is None:
+        return [bullets(["Nobody recorded the commands that this pair came from.", *facts])]
+    return ["```\n" + "\n".join(origin.commands) + "\n```", bullets(facts)]

@@ -1,0 +1,92 @@
+"""What routing is worth on a bundle's test images: its own router beside chance, the oracle and plain scores."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ussearch.datasets import ImageSet
+from ussearch.errors import UserError
+from ussearch.files import write_atomically
+from ussearch.pairs.bundles.bundle import Bundle
+from ussearch.pairs.bundles.manifest import RouterEntry
+from ussearch.pairs.routing.curves import CurveComparison, compare
+from ussearch.pairs.routing.router_comparison import LEARNED, SDC, plain_routers
+from ussearch.pairs.routing.routing_gain import RoutingGain, worth
+from ussearch.pairs.routing.samples import Samples, collect_features, dice_of
+from ussearch.pairs.running import EDGE_MODEL
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RouteReport:
+    """Figures of all routers on N test images; ``confidences`` [N] by router, ``sent`` [N] by the bundle's own."""
+
+    samples: Samples
+    confidences: Mapping[str, Floats]
+    sent: npt.NDArray[np.bool_]
+    comparison: CurveComparison
+    worth: RoutingGain
+    router: RouterEntry
+
+    @property
+    def verdict(self) -> str:
+        """Whether routing is worthwhile on these images, in words."""
+        return self.worth.sentence
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the figures as JSON-ready data."""
+        return {
+            "verdict": self.verdict,
+            "worthwhile": self.worth.worthwhile,
+            "requested_offload": self.router.requested_share,
+            "realised_offload": float(self.sent.mean()),
+            "router": self.router.model_dump(mode="json", exclude={"model"}),
+            **asdict(self.comparison),
+        }
+
+    def write_csv(self, path: Path) -> None:
+        """Write one line an image: its id, both Dice, every router's confidence, and where it went."""
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(["id", "edge_dice", "cloud_dice", *self.confidences, "route"])
+        for number, name in enumerate(self.samples.ids):
+            figures = [self.samples.edge_dice[number], self.samples.cloud_dice[number]]
+            figures += [confidence[number] for confidence in self.confidences.values()]
+            route = "cloud" if self.sent[number] else "edge"
+            writer.writerow([name, *(f"{figure:.6f}" for figure in figures), route])
+        write_atomically(path, text.getvalue())
+
+
+def route_report(bundle: Bundle, images: ImageSet) -> RouteReport:
+    """Judge the bundle's router on its test images, by the files that will run.
+
+    Raises UserError where ``images`` is another data set than the bundle's.
+    """
+    if images.fingerprint != bundle.manifest.data.fingerprint:
+        raise UserError(f"The images are not those of {bundle.folder}: give the data set that it was made from.")
+    chosen = list(bundle.split().test)
+    pair = bundle.running()
+    pixels = np.asarray(images.images[chosen])
+    cloud_dice = dice_of(pair.cloud.probabilities(pixels), images, chosen)
+    samples = collect_features(bundle.folder / EDGE_MODEL, cloud_dice, images, chosen)
+    confidence = pair.edge_answers(pixels)[1]
+    confidences = plain_routers(samples)
+    if bundle.manifest.router.score == "learned":
+        confidences[LEARNED] = confidence
+    return RouteReport(
+        samples=samples,
+        confidences=confidences,
+        sent=pair.router.offloads(confidence),
+        comparison=compare(samples.edge_dice, cloud_dice, samples.groups, confidences, reference=SDC),
+        worth=worth(samples.edge_dice.tolist(), cloud_dice.tolist(), samples.groups.tolist()),
+        router=bundle.manifest.router,
+    )

@@ -1,0 +1,194 @@
+"""A candidate of a study, trained at full length, on its way through the chain; the cloud network teaches it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ussearch.compress import (
+    Compressed,
+    Context,
+    KitTimes,
+    OnRecord,
+    OnUniform,
+    SpeedSource,
+    Step,
+    compress,
+    steps_named,
+)
+from ussearch.compress.context import OnTraining
+from ussearch.datasets import read_frames, resize_image
+from ussearch.errors import UserError
+from ussearch.evaluators import End
+from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
+from ussearch.pairs.delivery.full_training import Finalist, OnFinalistEpoch, finalist_seed
+from ussearch.pairs.delivery.tasks import InitialWeights
+from ussearch.studies import Study
+from ussearch.studies.context import StudyContext
+
+FOLDER = "compressed"
+SHARE = 4
+"""A step trains for a fourth of the epochs of the full training."""
+LEAST_EPOCHS = 2
+TAUGHT = 1.6
+"""How much longer an epoch with a teacher takes, for budgets alone: 1.1 was measured with UNeXt, a light one
+(``benchmarks/rounding.py``); heavier ones take longer."""
+Pixels = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class CompressionRequest:
+    """What is asked of a chain; None leaves the choice to the program."""
+
+    trial: int | None = None
+    """None: the pair's edge network."""
+    teacher: int | None = None
+    """None: the pair's cloud network."""
+    epochs: int | None = None
+    max_drop: float = 0.01
+    steps: tuple[str, ...] | None = None
+    """Steps by name; those that nobody measured on the device are only tried where they are named. None: all."""
+    kit: KitTimes = field(default_factory=KitTimes)
+    """What was measured on the device."""
+    unlabelled: Path | None = None
+    """Folder of images without masks."""
+    uniform: bool = True
+    budget_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Listeners:
+    """Who is told what happens."""
+
+    on_full_training: OnFinalistEpoch | None = None
+    on_training: OnTraining | None = None
+    on_record: OnRecord | None = None
+    on_uniform: OnUniform | None = None
+
+
+def compression_folder(study: Study, slot: int) -> Path:
+    """Return where a study keeps the chain of a candidate."""
+    return study.folder / FOLDER / f"{slot:04d}"
+
+
+def compress_trial(
+    study: Study,
+    study_context: StudyContext,
+    request: CompressionRequest,
+    listeners: Listeners | None = None,
+    initial: InitialWeights | None = None,
+) -> Compressed:
+    """Send a candidate through the chain and keep everything in the study; ``initial`` is that of ``train_pair``.
+
+    It and its teacher are trained at full length first, where they were not yet. The same call continues a chain that
+    was killed. Raises UserError where the study has no such candidates or the unlabelled images cannot be read.
+    """
+    tell = listeners or Listeners()
+    pair = choose_pair(study, request.trial, request.teacher)
+    finalists = train_pair(study, study_context, pair, tell.on_full_training, initial=initial)
+    return compress_finalist(study, study_context, finalists, request, tell)
+
+
+def compress_finalist(
+    study: Study,
+    study_context: StudyContext,
+    finalists: Mapping[End, Finalist],
+    request: CompressionRequest,
+    listeners: Listeners,
+) -> Compressed:
+    """Send the trained edge network through the chain; the cloud network is its teacher."""
+    edge, cloud = finalists["edge"], finalists["cloud"]
+    config, profile = study.config, study.config.profiles["edge"]
+    full = config.recipe.model_copy(update={"epochs": config.final_epochs, "steps": None})
+    context = Context(
+        images=study_context.images,
+        split=study_context.split,
+        profile=profile,
+        recipe=full,
+        folder=compression_folder(study, edge.slot),
+        speed=SpeedSource(profile, request.kit),
+        epochs=request.epochs or max(LEAST_EPOCHS, config.final_epochs // SHARE),
+        teachers=() if cloud.slot == edge.slot else (cloud.network,),
+        unlabelled=unlabelled_images(request.unlabelled, config.image_size) if request.unlabelled else None,
+        max_drop=request.max_drop,
+        asked=frozenset(request.steps or ()),
+        device=study_context.device,
+        seed=finalist_seed(study, edge.slot),
+        on_training=listeners.on_training,
+    )
+    plan = planned(steps_named(request.steps), context, _epoch_seconds(edge), request)
+    return compress(
+        study.architecture(edge.slot),
+        edge.network,
+        plan.steps,
+        context,
+        uniform_epochs=config.final_epochs if plan.uniform else None,
+        trainings=plan.trainings,
+        skipped=_with_command(plan.skipped, study, edge.slot),
+        on_record=listeners.on_record,
+        on_uniform=listeners.on_uniform,
+    )
+
+
+@dataclass(frozen=True)
+class ChainPlan:
+    """What a budget leaves of a chain; ``skipped`` names the rest with its predicted seconds."""
+
+    steps: tuple[Step, ...]
+    uniform: bool
+    trainings: float
+    """How many trainings of a step's length the budget pays for, besides uniform scaling."""
+    skipped: dict[str, float]
+
+
+def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: CompressionRequest) -> ChainPlan:
+    """Return the steps that fit into the request's budget, in their order; those that train nothing always do.
+
+    Uniform scaling takes one full training and goes first, then steps one by one, the last ones first.
+    """
+    chosen, uniform = list(steps), request.uniform
+    skipped: dict[str, float] = {}
+    budget_s = request.budget_seconds
+    if budget_s is None:
+        return ChainPlan(tuple(chosen), uniform, math.inf, skipped)
+    per_epoch = epoch_s * TAUGHT
+    uniform_s = per_epoch * (context.recipe.epochs + context.epochs)
+    seconds = {step.name: step.trainings() * context.epochs * per_epoch for step in chosen}
+    uniform = uniform and "prune" in seconds
+    if uniform and sum(seconds.values()) + uniform_s > budget_s:
+        uniform, skipped["uniform scaling"] = False, uniform_s
+    for step in reversed([each for each in chosen if each.trainings()]):
+        if sum(seconds.values()) > budget_s:
+            skipped[step.name] = seconds.pop(step.name)
+            chosen.remove(step)
+    left_s = budget_s - (uniform_s if uniform else 0.0)
+    return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
+
+
+def _with_command(skipped: dict[str, float], study: Study, slot: int) -> dict[str, str]:
+    """Return why each part was skipped, with the command that does it later."""
+    command = f"ussearch compress {study.folder} --trial {slot}"
+    return {
+        name: f"about {seconds:.0f} s did not fit into the budget; later: {command}"
+        for name, seconds in skipped.items()
+    }
+
+
+def _epoch_seconds(finalist: Finalist) -> float:
+    return finalist.evaluation.training_seconds / max(len(finalist.evaluation.history), 1)
+
+
+def unlabelled_images(path: Path, image_size: int) -> Pixels:
+    """Return the frames of the images in a folder, grey uint8 [N, 1, S, S]; raises UserError where there are none."""
+    if not path.is_dir():
+        raise UserError(f"--unlabelled {path} is no folder: give one with PNG, JPEG, TIFF, BMP or DICOM files.")
+    files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
+    frames = [resize_image(frame.pixels, image_size, image_size) for file in files for frame in read_frames(file)]
+    if not frames:
+        raise UserError(f"--unlabelled {path} holds no images: give a folder with PNG, JPEG, TIFF, BMP or DICOM files.")
+    return np.stack(frames)[:, None].astype(np.uint8)

@@ -1,0 +1,146 @@
+"""From a finished search to a bundle: choose the pair, train it at full length, export it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from ussearch.compress import Compressed, SpeedComparison
+from ussearch.compress.candidate import TFLITE, WEIGHTS
+from ussearch.datasets import Normalisation
+from ussearch.evaluators import Costs, End, trace
+from ussearch.evaluators.evaluation import standing
+from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.profile import Precision
+from ussearch.pairs.bundles.bundle import Bundle, Member, PairData, write_bundle
+from ussearch.pairs.bundles.manifest import Cost
+from ussearch.pairs.bundles.provenance import provenance_of
+from ussearch.pairs.delivery.full_training import Finalist, OnFinalistEpoch, train_finalists
+from ussearch.pairs.delivery.selection import Pair, PairCandidate, select_pair
+from ussearch.pairs.delivery.tasks import InitialWeights
+from ussearch.pairs.routing.attach_router import RouterSpec
+from ussearch.studies import Study, TrialRecord
+from ussearch.studies.context import StudyContext
+from ussearch.studies.executors import Staffing
+from ussearch.studies.resources import default_resources
+
+EXAMPLES = 4
+"""Test images whose answers are kept in a bundle."""
+
+
+def choose_pair(study: Study, edge: int | None = None, cloud: int | None = None) -> Pair:
+    """Return the best candidates for both ends among the finished trials, or those that are named."""
+    return select_pair([_candidate(record) for record in study.trials()], edge, cloud)
+
+
+def train_pair(
+    study: Study,
+    study_context: StudyContext,
+    pair: Pair,
+    on_epoch: OnFinalistEpoch | None = None,
+    *,
+    initial: InitialWeights | None = None,
+    staffing: Staffing | None = None,
+) -> dict[End, Finalist]:
+    """Train both ends at full length; an end that was trained before is taken as it is.
+
+    ``initial`` may have weights that each end is trained from besides random ones; the better is kept. ``staffing`` are
+    the workers, as many as the study had where none are given.
+    """
+    recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs, "steps": None})
+    slots: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
+    staffing = staffing or default_resources(study.config.workers).executor
+    return train_finalists(study, study_context.evaluator(recipe), slots, on_epoch, staffing=staffing, initial=initial)
+
+
+def export_pair(
+    study: Study,
+    study_context: StudyContext,
+    finalists: dict[End, Finalist],
+    out: Path,
+    *,
+    spec: RouterSpec | None = None,
+    compressed: Compressed | None = None,
+) -> Bundle:
+    """Write the bundle of two trained ends to ``out``; ``compressed`` is what was made of the edge network.
+
+    ``spec`` says what its router is made from.
+    """
+    normalisation = Normalisation.fit(study_context.images.images, study_context.split.train)
+    lesions = [index for index in study_context.split.test if study_context.images.masks[index].any()]
+    others = [index for index in study_context.split.test if index not in lesions]
+    chosen = [*lesions[: EXAMPLES - 1], *others[:1], *lesions[EXAMPLES - 1 :]][:EXAMPLES]
+    decode, samples = study_context.dataset.source.decode, study_context.dataset.samples
+    data = PairData(
+        images=study_context.images,
+        split=study_context.split,
+        normalisation=normalisation,
+        examples=[np.asarray(decode(samples[index])[0]) for index in chosen],
+        phantoms=study_context.source.phantoms,
+    )
+    members = {end: _member(study, finalist) for end, finalist in finalists.items()}
+    if compressed is not None:
+        members["edge"] = compressed_member(members["edge"], compressed, study.config.image_size)
+    return write_bundle(out, members["edge"], members["cloud"], data, spec, origin=provenance_of(study))
+
+
+def _candidate(record: TrialRecord) -> PairCandidate:
+    metrics, costs = record.evaluation.metrics, record.costs("edge")
+    return PairCandidate(
+        number=record.slot,
+        lesion_dice=metrics.get("lesion_dice"),
+        false_positive_rate=metrics.get("false_positive_rate"),
+        latency_ms=costs.latency_ms,
+        memory_mib=costs.memory_mib,
+        edge_feasible=record.feasible("edge"),
+        cloud_feasible=record.feasible("cloud"),
+        empty_share=metrics.get("empty_share") or 0.0,
+        standing=standing(record.evaluation.fidelity),
+    )
+
+
+def compressed_member(member: Member, compressed: Compressed, image_size: int) -> Member:
+    """Return the edge network as it left the chain."""
+    candidate, file = compressed.candidate, compressed.candidate.file
+    for_litert = file is not None and file.suffix == TFLITE
+    costs = trace(candidate.architecture, image_size).costs(member.profile)
+    return replace(
+        member,
+        network=candidate.network(),
+        architecture=candidate.architecture.name or candidate.architecture.id,
+        architecture_yaml=candidate.architecture.to_yaml(),
+        costs=_priced(costs, candidate.precision, member.profile, compressed.record.speed),
+        weights=compressed.folder / WEIGHTS,
+        model=None if for_litert else file,
+        device_file=file if for_litert else None,
+        precision="fp32" if for_litert else candidate.precision,
+        compression=compressed.record_file,
+        kept=compressed.record.form,
+    )
+
+
+def _priced(costs: Costs, precision: Precision, profile: Profile, speed: SpeedComparison) -> dict[str, Cost]:
+    """Return what a bundle says of costs: no predicted latency where the profile prices another precision."""
+    figures = costs.model_dump(exclude={"excess", "refused"})
+    if precision in ("fp32", profile.precision):
+        return figures
+    known = speed.source if speed.after_ms is None else f"{speed.after_ms:.2f} ms, {speed.source}"
+    why = f"not predicted: {profile.name} prices {profile.precision}, this file computes in {precision}; {known}"
+    return {**figures, "latency_ms": None, "latency_interval_ms": None, "extrapolated": None, "latency_label": why}
+
+
+def _member(study: Study, finalist: Finalist) -> Member:
+    architecture = study.architecture(finalist.slot)
+    profile = study.config.profiles[finalist.end]
+    costs = finalist.evaluation.costs[finalist.end]
+    return Member(
+        network=finalist.network,
+        architecture=architecture.name or architecture.id,
+        architecture_yaml=architecture.to_yaml(),
+        profile=profile,
+        trial=finalist.slot,
+        costs=costs.model_dump(exclude={"excess", "refused"}),
+        weights=finalist.weights,
+    )

@@ -1,0 +1,169 @@
+"""The chosen candidates trained at full length, more than once; all attempts are kept, the best counts."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+
+from ussearch.errors import UserError
+from ussearch.evaluators import End, EpochRecord, Evaluation, TrainEvaluator
+from ussearch.pairs.delivery.tasks import (
+    WEIGHTS,
+    Attempt,
+    Course,
+    FullTrainingFailed,
+    InitialWeights,
+    OnCourseEpoch,
+    Work,
+)
+from ussearch.search_spaces import Architecture, Network, build
+from ussearch.studies import Study
+from ussearch.studies.executors import EpochDone, Message, Staffing, in_this_process, run_jobs
+from ussearch.studies.suggest import derived_seed
+
+
+@dataclass(frozen=True)
+class FullTraining:
+    """The best of the attempts, as it is kept in ``folder``."""
+
+    folder: Path
+    architecture: Architecture
+    evaluation: Evaluation
+
+    @property
+    def weights(self) -> Path:
+        """The file with the weights."""
+        return self.folder / WEIGHTS
+
+    def network(self) -> Network:
+        """Return the trained network in training form and evaluation mode, on the CPU."""
+        network = build(self.architecture)
+        network.load_state_dict(load_file(self.weights))
+        return network.eval()
+
+
+def train_fully(
+    courses: Sequence[Course],
+    evaluator: TrainEvaluator,
+    *,
+    staffing: Staffing = in_this_process,
+    on_epoch: OnCourseEpoch | None = None,
+) -> tuple[FullTraining, ...]:
+    """Make every attempt of every course at the length of ``evaluator.recipe``, and keep each course's best.
+
+    ``staffing`` has workers that train the attempts of all courses side by side. A result that is there already and was
+    made from the same is taken as it is; after a kill, finished attempts are kept and those that were training go on
+    from their checkpoints.
+
+    Raises FullTrainingFailed for the first course of which every attempt failed, with the reason.
+    """
+    works = [Work(course, evaluator) for course in courses]
+    _train_attempts([work for work in works if work.kept() is None], evaluator, staffing, on_epoch)
+    best = [work.kept() or work.best() for work in works]
+    for course in courses:
+        shutil.rmtree(course.folder / "attempts", ignore_errors=True)
+    # NOTE: what a network costs depends on the profiles of today, not on those that it was trained beside.
+    return tuple(
+        FullTraining(
+            course.folder,
+            course.architecture,
+            found.model_copy(update={"costs": evaluator.costs(course.architecture)}),
+        )
+        for course, found in zip(courses, best, strict=True)
+    )
+
+
+def _train_attempts(
+    works: Sequence[Work], evaluator: TrainEvaluator, staffing: Staffing, on_epoch: OnCourseEpoch | None
+) -> None:
+    """Train every attempt that is not finished; one whose worker was lost is tried once more."""
+    ahead = [(work, attempt) for work in works for attempt in work.course.attempts if not work.attempted(attempt)]
+
+    def tell(message: Message) -> None:
+        if on_epoch and isinstance(message, EpochDone):
+            work, attempt = ahead[message.slot]
+            on_epoch(work.course, attempt, message.record)
+
+    jobs = [work.job(number, attempt) for number, (work, attempt) in enumerate(ahead)]
+    for outcome in run_jobs(jobs, evaluator, staffing, tell):
+        work, attempt = ahead[outcome.slot]
+        work.keep(attempt, outcome)
+
+
+FULL_TRAINING = 2
+"""Purpose of the derived seed, apart from sampling (0) and the search's training (1)."""
+
+OnFinalistEpoch = Callable[[End, EpochRecord, int, str], None]
+"""(end, what the epoch did, how many there are, which of several trainings it belongs to, in words)."""
+
+
+@dataclass(frozen=True)
+class Finalist:
+    """One end of the pair after its full training."""
+
+    end: End
+    slot: int
+    network: Network
+    evaluation: Evaluation
+    weights: Path
+
+
+def finalist_folder(study: Study, slot: int) -> Path:
+    """Return where the study keeps a finalist; one that serves both ends is trained once."""
+    return study.folder / "finalists" / f"{slot:04d}"
+
+
+def finalist_seed(study: Study, slot: int) -> int:
+    """Return the seed of a finalist's first training."""
+    return derived_seed(study.config.seed, slot, FULL_TRAINING)
+
+
+def train_finalists(
+    study: Study,
+    evaluator: TrainEvaluator,
+    slots: Mapping[End, int],
+    on_epoch: OnFinalistEpoch | None = None,
+    *,
+    staffing: Staffing = in_this_process,
+    initial: InitialWeights | None = None,
+) -> dict[End, Finalist]:
+    """Train the candidates in ``slots`` at full length, as ``full_training.train_fully`` does, and keep them there.
+
+    Raises UserError where the training of one fails.
+    """
+    ends: dict[int, End] = {}
+    for end, slot in slots.items():
+        ends.setdefault(slot, end)  # one that serves both is trained once
+    courses = [
+        Course(
+            finalist_folder(study, slot),
+            study.architecture(slot),
+            finalist_seed(study, slot),
+            study.config.final_seeds,
+            initial,
+        )
+        for slot in ends
+    ]
+    slot_of = dict(zip((course.folder for course in courses), ends, strict=True))
+
+    def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
+        if on_epoch:
+            on_epoch(ends[slot_of[course.folder]], record, evaluator.recipe.epochs, attempt.title)
+
+    try:
+        trained = train_fully(courses, evaluator, staffing=staffing, on_epoch=tell)
+    except FullTrainingFailed as error:
+        slot, reason = slot_of[error.course.folder], str(error).rstrip(".")
+        raise UserError(
+            f"Trial {slot} cannot serve as the {ends[slot]} network ({reason}): choose another trial."
+        ) from error
+    found = dict(zip(ends, trained, strict=True))
+    return {end: _finalist(end, slot, found[slot]) for end, slot in slots.items()}
+
+
+def _finalist(end: End, slot: int, trained: FullTraining) -> Finalist:
+    return Finalist(end, slot, trained.network(), trained.evaluation, trained.weights)

@@ -1,0 +1,191 @@
+"""The router of a study's pair, learnt from what both networks score on images that they did not see."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from ussearch.datasets import DEFAULT_FRACTIONS, ImageSet, Normalisation, Split, k_folds
+from ussearch.evaluators import End, EpochRecord, TrainEvaluator, predict
+from ussearch.evaluators.prediction import export_network
+from ussearch.files import write_atomically
+from ussearch.pairs.delivery.full_training import FullTraining, train_fully
+from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed
+from ussearch.pairs.routing.attach_router import RouterSpec
+from ussearch.pairs.routing.policies import Policy
+from ussearch.pairs.routing.router_comparison import FEWEST_IMAGES, RouterChoice, choose_router, kinds_for
+from ussearch.pairs.routing.samples import Samples, collect_features, dice_of, pooled
+from ussearch.search_spaces import Architecture
+from ussearch.studies import Study
+from ussearch.studies.context import StudyContext
+from ussearch.studies.executors import Staffing, in_this_process
+from ussearch.studies.resources import default_resources
+from ussearch.studies.suggest import derived_seed
+
+FOLDS = 3
+FOLD_TRAINING = 3
+"""Purpose of the derived seed, apart from sampling (0), the search's training (1) and full training (2)."""
+IDS, TABLE = "ids.json", "out_of_fold.csv"
+OnFoldEpoch = Callable[[int, End, EpochRecord], None]
+"""(fold from 1, which network, what the epoch did)."""
+
+
+@dataclass(frozen=True)
+class FoldTraining:
+    """Everything that the out-of-fold predictions of a pair depend on.
+
+    ``evaluator`` trains at full length and holds images and split; ``folder`` keeps all of it.
+    """
+
+    folder: Path
+    edge: Architecture
+    cloud: Architecture
+    evaluator: TrainEvaluator
+    seed: int
+    folds: int = FOLDS
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of it was trained before."""
+        return (self.folder / TABLE).is_file()
+
+    def splits(self) -> tuple[Split, ...]:
+        """Return a split for each fold: its test part is held out; calibration and test images are in none."""
+        split = self.evaluator.split
+        train, validation, *_ = DEFAULT_FRACTIONS
+        known = [*split.train, *split.validation]
+        images = self.evaluator.images
+        return k_folds(images, self.folds, self.seed, within=known, fractions=(train, validation, 0.0))
+
+    def run(self, staffing: Staffing = in_this_process, on_epoch: OnFoldEpoch | None = None) -> Samples:
+        """Train what is not yet trained and return what both networks of each fold score on its held-out images.
+
+        Raises FullTrainingFailed where a fold's network cannot be trained.
+        """
+        parts = [self._fold(number, fold, staffing, on_epoch) for number, fold in enumerate(self.splits(), 1)]
+        samples = pooled(parts)
+        samples.write(self.folder / TABLE)
+        return samples
+
+    def _fold(self, number: int, fold: Split, staffing: Staffing, on_epoch: OnFoldEpoch | None) -> Samples:
+        place = self.folder / f"fold-{number}"
+        images = self.evaluator.images
+        record_ids(place / IDS, images, fold)
+        architectures: dict[End, Architecture] = {"edge": self.edge, "cloud": self.cloud}
+        ends = {place / end: end for end in architectures}
+        courses = [
+            Course(place / end, each, derived_seed(self.seed, 2 * number + (end == "cloud"), FOLD_TRAINING))
+            for end, each in architectures.items()
+        ]
+
+        def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
+            if on_epoch:
+                on_epoch(number, ends[course.folder], record)
+
+        evaluator = replace(self.evaluator, split=fold)
+        edge, cloud = train_fully(courses, evaluator, staffing=staffing, on_epoch=tell)
+        return self._observed(number, fold, edge, cloud)
+
+    def _observed(self, number: int, fold: Split, edge: FullTraining, cloud: FullTraining) -> Samples:
+        evaluator, images = self.evaluator, self.evaluator.images
+        normalisation = Normalisation.fit(images.images, fold.train)
+        held_out = list(fold.test)
+        answers = predict(cloud.network(), np.asarray(images.images[held_out]), normalisation, evaluator.device)
+        cloud_dice = dice_of(answers, images, held_out)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "edge.onnx"
+            export_network(edge.network(), normalisation, images.image_size, evaluator.profiles["edge"], file)
+            return collect_features(file, cloud_dice, images, held_out, network=number)
+
+
+def record_ids(path: Path, images: ImageSet, fold: Split) -> None:
+    """Write which images a fold's networks train on, and which they are judged on.
+
+    Raises ValueError where an image, or a group of them (a patient), is on both sides.
+    """
+    seen, held_out = [*fold.train, *fold.validation], list(fold.test)
+    both = set(images.groups[seen].tolist()) & set(images.groups[held_out].tolist())
+    if both:
+        raise ValueError(f"{len(both)} groups of images are trained on and held out at once")
+    parts = {"train": fold.train, "validation": fold.validation, "held_out": fold.test}
+    ids = {name: [images.ids[index] for index in part] for name, part in parts.items()}
+    write_atomically(path, json.dumps(ids, indent=1))
+
+
+FOLDER = "router"
+
+
+@dataclass(frozen=True)
+class RoutingRequest:
+    """What is asked of a router; ``policy`` None leaves the threshold to the program.
+
+    ``learn`` False ships Soft Dice Confidence without training anything. ``budget_seconds`` None: as long as it takes.
+    """
+
+    policy: Policy | None = None
+    learn: bool = True
+    folds: int = FOLDS
+    budget_seconds: float | None = None
+
+
+def router_folder(study: Study) -> Path:
+    """Return where a study keeps its out-of-fold trainings."""
+    return study.folder / FOLDER
+
+
+def fold_training(study: Study, study_context: StudyContext, ends: dict[End, Architecture], folds: int) -> FoldTraining:
+    """Return the out-of-fold trainings of two architectures by the study's recipe at full length."""
+    recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs, "steps": None})
+    place = router_folder(study) / f"{ends['edge'].id}-{ends['cloud'].id}"
+    return FoldTraining(
+        place, ends["edge"], ends["cloud"], study_context.evaluator(recipe), seed=study.config.seed, folds=folds
+    )
+
+
+def fit_router(
+    study: Study,
+    study_context: StudyContext,
+    ends: dict[End, Architecture],
+    request: RoutingRequest,
+    *,
+    pair_seconds: float = 0.0,
+    staffing: Staffing | None = None,
+    on_epoch: OnFoldEpoch | None = None,
+) -> RouterSpec:
+    """Train out of fold and decide what ships; whatever stands against it becomes the reason why SDC does.
+
+    ``ends`` are the architectures that ship, ``pair_seconds`` is what one training of both at full length takes.
+    """
+    training = fold_training(study, study_context, ends, request.folds)
+    refusal = _refusal(study, training, request, pair_seconds)
+    if refusal:
+        return RouterSpec(request.policy, RouterChoice(None, None, f"Soft Dice Confidence ships: {refusal}"))
+    try:
+        samples = training.run(staffing or default_resources(study.config.workers).executor, on_epoch)
+    except FullTrainingFailed as error:
+        reason = f"Soft Dice Confidence ships: a network of a fold could not be trained ({str(error).rstrip('.')})"
+        return RouterSpec(request.policy, RouterChoice(None, None, reason))
+    kinds = kinds_for(study_context.profiles["edge"])
+    return RouterSpec(request.policy, choose_router(samples, kinds=kinds, seed=study.config.seed), samples)
+
+
+def _refusal(study: Study, training: FoldTraining, request: RoutingRequest, pair_seconds: float) -> str:
+    """Return why nothing is trained; empty where it is."""
+    if not request.learn:
+        return "no router was to be trained"
+    split = training.evaluator.split
+    images = len(split.train) + len(split.validation)
+    if images < FEWEST_IMAGES:
+        return f"{images} images for training are too few to learn from, at least {FEWEST_IMAGES} are asked for"
+    seconds = pair_seconds * (request.folds - 1)
+    if request.budget_seconds is not None and seconds > request.budget_seconds and not training.finished:
+        return (
+            f"training the router takes about {seconds:.0f} s, which did not fit into the budget; later: "
+            f"ussearch route {study.folder}"
+        )
+    return ""

@@ -1,8 +1,0 @@
-"""The runner that a bundle carries to the board: one file, copied as it is."""
-
-from importlib.resources import files
-
-
-def run_edge_source() -> str:
-    """Return the text of ``run_edge.py``."""
-    return (files(__name__) / "run_edge.py").read_text(encoding="utf-8")

@@ -1,0 +1,108 @@
+"""What a report can be made of: records always; images and the bundle where they are there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from ussearch.errors import UserError
+from ussearch.evaluators import End, Evaluation
+from ussearch.evaluators.evaluation import standing
+from ussearch.pairs import Bundle
+from ussearch.studies import Study, TrialRecord
+from ussearch.studies.context import StudyContext, reopen_context
+from ussearch.studies.pareto import ParetoReport, pareto_report
+
+BUNDLE = "bundle"
+FINALISTS = "finalists"
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A study with all that was made from it so far.
+
+    Attributes:
+        study: may be running.
+        report: its trials and fronts.
+        bundle: None where there is none; ``without_bundle`` says why.
+        workbench: images and split; None where the data cannot be read; ``without_images`` says why.
+        finalists: evaluations of the full trainings, by trial.
+    """
+
+    study: Study
+    report: ParetoReport
+    bundle: Bundle | None = None
+    without_bundle: str = ""
+    study_context: StudyContext | None = None
+    without_images: str = ""
+    finalists: tuple[tuple[int, Evaluation], ...] = ()
+
+    @property
+    def good(self) -> tuple[TrialRecord, ...]:
+        """The trials that finished well, by slot."""
+        return tuple(record for record in self.report.records if not record.failed)
+
+    @property
+    def pair(self) -> dict[End, int]:
+        """The trials that serve the ends, as the bundle records them; empty where there is no bundle."""
+        if self.bundle is None:
+            return {}
+        manifest = self.bundle.manifest
+        trials: dict[End, int | None] = {"edge": manifest.edge.trial, "cloud": manifest.cloud.trial}
+        return {end: trial for end, trial in trials.items() if trial is not None}
+
+    @property
+    def best(self) -> TrialRecord | None:
+        """The bundle's edge network; before there is one, the best trial within the device's limits, else of all."""
+        by_slot = {record.slot: record for record in self.good}
+        if (slot := self.pair.get("edge")) in by_slot:
+            return by_slot[slot]
+        fitting = [record for record in self.good if record.feasible("edge")] or list(self.good)
+        return max(fitting, key=lambda r: (standing(r.evaluation.fidelity), r.dice or 0.0), default=None)
+
+
+def gather(folder: Path, data: Path | None = None) -> ReportData:
+    """Return the material of the study in ``folder``; ``data`` says where its images lie now, if they were moved.
+
+    Raises UserError where there is no study, or ``data`` is given and is not the study's. Images and a bundle that
+    are not there only leave out what needs them.
+    """
+    study = Study.open(folder)
+    study_context, without_images = _images(study, data)
+    bundle, without_bundle = _bundle(folder / BUNDLE)
+    return ReportData(
+        study,
+        pareto_report(study),
+        bundle,
+        without_bundle,
+        study_context,
+        without_images,
+        _finalists(folder / FINALISTS),
+    )
+
+
+def _images(study: Study, data: Path | None) -> tuple[StudyContext | None, str]:
+    try:
+        return reopen_context(study, "cpu", data), ""
+    except UserError as error:
+        if data is not None:
+            raise
+        return None, str(error)
+
+
+def _bundle(folder: Path) -> tuple[Bundle | None, str]:
+    if not folder.exists():
+        return None, f"There is no bundle yet: ussearch run ends in one, ussearch export {folder.parent} makes one."
+    try:
+        return Bundle.load(folder), ""
+    except UserError as error:
+        return None, str(error)
+
+
+def _finalists(folder: Path) -> tuple[tuple[int, Evaluation], ...]:
+    found = []
+    for path in sorted(folder.glob("*/record.json")):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        found.append((int(path.parent.name), Evaluation.model_validate(record["evaluation"])))
+    return tuple(found)

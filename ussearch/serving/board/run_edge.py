@@ -1,0 +1,701 @@
+#!/usr/bin/env python3
+# ruff: noqa: B905, UP006, UP035, UP041, UP045
+# NOTE: this file runs on the board: Python 3.6 syntax, standard library, numpy and onnxruntime only.
+"""Segment images with the edge network of the bundle that this file lies in.
+
+    python3 run_edge.py IMAGE... [--out DIR]     masks as PNG, in the size of each image (PNG, PGM or .npy)
+    python3 run_edge.py IMAGE... --cloud URL     ask this server where the edge is not sure enough
+    python3 run_edge.py --self-test              replay the bundle's own vectors
+
+For each image one line of JSON is printed: the mask's file, the confidence, the route that the image should take,
+whose mask it is and why. The edge's mask is written before anything is sent; the cloud's replaces it if it comes
+before the deadline.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import queue
+import socket
+import ssl
+import struct
+import sys
+import threading
+import time
+import zlib
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from urllib.parse import urlsplit
+
+import numpy as np
+import onnxruntime
+
+HERE = Path(__file__).resolve().parent
+PIXEL_LIMIT = 64000000
+EVERYTHING_STAYS = -3.4e38  # a threshold that no confidence is below
+LOGIT_TOLERANCE = 1e-3
+PROBABILITY_MARGIN = 1e-3
+FAILURES, WINDOW, REST_S = 5, 10, 5.0  # of the circuit breaker
+MOST_CALLS = 4  # that hang at a time
+REST_OF_ANSWER = 1 << 16  # bytes besides the logits
+LENGTH = "Inference-Header-Content-Length"
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+
+
+class BadInput(Exception):
+    """Something given cannot be used; the message is one sentence that names the mend."""
+
+
+# ---------------------------------------------------------------- images
+
+
+def read_grey(path: Path) -> Any:
+    """Return the image at path (PNG, PGM or .npy) as grey uint8 [H, W]."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"Cannot read {path} ({error.strerror}): give the path of an image.") from error
+    try:
+        if data.startswith(PNG_SIGNATURE):
+            return decode_png(data)
+        if data[:2] in (b"P5", b"P2"):
+            return decode_pgm(data)
+        if data.startswith(b"\x93NUMPY"):
+            return checked_array(np.load(str(path), allow_pickle=False))
+    except BadInput as error:
+        raise BadInput(f"{path} {error}") from error
+    except (ValueError, IndexError, KeyError, struct.error, zlib.error, EOFError) as error:
+        raise BadInput(f"{path} is truncated or damaged: give an intact copy.") from error
+    raise BadInput(f"{path} is neither PNG, PGM nor .npy: convert it to PNG.")
+
+
+def checked_array(array: Any) -> Any:
+    """Return the array where it is a grey image uint8 [H, W]."""
+    if array.dtype != np.uint8 or array.ndim != 2 or not array.size:
+        raise BadInput(f"holds {array.dtype} {list(array.shape)}, expected uint8 [H, W]: convert it.")
+    return array
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse sizes that cannot be an image, before memory is taken for them."""
+    if width < 1 or height < 1 or width * height > PIXEL_LIMIT:
+        raise BadInput(f"is {width} x {height} pixels, expected at most {PIXEL_LIMIT} in all: reduce it.")
+
+
+def decode_pgm(data: bytes) -> Any:
+    """Decode a PGM of 8 bits, plain (P2) or raw (P5)."""
+    fields = []  # type: List[bytes]
+    position = 0
+    while len(fields) < 4:
+        while data[position : position + 1].isspace():
+            position += 1
+        if data[position : position + 1] == b"#":
+            position = data.index(b"\n", position)
+            continue
+        start = position
+        while position < len(data) and not data[position : position + 1].isspace():
+            position += 1
+        if start == position:
+            raise ValueError("header ends early")
+        fields.append(data[start:position])
+    width, height, top = int(fields[1]), int(fields[2]), int(fields[3])
+    check_size(width, height)
+    if not 0 < top < 256:
+        raise BadInput(f"is a PGM with {top + 1} grey levels, expected at most 256: convert it to 8 bits.")
+    if fields[0] == b"P5":
+        pixels = np.frombuffer(data, np.uint8, width * height, position + 1)
+    else:
+        pixels = np.array(data[position:].split()[: width * height], dtype=np.int64)
+    levels = pixels.reshape(height, width).astype(np.float64)
+    return np.clip(np.floor(levels * (255.0 / top) + 0.5), 0, 255).astype(np.uint8)
+
+
+def decode_png(data: bytes) -> Any:
+    """Decode a non-interlaced PNG of any colour type to grey uint8 [H, W]; transparency is ignored."""
+    header, palette, packed = png_chunks(data)
+    width, height, depth, colour, _, _, interlace = header
+    check_size(width, height)
+    if interlace:
+        raise BadInput("is an interlaced PNG, which this runner cannot decode: save it without interlacing.")
+    channels = PNG_CHANNELS[colour]
+    line = (width * channels * depth + 7) // 8
+    raw = zlib.decompressobj().decompress(packed, (line + 1) * height)
+    if len(raw) < (line + 1) * height:
+        raise ValueError("too little data")
+    rows = unfiltered(raw, height, line, max(1, channels * depth // 8))
+    return to_grey(unpacked(rows, width, channels, depth), colour, depth, palette)
+
+
+def png_chunks(data: bytes) -> Tuple[Any, Any, bytes]:
+    """Return the header's fields, the palette uint8 [N, 3] (or None) and the compressed pixels."""
+    header, palette, packed = None, None, []  # type: Any, Any, List[bytes]
+    position = len(PNG_SIGNATURE)
+    while True:
+        length, kind = struct.unpack(">I4s", data[position : position + 8])
+        body = data[position + 8 : position + 8 + length]
+        checksum = struct.unpack(">I", data[position + 8 + length : position + 12 + length])[0]
+        if zlib.crc32(kind + body) & 0xFFFFFFFF != checksum:
+            raise ValueError("checksum")
+        if kind == b"IHDR":
+            header = struct.unpack(">IIBBBBB", body)
+        elif kind == b"PLTE":
+            palette = np.frombuffer(body, np.uint8).reshape(-1, 3)
+        elif kind == b"IDAT":
+            packed.append(body)
+        elif kind == b"IEND":
+            return header, palette, b"".join(packed)
+        position += 12 + length
+
+
+def unfiltered(raw: bytes, height: int, line: int, step: int) -> Any:
+    """Undo the filter of each row (PNG specification, section 9); returns bytes uint8 [height, line]."""
+    rows = np.zeros((height, line), np.uint8)
+    above = bytearray(line)
+    for index in range(height):
+        start = index * (line + 1)
+        row = bytearray(raw[start + 1 : start + 1 + line])
+        kind = raw[start]
+        if kind == 1:
+            for i in range(step, line):
+                row[i] = (row[i] + row[i - step]) & 255
+        elif kind == 2:
+            row = bytearray((np.frombuffer(row, np.uint8) + np.frombuffer(above, np.uint8)).tobytes())
+        elif kind == 3:
+            for i in range(line):
+                left = row[i - step] if i >= step else 0
+                row[i] = (row[i] + (left + above[i]) // 2) & 255
+        elif kind == 4:
+            undo_paeth(row, above, step)
+        elif kind:
+            raise ValueError("unknown filter")
+        rows[index] = np.frombuffer(row, np.uint8)
+        above = row
+    return rows
+
+
+def undo_paeth(row: bytearray, above: bytearray, step: int) -> None:
+    """Undo the Paeth filter of one row in place: the neighbour nearest to left + above - diagonal
+    is added.
+    """
+    for i in range(len(row)):
+        up = above[i]
+        left, diagonal = (row[i - step], above[i - step]) if i >= step else (0, 0)
+        by_left, by_up, by_diagonal = abs(up - diagonal), abs(left - diagonal), abs(left + up - 2 * diagonal)
+        if by_left <= by_up and by_left <= by_diagonal:
+            nearest = left
+        elif by_up <= by_diagonal:
+            nearest = up
+        else:
+            nearest = diagonal
+        row[i] = (row[i] + nearest) & 255
+
+
+def unpacked(rows: Any, width: int, channels: int, depth: int) -> Any:
+    """Return the samples [H, W, channels] of packed rows: uint16 for 16 bits, else uint8."""
+    height = rows.shape[0]
+    if depth == 16:
+        return rows.reshape(height, width, channels, 2).astype(np.uint16) @ np.array([256, 1], np.uint16)
+    if depth == 8:
+        return rows.reshape(height, width, channels)
+    bits = np.unpackbits(rows, axis=1).reshape(height, -1, depth)
+    samples = bits @ (1 << np.arange(depth - 1, -1, -1)).astype(np.uint8)
+    return samples[:, :width].reshape(height, width, channels)
+
+
+def to_grey(samples: Any, colour: int, depth: int, palette: Any) -> Any:
+    """Return grey uint8 [H, W]: luma of ITU-R 601 for colour, in the integers that Pillow uses."""
+    if colour == 3:
+        return luma(palette[samples[:, :, 0]])
+    if colour in (2, 6):
+        return luma(samples[:, :, :3] if depth == 8 else samples[:, :, :3] >> 8)
+    grey = samples[:, :, 0]
+    if depth == 16:
+        top = next(scale for scale in (255, 1023, 4095, 65535) if grey.max() <= scale)
+        return np.floor(grey * (255.0 / top) + 0.5).astype(np.uint8)
+    return (grey * (255 // ((1 << min(depth, 8)) - 1))).astype(np.uint8)
+
+
+def luma(pixels: Any) -> Any:
+    """Return 0.299 R + 0.587 G + 0.114 B of uint8 [H, W, 3], rounded, as uint8 [H, W]."""
+    weighted = pixels.astype(np.uint32) @ np.array([19595, 38470, 7471], np.uint32)
+    return ((weighted + 0x8000) >> 16).astype(np.uint8)
+
+
+def encode_png(grey: Any) -> bytes:
+    """Return grey uint8 [H, W] as a PNG file."""
+    height, width = grey.shape
+    rows = np.concatenate([np.zeros((height, 1), np.uint8), grey], axis=1).tobytes()
+    chunks = [
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)),
+        (b"IDAT", zlib.compress(rows, 6)),
+        (b"IEND", b""),
+    ]
+    parts = [PNG_SIGNATURE]
+    for kind, body in chunks:
+        parts += [struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(kind + body) & 0xFFFFFFFF)]
+    return b"".join(parts)
+
+
+# ---------------------------------------------------------------- from image to answer
+
+
+def triangle_weights(source: int, target: int) -> Any:
+    """Return the matrix [target, source], rows summing to one, of the antialiased triangle filter."""
+    scale = source / float(target)
+    centres = (np.arange(target) + 0.5) * scale - 0.5
+    distance = np.abs(np.arange(source)[None, :] - centres[:, None]) / max(scale, 1.0)
+    weights = np.maximum(0.0, 1.0 - distance)
+    return weights / weights.sum(axis=1, keepdims=True)
+
+
+def resize_plane(plane: Any, height: int, width: int) -> Any:
+    """Resample a plane [H, W] to float64 [height, width]."""
+    rows = triangle_weights(plane.shape[0], height)
+    return rows @ plane.astype(np.float64) @ triangle_weights(plane.shape[1], width).T
+
+
+def network_input(grey: Any, size: int) -> Any:
+    """Return the image stretched to float32 [1, 1, size, size], grey levels 0..255."""
+    if grey.shape != (size, size):
+        grey = np.clip(np.floor(resize_plane(grey, size, size) + 0.5), 0, 255)
+    return grey.astype(np.float32)[None, None]
+
+
+def probabilities_of(logits: Any) -> Any:
+    """Return the probabilities float32 [S, S] of logits [1, 1, S, S]."""
+    return (0.5 * (1.0 + np.tanh(0.5 * logits[0, 0]))).astype(np.float32)
+
+
+def soft_dice_confidence(probabilities: Any) -> float:
+    """Return the Dice that the network expects of its own mask; 1 - max(p) where the mask is empty."""
+    p = probabilities.astype(np.float64)
+    mask = p >= 0.5
+    if not mask.any():
+        return float(1 - p.max())
+    return float(2 * p[mask].sum() / (p.sum() + mask.sum()))
+
+
+def load_manifest(folder: Path) -> Any:
+    """Return the content of bundle.yaml, which is written in the JSON subset of YAML."""
+    try:
+        return json.loads((folder / "bundle.yaml").read_bytes().decode("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{folder} holds no readable bundle.yaml: keep run_edge.py in its bundle.") from error
+
+
+def load_model(folder: Path, manifest: Any) -> Any:
+    """Return a session for the edge network, on the GPU where this onnxruntime has one."""
+    name = "edge/model.onnx"
+    if not intact(folder, name, manifest["files"][name]):
+        raise BadInput(f"{name} is missing or changed: copy the bundle again.")
+    wanted = ("CUDAExecutionProvider", "CPUExecutionProvider")
+    providers = [provider for provider in wanted if provider in onnxruntime.get_available_providers()]
+    options = onnxruntime.SessionOptions()
+    options.enable_mem_pattern = False  # costs up to two thirds more memory and saves no time
+    try:
+        return onnxruntime.InferenceSession(str(folder / name), options, providers=providers)
+    except Exception as error:  # onnxruntime's exceptions share no other base class
+        reason = " ".join(str(error).split())[:200]
+        raise BadInput(f"{name} cannot be loaded ({reason}): install onnxruntime 1.10 or newer.") from error
+
+
+def intact(folder: Path, name: str, digest: str) -> bool:
+    """Whether a file of the bundle has the SHA-256 that bundle.yaml gives."""
+    path = folder.joinpath(*name.split("/"))
+    return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == digest
+
+
+def segment(session: Any, manifest: Any, grey: Any) -> Dict[str, Any]:
+    """Return the input [1, 1, S, S], logits, mask uint8 {0, 1} [H, W], confidence and route of a grey image [H, W]."""
+    pixels = network_input(grey, manifest["preprocessing"]["image_size"])
+    names = [output.name for output in session.get_outputs()]
+    outputs = dict(zip(names, session.run(names, {session.get_inputs()[0].name: pixels})))
+    logits = outputs[names[0]]
+    probabilities = probabilities_of(logits)
+    confidence = soft_dice_confidence(probabilities)
+    if "confidence" in outputs:  # the router is in the file
+        confidence = float(outputs["confidence"].reshape(-1)[0])
+    return {
+        "pixels": pixels,
+        "logits": logits,
+        "mask": mask_in(probabilities, grey.shape),
+        "confidence": confidence,
+        "route": "cloud" if confidence < manifest["router"]["threshold"] else "edge",
+    }
+
+
+def mask_in(probabilities: Any, shape: Tuple[int, int]) -> Any:
+    """Return the mask uint8 {0, 1} in the geometry [H, W] of the image."""
+    if probabilities.shape != shape:
+        probabilities = resize_plane(probabilities, *shape)
+    return (probabilities >= 0.5).astype(np.uint8)
+
+
+# ---------------------------------------------------------------- asking the cloud
+
+
+class NoAnswer(Exception):
+    """The cloud gave no mask; the message is the reason, in the words of ussearch.serving.client.reasons."""
+
+
+class Breaker:
+    """Leaves a failing server alone: FAILURES of the last WINDOW calls, a rest, then one probe that decides."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.clock = clock
+        self.failed = []  # type: List[bool]
+        self.opened_s = None  # type: Optional[float]
+
+    def require(self) -> None:
+        """Raise NoAnswer where no call may be made."""
+        if self.opened_s is not None and self.clock() - self.opened_s < REST_S:
+            raise NoAnswer("circuit open")
+
+    def note(self, failed: bool) -> None:
+        """Note how a call went."""
+        if self.opened_s is not None:
+            self.opened_s = self.clock() if failed else None
+            return
+        self.failed = [*self.failed[1 - WINDOW :], failed]
+        if sum(self.failed) >= FAILURES:
+            self.failed, self.opened_s = [], self.clock()
+
+
+class Call(threading.Thread):
+    """One question to the server. The thread may hang where no timeout reaches (names are looked up without one);
+    who asked waits for ``answer`` no longer than the deadline, and then cuts the connection.
+    """
+
+    def __init__(self, cloud: "Cloud", pixels: Any, ends_s: float) -> None:
+        super().__init__(daemon=True)
+        self.cloud, self.pixels, self.ends_s = cloud, pixels, ends_s
+        self.connection = cloud.kept
+        cloud.kept = None
+        self.answer = queue.Queue()  # type: queue.Queue[Any]
+
+    def run(self) -> None:
+        """Put the probabilities [S, S], or the NoAnswer instead of them, into ``answer``."""
+        try:
+            found = self.cloud.converse(self)  # type: Any
+        except NoAnswer as reason:
+            found = reason
+        except socket.timeout:
+            found = NoAnswer("deadline passed")
+        except Exception:  # whatever a network does, the image has its mask
+            found = NoAnswer("connection lost")
+        if isinstance(found, NoAnswer):
+            self.cut()
+        self.answer.put(found)
+
+    def wait(self) -> Any:
+        """Return what ``run`` found, or NoAnswer at the deadline."""
+        try:
+            found = self.answer.get(timeout=max(0.0, self.ends_s - time.monotonic()))
+        except queue.Empty:
+            self.cut()
+            return NoAnswer("deadline passed")
+        self.cloud.kept = self.connection
+        return found
+
+    def cut(self) -> None:
+        """Close the connection, also under a thread that reads from it."""
+        connection, self.connection = self.connection, None
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
+    def remaining_s(self) -> float:
+        """Return the seconds that are left; raises NoAnswer where none are."""
+        left = self.ends_s - time.monotonic()
+        if left <= 0:
+            raise NoAnswer("deadline passed")
+        return left
+
+
+class Cloud:
+    """The server that holds the bundle's cloud network, asked by the Open Inference Protocol v2 in binary."""
+
+    def __init__(self, url: str, manifest: Any, deadline_ms: float, token: str = "", authority: str = "") -> None:
+        self.secure, self.host, self.port, self.prefix = address(url)
+        self.digest = manifest["files"]["cloud/model.onnx"]
+        self.path = self.prefix + "/v2/models/ussearch-" + self.digest[:12]
+        self.deadline_s = deadline_ms / 1000.0
+        self.headers = {"Authorization": "Bearer " + token} if token else {}
+        self.tls = ssl.create_default_context(cafile=authority or None) if self.secure else None
+        self.breaker = Breaker()
+        self.kept = None  # type: Any
+        self.output = ""
+        self.calls = []  # type: List[Call]
+
+    def probabilities(self, pixels: Any) -> Any:
+        """Return the cloud's probabilities [S, S] for pixels uint8 [S, S]; raises NoAnswer at the deadline at the
+        latest.
+        """
+        self.breaker.require()
+        self.calls = [call for call in self.calls if call.is_alive()]
+        if len(self.calls) >= MOST_CALLS:
+            raise NoAnswer("too many calls at once")
+        call = Call(self, pixels, time.monotonic() + self.deadline_s)
+        call.start()
+        found = call.wait()
+        self.calls.append(call)
+        self.breaker.note(failed=isinstance(found, NoAnswer))
+        if isinstance(found, NoAnswer):
+            raise found
+        return found
+
+    def converse(self, call: Call) -> Any:
+        """Ask for the outputs, once, and for the mask; in the thread of ``call``."""
+        if not self.output:
+            outputs = json.loads(self.request(call, "GET", self.path)[0].decode("utf-8"))["outputs"]
+            self.output = "mask" if any(output["name"] == "mask" for output in outputs) else outputs[0]["name"]
+        side = call.pixels.shape[0]
+        key = hashlib.sha256(self.digest.encode() + call.pixels.tobytes()).hexdigest()
+        image = {"name": "image", "datatype": "UINT8", "shape": [1, 1, side, side]}  # type: Dict[str, Any]
+        image["parameters"] = {"binary_data_size": call.pixels.size}
+        output = {"name": self.output, "parameters": {"binary_data": True}}
+        text = json.dumps({"id": key, "inputs": [image], "outputs": [output]}).encode()
+        headers = {LENGTH: str(len(text)), "Content-Type": "application/octet-stream", "Idempotency-Key": key}
+        headers["X-Deadline-Ms"] = str(max(1, int(call.remaining_s() * 1000)))
+        body, length = self.request(call, "POST", self.path + "/infer", text + call.pixels.tobytes(), headers)
+        try:
+            return answered(body, length, key, side)
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError) as error:
+            raise NoAnswer("corrupt answer") from error
+
+    def request(
+        self, call: Call, method: str, path: str, body: Optional[bytes] = None, headers: Any = None
+    ) -> Tuple[bytes, str]:
+        """Return the body of the answer and the length of its JSON; the server may have closed a kept connection."""
+        kept = call.connection is not None
+        everything = dict(self.headers, **(headers or {}))
+        try:
+            response = self.sent(call, method, path, body, everything)
+        except (http.client.RemoteDisconnected, ConnectionError):
+            if not kept:
+                raise
+            call.cut()
+            response = self.sent(call, method, path, body, everything)
+        limit = REST_OF_ANSWER + 4 * call.pixels.size
+        content = response.read(limit)
+        if response.status != 200:
+            raise NoAnswer(refusal(response.status))
+        if response.read(1) or response.length:
+            raise NoAnswer("connection lost" if len(content) < limit else "corrupt answer")
+        return content, response.getheader(LENGTH) or ""
+
+    def sent(self, call: Call, method: str, path: str, body: Optional[bytes], headers: Dict[str, str]) -> Any:
+        """Send a request, over the connection that is kept or a new one, and return the head of the answer."""
+        if call.connection is None or call.connection.sock is None:
+            call.connection = self.connected(call.remaining_s())
+        call.connection.sock.settimeout(call.remaining_s())
+        call.connection.request(method, path, body, headers)
+        return call.connection.getresponse()
+
+    def connected(self, seconds: float) -> Any:
+        """Return a new connection."""
+        if self.tls is None:
+            connection = http.client.HTTPConnection(self.host, self.port, timeout=seconds)
+        else:
+            connection = http.client.HTTPSConnection(self.host, self.port, timeout=seconds, context=self.tls)
+        try:
+            connection.connect()
+        except socket.timeout:
+            raise
+        except ssl.SSLError as error:
+            raise NoAnswer("TLS refused") from error
+        except (OSError, UnicodeError) as error:
+            raise NoAnswer("server unreachable") from error
+        return connection
+
+
+def address(url: str) -> Tuple[bool, str, int, str]:
+    """Return whether the URL of a server is https, its host, its port and its path."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise BadInput(f"{url} is no address of a server: expected http://HOST:PORT.") from error
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        raise BadInput(f"{url} is no address of a server: expected http://HOST:PORT or https://HOST:PORT.")
+    secure = parts.scheme == "https"
+    return secure, parts.hostname, port or (443 if secure else 80), parts.path.rstrip("/")
+
+
+def refusal(status: int) -> str:
+    """Return the reason that stands for the status of an answer."""
+    if status in (429, 503):
+        return "server overloaded"
+    return "server error" if status >= 500 else "request refused"
+
+
+def answered(body: bytes, length: str, key: str, side: int) -> Any:
+    """Return the probabilities float32 [side, side] in an answer: a mask's bits, or the sigmoid of logits."""
+    header = json.loads(body[: int(length)].decode("utf-8"))
+    if header.get("id", key) not in ("", key):
+        raise ValueError("the answer is for another request")
+    output = header["outputs"][0]
+    bits = output["datatype"] == "UINT8"
+    shape = [1, 1, side, (side + 7) // 8 if bits else side]
+    if output["shape"] != shape:
+        raise NoAnswer("answer of another shape")
+    values = np.frombuffer(body, np.uint8 if bits else "<f4", offset=int(length))
+    if bits:
+        return np.unpackbits(values.reshape(shape[2:]), axis=1)[:, :side].astype(np.float32)
+    logits = values.reshape(shape)
+    if not np.isfinite(logits).all():
+        raise ValueError("logits that are no numbers")
+    return probabilities_of(logits)
+
+
+# ---------------------------------------------------------------- self-test
+
+
+def self_test(folder: Path) -> List[str]:
+    """Replay every vector of the bundle; returns what differs, one sentence each."""
+    manifest = load_manifest(folder)
+    changed = [name for name, digest in sorted(manifest["files"].items()) if not intact(folder, name, digest)]
+    if changed:
+        return [f"{name} is missing or changed" for name in changed]
+    session = load_model(folder, manifest)
+    vectors = json.loads((folder / "vectors" / "vectors.json").read_bytes().decode("utf-8"))
+    failures = []  # type: List[str]
+    for vector in vectors:
+        failures += replay(session, manifest, vector, folder / "vectors" / vector["name"])
+    return failures
+
+
+def replay(session: Any, manifest: Any, vector: Any, folder: Path) -> List[str]:
+    """Compare one vector's image, logits, mask, confidence and route with what this machine computes."""
+    grey = read_grey(folder / "image.png")
+    expected = np.load(str(folder / "edge_logits.npy"), allow_pickle=False)
+    stored = np.load(str(folder / "input.npy"), allow_pickle=False)
+    found = segment(session, manifest, grey)
+    failures = []
+    if np.abs(network_input(grey, stored.shape[-1]) - stored).max() > 1:
+        failures.append(f"{vector['name']}: the resized image differs")
+    if np.abs(found["logits"] - expected).max() > LOGIT_TOLERANCE * max(1.0, np.abs(expected).max()):
+        failures.append(f"{vector['name']}: the logits differ")
+    mask = read_grey(folder / "mask.png") > 127
+    wrong = int((mask != found["mask"].astype(bool)).sum() - undecided(expected, mask, found["mask"]))
+    if wrong:
+        failures.append(f"{vector['name']}: {wrong} pixels of the mask differ")
+    if abs(found["confidence"] - vector["confidence"]) > 1e-3:
+        failures.append(f"{vector['name']}: the confidence differs")
+    near = abs(vector["confidence"] - manifest["router"]["threshold"]) < 1e-4
+    if found["route"] != vector["route"] and not near:
+        failures.append(f"{vector['name']}: the route differs")
+    return failures
+
+
+def undecided(logits: Any, mask: Any, found: Any) -> int:
+    """Count the pixels that differ where the probability is so near to 0.5 that rounding decides."""
+    probabilities = probabilities_of(logits)
+    if probabilities.shape != mask.shape:
+        probabilities = resize_plane(probabilities, *mask.shape)
+    return int(((mask != found.astype(bool)) & (np.abs(probabilities - 0.5) < PROBABILITY_MARGIN)).sum())
+
+
+# ---------------------------------------------------------------- command line
+
+
+def main(arguments: List[str]) -> int:
+    """Run the command line; returns the exit status."""
+    parser = argparse.ArgumentParser(description="Segment images with the edge network of this bundle.")
+    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="PNG, PGM or .npy (uint8 [H, W])")
+    parser.add_argument("--out", default=Path("masks"), type=Path, metavar="DIR", help="folder of the masks")
+    parser.add_argument("--cloud", metavar="URL", help="server with the cloud network, such as http://10.0.0.2:8080")
+    parser.add_argument("--deadline-ms", default=500.0, type=float, help="what an image waits for it at most (500)")
+    parser.add_argument("--ca", default="", metavar="FILE", help="authority (PEM) of its certificate")
+    parser.add_argument("--self-test", action="store_true", help="replay the bundle's own vectors")
+    options = parser.parse_args(arguments)
+    if not options.images and not options.self_test:
+        parser.error("give an image or --self-test")
+    try:
+        if options.self_test:
+            failures = self_test(HERE)
+            show({"self_test": "failed" if failures else "passed", "differences": failures})
+            return 1 if failures else 0
+        cloud = open_cloud(HERE, options) if options.cloud else None
+        for result in segment_files(HERE, options.images, options.out, cloud):
+            show(result)
+    except BadInput as error:
+        sys.stderr.write(f"Error: {error}\n")
+        return 2
+    return 0
+
+
+def open_cloud(folder: Path, options: Any) -> Cloud:
+    """Return the server of the command line; its bearer token is read from USSEARCH_TOKEN."""
+    if not 0 < options.deadline_ms < float("inf"):
+        raise BadInput(f"--deadline-ms {options.deadline_ms} is not possible: give milliseconds above 0.")
+    token = os.environ.get("USSEARCH_TOKEN", "").strip()
+    try:
+        return Cloud(options.cloud, load_manifest(folder), options.deadline_ms, token, options.ca)
+    except (OSError, ssl.SSLError) as error:
+        raise BadInput(f"{options.ca} holds no certificates: give a PEM file with --ca.") from error
+
+
+def show(result: Dict[str, Any]) -> None:
+    """Write one line of JSON."""
+    sys.stdout.write(json.dumps(result) + "\n")
+
+
+def segment_files(
+    folder: Path, paths: List[Path], out: Path, cloud: Optional[Cloud] = None
+) -> Iterator[Dict[str, Any]]:
+    """Write the mask of every image and yield what is to be told of it; all images are read before the first mask is
+    written.
+    """
+    if folder in (out.resolve(), *out.resolve().parents):
+        raise BadInput(f"Masks cannot be written to {out} inside the bundle: choose another folder with --out.")
+    if len({path.stem for path in paths}) < len(paths):
+        raise BadInput("Two images have the same name: segment them one after the other with different --out.")
+    images = [(path, read_grey(path)) for path in paths]
+    manifest = load_manifest(folder)
+    session = load_model(folder, manifest)
+    for path, grey in images:
+        target = out / f"{path.stem}_mask.png"
+        yield dict({"image": str(path), "mask": str(target)}, **segment_file(session, manifest, grey, target, cloud))
+
+
+def segment_file(session: Any, manifest: Any, grey: Any, target: Path, cloud: Optional[Cloud]) -> Dict[str, Any]:
+    """Write the edge's mask of one image, then the cloud's in its place where it is wanted and comes in time."""
+    begun_s = time.monotonic()
+    found = segment(session, manifest, grey)
+    write(target, encode_png(found["mask"] * 255))
+    ready_s = time.monotonic()
+    routing_off = manifest["router"]["threshold"] <= EVERYTHING_STAYS
+    source, reason = "edge", "routing is off" if routing_off else "confident"
+    if found["route"] == "cloud":
+        try:
+            if cloud is None:
+                raise NoAnswer("no server given")
+            better = cloud.probabilities(found["pixels"][0, 0].astype(np.uint8))
+            write(target, encode_png(mask_in(better, grey.shape) * 255))
+            source, reason = "cloud", "cloud answered"
+        except NoAnswer as failure:
+            reason = str(failure)
+    told = {"confidence": found["confidence"], "route": found["route"], "source": source, "reason": reason}
+    edge_ms, cloud_ms = 1000 * (ready_s - begun_s), 1000 * (time.monotonic() - ready_s)
+    return dict(told, edge_ms=round(edge_ms, 3), cloud_ms=round(cloud_ms, 3))
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a file so that a reader never sees half of it."""
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(data)
+        part.replace(path)
+    except OSError as error:
+        raise BadInput(f"Cannot write {path} ({error.strerror}): choose another folder with --out.") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

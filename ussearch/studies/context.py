@@ -1,0 +1,87 @@
+"""The data of a study, ready to work with, and where it comes from again when the study is opened later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ussearch.datasets import (
+    Dataset,
+    ImageSet,
+    PhantomParameters,
+    Split,
+    open_dataset,
+    phantoms_from,
+    prepare,
+    split,
+)
+from ussearch.errors import UserError
+from ussearch.evaluators import End, Recipe, TrainEvaluator
+from ussearch.hardware_profiles import Profile
+from ussearch.studies.config import DataSource
+from ussearch.studies.request import RunRequest
+from ussearch.studies.study import Study
+
+
+@dataclass(frozen=True)
+class StudyContext:
+    """Images, their split, the two profiles and the device that trains."""
+
+    dataset: Dataset
+    images: ImageSet
+    split: Split
+    source: DataSource
+    profiles: Mapping[End, Profile]
+    device: torch.device
+
+    def evaluator(self, recipe: Recipe) -> TrainEvaluator:
+        """Return the evaluator that trains by ``recipe``."""
+        return TrainEvaluator(self.images, self.split, recipe, self.profiles, self.device)
+
+
+def open_context(request: RunRequest, image_size: int, profiles: Mapping[End, Profile]) -> StudyContext:
+    """Prepare the data that a run is asked to use, and split it."""
+    phantoms = None
+    if request.data is None:
+        phantoms = PhantomParameters(count=request.phantoms, seed=request.seed, image_size=image_size)
+    dataset = phantoms_from(phantoms) if phantoms else open_dataset(Path(str(request.data)), request.reader)
+    images = prepare(dataset, image_size)
+    parts = split(images, seed=request.seed, split_file=request.split_file)
+    root = "" if phantoms else str(Path(str(request.data)).expanduser().resolve())
+    source = DataSource.of(images, root, phantoms.model_dump(mode="json") if phantoms else None)
+    return StudyContext(dataset, images, parts, source, profiles, choose_device(request.device))
+
+
+def reopen_context(study: Study, device: str = "auto", data: Path | None = None) -> StudyContext:
+    """Prepare the data of an existing study again; ``data`` says where it lies now, if it was moved.
+
+    Raises UserError where the data is gone or has changed since.
+    """
+    source = study.config.data
+    if source.phantoms is not None:
+        dataset = phantoms_from(PhantomParameters.model_validate(source.phantoms))
+    else:
+        dataset = open_dataset(data or Path(source.root), source.reader)
+    images = prepare(dataset, study.config.image_size)
+    if images.fingerprint != source.fingerprint:
+        raise UserError(
+            f"The data in {dataset.root} is not what the study in {study.folder} was made from (fingerprint "
+            f"{images.fingerprint[:12]}, expected {source.fingerprint[:12]}): give the same data with --data."
+        )
+    return StudyContext(dataset, images, study.split, source, study.config.profiles, choose_device(device))
+
+
+def choose_device(name: str) -> torch.device:
+    """Return the device to train on; ``auto`` takes CUDA where it is there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise UserError(f"Unknown device {name!r}: expected auto, cpu, cuda or cuda:N.") from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise UserError(f"Device {name!r} is not there: this torch sees no CUDA GPU; use --device cpu.")
+    return device

@@ -1,0 +1,96 @@
+"""What travels between driver and workers: the evaluator on its way there, evaluations on their way back."""
+
+from __future__ import annotations
+
+import io
+import mmap
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ussearch.evaluators import Evaluation, Evaluator
+from ussearch.studies.executors.base import Outcome
+
+
+@dataclass(frozen=True)
+class Letter:
+    """An outcome as plain bytes: ``evaluation`` is JSON, ``weights`` safetensors, each None where there is none."""
+
+    slot: int
+    evaluation: str | None
+    weights: bytes | None
+    reason: str
+    seconds: float
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Letter:
+        """Write down an outcome."""
+        from safetensors.torch import save
+
+        evaluation, weights = outcome.evaluation, None
+        if evaluation is not None and evaluation.weights is not None:
+            weights = save({name: tensor.contiguous() for name, tensor in evaluation.weights.items()})
+        text = None if evaluation is None else evaluation.model_dump_json()
+        return cls(outcome.slot, text, weights, outcome.reason, outcome.seconds)
+
+    def read(self) -> Outcome:
+        """Return the outcome, equal to the one that was written down."""
+        from safetensors.torch import load
+
+        evaluation = None if self.evaluation is None else Evaluation.model_validate_json(self.evaluation)
+        if evaluation is not None and self.weights is not None:
+            evaluation = evaluation.model_copy(update={"weights": load(self.weights)})
+        return Outcome(self.slot, evaluation, self.reason, self.seconds)
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """A description of an evaluator (``body``) and the arrays that it refers to, as flat bytes."""
+
+    body: bytes
+    arrays: tuple[np.ndarray[Any, np.dtype[np.uint8]], ...]
+
+    @classmethod
+    def of(cls, evaluator: Evaluator, *, same_machine: bool) -> Parcel:
+        """Pack an evaluator.
+
+        On the ``same_machine`` memory-mapped arrays (the prepared data) travel as the names of their files, to be
+        mapped again by the worker; others and all those for other machines travel beside the description.
+        """
+        body, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
+        _Packer(body, buffers, same_machine).dump(evaluator)
+        return cls(body.getvalue(), tuple(np.frombuffer(each.raw(), np.uint8) for each in buffers))
+
+    def open(self) -> Evaluator:
+        """Return the evaluator; arrays that came along are shared with the parcel and cannot be written to."""
+        read_only = [array.data.toreadonly() for array in self.arrays]
+        evaluator: Evaluator = pickle.loads(self.body, buffers=read_only)  # noqa: S301  (the driver's own)
+        return evaluator
+
+
+class _Packer(pickle.Pickler):
+    """Pickles with large arrays aside; knows that a memory map is a view of a file."""
+
+    def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], same_machine: bool) -> None:
+        super().__init__(file, protocol=5, buffer_callback=buffers.append)
+        self._same_machine = same_machine
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, np.memmap):
+            return NotImplemented
+        # NOTE: a part of a map inherits the file's name and the whole map's offset; only the whole can be mapped again.
+        whole = isinstance(value.base, mmap.mmap) and value.filename is not None
+        if self._same_machine and whole and value.mode == "r":
+            return _mapped, (str(value.filename), value.dtype.str, value.offset, value.shape, _order(value))
+        return np.asarray(value).__reduce_ex__(5)
+
+
+def _order(array: np.ndarray[Any, Any]) -> str:
+    return "C" if array.flags.c_contiguous else "F"
+
+
+def _mapped(name: str, dtype: str, offset: int, shape: tuple[int, ...], order: Any) -> Any:
+    return np.memmap(Path(name), np.dtype(dtype), mode="r", offset=offset, shape=shape, order=order)

@@ -1,0 +1,74 @@
+"""With what a search works: workers, a database, time limits. None of it changes what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import torch
+
+from ussearch.search_spaces import Architecture
+from ussearch.studies.executors import EXECUTORS, ExecutorSettings, ProcessExecutor, Staffing, in_this_process
+from ussearch.studies.request import RunRequest
+from ussearch.studies.timings import SearchTimings
+
+LEAST_LIMIT_S = 600.0
+LIMIT_FACTOR = 20.0
+"""A trial may take this multiple of its predicted time (good to a factor of two on an idle machine) and never less than
+``LEAST_LIMIT_S``: a limit is there for workers that hang, not for candidates that are slow."""
+
+
+def _unlimited(architecture: Architecture) -> float | None:
+    return None
+
+
+@dataclass(frozen=True)
+class SearchResources:
+    """How a search is carried out.
+
+    Attributes:
+        executor: makes the executor, once the study is locked.
+        storage: URL of the database; None: the study's own file, or the database it used last.
+        limit_s: the longest that an architecture's evaluation may take; None: no limit.
+        timings: filled in by the search.
+    """
+
+    executor: Staffing = in_this_process
+    storage: str | None = field(default=None, repr=False)
+    limit_s: Callable[[Architecture], float | None] = _unlimited
+    timings: SearchTimings = field(default_factory=SearchTimings)
+
+
+def default_resources(workers: int) -> SearchResources:
+    """Return how a study that had ``workers`` trains what is asked of it later: with as many processes."""
+    if workers == 1:
+        return SearchResources()
+    threads = max(1, torch.get_num_threads() // workers)
+    return SearchResources(lambda evaluator: ProcessExecutor(evaluator, workers, threads))
+
+
+def resources_for(
+    request: RunRequest, *, on_gpu: bool, threads: int, predicted_s: Callable[[Architecture], float]
+) -> SearchResources:
+    """Return what a run asks for.
+
+    Args:
+        request: the run.
+        on_gpu: whether candidates train on a GPU.
+        threads: intra-op threads of each worker.
+        predicted_s: how long the evaluation of an architecture by one worker should take.
+    """
+    settings = ExecutorSettings(request.trials_at_a_time, threads, request.ray, on_gpu)
+
+    def limit_s(architecture: Architecture) -> float | None:
+        return request.trial_timeout_seconds or max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s(architecture))
+
+    make = EXECUTORS[executor_name(request)]
+    return SearchResources(lambda evaluator: make(evaluator, settings), request.storage, limit_s)
+
+
+def executor_name(request: RunRequest) -> str:
+    """Return the executor that a run needs: a time limit can be kept only in another process."""
+    if request.ray is not None:
+        return "ray"
+    return "process" if request.trials_at_a_time > 1 or request.trial_timeout_seconds is not None else "local"

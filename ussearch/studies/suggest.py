@@ -1,0 +1,190 @@
+"""Proposing the next architecture: a pure function of seed, trial and finished records."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from ussearch.evaluators import Costs, CostsByEnd, End, Evaluator
+from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.studies.config import StudyConfig
+from ussearch.studies.records import Role, TrialRecord
+from ussearch.studies.samplers import make_sampler
+from ussearch.studies.surrogate import ArchitecturePricing
+
+Direction = Literal["maximize", "minimize"]
+DIRECTIONS: tuple[Direction, Direction, Direction] = ("maximize", "minimize", "minimize")
+"""Of Dice, latency and memory."""
+
+Space = Mapping[str, tuple[Any, ...]]
+
+
+def quiet_optuna() -> None:
+    """Silence Optuna's own log: progress is told by events."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def distributions_of(choices: Mapping[str, Any], space: Space) -> dict[str, BaseDistribution]:
+    """Return the distributions from which ``choices`` were drawn."""
+    return {name: CategoricalDistribution(space[name]) for name in choices}
+
+
+def finished_trial(record: TrialRecord, space: Space, end: End) -> FrozenTrial:
+    """Return a finished Optuna trial: objectives and limits are those of one end."""
+    choices = record.choices or {}
+    return create_trial(
+        state=TrialState.FAIL if record.failed else TrialState.COMPLETE,
+        values=record.objectives(end),
+        params=choices,
+        distributions=distributions_of(choices, space),
+        user_attrs=user_attributes(record.slot, record.label, record.role),
+        system_attrs=dict(record.sampler_attributes),
+        constraints=record.costs(end).excess,
+    )
+
+
+def running_trial(
+    slot: int,
+    label: str,
+    role: str,
+    *,
+    choices: Mapping[str, Any] | None,
+    attributes: Mapping[str, Any],
+    space: Space,
+    costs: Costs,
+) -> FrozenTrial:
+    """Return a trial that has begun: what it is and costs is known, its Dice is not."""
+    return create_trial(
+        state=TrialState.RUNNING,
+        params=dict(choices or {}),
+        distributions=distributions_of(choices or {}, space),
+        user_attrs=user_attributes(slot, label, role),
+        system_attrs=dict(attributes),
+        constraints=costs.excess,
+    )
+
+
+def user_attributes(slot: int, label: str, role: str) -> dict[str, Any]:
+    """Return what a dashboard shows beside a trial; ``slot`` ties it to its record."""
+    return {"slot": slot, "label": label, "role": role}
+
+
+MAX_SUGGESTIONS = 300
+"""Drafts for one slot before the space counts as exhausted; the costs of one take about a tenth of a second."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """An architecture with its costs, ready to be evaluated in a slot."""
+
+    slot: int
+    role: Role
+    architecture: Architecture
+    costs: CostsByEnd
+    choices: dict[str, Any] | None = None
+    sampler_attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The preset's name or the architecture's id."""
+        return self.architecture.name or self.architecture.id
+
+
+def end_of(sampled: int, edge_share: float) -> End:
+    """Return for which end the sampled candidate number ``sampled`` (from 0) is drawn.
+
+    After any number of candidates the edge has had its share of them, rounded up.
+    """
+    return "edge" if math.ceil((sampled + 1) * edge_share) > math.ceil(sampled * edge_share) else "cloud"
+
+
+def derived_seed(seed: int, slot: int, purpose: int) -> int:
+    """Return the 31-bit seed of a slot; ``purpose`` keeps sampling (0) and training (1) apart."""
+    return int(np.random.SeedSequence([seed, slot, purpose]).generate_state(1)[0] >> 1)
+
+
+def suggest(
+    config: StudyConfig,
+    space: SearchSpace,
+    evaluator: Evaluator,
+    records: Sequence[TrialRecord],
+    *,
+    slot: int,
+    end: End,
+    taken: Collection[str] = (),
+) -> Suggestion | None:
+    """Return a new architecture for ``slot`` that ``end`` can use; None where ``MAX_SUGGESTIONS`` gave none.
+
+    ``records`` are the finished trials of earlier slots that may be learnt from. Their architectures and those whose
+    ids are ``taken`` are not proposed again. Objectives and limits are those of ``end``, so that each end evolves on
+    its own figures.
+    """
+    sampler = make_sampler(
+        config.sampler, derived_seed(config.seed, slot, 0), ArchitecturePricing(space, evaluator, end)
+    )
+    optuna_study = _replayed(sampler, space, records, end)
+    seen = {record.architecture_id for record in records} | set(taken)
+    for _ in range(MAX_SUGGESTIONS):
+        trial = optuna_study.ask()
+        architecture = space.suggest(trial)
+        costs = None if architecture.id in seen else _affordable(evaluator, architecture, end)
+        if costs is not None:
+            attributes = dict(optuna_study.get_trials(deepcopy=False)[trial.number].system_attrs)
+            return Suggestion(slot, end, architecture, costs, dict(trial.params), attributes)
+        seen.add(architecture.id)
+        optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
+    return None
+
+
+def _replayed(
+    sampler: optuna.samplers.BaseSampler, space: SearchSpace, records: Sequence[TrialRecord], end: End
+) -> optuna.Study:
+    """Return an in-memory study that holds the sampled records as this end sees them."""
+    quiet_optuna()
+    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+    # NOTE: presets have no choices; a trial without parameters would leave NSGA-II nothing to cross.
+    study.add_trials([finished_trial(record, space.choices, end) for record in records if record.choices])
+    return study
+
+
+def _affordable(evaluator: Evaluator, architecture: Architecture, end: End) -> CostsByEnd | None:
+    """Return the costs where the architecture keeps within the limits of ``end``, cheap checks first."""
+    if evaluator.refused(architecture, end):
+        return None
+    costs = evaluator.costs(architecture)
+    return costs if costs[end].feasible else None
+
+
+def as_it_is(record: TrialRecord) -> TrialRecord | None:
+    """Learn from a record as it stands."""
+    return record
+
+
+@dataclass(frozen=True)
+class SearchPhase:
+    """Part of a search whose candidates are all judged in one way.
+
+    Attributes:
+        until: slots below this number are filled.
+        config: what candidates are drafted by, such as another sampler than the study's.
+        learnt: how drafts see the record of an earlier slot; None where it says nothing to them, such as accuracy that
+            was come by otherwise.
+        given: candidates that are not drafted, by slot.
+    """
+
+    until: int
+    config: StudyConfig
+    learnt: Callable[[TrialRecord], TrialRecord | None] = as_it_is
+    given: Mapping[int, Suggestion] = field(default_factory=dict)
+
+    @classmethod
+    def whole(cls, config: StudyConfig) -> SearchPhase:
+        """Return the search of a study that judges all of its candidates alike."""
+        return cls(config.trials, config)
