@@ -121,8 +121,8 @@ def _split(report: DataReport, gallery: Gallery) -> str:
         return section("split", "Split", paragraph(words))
     parts = table(("part", "images"), leakage.parts.items(), numbers=(1,))
     verdict = (
-        f"Groups on both sides: {len(leakage.leaking_groups)}. Test images with a near-duplicate, or an image of the same "
-        f"patient, among those that are learnt from: {leakage.test_images_concerned}."
+        f"Groups on both sides: {len(leakage.leaking_groups)}. Test images with a near-duplicate, or an image of the "
+        f"same patient, among those that are learnt from: {leakage.test_images_concerned}."
     )
     name = Path(leakage.split_file).name
     return section("split", f"Split {name}", parts, paragraph(verdict), _groups(leakage.leaking_groups, gallery))

@@ -50,8 +50,8 @@ class KernelCostModel(LatencyModel):
     """Each item of a network (kernel, activation behind it, change of layout) at the price of its class.
 
     An additive roofline with efficiencies per class: narrow convolutions, channels that do not fill a vector register
-    and short rows have terms of their own (``cost_features.TERMS``). Classes that nobody measured pay the general price of
-    convolutions or of other operators.
+    and short rows have terms of their own (``cost_features.TERMS``). Classes that nobody measured pay the general price
+    of convolutions or of other operators.
     """
 
     kind: Literal["kernels"] = "kernels"
