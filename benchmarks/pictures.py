@@ -46,7 +46,7 @@ PAPER_COLOURS = 256
 def segmentations(study: Study, bundle: Bundle, path: Path) -> None:
     """Draw test images at five ranks of the edge network's Dice, from worst to best."""
     study_context = reopen_context(study)
-    pair = bundle.running()
+    pair = bundle.predictor()
     chosen = [index for index in study_context.split.test if study_context.images.masks[index].any()]
     pixels, masks = study_context.images.images[chosen], study_context.images.masks[chosen]
     answers = {"edge": pair.edge.probabilities(pixels), "cloud": pair.cloud.probabilities(pixels)}

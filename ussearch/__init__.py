@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from ussearch.errors import UserError
 
 if TYPE_CHECKING:
-    from ussearch.api import Bundle, CloudOptions, Outcome, Prediction, Study, run
+    from ussearch.api import Bundle, CloudOptions, Outcome, PredictionResult, Study, run
 
 __version__ = "0.1.0"
-__all__ = ["Bundle", "CloudOptions", "Outcome", "Prediction", "Study", "UserError", "run"]
+__all__ = ["Bundle", "CloudOptions", "Outcome", "PredictionResult", "Study", "UserError", "run"]
 
 
 def __getattr__(name: str) -> Any:

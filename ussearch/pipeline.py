@@ -26,7 +26,7 @@ from ussearch.events import (
     ignore,
 )
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
-from ussearch.pairs.bundles.replace_router import replace_router
+from ussearch.pairs.bundles.router import replace_router
 from ussearch.pairs.delivery.compression import CompressionRequest, Listeners, compress_finalist
 from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
 from ussearch.pairs.delivery.router_training import OnFoldEpoch, RoutingRequest, fit_router

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ussearch.datasets import ImageSet, Split, open_dataset, prepare
 from ussearch.datasets.split_files import read_split_file
 from ussearch.errors import UserError
-from ussearch.evaluators.metrics.segmentation import THRESHOLD, dice_and_iou
+from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 
 BATCH = 8
 """Images over which the protocol pools intersections and unions."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ussearch.pairs.routing.decision import EVERYTHING_STAYS
 
 from tests.cli.conftest import Command
 from ussearch.pairs import Bundle, verify_bundle
-from ussearch.pairs.bundles.integrity import MANIFEST, SEAL, digests, seal
-from ussearch.pairs.routing.decision import EVERYTHING_STAYS
+from ussearch.runtime.integrity import MANIFEST, SEAL, digests, seal
 from ussearch.serving.board import run_edge_source
 
 
@@ -52,7 +52,7 @@ def test_a_policy_rewrites_the_bundle_and_leaves_the_networks(ussearch: Command,
     assert after.manifest.metrics.cloud == before.manifest.metrics.cloud
     np.testing.assert_array_equal(np.load(study / "bundle" / "vectors" / "00" / "edge_logits.npy"), logits)
     assert verify_bundle(study / "bundle").passed
-    pair, images = after.running(), after.split().calibration
+    pair, images = after.predictor(), after.split().calibration
     assert len(images) == found["calibration_images"]
     assert "confidence" in pair.edge.outputs
 

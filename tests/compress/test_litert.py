@@ -13,8 +13,8 @@ from ussearch.compress import STEPS, Chain, CompressionCandidate, SpeedSource, c
 from ussearch.compress.evaluate import evaluate, model_file
 from ussearch.compress.quantisation.litert import LiteRtNetwork, missing
 from ussearch.errors import UserError
-from ussearch.evaluators.metrics.segmentation import dice_and_iou
 from ussearch.hardware_profiles import load_profile
+from ussearch.runtime.masks import dice_and_iou
 from ussearch.runtime.onnx_network import OnnxNetwork
 
 PI, CORAL = load_profile("raspberry-pi-4@tflite-fp32"), load_profile("coral-edge-tpu")

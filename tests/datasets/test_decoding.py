@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from ussearch.datasets import decoding
-from ussearch.datasets.decoding import read_mask, read_raster, united_mask
+from ussearch.datasets.decoding import read_mask, united_mask
 from ussearch.datasets.files import convex_hull, filled, without_holes
 from ussearch.errors import UserError
+from ussearch.runtime.frames import read_raster
 
 
 def test_colour_becomes_luma(tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from PIL import Image
 
 from ussearch.datasets import ImageSet, open_dataset, phantom_dataset, prepare, resize_image
 from ussearch.datasets import preparation as module
-from ussearch.datasets.decoding import read_raster
 from ussearch.errors import UserError
+from ussearch.runtime.frames import read_raster
 
 
 def entry(cache: Path) -> Path:

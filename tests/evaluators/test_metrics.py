@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from ussearch.evaluators import score, selection_score
 from ussearch.evaluators.metrics.scores import CONVENTION
-from ussearch.evaluators.metrics.segmentation import detect, dice_and_iou, hausdorff95, outline, pixel_auc
+from ussearch.evaluators.metrics.segmentation import detect, hausdorff95, outline, pixel_auc
+from ussearch.runtime.masks import dice_and_iou
 
 SIZE = 24
 

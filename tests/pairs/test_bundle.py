@@ -17,9 +17,9 @@ from ussearch.errors import UserError
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Manifest, Member, PairData, write_bundle
-from ussearch.pairs.bundles.integrity import MANIFEST, SEAL, file_names, unseal
 from ussearch.pairs.bundles.verify import verify_bundle
-from ussearch.pairs.routing.confidence import soft_dice_confidence
+from ussearch.runtime.decision import soft_dice_confidence
+from ussearch.runtime.integrity import MANIFEST, SEAL, file_names, unseal
 
 ALWAYS_THERE = {
     "bundle.yaml",
@@ -71,7 +71,7 @@ def test_a_manifest_of_before_intervals_is_read(finished: Bundle) -> None:
 
 
 def test_the_router_realises_the_requested_share_on_calibration_images(finished: Bundle, pair_data: PairData) -> None:
-    pair = finished.running()
+    pair = finished.predictor()
     images = np.asarray(pair_data.images.images[list(pair_data.split.calibration)])
     probabilities, confidence = pair.edge_answers(images)
     assert confidence == pytest.approx(soft_dice_confidence(probabilities), abs=1e-5)

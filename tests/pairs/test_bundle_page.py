@@ -14,8 +14,8 @@ from pydantic import BaseModel
 
 from ussearch.evaluators import Costs
 from ussearch.pairs import Bundle, Manifest
-from ussearch.pairs.bundles.integrity import MANIFEST
-from ussearch.pairs.bundles.manifest_versions import CURRENT
+from ussearch.runtime.integrity import MANIFEST
+from ussearch.runtime.manifest_versions import CURRENT
 
 PAGE = Path(__file__).parents[2] / "docs" / "bundle.md"
 ALIKE = (

@@ -8,12 +8,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ussearch.datasets import Frame, Normalisation, resize_mask
+from ussearch.datasets import Normalisation, resize_mask
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
 from ussearch.pairs.inference import full_mask, output_name, overlay
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
+from ussearch.runtime.frames import Frame
 from ussearch.runtime.geometry import contour, mask_in, network_input
 
 

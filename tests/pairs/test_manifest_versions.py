@@ -11,12 +11,12 @@ import pytest
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Manifest, PairData, verify_bundle
 from ussearch.pairs.bundles.evaluation import differences, evaluate_pair
-from ussearch.pairs.bundles.integrity import MANIFEST, SEAL, sha256_of
-from ussearch.pairs.bundles.manifest_versions import CURRENT, UPGRADES
 from ussearch.pairs.bundles.model_card import CARD
-from ussearch.pairs.bundles.replace_router import replace_router
+from ussearch.pairs.bundles.router import replace_router
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
+from ussearch.runtime.integrity import MANIFEST, SEAL, sha256_of
+from ussearch.runtime.manifest_versions import CURRENT, UPGRADES
 
 OLD = Path(__file__).parent / "manifests"
 
@@ -97,5 +97,5 @@ def test_a_stated_interval_that_is_wrong_is_found(finished: Bundle, pair_data: P
         update={"edge": {**everything.edge, "lesion_dice": estimate.model_copy(update={"low": estimate.low + 0.01})}}
     )
     stated = metrics.model_copy(update={"strata": (flattering, *metrics.strata[1:])})
-    found = evaluate_pair(finished.running(), pair_data.images, pair_data.split)
+    found = evaluate_pair(finished.predictor(), pair_data.images, pair_data.split)
     assert differences(stated, found) == ["all all: edge.lesion_dice.low"]

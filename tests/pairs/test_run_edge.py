@@ -138,7 +138,7 @@ def test_it_gives_the_masks_of_the_package(finished: Bundle, data_folder: Path, 
 
 def assert_same_masks(bundle: Bundle, images: list[Path], output: str, tmp_path: Path) -> None:
     """Compare what the runner printed and wrote with the package's own answer."""
-    pair = bundle.running()
+    pair = bundle.predictor()
     lines = [json.loads(line) for line in output.splitlines()]
     assert [Path(line["image"]) for line in lines] == images
     for line, path in zip(lines, images, strict=True):

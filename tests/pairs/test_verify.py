@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ussearch.datasets import Normalisation, PhantomParameters, Split, phantoms_from, prepare
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Manifest, Member, PairData, verify_bundle, write_bundle
-from ussearch.pairs.bundles.integrity import digests, seal
+from ussearch.runtime.integrity import digests, seal
 
 
 def sealed_again(folder: Path, **changes: object) -> None:

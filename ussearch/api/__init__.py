@@ -5,9 +5,9 @@ calls. Nothing is computed here.
 """
 
 from ussearch.api.bundle import Bundle
-from ussearch.api.prediction import Prediction
 from ussearch.api.running import run
 from ussearch.api.study import Outcome, Study
-from ussearch.pairs.answering import CloudOptions
+from ussearch.runtime.prediction import PredictionResult
+from ussearch.serving.client import CloudOptions
 
-__all__ = ["Bundle", "CloudOptions", "Outcome", "Prediction", "Study", "run"]
+__all__ = ["Bundle", "CloudOptions", "Outcome", "PredictionResult", "Study", "run"]

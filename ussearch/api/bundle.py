@@ -12,14 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch import pairs
-from ussearch.api.prediction import Prediction, predict
-from ussearch.datasets import Frame, frame_of, read_frames
+from ussearch.datasets import read_frames
 from ussearch.errors import UserError
 from ussearch.evaluators import End
-from ussearch.pairs.answering import Answering, CloudOptions, EdgeAlone, LocalPair, answering
 from ussearch.pairs.bundles.model_card import CARD
-from ussearch.pairs.running import RunningPair
+from ussearch.runtime.frames import Frame
+from ussearch.runtime.prediction import PredictionResult
+from ussearch.runtime.predictor import PairPredictor, Predictor
 from ussearch.serving.auth import read_token
+from ussearch.serving.client import CloudOptions, open_predictor
 
 Picture: TypeAlias = Path | str | npt.NDArray[Any]
 """A file (PNG, JPEG, TIFF, BMP, DICOM), or an array: grey uint8 or uint16 [H, W], or RGB uint8 [H, W, 3]."""
@@ -56,7 +57,7 @@ class Bundle(pairs.Bundle):
         ends = ", ".join(f"{manifest.entry(end).architecture} for {manifest.entry(end).profile}" for end in TIERS)
         return f"Bundle({str(self.folder)!r}: {ends}, {manifest.data.name})"
 
-    def predict(self, image: Picture, cloud: Cloud = LOCAL) -> Prediction:
+    def predict(self, image: Picture, cloud: Cloud = LOCAL) -> PredictionResult:
         """Segment one image as ``ussearch infer`` does: the edge network first, then the router's decision.
 
         ``cloud`` says who answers where the router wants the cloud: the bundle's own cloud network on this machine, a
@@ -76,10 +77,10 @@ class Bundle(pairs.Bundle):
         frames = _frames(image)
         if len(frames) > 1:
             raise UserError(f"{image} holds {len(frames)} frames, one was expected: give it to predict_all.")
-        with self._answering(cloud) as pair:
-            return predict(pair, frames[0])
+        with self._open(cloud) as predictor:
+            return predictor.predict(frames[0])
 
-    def predict_all(self, images: Iterable[Picture], cloud: Cloud = LOCAL) -> Iterator[Prediction]:
+    def predict_all(self, images: Iterable[Picture], cloud: Cloud = LOCAL) -> Iterator[PredictionResult]:
         """Yield the prediction of every frame of ``images`` in order; a cine gives one for each of its frames.
 
         A server is asked through one connection and one call budget. Raises as ``predict``.
@@ -89,9 +90,9 @@ class Bundle(pairs.Bundle):
         >>> [answer.frame.source.name for answer in bundle.predict_all(["scan.png", "other.png"])]
         ['scan.png', 'other.png']
         """
-        with self._answering(cloud) as pair:
+        with self._open(cloud) as predictor:
             for image in images:
-                yield from (predict(pair, frame) for frame in _frames(image))
+                yield from map(predictor.predict, _frames(image))
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -130,20 +131,20 @@ class Bundle(pairs.Bundle):
         return pairs.verify_bundle(self.folder, None if data is None else Path(data))
 
     @cached_property
-    def _pair(self) -> RunningPair:
-        return self.running()
+    def _pair(self) -> PairPredictor:
+        return self.predictor()
 
     @contextmanager
-    def _answering(self, cloud: Cloud) -> Iterator[Answering]:
+    def _open(self, cloud: Cloud) -> Iterator[Predictor]:
         if cloud == LOCAL:
-            yield LocalPair(self._pair)
+            yield self._pair
         elif cloud is None:
-            yield EdgeAlone(self._pair)
+            yield self._pair.alone()
         else:
             options = CloudOptions(cloud, read_token(None)) if isinstance(cloud, str) else cloud
-            with answering(self, options) as pair:
-                yield pair
+            with open_predictor(self, options) as predictor:
+                yield predictor
 
 
 def _frames(image: Picture) -> list[Frame]:
-    return [frame_of(image)] if isinstance(image, np.ndarray) else read_frames(image)
+    return [Frame.of(image)] if isinstance(image, np.ndarray) else read_frames(image)

@@ -35,8 +35,8 @@ def infer(
     from ussearch.cli.console import console, counted, print_json, say, whole
     from ussearch.pairs import Bundle
     from ussearch.pairs import infer as segment
-    from ussearch.pairs.answering import CloudOptions
     from ussearch.serving.auth import read_token
+    from ussearch.serving.client import CloudOptions
 
     options = None
     if cloud is not None:
@@ -44,16 +44,16 @@ def infer(
     opened = Bundle.load(bundle)
     results = segment(opened, images, out, options, dicom_seg=dicom_seg)
     if json_output:
-        print_json([result.to_dict() for result in results])
+        print_json(results)
         return
     heads = whole("image", "frame", "answered by", "because", "confidence", "lesion", "mask")
     table = Table(*heads, title=counted(len(results), "frame"))
     for result in results:
-        confidence, share = f"{result.confidence:.3f}", f"{100 * result.lesion_share:.1f} %"
-        name, mask = Path(result.image).name, Path(result.mask).name
-        table.add_row(name, str(result.frame), result.route, result.reason, confidence, share, mask)
+        confidence, share = f"{result['confidence']:.3f}", f"{100 * result['lesion_share']:.1f} %"
+        name, mask = Path(result["image"]).name, Path(result["mask"]).name
+        table.add_row(name, str(result["frame"]), result["route"], result["reason"], confidence, share, mask)
     console.print(table)
-    for (route, reason), count in Counter((each.route, each.reason) for each in results).most_common():
+    for (route, reason), count in Counter((each["route"], each["reason"]) for each in results).most_common():
         console.print(f"{counted(count, 'frame')} by the {route}: {reason}.")
     if cloud is not None and opened.router.off:
         say("This bundle keeps every image on the device: the server was not asked (see: ussearch route).")

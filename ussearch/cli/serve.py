@@ -25,8 +25,7 @@ def serve(
     Example: ussearch serve bundle --port 8080
     """
     from ussearch.cli.console import console
-    from ussearch.pairs import Bundle
-    from ussearch.pairs.identity import model_name
+    from ussearch.runtime.bundle import ServingBundle
     from ussearch.serving.auth import read_token
     from ussearch.serving.server import ServerSettings, run_server
 
@@ -41,10 +40,10 @@ def serve(
         replicas=replicas,
     )
 
-    served = Bundle.load(bundle)
+    served = ServingBundle.load(bundle)
     door = "with a bearer token" if settings.token else "without a token"
 
     def tell(url: str) -> None:
-        console.print(f"Serving {model_name(served.manifest)} at {url} {door}; Ctrl-C ends it.", soft_wrap=True)
+        console.print(f"Serving {served.manifest.model_name} at {url} {door}; Ctrl-C ends it.", soft_wrap=True)
 
     run_server(served, settings, engine, tell)

@@ -13,11 +13,11 @@ from pydantic import BaseModel, ConfigDict
 from ussearch.compress.candidate import ONNX, CompressionCandidate, running
 from ussearch.compress.context import Context
 from ussearch.evaluators import trace
-from ussearch.evaluators.metrics.segmentation import THRESHOLD, dice_and_iou
 from ussearch.evaluators.prediction import as_shipped, export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles.onnx_files.export import export_module
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 from ussearch.runtime.onnx_network import sigmoid
 from ussearch.search_spaces import NormalisedNetwork
 

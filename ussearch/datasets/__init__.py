@@ -10,7 +10,7 @@ from ussearch.datasets.augmentation import AugmentationSettings, augment
 from ussearch.datasets.batches import Batches, Normalisation
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Dataset, ImageSet, Problem, Sample
-from ussearch.datasets.frames import Frame, frame_of, read_frames, read_image
+from ussearch.datasets.frames import read_frames, read_image
 from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.phantoms import PhantomParameters, phantom_dataset, phantoms_from
 from ussearch.datasets.preparation import fingerprint_of, prepare
@@ -27,7 +27,6 @@ __all__ = [
     "Batches",
     "DataReport",
     "Dataset",
-    "Frame",
     "ImageSet",
     "Normalisation",
     "PhantomParameters",
@@ -39,7 +38,6 @@ __all__ = [
     "cache_folder",
     "check",
     "fingerprint_of",
-    "frame_of",
     "k_folds",
     "leaking_groups_of",
     "open_dataset",

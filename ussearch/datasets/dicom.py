@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets.dataset import Pixels
-from ussearch.datasets.decoding import refuse_bombs
 from ussearch.errors import UserError
+from ussearch.runtime.frames import refuse_bombs
 
 if TYPE_CHECKING:
     from pydicom import Dataset as DicomDataset

@@ -12,9 +12,10 @@ from PIL import Image, ImageDraw
 
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Pixels, Sample
-from ussearch.datasets.decoding import read_raster, united_mask
+from ussearch.datasets.decoding import united_mask
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, write_atomically
+from ussearch.runtime.frames import read_raster
 
 if TYPE_CHECKING:
     from ussearch.datasets.dicom import Box

@@ -8,10 +8,11 @@ from ussearch.evaluators.costs import Costs, TracedNetwork, costs, trace
 from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
 from ussearch.evaluators.evaluator import Evaluator, TrainEvaluator
 from ussearch.evaluators.metrics.scores import CONVENTION, Scores, Summary, score
-from ussearch.evaluators.metrics.segmentation import THRESHOLD, selection_score
+from ussearch.evaluators.metrics.segmentation import selection_score
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.training.engine import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
 from ussearch.evaluators.training.recipe import Recipe
+from ussearch.runtime.masks import THRESHOLD
 
 __all__ = [
     "CONVENTION",

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators.metrics.scores import Scores, score
-from ussearch.evaluators.metrics.segmentation import THRESHOLD, dice_and_iou
+from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 
 Part = Literal["train", "validation", "calibration", "test"]
 Probabilities = npt.NDArray[np.float32]

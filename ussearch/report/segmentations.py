@@ -72,7 +72,7 @@ def examples(report_data: ReportData) -> dict[int, tuple[Example, ...]]:
 def _shipped(report_data: ReportData, study_context: StudyContext, chosen: list[int]) -> dict[int, Answers]:
     if report_data.bundle is None:
         return {}
-    running, pixels = report_data.bundle.running(), np.asarray(study_context.images.images[chosen])
+    running, pixels = report_data.bundle.predictor(), np.asarray(study_context.images.images[chosen])
     networks = {"edge": running.edge, "cloud": running.cloud}
     return {
         slot: Answers(networks[end].probabilities(pixels), f"{end}/model.onnx of the bundle")

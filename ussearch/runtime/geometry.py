@@ -13,7 +13,9 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.evaluators.metrics.segmentation import THRESHOLD
+from ussearch.runtime.masks import THRESHOLD
+
+Pixels = npt.NDArray[np.uint8]
 
 
 @lru_cache(maxsize=256)
@@ -50,9 +52,6 @@ def resize_mask(mask: Pixels, height: int, width: int) -> Pixels:
     return (resize_plane(mask, height, width) >= 0.5).astype(np.uint8)
 
 
-Pixels = npt.NDArray[np.uint8]
-
-
 def network_input(grey: Pixels, size: int) -> Pixels:
     """Stretch a grey image uint8 [H, W] to uint8 [1, 1, size, size]."""
     return resize_image(grey, size, size)[None, None]
@@ -68,10 +67,3 @@ def probabilities_in(probabilities: npt.NDArray[np.float32], shape: tuple[int, i
 def mask_in(probabilities: npt.NDArray[np.float32], shape: tuple[int, int]) -> Pixels:
     """Return the mask uint8 {0, 1} [H, W] of probabilities [S, S] in the geometry of the image."""
     return (probabilities_in(probabilities, shape) >= THRESHOLD).astype(np.uint8)
-
-
-def contour(mask: Pixels) -> npt.NDArray[np.bool_]:
-    """Return the pixels [H, W] of a mask that have a neighbour (above, below, left, right) outside it."""
-    padded = np.pad(mask.astype(bool), 1)
-    inner = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return np.asarray(mask.astype(bool) & ~inner)

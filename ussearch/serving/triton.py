@@ -11,15 +11,15 @@ import onnx
 
 from ussearch.errors import UserError
 from ussearch.files import staged_directory
-from ussearch.pairs.bundles.bundle import Bundle
-from ussearch.pairs.identity import VERSION, model_name
-from ussearch.pairs.running import CLOUD_MODEL
+from ussearch.runtime.bundle import ServingBundle
+from ussearch.runtime.manifest import MODEL_VERSION
+from ussearch.runtime.predictor import CLOUD_MODEL
 
 CONFIGURATION = "config.pbtxt"
 GREY_LEVELS = "grey_levels"
 
 
-def write_triton(bundle: Bundle, repository: Path) -> Path:
+def write_triton(bundle: ServingBundle, repository: Path) -> Path:
     """Add the cloud network of ``bundle`` to the repository and return the model's folder.
 
     An older folder of the same model is replaced, other models are left alone. Raises UserError where the repository
@@ -27,10 +27,10 @@ def write_triton(bundle: Bundle, repository: Path) -> Path:
     """
     if bundle.folder.resolve() in (repository.resolve(), *repository.resolve().parents):
         raise UserError(f"{repository} is inside the bundle, which no file may be added to: choose another folder.")
-    name, side = model_name(bundle.manifest), bundle.manifest.preprocessing.image_size
+    name, side = bundle.manifest.model_name, bundle.manifest.preprocessing.image_size
     with staged_directory(repository / name) as folder:
-        (folder / VERSION).mkdir()
-        onnx.save(taking_bytes(onnx.load(bundle.folder / CLOUD_MODEL)), folder / VERSION / "model.onnx")
+        (folder / MODEL_VERSION).mkdir()
+        onnx.save(taking_bytes(onnx.load(bundle.folder / CLOUD_MODEL)), folder / MODEL_VERSION / "model.onnx")
         (folder / CONFIGURATION).write_text(configuration(name, side), encoding="utf-8")
     return repository / name
 

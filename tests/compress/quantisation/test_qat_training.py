@@ -13,9 +13,9 @@ import torch
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.compress.quantisation import Settings, converted, prepare, quantise
 from ussearch.evaluators import Recipe, train
-from ussearch.evaluators.metrics.segmentation import dice_and_iou
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.onnx_files.export import export_module
+from ussearch.runtime.masks import dice_and_iou
 from ussearch.search_spaces import Network, NormalisedNetwork, build, deploy
 
 IMAGES = disc_images()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from ussearch.pairs.routing.decision import threshold_within_share
 
 from ussearch.errors import UserError
 from ussearch.pairs import Router, soft_dice_confidence, threshold_for_share
-from ussearch.pairs.routing.decision import threshold_within_share
 
 Scores = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from ussearch.pairs import soft_dice_confidence
-from ussearch.pairs.routing.confidence import flip_agreement, mean_entropy
 from ussearch.pairs.routing.features import Features, feature_names, soft_dice
+from ussearch.pairs.routing.samples import flip_agreement, mean_entropy
 
 SIZE = 32
 Floats = npt.NDArray[np.float64]

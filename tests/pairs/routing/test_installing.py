@@ -48,7 +48,7 @@ def test_a_learned_router_ships_in_the_file_of_the_edge(
     assert verify_bundle(bundle.folder).passed
     chosen = list(pair_data.split.calibration)
     pixels = np.asarray(pair_data.images.images[chosen])
-    confidence = bundle.running().edge_answers(pixels)[1]
+    confidence = bundle.predictor().edge_answers(pixels)[1]
     seen = collect_features(bundle.folder / "edge" / "model.onnx", np.zeros(len(chosen)), pair_data.images, chosen)
     scaled = (seen.features - seen.features.mean(0)) / np.maximum(seen.features.std(0), 1e-9)
     weights = np.array(learned().model.layers[0].weights)[:, 0]  # type: ignore[union-attr]  # it has one
@@ -80,7 +80,7 @@ def test_what_the_device_cannot_have_is_left_out_with_the_reason(
     coral = dataclasses.replace(edge_member, profile=load_profile("coral-edge-tpu"))
     spec = RouterSpec(SharePolicy(share=0.5), learned())
     bundle = write_bundle(tmp_path / "b", coral, cloud_member, pair_data, spec)
-    router, pair = bundle.manifest.router, bundle.running()
+    router, pair = bundle.manifest.router, bundle.predictor()
     assert (router.score, router.in_graph) == ("soft_dice_confidence", False)
     assert "not in the graph for coral-edge-tpu" in router.score_reason
     assert pair.edge.outputs == ("logits",)

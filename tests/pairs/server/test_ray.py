@@ -59,7 +59,7 @@ def test_the_same_client_gets_the_same_masks(ray_running: Running, finished: Bun
             assert answer.reason in {Reason.ANSWERED, Reason.CONFIDENT}
             sources[answer.source] += 1
             if answer.source == "cloud":
-                assert (finished.running().cloud_mask(grey) != answer.mask).mean() < 0.02
+                assert (finished.predictor().cloud_mask(grey) != answer.mask).mean() < 0.02
     assert set(sources) == {"edge", "cloud"}
 
 

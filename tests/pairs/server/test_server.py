@@ -100,12 +100,12 @@ def test_the_client_gets_the_cloud_network_s_mask(running: Running, finished: Bu
         for number in range(16):
             grey = read_image(data_folder / "images" / f"{number:02d}.png")
             answer = client.answer(grey)
-            edge = finished.running().answer(grey)
+            edge = finished.predictor().answer(grey)
             assert answer.confidence == pytest.approx(edge.confidence)
             assert (answer.source, answer.mask.shape) == (edge.route, grey.shape)
             sources.add(answer.source)
             if answer.source == "cloud":
-                whole = finished.running().cloud_mask(grey)
+                whole = finished.predictor().cloud_mask(grey)
                 assert (whole != answer.mask).mean() < 0.02, "bits are enlarged, not probabilities: the rim may differ"
     assert sources == {"edge", "cloud"}
 
@@ -113,7 +113,7 @@ def test_the_client_gets_the_cloud_network_s_mask(running: Running, finished: Bu
 @pytest.fixture
 def away(finished: Bundle, data_folder: Path) -> np.ndarray:
     """An image that the router sends to the cloud."""
-    pair = finished.running()
+    pair = finished.predictor()
     images = (read_image(path) for path in sorted((data_folder / "images").iterdir()))
     return next(grey for grey in images if pair.answer(grey).route == "cloud")
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import ClassVar
 
-from ussearch.datasets.decoding import is_raster
 from ussearch.datasets.dicom import patients_in
 from ussearch.datasets.readers.base import Listing, Reader, add_reader, pair_by_name
+from ussearch.runtime.frames import is_raster
 
 _KVASIR_FILES = ("kavsir_bboxes.json", "kvasir_bboxes.json", "bounding-boxes.json")
 

@@ -9,15 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.evaluators.metrics.segmentation import (
-    THRESHOLD,
     Bools,
     Floats,
-    dice_and_iou,
     false_positive_rate,
     hausdorff95,
     pixel_auc,
     selection_score,
 )
+from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 
 CONVENTION = (
     "Metrics are taken per image at threshold 0.5 on the resized grid, then averaged. Dice and IoU: both masks empty "

@@ -8,25 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-THRESHOLD = 0.5
-"""Pixels at or above this probability belong to the lesion."""
+from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
-
-
-def dice_and_iou(predicted: Bools, masks: Bools) -> tuple[Floats, Floats]:
-    """Return Dice and IoU of each image, float64 [N]; both masks empty counts 1.
-
-    Both arguments are bool [N, ...].
-    """
-    flat_predicted, flat_masks = predicted.reshape(len(predicted), -1), masks.reshape(len(masks), -1)
-    common = np.count_nonzero(flat_predicted & flat_masks, axis=1)
-    total = np.count_nonzero(flat_predicted, axis=1) + np.count_nonzero(flat_masks, axis=1)
-    agree = total == 0
-    dice = np.where(agree, 1.0, 2 * common / np.maximum(total, 1))
-    iou = np.where(agree, 1.0, common / np.maximum(total - common, 1))
-    return dice, iou
 
 
 def false_positive_rate(predicted: Bools, masks: Bools) -> float | None:

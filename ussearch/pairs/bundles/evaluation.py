@@ -12,11 +12,11 @@ from ussearch.evaluators import End, trivial_baselines
 from ussearch.evaluators.metrics.scores import CONVENTION, score
 from ussearch.pairs.bundles.manifest import MetricsEntry
 from ussearch.pairs.bundles.subgroups import Subgroup, subgroups_of
-from ussearch.pairs.running import RunningPair
+from ussearch.runtime.predictor import PairPredictor
 from ussearch.studies.front import beats
 
 
-def evaluate_pair(pair: RunningPair, images: ImageSet, split: Split) -> MetricsEntry:
+def evaluate_pair(pair: PairPredictor, images: ImageSet, split: Split) -> MetricsEntry:
     """Score edge only, cloud only and the routed pair on the test images, by the files that will run."""
     if not split.test:
         raise UserError(f"{images.name} has no test images: split it with a share for testing.")

@@ -1,4 +1,4 @@
-"""The end of writing a bundle: the runner for the board, its card, then its seal."""
+"""The end of writing a bundle: the runner for the board, its card, then the digests of everything."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 from ussearch.compress import Compression
 from ussearch.evaluators import End
-from ussearch.pairs.bundles.integrity import digests, profile_in, seal
+from ussearch.pairs.bundles.bundle import profile_in
 from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.pairs.bundles.model_card import CARD, model_card
+from ussearch.runtime.integrity import digests, write_manifest
 from ussearch.serving.board import run_edge_source
 
 RUNNER = "run_edge.py"
@@ -16,7 +17,7 @@ COMPRESSION = "edge/compression.json"
 
 
 def finalize(folder: Path, manifest: Manifest) -> None:
-    """Write the runner and the model card of ``manifest`` into ``folder`` and seal everything there.
+    """Write the runner and the model card of ``manifest`` into ``folder``, and the digests of everything there.
 
     Its ``files`` are found anew. The runner is today's, also in a bundle of before: it reads what ``manifest`` says.
     """
@@ -28,4 +29,4 @@ def finalize(folder: Path, manifest: Manifest) -> None:
     ends: tuple[End, ...] = ("edge", "cloud")
     profiles = {end: profile_in(folder, end) for end in ends}
     (folder / CARD).write_text(model_card(manifest, profiles, compression), encoding="utf-8")
-    seal(folder, manifest.model_copy(update={"files": digests(folder)}))
+    write_manifest(folder, manifest.model_copy(update={"files": digests(folder)}).to_text())

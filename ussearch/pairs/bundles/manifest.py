@@ -10,9 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets.counts import DataCounts
-from ussearch.documents import load_yaml, validated
 from ussearch.hardware_profiles.profile import Precision
-from ussearch.pairs.bundles.manifest_versions import upgraded
 from ussearch.pairs.bundles.provenance import PairProvenance
 from ussearch.pairs.bundles.subgroups import Subgroup
 from ussearch.pairs.routing.attach_router import Score
@@ -21,6 +19,8 @@ from ussearch.pairs.routing.models import GainModel
 from ussearch.pairs.routing.policies import Policy
 from ussearch.pairs.routing.router_comparison import RouterComparison
 from ussearch.pairs.routing.routing_gain import RoutingGain
+from ussearch.runtime.manifest import Preprocessing, RouterThreshold, ServingManifest
+from ussearch.runtime.manifest_versions import CURRENT
 
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
@@ -67,17 +67,6 @@ class NetworkEntry(_Part):
         return f"{costs['latency_ms']:.1f} ms{between}{extrapolated}, {costs.get('latency_label', 'predicted')}"
 
 
-class Preprocessing(_Part):
-    """From a file to the network's input; the normalisation is applied by the graph itself."""
-
-    image_size: int = Field(ge=1)
-    channels: Literal[1] = 1
-    grey_levels: tuple[Literal[0], Literal[255]] = (0, 255)
-    resize: Literal["stretch, antialiased triangle filter"] = "stretch, antialiased triangle filter"
-    mean: float
-    std: float
-
-
 class OutOfFoldEntry(_Part):
     """What the router learned from: mean Dice of networks that did not see the images, and of those that ship."""
 
@@ -97,10 +86,12 @@ class OutOfFoldEntry(_Part):
         )
 
 
-class RouterEntry(_Part):
+class RouterEntry(RouterThreshold):
     """The decision: below ``threshold`` the image goes to the cloud; ``reason`` says why there, ``score_reason`` why
     by which score.
     """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
     score: Score = "soft_dice_confidence"
     in_graph: bool = Field(default=False, description="edge/model.onnx has the output confidence")
@@ -145,10 +136,12 @@ class MetricsEntry(_Part):
     strata: tuple[Subgroup, ...] = Field(description="none in bundles of format 1")
 
 
-class Manifest(_Part):
+class Manifest(ServingManifest):
     """Everything in ``bundle.yaml``; ``files`` gives the SHA-256 of every other file of the bundle."""
 
-    schema_version: Literal[2] = 2
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[2] = CURRENT
     versions: dict[str, str]
     edge: NetworkEntry
     cloud: NetworkEntry
@@ -167,12 +160,6 @@ class Manifest(_Part):
     def to_text(self) -> str:
         """Return the manifest in the JSON subset of YAML, which the board's standard library can read."""
         return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
-
-    @classmethod
-    def from_text(cls, text: str, origin: str) -> Manifest:
-        """Read what this version or an older one wrote; raises UserError naming ``origin`` and the field."""
-        what, mend = "the manifest of a bundle", "export the bundle again"
-        return validated(cls, upgraded(load_yaml(text, origin, what, mend), origin), origin, what, mend)
 
 
 def versions() -> dict[str, str]:

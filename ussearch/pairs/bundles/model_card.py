@@ -20,7 +20,7 @@ from ussearch.pairs.bundles.model_card_tables import (
     subgroups_table,
 )
 from ussearch.pairs.bundles.subgroups import ESTIMATES_CONVENTION, Subgroup
-from ussearch.pairs.routing.decision import EVERYTHING_STAYS, NOTHING_STAYS
+from ussearch.runtime.decision import EVERYTHING_STAYS, NOTHING_STAYS
 
 CARD = "MODEL_CARD.md"
 FEW_IMAGES = 30

@@ -21,7 +21,7 @@ from ussearch.pairs.routing.curves import CurveComparison, compare
 from ussearch.pairs.routing.router_comparison import LEARNED, SDC, plain_routers
 from ussearch.pairs.routing.routing_gain import RoutingGain, worth
 from ussearch.pairs.routing.samples import Samples, collect_features, dice_of
-from ussearch.pairs.running import EDGE_MODEL
+from ussearch.runtime.predictor import EDGE_MODEL
 
 Floats = npt.NDArray[np.float64]
 
@@ -74,7 +74,7 @@ def route_report(bundle: Bundle, images: ImageSet) -> RouteReport:
     if images.fingerprint != bundle.manifest.data.fingerprint:
         raise UserError(f"The images are not those of {bundle.folder}: give the data set that it was made from.")
     chosen = list(bundle.split().test)
-    pair = bundle.running()
+    pair = bundle.predictor()
     pixels = np.asarray(images.images[chosen])
     cloud_dice = dice_of(pair.cloud.probabilities(pixels), images, chosen)
     samples = collect_features(bundle.folder / EDGE_MODEL, cloud_dice, images, chosen)

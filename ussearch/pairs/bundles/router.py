@@ -1,4 +1,4 @@
-"""The last step of every bundle: its router put in, judged on the test images, and seen in the vectors."""
+"""The router of a bundle: put in as its last step and judged on the test images, or replaced by another one."""
 
 from __future__ import annotations
 
@@ -9,16 +9,23 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from ussearch.datasets import ImageSet, Split
+from ussearch.datasets.counts import counts_of
+from ussearch.errors import UserError
+from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.onnx_files.export import record_of
+from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.evaluation import evaluate_pair
+from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import MetricsEntry, NetworkEntry, OutOfFoldEntry, RouterEntry
 from ussearch.pairs.bundles.test_vectors import FOLDER, write_vectors
 from ussearch.pairs.routing.attach_router import AttachedRouter, RouterSpec, attach_router
 from ussearch.pairs.routing.samples import Samples, dice_of
-from ussearch.pairs.running import CLOUD_MODEL, EDGE_MODEL, RunningPair
+from ussearch.runtime.integrity import MANIFEST, SEAL
+from ussearch.runtime.predictor import CLOUD_MODEL, EDGE_MODEL, PairPredictor
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -48,7 +55,7 @@ def attach_and_evaluate(
     there are no calibration or test images, or the policy cannot be kept.
     """
     installed = attach_router(folder / EDGE_MODEL, folder / CLOUD_MODEL, images, split, profile, spec=spec)
-    pair = RunningPair.load(folder, installed.decision.router, images.image_size)
+    pair = PairPredictor.load(folder, installed.decision.router, images.image_size)
     metrics = evaluate_pair(pair, images, split)
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     write_vectors(folder, examples, pair)
@@ -80,7 +87,7 @@ def _entry(installed: AttachedRouter, images: int, out_of_fold: OutOfFoldEntry |
     )
 
 
-def _out_of_fold(pair: RunningPair, images: ImageSet, samples: Samples | None) -> OutOfFoldEntry | None:
+def _out_of_fold(pair: PairPredictor, images: ImageSet, samples: Samples | None) -> OutOfFoldEntry | None:
     """Return the Dice of the fold networks beside that of the networks that ship, on the same images."""
     if samples is None:
         return None
@@ -95,3 +102,40 @@ def _out_of_fold(pair: RunningPair, images: ImageSet, samples: Samples | None) -
         in_sample_edge_dice=float(dice_of(pair.edge.probabilities(pixels), images, chosen).mean()),
         in_sample_cloud_dice=float(dice_of(pair.cloud.probabilities(pixels), images, chosen).mean()),
     )
+
+
+def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle:
+    """Give the bundle another router and replace it, whole or not at all.
+
+    ``images`` is the data set that the bundle was made from. Raises UserError where it is another one, or the policy
+    cannot be kept; the bundle is then as it was.
+    """
+    expected = bundle.manifest.data.fingerprint
+    if images.fingerprint != expected:
+        raise UserError(
+            f"The images are not those of {bundle.folder} (fingerprint {images.fingerprint[:12]}, expected "
+            f"{expected[:12]}): give the data set that it was made from."
+        )
+    examples = _examples(bundle)
+    with staged_directory(bundle.folder) as folder:
+        shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
+        for name in (MANIFEST, SEAL):
+            (folder / name).unlink()
+        manifest = bundle.manifest
+        decided = attach_and_evaluate(
+            folder, manifest.edge, bundle.profile("edge"), images, bundle.split(), examples=examples, spec=spec
+        )
+        data = manifest.data.model_copy(update={"counts": counts_of(images, bundle.split())})
+        origin = manifest.origin and manifest.origin.changed_now()
+        parts = {"edge": decided.edge, "router": decided.router, "data": data, "metrics": decided.metrics}
+        finalize(folder, manifest.model_copy(update={**parts, "origin": origin}))
+    return Bundle.load(bundle.folder)
+
+
+def _examples(bundle: Bundle) -> list[Pixels]:
+    """Return the images of the bundle's vectors."""
+    examples = []
+    for path in sorted((bundle.folder / FOLDER).glob("*/image.png")):
+        with Image.open(path) as image:
+            examples.append(np.asarray(image.convert("L")))
+    return examples

@@ -19,9 +19,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from ussearch.files import inside
-from ussearch.pairs.running import RunningPair
+from ussearch.runtime.frames import Frame
 from ussearch.runtime.geometry import network_input, probabilities_in
 from ussearch.runtime.onnx_network import sigmoid
+from ussearch.runtime.predictor import PairPredictor
 
 FOLDER = "vectors"
 INDEX = "vectors.json"
@@ -47,13 +48,13 @@ class Replay:
     passed: bool
 
 
-def write_vectors(folder: Path, images: Sequence[Pixels], pair: RunningPair) -> None:
+def write_vectors(folder: Path, images: Sequence[Pixels], pair: PairPredictor) -> None:
     """Write a vector for each grey image uint8 [H, W] below ``folder``, and the index that lists them."""
     index = []
     for number, grey in enumerate(images):
         place = folder / FOLDER / f"{number:02d}"
         place.mkdir(parents=True)
-        answer = pair.answer(grey)
+        answer = pair.alone().predict(Frame.of(grey))
         _save_png(place / "image.png", grey)
         _save_png(place / "mask.png", answer.mask * np.uint8(255))
         for name, array in _arrays(pair, grey).items():
@@ -62,19 +63,19 @@ def write_vectors(folder: Path, images: Sequence[Pixels], pair: RunningPair) -> 
     (folder / FOLDER / INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8")
 
 
-def replay_vectors(folder: Path, pair: RunningPair) -> Iterator[Replay]:
+def replay_vectors(folder: Path, pair: PairPredictor) -> Iterator[Replay]:
     """Compute every vector of the bundle in ``folder`` again, from the image's file on."""
     for entry in json.loads((folder / FOLDER / INDEX).read_text(encoding="utf-8")):
         yield _replay(inside(folder / FOLDER, entry["name"]), pair, entry)
 
 
-def _replay(place: Path, pair: RunningPair, entry: dict[str, Any]) -> Replay:
+def _replay(place: Path, pair: PairPredictor, entry: dict[str, Any]) -> Replay:
     grey, expected_mask = _load_png(place / "image.png"), _load_png(place / "mask.png") > 127
     found = _arrays(pair, grey)
     expected = {name: np.load(place / name, allow_pickle=False) for name in found}
     edge_difference = _relative(found[EDGE_LOGITS], expected[EDGE_LOGITS])
     cloud_difference = _relative(found[CLOUD_LOGITS], expected[CLOUD_LOGITS])
-    answer = pair.answer(grey)
+    answer = pair.alone().predict(Frame.of(grey))
     expected_probabilities = probabilities_in(sigmoid(expected[EDGE_LOGITS])[0, 0], grey.shape)
     decided = np.abs(expected_probabilities - 0.5) >= PROBABILITY_MARGIN
     wrong_pixels = int(((answer.mask.astype(bool) != expected_mask) & decided).sum())
@@ -92,7 +93,7 @@ def _replay(place: Path, pair: RunningPair, entry: dict[str, Any]) -> Replay:
     )
 
 
-def _arrays(pair: RunningPair, grey: Pixels) -> dict[str, npt.NDArray[np.float32]]:
+def _arrays(pair: PairPredictor, grey: Pixels) -> dict[str, npt.NDArray[np.float32]]:
     """Return the arrays of a vector by the names of their files."""
     pixels = network_input(grey, pair.image_size)
     return {

@@ -12,7 +12,7 @@ from ussearch.hardware_profiles import check_onnx
 from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.evaluation import differences, evaluate_pair
 from ussearch.pairs.bundles.test_vectors import Replay, replay_vectors
-from ussearch.pairs.running import RunningPair
+from ussearch.runtime.predictor import PairPredictor
 
 PHANTOMS = "phantoms"
 INTEGRITY = "integrity"
@@ -61,7 +61,7 @@ def verify_bundle(path: Path, data: Path | None = None, cache_dir: Path | None =
     UserError where ``data`` is another data set.
     """
     bundle = _trusted(path)
-    pair = bundle.running()
+    pair = bundle.predictor()
     checks = [VerificationCheck(INTEGRITY, True, f"{len(bundle.manifest.files) + 2} files, every byte as exported")]
     checks += [_rules(bundle, end) for end in ("edge", "cloud")]
     checks += [_vector(replay) for replay in replay_vectors(bundle.folder, pair)]
@@ -115,7 +115,7 @@ def images_of(bundle: Bundle, data: Path, cache_dir: Path | None = None) -> Imag
     return images
 
 
-def _metrics(bundle: Bundle, pair: RunningPair, images: ImageSet) -> VerificationCheck:
+def _metrics(bundle: Bundle, pair: PairPredictor, images: ImageSet) -> VerificationCheck:
     stated = bundle.manifest.metrics
     found = evaluate_pair(pair, images, bundle.split())
     wrong = differences(stated, found)

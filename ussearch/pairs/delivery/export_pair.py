@@ -14,9 +14,10 @@ from ussearch.evaluators import Costs, End, trace
 from ussearch.evaluators.evaluation import standing
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile import Precision
-from ussearch.pairs.bundles.bundle import Bundle, Member, PairData, write_bundle
+from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.manifest import Cost
 from ussearch.pairs.bundles.provenance import provenance_of
+from ussearch.pairs.bundles.writing import Member, PairData, write_bundle
 from ussearch.pairs.delivery.full_training import Finalist, OnFinalistEpoch, train_finalists
 from ussearch.pairs.delivery.selection import Pair, PairCandidate, select_pair
 from ussearch.pairs.delivery.tasks import InitialWeights

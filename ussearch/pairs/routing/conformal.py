@@ -18,7 +18,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from ussearch.errors import UserError
-from ussearch.pairs.routing.decision import possible_counts, threshold_below
+from ussearch.pairs.routing.thresholds import possible_counts, threshold_below
 
 Floats = npt.NDArray[np.float64]
 FEW_IMAGES = 150

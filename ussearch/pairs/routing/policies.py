@@ -11,13 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.errors import UserError
 from ussearch.pairs.routing.conformal import Certificate, risk_threshold
-from ussearch.pairs.routing.decision import (
-    EVERYTHING_STAYS,
-    Router,
-    threshold_for_share,
-    threshold_within_share,
-)
 from ussearch.pairs.routing.samples import BOUND
+from ussearch.pairs.routing.thresholds import threshold_for_share, threshold_within_share
+from ussearch.runtime.decision import EVERYTHING_STAYS, Router
 
 Floats = npt.NDArray[np.float64]
 USUAL_SHARE = 0.2

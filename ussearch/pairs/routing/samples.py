@@ -16,11 +16,11 @@ import onnx
 from ussearch.datasets import ImageSet
 from ussearch.errors import UserError
 from ussearch.evaluators import THRESHOLD
-from ussearch.evaluators.metrics.segmentation import dice_and_iou
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_onnx
-from ussearch.pairs.routing.confidence import flip_agreement, mean_entropy, soft_dice_confidence
 from ussearch.pairs.routing.graph import FEATURES, with_features
+from ussearch.runtime.decision import soft_dice_confidence
+from ussearch.runtime.masks import dice_and_iou
 from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
 
 Floats = npt.NDArray[np.float64]
@@ -141,3 +141,18 @@ def collect_features(
         features=features.reshape(len(chosen), len(names)).astype(np.float64),
         names=names,
     )
+
+
+def mean_entropy(probabilities: npt.NDArray[np.float32]) -> Floats:
+    """Return the mean over pixels of the binary entropy in bits [N] of ``probabilities`` [N, 1, H, W]."""
+    flat = probabilities.reshape(len(probabilities), int(np.prod(probabilities.shape[1:]))).astype(np.float64)
+    inner = np.clip(flat, 1e-12, 1 - 1e-12)
+    return np.asarray(-(inner * np.log2(inner) + (1 - inner) * np.log2(1 - inner)).mean(axis=1))
+
+
+def flip_agreement(probabilities: npt.NDArray[np.float32], mirrored: npt.NDArray[np.float32]) -> Floats:
+    """Return the Dice [N] of the masks of ``probabilities`` [N, 1, H, W] with those of the ``mirrored`` images.
+
+    ``mirrored`` are the probabilities of the images flipped from left to right; 1 where both masks are empty.
+    """
+    return dice_and_iou(probabilities >= THRESHOLD, mirrored[..., ::-1] >= THRESHOLD)[0]

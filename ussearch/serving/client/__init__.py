@@ -6,20 +6,20 @@ work, ``client.py`` puts the edge before all of it.
 
 from __future__ import annotations
 
+from ussearch.runtime.prediction import PredictionResult, Reason
 from ussearch.serving.client.client import (
     AsyncEdgeClient,
+    CloudOptions,
     EdgeClient,
-    RoutedAnswer,
-    Timings,
     open_async_client,
     open_client,
+    open_predictor,
 )
 from ussearch.serving.client.cloud_channel import CloudChannel
-from ussearch.serving.client.edge import Edge, EdgeAnswer, EdgeNetwork
 from ussearch.serving.client.guards import BreakerRules, CircuitBreaker, Deadline, RetryBudget, TokenBucket
-from ussearch.serving.client.reasons import CloudFailure, Reason
 from ussearch.serving.client.settings import CloudSettings
 from ussearch.serving.client.shadow import ShadowSight
+from ussearch.serving.client.transport import CloudFailure
 
 __all__ = [
     "AsyncEdgeClient",
@@ -27,18 +27,16 @@ __all__ = [
     "CircuitBreaker",
     "CloudChannel",
     "CloudFailure",
+    "CloudOptions",
     "CloudSettings",
     "Deadline",
-    "Edge",
-    "EdgeAnswer",
     "EdgeClient",
-    "EdgeNetwork",
+    "PredictionResult",
     "Reason",
     "RetryBudget",
-    "RoutedAnswer",
     "ShadowSight",
-    "Timings",
     "TokenBucket",
     "open_async_client",
     "open_client",
+    "open_predictor",
 ]

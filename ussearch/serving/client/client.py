@@ -4,126 +4,111 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.errors import UserError
-from ussearch.pairs.bundles.bundle import Bundle
-from ussearch.pairs.identity import model_digest, model_name
+from ussearch.runtime.bundle import ServingBundle
+from ussearch.runtime.frames import Frame
 from ussearch.runtime.geometry import mask_in
+from ussearch.runtime.prediction import PredictionResult, Reason
+from ussearch.runtime.predictor import Predictor
 from ussearch.serving.client.cloud_channel import Call, CloudChannel
-from ussearch.serving.client.edge import Edge, EdgeAnswer, EdgeNetwork
 from ussearch.serving.client.guards import Deadline
-from ussearch.serving.client.inference_call import Reply
-from ussearch.serving.client.reasons import CloudFailure, Reason
 from ussearch.serving.client.settings import CloudSettings
 from ussearch.serving.client.shadow import Shadow, ShadowSight
+from ussearch.serving.client.transport import CloudFailure
 
 Pixels = npt.NDArray[np.uint8]
+OnShadow = Callable[[ShadowSight], None]
+OnEdge = Callable[[PredictionResult], None]
 
 
 @dataclass(frozen=True)
-class Timings:
-    """Milliseconds of the edge's answer, and of the wait for the cloud after it (0 where it was not asked)."""
+class CloudOptions:
+    """The server to ask and how: its URL, the bearer token, the authority of its certificate, the milliseconds that
+    an image may wait, and whether frames may be sent that no one says are free of burned-in text.
+    """
 
-    edge_ms: float
-    cloud_ms: float
-
-
-@dataclass(frozen=True)
-class RoutedAnswer:
-    """The mask uint8 {0, 1} [H, W], which network it is from, why, and how sure the edge was of its own."""
-
-    mask: Pixels
-    source: Literal["edge", "cloud"]
-    reason: Reason
-    confidence: float
-    timings: Timings
-
-
-@dataclass(frozen=True)
-class _Case:
-    """One image whose edge mask is ready."""
-
-    grey: Pixels
-    edge: EdgeAnswer
-    edge_ms: float
-    deadline: Deadline
+    url: str
+    token: str | None = None
+    authority: Path | None = None
+    deadline_ms: float = 500.0
+    send_burned_in: bool = False
 
 
 class _Core:
     """All that the two clients share: everything but the waiting."""
 
-    def __init__(self, edge: Edge, channel: CloudChannel, shadow: Shadow) -> None:
+    def __init__(self, edge: Predictor, channel: CloudChannel, shadow: Shadow, *, send_burned_in: bool) -> None:
         self._edge, self._channel, self._shadow = edge, channel, shadow
+        self._send_burned_in = send_burned_in
 
-    def begin(self, grey: Pixels) -> _Case:
-        if grey.dtype != np.uint8 or grey.ndim != 2 or not grey.size:
-            raise UserError(f"An image of {grey.dtype} {list(grey.shape)} was given: expected grey uint8 [H, W].")
-        begun_s = self._channel.clock()
-        answer = self._edge.answer(grey)
-        deadline = self._channel.deadline()
-        return _Case(grey, answer, 1000 * (self._channel.clock() - begun_s), deadline)
+    def begin(self, frame: Frame) -> tuple[PredictionResult, Deadline]:
+        """Return the edge's answer, and the deadline of the cloud's, which begins now."""
+        found = self._edge.predict(frame)
+        return found, self._channel.deadline()
 
-    def call(self, case: _Case, may_leave: bool) -> Call | None:
-        """Begin the call to the cloud; None where the image stays, CloudFailure where it has to."""
-        if case.edge.route == "edge":
+    def call(self, found: PredictionResult, deadline: Deadline) -> Call | None:
+        """Begin the call to the cloud; None where the frame stays, CloudFailure where it has to."""
+        may_leave = found.frame.text_excluded or self._send_burned_in
+        if found.route == "edge":
             if may_leave:
-                self._shadow.consider(case.edge, case.deadline)
+                self._shadow.consider(found, deadline)
             return None
         if not may_leave:
             raise CloudFailure(Reason.WITHHELD, "the image must not leave")
-        return self._channel.send(case.edge.pixels, case.deadline)
+        return self._channel.send(found.network_input, deadline)
 
-    def answered(self, case: _Case, reply: Reply) -> RoutedAnswer:
-        mask = mask_in(reply.probabilities, case.grey.shape)
-        return RoutedAnswer(mask, "cloud", Reason.ANSWERED, case.edge.confidence, self._timings(case))
+    def answered(
+        self, found: PredictionResult, probabilities: npt.NDArray[np.float32], deadline: Deadline
+    ) -> PredictionResult:
+        mask = found.frame.whole(mask_in(probabilities, found.frame.pixels.shape))
+        return replace(
+            found, mask=mask, source="cloud", reason=Reason.ANSWERED, cloud_ms=self._channel.waited_ms(deadline)
+        )
 
-    def kept(self, case: _Case, failure: CloudFailure | None) -> RoutedAnswer:
-        reason = Reason.of_staying(routing_off=case.edge.routing_off) if failure is None else failure.reason
-        return RoutedAnswer(case.edge.mask, "edge", reason, case.edge.confidence, self._timings(case))
-
-    def _timings(self, case: _Case) -> Timings:
-        waited_s = self._channel.settings.deadline_ms / 1000 - (case.deadline.ends_s - self._channel.clock())
-        return Timings(case.edge_ms, 1000 * waited_s if case.edge.route == "cloud" else 0.0)
+    def kept(self, found: PredictionResult, failure: CloudFailure, deadline: Deadline) -> PredictionResult:
+        return replace(found, reason=failure.reason, cloud_ms=self._channel.waited_ms(deadline))
 
 
 class EdgeClient:
-    """Answers one image after the other, from as many threads as one likes. Close it, or use it in ``with``."""
+    """Answers one frame after the other, from as many threads as one likes. Close it, or use it in ``with``."""
 
     def __init__(
         self,
-        edge: Edge,
+        edge: Predictor,
         channel: CloudChannel,
         *,
-        on_shadow: Callable[[ShadowSight], None] | None = None,
+        on_shadow: OnShadow | None = None,
         chance: random.Random | None = None,
+        send_burned_in: bool = False,
     ) -> None:
-        """``on_shadow`` is told, by another thread, what the cloud would have said of images that stayed."""
-        self._channel = channel
-        self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance))
+        """``on_shadow`` is told, by another thread, what the cloud would have said of images that stayed.
 
-    def answer(
-        self, grey: Pixels, *, may_leave: bool = True, on_edge: Callable[[Pixels], None] | None = None
-    ) -> RoutedAnswer:
-        """Return the answer for a grey image uint8 [H, W], at the latest when the deadline has passed.
-
-        ``on_edge`` is given the edge's mask before anything is sent. With ``may_leave`` false the image stays here,
-        whatever the router says. Raises UserError for what is no grey image, and nothing that the network causes.
+        Frames that no one says are free of burned-in text stay here unless ``send_burned_in``.
         """
-        case = self._core.begin(grey)
+        self._channel = channel
+        self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance), send_burned_in=send_burned_in)
+
+    def predict(self, frame: Frame, *, on_edge: OnEdge | None = None) -> PredictionResult:
+        """Return the answer for a frame, at the latest when the deadline has passed.
+
+        ``on_edge`` is given the edge's answer before anything is sent. Raises nothing that the network causes.
+        """
+        found, deadline = self._core.begin(frame)
         if on_edge is not None:
-            on_edge(case.edge.mask)
+            on_edge(found)
         try:
-            call = self._core.call(case, may_leave)
-            reply = None if call is None else call.wait()
+            call = self._core.call(found, deadline)
+            return found if call is None else self._core.answered(found, call.wait().probabilities, deadline)
         except CloudFailure as failure:
-            return self._core.kept(case, failure)
-        return self._core.kept(case, None) if reply is None else self._core.answered(case, reply)
+            return self._core.kept(found, failure, deadline)
 
     def close(self) -> None:
         """Let the threads end; calls that run are not waited for."""
@@ -141,29 +126,28 @@ class AsyncEdgeClient:
 
     def __init__(
         self,
-        edge: Edge,
+        edge: Predictor,
         channel: CloudChannel,
         *,
-        on_shadow: Callable[[ShadowSight], None] | None = None,
+        on_shadow: OnShadow | None = None,
         chance: random.Random | None = None,
+        send_burned_in: bool = False,
     ) -> None:
         """As ``EdgeClient``; ``on_shadow`` is called by another thread than the loop's."""
         self._channel = channel
-        self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance))
+        self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance), send_burned_in=send_burned_in)
 
-    async def answer(
-        self, grey: Pixels, *, may_leave: bool = True, on_edge: Callable[[Pixels], None] | None = None
-    ) -> RoutedAnswer:
-        """As ``EdgeClient.answer``."""
-        case = await asyncio.to_thread(self._core.begin, grey)
+    async def predict(self, frame: Frame, *, on_edge: OnEdge | None = None) -> PredictionResult:
+        """As ``EdgeClient.predict``."""
+        found, deadline = await asyncio.to_thread(self._core.begin, frame)
         if on_edge is not None:
-            on_edge(case.edge.mask)
+            on_edge(found)
         try:
-            call = self._core.call(case, may_leave)
+            call = self._core.call(found, deadline)
             reply = None if call is None else await call.wait_async()
         except CloudFailure as failure:
-            return self._core.kept(case, failure)
-        return self._core.kept(case, None) if reply is None else self._core.answered(case, reply)
+            return self._core.kept(found, failure, deadline)
+        return found if reply is None else self._core.answered(found, reply.probabilities, deadline)
 
     async def close(self) -> None:
         """Let the threads end; calls that run are not waited for."""
@@ -177,29 +161,49 @@ class AsyncEdgeClient:
 
 
 def open_client(
-    bundle: Bundle, url: str, *, on_shadow: Callable[[ShadowSight], None] | None = None, **settings: Any
+    bundle: ServingBundle,
+    url: str,
+    *,
+    on_shadow: OnShadow | None = None,
+    send_burned_in: bool = False,
+    **settings: Any,
 ) -> EdgeClient:
     """Return the client of ``bundle`` for the server at ``url``; ``settings`` are those of CloudSettings.
 
     Raises UserError for an address, a setting or a model file that cannot be used. Nothing is sent yet.
     """
-    return EdgeClient(_edge(bundle), _channel(bundle, url, settings), on_shadow=on_shadow)
+    channel = _channel(bundle, url, settings)
+    return EdgeClient(bundle.edge_predictor(), channel, on_shadow=on_shadow, send_burned_in=send_burned_in)
 
 
 def open_async_client(
-    bundle: Bundle, url: str, *, on_shadow: Callable[[ShadowSight], None] | None = None, **settings: Any
+    bundle: ServingBundle,
+    url: str,
+    *,
+    on_shadow: OnShadow | None = None,
+    send_burned_in: bool = False,
+    **settings: Any,
 ) -> AsyncEdgeClient:
     """As ``open_client``, for an event loop."""
-    return AsyncEdgeClient(_edge(bundle), _channel(bundle, url, settings), on_shadow=on_shadow)
+    channel = _channel(bundle, url, settings)
+    return AsyncEdgeClient(bundle.edge_predictor(), channel, on_shadow=on_shadow, send_burned_in=send_burned_in)
 
 
-def _edge(bundle: Bundle) -> EdgeNetwork:
+@contextmanager
+def open_predictor(bundle: ServingBundle, cloud: CloudOptions | None) -> Iterator[Predictor]:
+    """Yield who answers: both networks here, or the edge here and the server in ``cloud``.
+
+    Raises UserError for a server's address or a model file that cannot be used.
+    """
+    if cloud is None:
+        yield bundle.predictor()
+        return
+    settings: dict[str, Any] = {"token": cloud.token, "authority": cloud.authority, "deadline_ms": cloud.deadline_ms}
+    with open_client(bundle, cloud.url, send_burned_in=cloud.send_burned_in, **settings) as client:
+        yield client
+
+
+def _channel(bundle: ServingBundle, url: str, settings: dict[str, Any]) -> CloudChannel:
     manifest = bundle.manifest
-    router = bundle.router
-    return EdgeNetwork(bundle.folder, router, manifest.preprocessing.image_size)
-
-
-def _channel(bundle: Bundle, url: str, settings: dict[str, Any]) -> CloudChannel:
-    manifest = bundle.manifest
-    own = {"model": model_name(manifest), "version": model_digest(manifest)}
+    own = {"model": manifest.model_name, "version": manifest.model_digest}
     return CloudChannel(CloudSettings(url, **{**own, **settings}))

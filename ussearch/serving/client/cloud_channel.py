@@ -15,11 +15,11 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.runtime.prediction import Reason
 from ussearch.serving.client.guards import CircuitBreaker, Clock, Deadline, Permit, State, TokenBucket
 from ussearch.serving.client.inference_call import InferenceCall, Reply
-from ussearch.serving.client.reasons import CloudFailure, Reason
 from ussearch.serving.client.settings import CloudSettings
-from ussearch.serving.client.transport import Transport
+from ussearch.serving.client.transport import CloudFailure, Transport
 
 T = TypeVar("T")
 
@@ -173,6 +173,10 @@ class CloudChannel:
     def deadline(self) -> Deadline:
         """Return the deadline of an image whose edge mask is ready now."""
         return Deadline.after(self.settings.deadline_ms / 1000, self.clock)
+
+    def waited_ms(self, deadline: Deadline) -> float:
+        """Return the milliseconds since ``deadline`` was given."""
+        return self.settings.deadline_ms - 1000 * (deadline.ends_s - self.clock())
 
     def send(self, pixels: Pixels, deadline: Deadline) -> Call:
         """Begin to ask for the mask of pixels uint8 [1, 1, S, S]; raises CloudFailure where a guard says no."""

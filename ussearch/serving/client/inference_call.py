@@ -13,15 +13,15 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.runtime.prediction import Reason
 from ussearch.serving.client.guards import Deadline, RetryBudget, backoff_s
-from ussearch.serving.client.reasons import CloudFailure, Reason
 from ussearch.serving.client.server_capabilities import (
     ServerCapabilities,
     capabilities_of,
     declares_binary,
     probabilities_of,
 )
-from ussearch.serving.client.transport import Request, Response, Transport
+from ussearch.serving.client.transport import CloudFailure, Request, Response, Transport
 from ussearch.serving.protocol import DEADLINE_MS, HEADER_LENGTH, ProtocolError, Tensor, decode, encode
 
 Pixels = npt.NDArray[np.uint8]

@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.runtime.onnx_network import sigmoid
-from ussearch.serving.client.reasons import CloudFailure, Reason
+from ussearch.runtime.prediction import Reason
+from ussearch.serving.client.transport import CloudFailure
 from ussearch.serving.protocol import DATATYPES, Message, ProtocolError, Tensor
 
 IMAGE, MASK, LOGITS = "image", "mask", "logits"

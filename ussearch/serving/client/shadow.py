@@ -11,13 +11,13 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from ussearch.evaluators.metrics.segmentation import dice_and_iou
 from ussearch.runtime.geometry import mask_in
+from ussearch.runtime.masks import dice_and_iou
+from ussearch.runtime.prediction import PredictionResult
 from ussearch.serving.client.cloud_channel import CloudChannel
-from ussearch.serving.client.edge import EdgeAnswer
 from ussearch.serving.client.guards import Deadline
 from ussearch.serving.client.inference_call import Reply
-from ussearch.serving.client.reasons import CloudFailure
+from ussearch.serving.client.transport import CloudFailure
 
 LOG = logging.getLogger(__name__)
 
@@ -41,21 +41,21 @@ class Shadow:
         self._channel, self._on_sight = channel, on_sight
         self._chance = chance or random.Random()
 
-    def consider(self, edge: EdgeAnswer, deadline: Deadline) -> None:
+    def consider(self, edge: PredictionResult, deadline: Deadline) -> None:
         """Send the image of ``edge`` if it is drawn; returns at once."""
         if self._on_sight is None or self._chance.random() >= self._channel.settings.shadow_share:
             return
         try:
-            call = self._channel.send(edge.pixels, deadline)
+            call = self._channel.send(edge.network_input, deadline)
         except CloudFailure:
             return
         call.job.future.add_done_callback(lambda future: self._tell(future, edge))
 
-    def _tell(self, future: Future[Reply], edge: EdgeAnswer) -> None:
+    def _tell(self, future: Future[Reply], edge: PredictionResult) -> None:
         if self._on_sight is None or future.cancelled() or future.exception() is not None:
             return
-        cloud = mask_in(future.result().probabilities, edge.mask.shape)
-        dice, _ = dice_and_iou(edge.mask[None].astype(bool), cloud[None].astype(bool))
+        cloud = mask_in(future.result().probabilities, edge.seen.shape)
+        dice, _ = dice_and_iou(edge.seen[None].astype(bool), cloud[None].astype(bool))
         try:
             self._on_sight(ShadowSight(edge.confidence, float(dice[0])))
         except Exception as error:  # the listener's own mistake must not take a worker with it

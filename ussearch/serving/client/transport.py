@@ -15,11 +15,25 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from ussearch.errors import UserError
+from ussearch.runtime.prediction import Reason
 from ussearch.serving.client.guards import Deadline
-from ussearch.serving.client.reasons import CloudFailure, Reason
 
 CHUNK = 1 << 16
 GONE = (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
+
+
+class CloudFailure(Exception):
+    """A call brought no mask.
+
+    ``retryable`` holds for what a second try may mend without doing harm: the request was not accepted.
+    ``wait_s`` is how long the server asked to be left alone.
+    """
+
+    def __init__(self, reason: Reason, detail: str, *, retryable: bool = False, wait_s: float = 0.0) -> None:
+        super().__init__(f"{reason.value}: {detail}")
+        self.reason = reason
+        self.retryable = retryable
+        self.wait_s = wait_s
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 import ussearch
-from ussearch.pairs.identity import VERSION
+from ussearch.runtime.manifest import MODEL_VERSION
 from ussearch.serving.protocol import DEADLINE_MS, HEADER_LENGTH, Encoded, ProtocolError
 from ussearch.serving.server.admission import Admission, Expired, Overloaded
 from ussearch.serving.server.http_limits import BearerGuard, Unacceptable, read_body, refusal
@@ -36,7 +36,7 @@ class Service:
 
     def require(self, name: str, version: str) -> None:
         """Raise Unacceptable where another model is asked for; names are compared and never become paths."""
-        if name != self.model.name or version != VERSION:
+        if name != self.model.name or version != MODEL_VERSION:
             raise Unacceptable(404, "there is no such model here")
 
     async def infer(self, request: Request) -> Response:
@@ -89,7 +89,7 @@ class InferenceRoute:
         try:
             if scope["method"] != "POST":
                 raise HTTPException(405, headers={"Allow": "POST"})
-            self._service.require(asked["name"], asked["version"] or VERSION)
+            self._service.require(asked["name"], asked["version"] or MODEL_VERSION)
             response = await self._service.infer(request)
         except Exception as error:
             response = answer_to(error)
@@ -125,13 +125,13 @@ def _add_health(app: FastAPI, service: Service) -> None:
 def _add_model(app: FastAPI, service: Service) -> None:
     @app.get("/v2/models/{name}")
     @app.get("/v2/models/{name}/versions/{version}")
-    async def metadata(name: str, version: str = VERSION) -> dict[str, Any]:
+    async def metadata(name: str, version: str = MODEL_VERSION) -> dict[str, Any]:
         service.require(name, version)
         return service.model.metadata()
 
     @app.get("/v2/models/{name}/ready")
     @app.get("/v2/models/{name}/versions/{version}/ready")
-    async def ready(name: str, version: str = VERSION) -> dict[str, Any]:
+    async def ready(name: str, version: str = MODEL_VERSION) -> dict[str, Any]:
         service.require(name, version)
         return {"name": name, "ready": True}
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.pairs.bundles.bundle import Bundle
-from ussearch.pairs.identity import VERSION, model_name
-from ussearch.pairs.running import CLOUD_MODEL
+from ussearch.runtime.bundle import ServingBundle
+from ussearch.runtime.manifest import MODEL_VERSION
 from ussearch.runtime.onnx_network import OnnxNetwork
+from ussearch.runtime.predictor import CLOUD_MODEL
 from ussearch.serving.protocol import Encoded, ProtocolError, Tensor, decode, encode
 
 IMAGE, MASK, LOGITS = "image", "mask", "logits"
@@ -34,11 +34,11 @@ class CloudModel:
     network: OnnxNetwork
 
     @classmethod
-    def of(cls, bundle: Bundle) -> CloudModel:
+    def of(cls, bundle: ServingBundle) -> CloudModel:
         """Load the cloud network of ``bundle``."""
         manifest = bundle.manifest
         network = OnnxNetwork(bundle.folder / CLOUD_MODEL)
-        return cls(model_name(manifest), manifest.preprocessing.image_size, network)
+        return cls(manifest.model_name, manifest.preprocessing.image_size, network)
 
     @property
     def body_limit(self) -> int:
@@ -50,7 +50,7 @@ class CloudModel:
         side = self.side
         return {
             "name": self.name,
-            "versions": [VERSION],
+            "versions": [MODEL_VERSION],
             "platform": "onnxruntime_onnx",
             "inputs": [{"name": IMAGE, "datatype": "UINT8", "shape": [1, 1, side, side]}],
             "outputs": [
@@ -70,7 +70,7 @@ class CloudModel:
         logits = self.network.logits(image)
         makers = {MASK: _bits, LOGITS: _as_they_are}
         outputs = [Tensor(name, makers[name](logits)) for name in wanted]
-        header = {"model_name": self.name, "model_version": VERSION, "id": identity}
+        header = {"model_name": self.name, "model_version": MODEL_VERSION, "id": identity}
         return encode(header, "outputs", outputs, wanted)
 
     def _image(self, tensors: tuple[Tensor, ...]) -> npt.NDArray[np.uint8]:

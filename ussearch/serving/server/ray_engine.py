@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from ussearch.errors import UserError
-from ussearch.pairs.bundles.bundle import Bundle
+from ussearch.runtime.bundle import ServingBundle
 from ussearch.serving.server.model import CloudModel
 from ussearch.serving.server.settings import ServerSettings
 
 APPLICATION = "ussearch"
 
 
-def serve(bundle: Bundle, settings: ServerSettings, on_ready: Callable[[str], None]) -> None:
+def serve(bundle: ServingBundle, settings: ServerSettings, on_ready: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM. Joins the cluster that RAY_ADDRESS names, else begins one on this machine.
 
     Raises UserError without the extra ``ray``, and for settings that Ray's proxy does not know.
@@ -55,7 +55,7 @@ def deployment(folder: Path, settings: ServerSettings) -> Any:
     def build() -> Any:
         from ussearch.serving.server.app import create_app
 
-        return create_app(CloudModel.of(Bundle.load(folder)), one)
+        return create_app(CloudModel.of(ServingBundle.load(folder)), one)
 
     inside = one.threads + one.waiting
     return ray_serve.deployment(

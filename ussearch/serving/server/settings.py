@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ussearch.errors import UserError
-from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.registry import Registry
+from ussearch.runtime.bundle import ServingBundle
 from ussearch.serving.auth import TOKEN_VARIABLE
 from ussearch.serving.server.model import CloudModel
 
@@ -66,25 +66,25 @@ def _loopback(host: str) -> bool:
 
 
 Ready = Callable[[str], None]
-Engine = Callable[[Bundle, ServerSettings, Ready], None]
+Engine = Callable[[ServingBundle, ServerSettings, Ready], None]
 ENGINES: Registry[Engine] = Registry("engine")
 
 
 @ENGINES.register("embedded")
-def _embedded(bundle: Bundle, settings: ServerSettings, on_ready: Ready) -> None:
+def _embedded(bundle: ServingBundle, settings: ServerSettings, on_ready: Ready) -> None:
     from ussearch.serving.server.embedded import serve
 
     serve(CloudModel.of(bundle), settings, on_ready)
 
 
 @ENGINES.register("ray")
-def _ray(bundle: Bundle, settings: ServerSettings, on_ready: Ready) -> None:
+def _ray(bundle: ServingBundle, settings: ServerSettings, on_ready: Ready) -> None:
     from ussearch.serving.server.ray_engine import serve
 
     serve(bundle, settings, on_ready)
 
 
-def run_server(bundle: Bundle, settings: ServerSettings, engine: str, on_ready: Ready) -> None:
+def run_server(bundle: ServingBundle, settings: ServerSettings, engine: str, on_ready: Ready) -> None:
     """Serve the cloud network of ``bundle`` until SIGINT or SIGTERM; ``on_ready`` is told the URL.
 
     Raises UserError where the engine is unknown or its extra missing, or the address cannot be listened on.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal
 
 from ussearch.errors import UserError
 
-CURRENT = 2
+CURRENT: Literal[2] = 2
 VERSION = "schema_version"
 
 

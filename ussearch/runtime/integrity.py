@@ -6,16 +6,18 @@ and carelessness; it is no signature, since whoever can rewrite the files can re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ussearch.errors import UserError
 from ussearch.files import inside, sha256_of
-from ussearch.hardware_profiles import Profile, parse_profile
-from ussearch.pairs.bundles.manifest import Manifest
+from ussearch.runtime.manifest import ServingManifest
 
 MANIFEST = "bundle.yaml"
 SEAL = "bundle.sha256"
-REMEDY = "copy or export the bundle again"
+HINT = "copy or export the bundle again"
+AnyManifest = TypeVar("AnyManifest", bound=ServingManifest)
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -33,20 +35,14 @@ def file_names(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in paths)
 
 
-def profile_in(folder: Path, end: str) -> Profile:
-    """Return the profile that ``end`` of the bundle in ``folder`` was made for."""
-    path = folder / end / "profile.yaml"
-    return parse_profile(path.read_text(encoding="utf-8"), str(path))
-
-
-def seal(folder: Path, manifest: Manifest) -> None:
-    """Write ``manifest`` and its digest into ``folder``."""
-    (folder / MANIFEST).write_text(manifest.to_text(), encoding="utf-8")
+def write_manifest(folder: Path, text: str) -> None:
+    """Write the ``text`` of a manifest and its digest into ``folder``."""
+    (folder / MANIFEST).write_text(text, encoding="utf-8")
     (folder / SEAL).write_text(_seal_text(folder), encoding="utf-8")
 
 
-def unseal(folder: Path) -> Manifest:
-    """Return the manifest of the bundle in ``folder`` after every byte was checked.
+def verified_manifest(folder: Path, model: type[AnyManifest]) -> AnyManifest:
+    """Return the manifest of the bundle in ``folder``, read as a ``model``, after every byte was checked.
 
     Raises UserError where ``folder`` is no bundle, or names the file that is changed, missing, added or a
     link.
@@ -55,24 +51,24 @@ def unseal(folder: Path) -> Manifest:
         raise UserError(f"{folder} is not a bundle (no {MANIFEST} with {SEAL}): give a folder that export wrote.")
     try:
         if (folder / SEAL).read_bytes() != _seal_text(folder).encode():
-            raise UserError(f"{folder / MANIFEST} was changed (it does not fit {SEAL}): {REMEDY}.")
-        manifest = Manifest.from_text((folder / MANIFEST).read_text(encoding="utf-8"), str(folder / MANIFEST))
-        _check_files(folder, manifest)
+            raise UserError(f"{folder / MANIFEST} was changed (it does not fit {SEAL}): {HINT}.")
+        manifest = model.from_text((folder / MANIFEST).read_text(encoding="utf-8"), str(folder / MANIFEST))
+        _check_files(folder, manifest.files)
     except OSError as error:
-        raise UserError(f"{folder} cannot be read ({error.strerror}): {REMEDY}.") from error
+        raise UserError(f"{folder} cannot be read ({error.strerror}): {HINT}.") from error
     return manifest
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
+def _check_files(folder: Path, files: Mapping[str, str]) -> None:
     found = set(file_names(folder)) - {MANIFEST, SEAL}
-    for name in sorted(found | set(manifest.files)):
+    for name in sorted(found | set(files)):
         path = inside(folder, name)
-        if name not in manifest.files:
-            raise UserError(f"{folder / name} does not belong to the bundle: remove it, or {REMEDY}.")
+        if name not in files:
+            raise UserError(f"{folder / name} does not belong to the bundle: remove it, or {HINT}.")
         if name not in found:
-            raise UserError(f"{folder / name} is missing from the bundle: {REMEDY}.")
-        if (folder / name).is_symlink() or sha256_of(path) != manifest.files[name]:
-            raise UserError(f"{folder / name} was changed (its SHA-256 differs from {MANIFEST}): {REMEDY}.")
+            raise UserError(f"{folder / name} is missing from the bundle: {HINT}.")
+        if (folder / name).is_symlink() or sha256_of(path) != files[name]:
+            raise UserError(f"{folder / name} was changed (its SHA-256 differs from {MANIFEST}): {HINT}.")
 
 
 def _seal_text(folder: Path) -> str:

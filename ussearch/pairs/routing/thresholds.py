@@ -1,53 +1,14 @@
-"""The decision between edge and cloud: a confidence below the threshold goes to the cloud, anything else stays."""
+"""Thresholds of a router, chosen on the scores of calibration images so that a wanted share lies below."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ussearch.errors import UserError
-
-EVERYTHING_STAYS = float(np.finfo(np.float32).min)
-"""A threshold that no confidence is below."""
-NOTHING_STAYS = float(np.finfo(np.float32).max)
-"""A threshold that every confidence is below."""
-
-
-@dataclass(frozen=True)
-class Router:
-    """A calibrated decision: below ``threshold`` an image goes to the cloud."""
-
-    threshold: float
-    requested_share: float
-
-    @property
-    def off(self) -> bool:
-        """Whether every image stays on the edge, however little sure that is."""
-        return self.threshold <= EVERYTHING_STAYS
-
-    @classmethod
-    def calibrate(cls, scores: Sequence[float] | npt.NDArray[np.float64], share: float) -> Router:
-        """Choose the threshold for ``share`` on the scores of images that neither network was trained on."""
-        return cls(threshold_for_share(scores, share), share)
-
-    def offloads(self, scores: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
-        """Return which images [N] go to the cloud."""
-        return np.asarray(scores) < self.threshold
-
-    def routed(
-        self,
-        edge: npt.NDArray[np.float32],
-        cloud: npt.NDArray[np.float32],
-        confidence: npt.NDArray[np.float64],
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Return the probabilities [N, 1, H, W] that the pair answers with, and which images went to the
-        cloud.
-        """
-        away = self.offloads(confidence)
-        return np.where(away[:, None, None, None], cloud, edge), away
+from ussearch.runtime.decision import EVERYTHING_STAYS, NOTHING_STAYS
 
 
 def threshold_for_share(scores: Sequence[float] | npt.NDArray[np.float64], share: float) -> float:

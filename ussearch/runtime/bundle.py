@@ -1,0 +1,50 @@
+"""A bundle as devices and servers read it: every byte checked, both networks and the router ready to run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from ussearch.runtime.decision import Router
+from ussearch.runtime.integrity import verified_manifest
+from ussearch.runtime.manifest import ServingManifest
+from ussearch.runtime.onnx_network import OnnxNetwork
+from ussearch.runtime.predictor import EDGE_MODEL, EdgePredictor, PairPredictor
+
+AnyBundle = TypeVar("AnyBundle", bound="ServingBundle")
+
+
+@dataclass(frozen=True)
+class ServingBundle:
+    """A bundle on disk whose every byte was checked; ``pairs.Bundle`` adds its evidence."""
+
+    folder: Path
+    manifest: ServingManifest
+
+    @classmethod
+    def load(cls: type[AnyBundle], folder: Path) -> AnyBundle:
+        """Open the bundle in ``folder``; raises UserError where it is none, or any byte of it has changed."""
+        return cls(folder, verified_manifest(folder, cls.manifest_type()))
+
+    @classmethod
+    def manifest_type(cls) -> type[ServingManifest]:
+        """Return what ``bundle.yaml`` is read as."""
+        return ServingManifest
+
+    @property
+    def router(self) -> Router:
+        """The calibrated decision between edge and cloud."""
+        return self.manifest.router.rule
+
+    def edge_predictor(self) -> EdgePredictor:
+        """Load the edge network."""
+        return EdgePredictor(OnnxNetwork(self.folder / EDGE_MODEL), self.router, self._image_size)
+
+    def predictor(self) -> PairPredictor:
+        """Load both networks."""
+        return PairPredictor.load(self.folder, self.router, self._image_size)
+
+    @property
+    def _image_size(self) -> int:
+        return self.manifest.preprocessing.image_size

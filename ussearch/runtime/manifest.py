@@ -1,0 +1,79 @@
+"""What answering an image needs to know of a bundle: the part of ``bundle.yaml`` that devices and servers read."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ussearch.documents import load_yaml, validated
+from ussearch.runtime.decision import Router
+from ussearch.runtime.manifest_versions import CURRENT, upgraded
+from ussearch.runtime.predictor import CLOUD_MODEL
+
+MODEL_VERSION = "1"
+"""The version under which servers offer the cloud network; another network has another name."""
+Self = TypeVar("Self", bound="ServingManifest")
+
+
+class Preprocessing(BaseModel):
+    """From a file to the network's input; the normalisation is applied by the graph itself."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    image_size: int = Field(ge=1)
+    channels: Literal[1] = 1
+    grey_levels: tuple[Literal[0], Literal[255]] = (0, 255)
+    resize: Literal["stretch, antialiased triangle filter"] = "stretch, antialiased triangle filter"
+    mean: float
+    std: float
+
+
+class RouterThreshold(BaseModel):
+    """The decision: below ``threshold`` the image goes to the cloud."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    threshold: float
+    requested_share: float
+
+    @property
+    def rule(self) -> Router:
+        """The calibrated decision between edge and cloud."""
+        return Router(self.threshold, self.requested_share)
+
+
+class ServingManifest(BaseModel):
+    """What devices and servers read of ``bundle.yaml``; ``files`` gives the SHA-256 of every other file.
+
+    The evidence beside it is read by ``pairs.bundles.manifest``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    schema_version: Literal[2] = CURRENT
+    preprocessing: Preprocessing
+    mask_threshold: float = Field(default=0.5, ge=0.5, le=0.5)
+    router: RouterThreshold
+    files: dict[str, str]
+
+    @classmethod
+    def from_text(cls: type[Self], text: str, origin: str) -> Self:
+        """Read what this version or an older one wrote; raises UserError naming ``origin`` and the field."""
+        what, hint = "the manifest of a bundle", "export the bundle again"
+        content: Any = upgraded(load_yaml(text, origin, what, hint), origin)
+        return validated(cls, content, origin, what, hint)
+
+    @property
+    def model_digest(self) -> str:
+        """The SHA-256 of the cloud network's file in hexadecimal."""
+        return self.files[CLOUD_MODEL]
+
+    @property
+    def model_name(self) -> str:
+        """The name under which servers offer the cloud network, such as ussearch-1f3a5c7e9b0d.
+
+        It holds the digest of the model file: a server that holds another network does not know the name, and answers
+        404 instead of another network's masks.
+        """
+        return f"ussearch-{self.model_digest[:12]}"

@@ -1,0 +1,91 @@
+"""Who answers a frame on this machine: the edge network alone, or both networks with the router between them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ussearch.runtime.decision import Router, soft_dice_confidence
+from ussearch.runtime.frames import Frame
+from ussearch.runtime.geometry import mask_in, network_input
+from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
+from ussearch.runtime.prediction import PredictionResult, Reason
+
+Pixels = npt.NDArray[np.uint8]
+
+EDGE_MODEL = "edge/model.onnx"
+CLOUD_MODEL = "cloud/model.onnx"
+
+
+class Predictor(Protocol):
+    """Whatever answers frames."""
+
+    def predict(self, frame: Frame) -> PredictionResult:
+        """Return the answer for one frame."""
+
+
+@dataclass(frozen=True)
+class EdgePredictor:
+    """The edge network, with the router that says which frames should go to the cloud."""
+
+    edge: OnnxNetwork
+    router: Router
+    image_size: int
+
+    def predict(self, frame: Frame) -> PredictionResult:
+        """Return the edge's mask; ``route`` says where the router would have the frame go."""
+        begun_s = time.perf_counter()
+        pixels = network_input(frame.pixels, self.image_size)
+        probabilities, scores = self.edge_answers(pixels)
+        away = bool(self.router.offloads(scores)[0])
+        stays = Reason.ROUTING_OFF if self.router.off else Reason.CONFIDENT
+        return PredictionResult(
+            mask=frame.whole(mask_in(probabilities[0, 0], frame.pixels.shape)),
+            confidence=float(scores[0]),
+            route="cloud" if away else "edge",
+            source="edge",
+            reason=Reason.NO_CLOUD if away else stays,
+            frame=frame,
+            network_input=pixels,
+            edge_ms=1000 * (time.perf_counter() - begun_s),
+        )
+
+    def edge_answers(self, images: Pixels) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float64]]:
+        """Return the edge's probabilities [N, 1, S, S] and confidence [N] for images uint8 [N, 1, S, S].
+
+        Files without a router in them are judged by the Soft Dice Confidence.
+        """
+        logits, confidence = self.edge.answers(images)
+        probabilities = sigmoid(logits)
+        scores = soft_dice_confidence(probabilities) if confidence is None else confidence.astype(np.float64)
+        return probabilities, scores
+
+
+@dataclass(frozen=True)
+class PairPredictor(EdgePredictor):
+    """Both networks, loaded, with the router between them."""
+
+    cloud: OnnxNetwork
+
+    @classmethod
+    def load(cls, folder: Path, router: Router, image_size: int) -> PairPredictor:
+        """Load the model files below ``folder``; raises UserError where onnxruntime cannot."""
+        return cls(OnnxNetwork(folder / EDGE_MODEL), router, image_size, OnnxNetwork(folder / CLOUD_MODEL))
+
+    def predict(self, frame: Frame) -> PredictionResult:
+        """Return the edge's mask, or the cloud network's where the router says so."""
+        found = super().predict(frame)
+        if found.route == "edge":
+            return found
+        probabilities = self.cloud.probabilities(found.network_input)
+        mask = frame.whole(mask_in(probabilities[0, 0], frame.pixels.shape))
+        return replace(found, mask=mask, source="cloud", reason=Reason.ANSWERED_HERE)
+
+    def alone(self) -> EdgePredictor:
+        """Return the edge network without the cloud's: what the router would send away stays."""
+        return EdgePredictor(self.edge, self.router, self.image_size)
