@@ -14,27 +14,16 @@ import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
 LEAVES = {"errors", "registry", "files", "documents"}
-ALLOWED = {
-    "search_spaces": set(),
-    "datasets": set(),
-    "hardware_profiles": {"search_spaces"},
-    "evaluators": {"search_spaces", "datasets", "hardware_profiles"},
-    "studies": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
-    "compress": {"search_spaces", "datasets", "hardware_profiles", "evaluators"},
-    "pairs": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress"},
-    "report": {"search_spaces", "datasets", "hardware_profiles", "evaluators", "studies", "compress", "pairs"},
-    "events": {"evaluators", "studies", "compress", "pairs"},
-    "pipeline": {
-        "search_spaces",
-        "datasets",
-        "hardware_profiles",
-        "evaluators",
-        "studies",
-        "compress",
-        "pairs",
-        "events",
-    },
-}
+ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
+ALLOWED["datasets"] = {"runtime"}
+ALLOWED["hardware_profiles"] = {"search_spaces"}
+ALLOWED["evaluators"] = {"search_spaces", "runtime", "datasets", "hardware_profiles"}
+ALLOWED["studies"] = {*ALLOWED["evaluators"], "evaluators"}
+ALLOWED["compress"] = {*ALLOWED["evaluators"], "evaluators"}
+ALLOWED["pairs"] = {*ALLOWED["studies"], "studies", "compress", "serving"}
+ALLOWED["report"] = {*ALLOWED["pairs"], "pairs"} - {"serving"}
+ALLOWED["events"] = {"evaluators", "studies", "compress", "pairs"}
+ALLOWED["pipeline"] = {*ALLOWED["pairs"], "pairs", "events"}
 ALLOWED["api"] = {*ALLOWED, "pipeline"}
 """What each folder may import besides itself and the leaf modules; ``cli`` may import everything."""
 HEAVY = ("torch", "ray", "monai", "onnxruntime", "optuna", "sklearn", "scipy", "matplotlib", "plotly", "numpy")
@@ -82,6 +71,20 @@ def test_nothing_heavy_is_imported_at_start(code: str) -> None:
     program = f"import sys; {code}; print(*[name for name in {HEAVY!r} if name in sys.modules])"
     output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert output.stdout.split() == []
+
+
+@pytest.mark.parametrize("room", ["ussearch.serving.client", "ussearch.serving.server"])
+def test_serving_stands_on_the_runtime_alone(room: str) -> None:
+    """A device or a server has none of what the search needs."""
+    absent = ("torch", "optuna", "scipy", "sklearn", "matplotlib", "onnx", "pydicom", "ray")
+    program = (
+        f"import sys, {room}; own = [name for name in sys.modules if name.startswith('ussearch')]; "
+        f"print(len(own), *[name for name in {absent!r} if name in sys.modules])"
+    )
+    output = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    count, *heavy = output.stdout.split()
+    assert int(count) < 60
+    assert heavy == []
 
 
 def processor_seconds_of_children() -> float:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from ussearch.pairs.routing.decision import threshold_below
 
 from routed.runs import CALIBRATION, OUT_OF_FOLD, SHIFTED, TEST
 from ussearch.pairs.routing.conformal import risk_threshold
@@ -17,6 +16,7 @@ from ussearch.pairs.routing.curves import CurveComparison, compare
 from ussearch.pairs.routing.models import fit_model
 from ussearch.pairs.routing.router_comparison import LEARNED, SDC, best_kind, nested_gain, plain_routers
 from ussearch.pairs.routing.samples import Samples, pooled
+from ussearch.pairs.routing.thresholds import threshold_below
 
 Floats = NDArray[np.float64]
 SPLITS = 400

@@ -49,7 +49,7 @@ def under(fault: str, images: int, deadline_ms: float, folder: Path) -> tuple[st
         for seed in range(images):
             grey = image(seed)
             begun_s = time.perf_counter()
-            answer = client.answer(grey)
+            answer = client.predict(grey)
             taken_ms.append(1000 * (time.perf_counter() - begun_s))
             reasons[answer.reason.value] += 1
             own = expected_mask(grey.tobytes()) if answer.source == "cloud" else np.zeros_like(grey)
@@ -64,7 +64,7 @@ def client_endurance(requests: int) -> tuple[int, float]:
     with process(fault_server, "", DRAWN, "") as (url, _, _), asking(url, 1000) as client:
         for seed in range(requests):
             grey = image(seed)
-            answer = client.answer(grey)
+            answer = client.predict(grey)
             own = expected_mask(grey.tobytes()) if answer.source == "cloud" else np.zeros_like(grey)
             right += bool((answer.mask == own).all())
             if seed == requests // 10:

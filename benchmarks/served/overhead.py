@@ -85,9 +85,9 @@ def stretches(model: Path, count: int) -> list[Stretch]:
     with process(embedded_server, str(model)) as (url, pid, pipe):
         with asking(url, 5000) as client:
             for seed in range(count * TOGETHER):
-                answer = client.answer(large_image(seed))
+                answer = client.predict(large_image(seed))
                 assert answer.source == "cloud"
-                asked_ms.append(answer.timings.cloud_ms)
+                asked_ms.append(answer.cloud_ms)
                 if seed % TOGETHER == TOGETHER - 1:
                     references.append(measure.reference(np))
         os.kill(pid, signal.SIGINT)
@@ -126,7 +126,7 @@ def throughput(model: Path, clients: int, seconds: float) -> float:
             grey = large_image(place)
             with asking(url, 5000, concurrency=1) as client:
                 while time.perf_counter() < ends_s:
-                    counts[place] += client.answer(grey).source == "cloud"
+                    counts[place] += client.predict(grey).source == "cloud"
 
         threads = [threading.Thread(target=ask, args=(place,)) for place in range(clients)]
         for thread in threads:

@@ -35,12 +35,16 @@ def test_a_prediction_is_what_infer_writes(there: Path, tmp_path: Path) -> None:
     bundle = ussearch.Bundle.load("bundle")
     found = bundle.predict("scan.png")
     (written,) = pairs.infer(bundle, [Path("scan.png")], tmp_path)
-    with Image.open(written.mask) as mask, Image.open(written.overlay) as overlay:
+    with Image.open(written["mask"]) as mask, Image.open(written["overlay"]) as overlay:
         assert (np.asarray(mask) == found.mask * 255).all()
         assert (np.asarray(overlay) == found.overlay).all()
-    assert (found.source, found.reason, found.confidence) == (written.route, written.reason, written.confidence)
-    assert found.lesion_share == written.lesion_share > 0
-    assert found.save(tmp_path / "own.png").read_bytes() == Path(written.mask).read_bytes()
+    assert (found.source, found.reason, found.confidence) == (
+        written["route"],
+        written["reason"],
+        written["confidence"],
+    )
+    assert found.lesion_share == written["lesion_share"] > 0
+    assert found.save(tmp_path / "own.png").read_bytes() == Path(written["mask"]).read_bytes()
 
 
 def test_an_array_is_read_as_its_file_is(there: Path) -> None:
@@ -50,7 +54,7 @@ def test_an_array_is_read_as_its_file_is(there: Path) -> None:
     expected = bundle.predict("scan.png")
     for array in (grey, np.repeat(grey[:, :, None], 3, axis=2), grey.astype(np.uint16) * 257, np.flipud(grey)[::-1]):
         assert (bundle.predict(array).mask == expected.mask).all()
-    assert str(expected).startswith("Prediction(86×61, ") and "confidence" in str(expected)
+    assert str(expected).startswith("PredictionResult(86×61, ") and "confidence" in str(expected)
 
 
 @pytest.mark.parametrize(

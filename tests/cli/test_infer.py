@@ -34,7 +34,7 @@ def away(finished: Bundle, data_folder: Path) -> np.ndarray:
     """An image that the router sends to the cloud."""
     pair = finished.predictor()
     images = (read_image(path) for path in sorted((data_folder / "images").iterdir()))
-    return next(grey for grey in images if pair.answer(grey).route == "cloud")
+    return next(grey for grey in images if pair.alone().predict(grey).route == "cloud")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_frame_that_may_show_a_name_stays(
     mask = read_image(result["mask"]) > 0
     assert mask.shape == away.shape
     if result["route"] == "edge":
-        assert np.array_equal(mask, finished.predictor().answer(away).mask > 0)
+        assert np.array_equal(mask, finished.predictor().alone().predict(away).mask > 0)
 
 
 def test_only_the_pixels_of_the_region_leave(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ussearch.pairs.routing.decision import EVERYTHING_STAYS
 
 from tests.cli.conftest import Command
 from ussearch.pairs import Bundle, verify_bundle
-from ussearch.runtime.integrity import MANIFEST, SEAL, digests, seal
+from ussearch.runtime.decision import EVERYTHING_STAYS
+from ussearch.runtime.integrity import MANIFEST, SEAL, digests, write_manifest
 from ussearch.serving.board import run_edge_source
 
 
@@ -36,7 +36,7 @@ def _with_an_older_runner(bundle: Bundle) -> Path:
     (folder / "run_edge.py").write_text("# of an older version", encoding="utf-8")
     for name in (MANIFEST, SEAL):
         (folder / name).unlink()
-    seal(folder, manifest.model_copy(update={"files": digests(folder)}))
+    write_manifest(folder, manifest.model_copy(update={"files": digests(folder)}).to_text())
     return folder / "run_edge.py"
 
 

@@ -17,7 +17,7 @@ from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators import EpochRecord, Recipe, TrainingResult, train
-from ussearch.evaluators.training.engine import checkpoints
+from ussearch.evaluators.training import checkpoints
 from ussearch.search_spaces import Architecture, Network, build
 
 ROOT = Path(__file__).resolve().parents[2]

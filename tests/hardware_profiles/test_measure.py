@@ -103,7 +103,7 @@ def test_mistakes_are_one_sentence_and_nothing_is_written(arguments: list[str], 
 def test_what_trtexec_prints_is_read() -> None:
     row = measure.parse_trtexec(TRTEXEC_82)
     assert (row["p50_ms"], row["p99_ms"], row["runs"], row["runtime_version"]) == (11.8, 13.5, 250, "8.2.1")
-    with pytest.raises(measure.Problem, match="no latency"):
+    with pytest.raises(measure.MeasurementError, match="no latency"):
         measure.parse_trtexec("&&&& FAILED")
 
 

@@ -19,12 +19,12 @@ from safetensors.torch import load_file
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
-from ussearch.evaluators.training.engine import checkpoints
+from ussearch.evaluators.training import checkpoints
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.full_training import FullTraining, train_fully
 from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed, InitialWeights
 from ussearch.search_spaces import build
-from ussearch.studies.executors import Job, LocalExecutor, Outcome, ProcessExecutor, Tell
+from ussearch.studies.executors import Job, JobOutcome, LocalExecutor, ProcessExecutor, Tell
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = tiny("fusible")
@@ -182,11 +182,11 @@ class Unlucky:
     def submit(self, job: Job) -> None:
         self._inner.submit(job)
 
-    def collect(self, tell: Tell) -> Outcome:
+    def collect(self, tell: Tell) -> JobOutcome:
         if self._times == 0:
             return self._inner.collect(tell)
         self._times -= 1
-        return Outcome(self._inner.collect(lambda _: None).slot, None, "its worker process was killed")
+        return JobOutcome(self._inner.collect(lambda _: None).slot, None, "its worker process was killed")
 
     def close(self) -> None:
         self._inner.close()

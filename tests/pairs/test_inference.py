@@ -11,25 +11,27 @@ from typer.testing import CliRunner
 from ussearch.datasets import Normalisation, resize_mask
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
-from ussearch.pairs.inference import full_mask, output_name, overlay
+from ussearch.pairs.inference import output_name
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
 from ussearch.runtime.frames import Frame
-from ussearch.runtime.geometry import contour, mask_in, network_input
+from ussearch.runtime.geometry import mask_in, network_input
+from ussearch.runtime.masks import contour
+from ussearch.runtime.prediction import overlay
 
 
 def test_masks_and_overlays_have_the_size_of_the_image(finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
     image = data_folder / "images" / "05.png"
     (result,) = infer(finished, [image], tmp_path / "out")
-    with Image.open(image) as original, Image.open(result.mask) as mask, Image.open(result.overlay) as drawn:
+    with Image.open(image) as original, Image.open(result["mask"]) as mask, Image.open(result["overlay"]) as drawn:
         assert original.size == mask.size == drawn.size
         assert set(np.unique(np.asarray(mask))) == {0, 255}
-        assert result.lesion_share == pytest.approx((np.asarray(mask) > 0).mean())
+        assert result["lesion_share"] == pytest.approx((np.asarray(mask) > 0).mean())
         assert drawn.mode == "RGB"
-    with Image.open(data_folder / "masks" / "05.png") as truth, Image.open(result.mask) as mask:
+    with Image.open(data_folder / "masks" / "05.png") as truth, Image.open(result["mask"]) as mask:
         overlap = (np.asarray(truth) > 0) & (np.asarray(mask) > 0)
         assert overlap.sum() > 0.7 * (np.asarray(truth) > 0).sum()
-    assert 0 <= result.confidence <= 1
+    assert 0 <= result["confidence"] <= 1
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["05_mask.png", "05_overlay.png"]
 
 
@@ -43,8 +45,8 @@ def test_the_router_decides_which_network_answers(
             tmp_path / route, edge_member, cloud_member, pair_data, RouterSpec(SharePolicy(share=share))
         )
         (result,) = infer(bundle, [image], tmp_path / f"masks-{route}")
-        assert result.route == route
-        masks[route] = Path(result.mask).read_bytes()
+        assert result["route"] == route
+        masks[route] = Path(result["mask"]).read_bytes()
     assert masks["edge"] != masks["cloud"]
 
 
@@ -56,13 +58,13 @@ def test_frames_of_a_dicom_cine_are_put_back_into_their_full_size(finished: Bund
         pytest.skip("this pydicom carries no ultrasound cine")
     results = infer(finished, [path], tmp_path)
     assert len(results) > 1
-    assert [result.frame for result in results] == list(range(len(results)))
-    assert len({result.mask for result in results}) == len(results)
+    assert [result["frame"] for result in results] == list(range(len(results)))
+    assert len({result["mask"] for result in results}) == len(results)
 
 
 def test_a_mask_goes_back_to_where_it_was_cut_out() -> None:
     frame = Frame(np.zeros((2, 3), np.uint8), Path("cine.dcm"), 7, (4, 1, 7, 3), (5, 9))
-    full = full_mask(np.ones((2, 3), np.uint8), frame)
+    full = frame.whole(np.ones((2, 3), np.uint8))
     assert full.shape == (5, 9)
     assert full[1:3, 4:7].all()
     assert full.sum() == 6

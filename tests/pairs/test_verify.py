@@ -13,13 +13,13 @@ from typer.testing import CliRunner
 from ussearch.datasets import Normalisation, PhantomParameters, Split, phantoms_from, prepare
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Manifest, Member, PairData, verify_bundle, write_bundle
-from ussearch.runtime.integrity import digests, seal
+from ussearch.runtime.integrity import digests, write_manifest
 
 
 def sealed_again(folder: Path, **changes: object) -> None:
     """Give a damaged copy digests that fit, so that only the replay can find the damage."""
     content = json.loads((folder / "bundle.yaml").read_text()) | {"files": digests(folder)} | changes
-    seal(folder, Manifest.model_validate(content))
+    write_manifest(folder, Manifest.model_validate(content).to_text())
 
 
 def test_a_fresh_bundle_is_accepted_and_its_metrics_are_recomputed(finished: Bundle, data_folder: Path) -> None:

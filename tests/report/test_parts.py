@@ -21,10 +21,10 @@ from ussearch.report.data_card import data_card
 from ussearch.report.front import front_figure
 from ussearch.report.importance import importance
 from ussearch.report.parallel import parallel_figure
-from ussearch.report.plotting import Frame
+from ussearch.report.plotting import PlotFrame
 from ussearch.report.progress import progress
 from ussearch.report.reproduction import reproduction
-from ussearch.report.segmentations import contour, picture
+from ussearch.report.segmentations import picture, svg_outline
 from ussearch.studies import front_hypervolume
 from ussearch.studies.front_picture import Point, front_picture
 
@@ -57,10 +57,10 @@ def test_the_choice_that_decides_is_the_most_important(tmp_path: Path) -> None:
 def test_a_contour_goes_along_the_edges_of_the_pixels() -> None:
     mask = np.zeros((9, 9))
     mask[2:5, 0:4] = 1
-    numbers = np.array([float(each) for each in re.findall(r"-?\d+\.\d", contour(mask, 0.5))]).reshape(-1, 2)
+    numbers = np.array([float(each) for each in re.findall(r"-?\d+\.\d", svg_outline(mask, 0.5))]).reshape(-1, 2)
     assert (numbers[:, 0].min(), numbers[:, 0].max()) == (0.0, 4.0)
     assert (numbers[:, 1].min(), numbers[:, 1].max()) == (2.0, 5.0)
-    assert contour(np.zeros((9, 9)), 0.5) == ""
+    assert svg_outline(np.zeros((9, 9)), 0.5) == ""
 
 
 def test_a_picture_is_the_image() -> None:
@@ -84,7 +84,7 @@ def test_the_front_shows_every_point_once_and_hollow_where_extrapolated(tmp_path
 
 
 def test_names_know_where_points_are() -> None:
-    frame = Frame(left=0.0, right=2.0, low=0.0, high=1.0, width=200.0, height=100.0)
+    frame = PlotFrame(left=0.0, right=2.0, low=0.0, high=1.0, width=200.0, height=100.0)
     point = Point(slot=0, name="a", latency_ms=10.0, dice=0.5, fit="edge", on_front=True, extrapolated=False)
     box = frame.around(point, 5, 0, 10, 10)
     assert (box.left, box.right, box.low, box.high) == (100.0, 110.0, 45.0, 55.0)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ussearch.report.markup import chart, paragraph, section
 from ussearch.report.parallel import parallel_figure
-from ussearch.report.plotting import LINE, MUTED, STYLES, Frame, axis, base_layout, names
+from ussearch.report.plotting import LINE, MUTED, STYLES, PlotFrame, axis, base_layout, names
 from ussearch.report.report_data import ReportData
 from ussearch.report.significance import METHODS, CandidateComparison
 from ussearch.studies.front_picture import Fit, FrontPicture, Point, front_picture
@@ -33,7 +33,7 @@ def front_figure(picture: FrontPicture, ties: Sequence[int]) -> dict[str, Any]:
         },
         "yaxis": {**axis("selection"), "range": [low, high]},
         "shapes": _shapes(picture, right),
-        "annotations": [*_notes(picture), *names(picture, Frame(left, right, low, high))],
+        "annotations": [*_notes(picture), *names(picture, PlotFrame(left, right, low, high))],
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
         "margin": {"l": 56, "r": 12, "t": 62, "b": 62},
     }

@@ -63,7 +63,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Frame:
+class PlotFrame:
     """The part of the plane that is drawn, and its size on a rather narrow page, where names are most in each other's
     way."""
 
@@ -81,7 +81,7 @@ class Frame:
         return Box(x - width / 2, x + width / 2, y - height / 2, y + height / 2)
 
 
-def names(picture: FrontPicture, frame: Frame) -> list[dict[str, Any]]:
+def names(picture: FrontPicture, frame: PlotFrame) -> list[dict[str, Any]]:
     """Name presets, and trials of the front, each where it covers no other name and no point."""
     taken = [frame.around(point, 0, 0, 8, 8) for point in picture.points]
     notes = []

@@ -14,7 +14,7 @@ from ussearch.evaluators import THRESHOLD, predict, score
 from ussearch.pairs.delivery.full_training import finalist_folder
 from ussearch.report.markup import paragraph, section, text
 from ussearch.report.report_data import ReportData
-from ussearch.report.thumbnails import contour, picture
+from ussearch.report.thumbnails import picture, svg_outline
 from ussearch.search_spaces import build
 from ussearch.studies.context import StudyContext
 
@@ -113,8 +113,8 @@ def _ranked(study_context: StudyContext, chosen: list[int], part: str, answers: 
             dice=float(dice[number]),
             side=study_context.images.image_size,
             picture=picture(np.asarray(study_context.images.images[chosen[number], 0])),
-            truth=contour(masks[number, 0].astype(np.float64), 0.5),
-            prediction=contour(answers.probabilities[number, 0].astype(np.float64), THRESHOLD),
+            truth=svg_outline(masks[number, 0].astype(np.float64), 0.5),
+            prediction=svg_outline(answers.probabilities[number, 0].astype(np.float64), THRESHOLD),
         )
         for rank, number in zip(RANKS, order[list(places)].tolist(), strict=True)
     )

@@ -26,7 +26,7 @@ def picture(pixels: npt.NDArray[np.uint8]) -> str:
     return "data:image/webp;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
-def contour(values: npt.NDArray[np.float64], level: float) -> str:
+def svg_outline(values: npt.NDArray[np.float64], level: float) -> str:
     """Return the outline of ``values`` [H, W] at ``level`` as an SVG path; pixel centres lie at halves."""
     padded = np.pad(values, 1)  # closes outlines that touch the border
     lines = contour_generator(z=padded).lines(level)
@@ -95,7 +95,7 @@ def _figure(name: str, image: Pixels, mask: Pixels | None) -> str:
     outline = ""
     if mask is not None and mask.any():
         shape = resize_mask(mask, small[1], small[0])
-        outline = f'<path class="truth" d="{contour(shape.astype(np.float64), 0.5)}"/>'
+        outline = f'<path class="truth" d="{svg_outline(shape.astype(np.float64), 0.5)}"/>'
     return (
         f'<figure><svg class="overlay" viewBox="0 0 {small[0]} {small[1]}" role="img" aria-label="{text(name)}">'
         f'<image href="{picture(pixels)}" width="{small[0]}" height="{small[1]}"/>{outline}</svg>'

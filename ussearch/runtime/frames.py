@@ -57,6 +57,15 @@ class Frame:
         return mask[top:bottom, left:right]
 
 
+AnyImage = Frame | npt.NDArray[np.generic]
+"""A frame, or an array as ``grey_of`` takes it."""
+
+
+def as_frame(image: AnyImage) -> Frame:
+    """Return an image as a frame; UserError as ``grey_of``."""
+    return image if isinstance(image, Frame) else Frame.of(image)
+
+
 def is_raster(path: Path) -> bool:
     """Tell whether ``path`` is a visible file with the suffix of a raster image."""
     return path.suffix.lower() in RASTER_SUFFIXES and not path.name.startswith(".") and path.is_file()

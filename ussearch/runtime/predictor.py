@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.runtime.decision import Router, soft_dice_confidence
-from ussearch.runtime.frames import Frame
+from ussearch.runtime.frames import AnyImage, as_frame
 from ussearch.runtime.geometry import mask_in, network_input
 from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
 from ussearch.runtime.prediction import PredictionResult, Reason
@@ -25,8 +25,8 @@ CLOUD_MODEL = "cloud/model.onnx"
 class Predictor(Protocol):
     """Whatever answers frames."""
 
-    def predict(self, frame: Frame) -> PredictionResult:
-        """Return the answer for one frame."""
+    def predict(self, image: AnyImage) -> PredictionResult:
+        """Return the answer for one frame; raises UserError for an array that is no image."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,9 @@ class EdgePredictor:
     router: Router
     image_size: int
 
-    def predict(self, frame: Frame) -> PredictionResult:
+    def predict(self, image: AnyImage) -> PredictionResult:
         """Return the edge's mask; ``route`` says where the router would have the frame go."""
-        begun_s = time.perf_counter()
+        begun_s, frame = time.perf_counter(), as_frame(image)
         pixels = network_input(frame.pixels, self.image_size)
         probabilities, scores = self.edge_answers(pixels)
         away = bool(self.router.offloads(scores)[0])
@@ -77,13 +77,13 @@ class PairPredictor(EdgePredictor):
         """Load the model files below ``folder``; raises UserError where onnxruntime cannot."""
         return cls(OnnxNetwork(folder / EDGE_MODEL), router, image_size, OnnxNetwork(folder / CLOUD_MODEL))
 
-    def predict(self, frame: Frame) -> PredictionResult:
+    def predict(self, image: AnyImage) -> PredictionResult:
         """Return the edge's mask, or the cloud network's where the router says so."""
-        found = super().predict(frame)
+        found = super().predict(image)
         if found.route == "edge":
             return found
         probabilities = self.cloud.probabilities(found.network_input)
-        mask = frame.whole(mask_in(probabilities[0, 0], frame.pixels.shape))
+        mask = found.frame.whole(mask_in(probabilities[0, 0], found.frame.pixels.shape))
         return replace(found, mask=mask, source="cloud", reason=Reason.ANSWERED_HERE)
 
     def alone(self) -> EdgePredictor:

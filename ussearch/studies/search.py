@@ -14,7 +14,7 @@ from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import events
 from ussearch.studies.brackets import Brackets, reached_by
 from ussearch.studies.events import OnEvent
-from ussearch.studies.executors import EpochDone, Executor, Job, Message, Outcome, loss_of
+from ussearch.studies.executors import EpochDone, Executor, Job, JobOutcome, Message, loss_of
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
@@ -258,7 +258,7 @@ class _Search:
             candidate = pending.candidate
             self._tell(events.TrialStarted(candidate.slot, candidate.role, candidate.architecture, candidate.costs))
 
-    def _take_back(self, outcome: Outcome) -> None:
+    def _take_back(self, outcome: JobOutcome) -> None:
         """Keep what a worker found; what was lost is tried once more."""
         pending = self._pending[outcome.slot]
         self._timings.evaluation_s += outcome.seconds

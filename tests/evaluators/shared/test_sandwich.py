@@ -14,7 +14,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Recipe
 from ussearch.evaluators.shared import WeightStore, drawing_of
 from ussearch.evaluators.shared.drawn import drawn_network, recalibrate
-from ussearch.evaluators.shared.extents import Extent
+from ussearch.evaluators.shared.extents import TensorExtent
 from ussearch.evaluators.shared.optimiser import SliceAdamW
 from ussearch.evaluators.shared.sandwich import SandwichTraining, SharedEpoch
 from ussearch.search_spaces import SearchSpace
@@ -123,7 +123,7 @@ def test_one_step_is_pytorchs_adamw_where_every_element_has_a_gradient() -> None
     recipe = Recipe(weight_decay=0.02, second_moment_decay=0.99, gradient_norm=1e9)
     store = WeightStore()
     value = torch.randn(4, 3, 3, 3)
-    store.extents["r"], store.tensors["r"] = Extent(((4,), (3,)), (3, 3), None), value.clone().requires_grad_()
+    store.extents["r"], store.tensors["r"] = TensorExtent(((4,), (3,)), (3, 3), None), value.clone().requires_grad_()
     reference = torch.nn.Parameter(value.clone())
     theirs = torch.optim.AdamW([reference], lr=3e-3, betas=(0.9, 0.99), weight_decay=0.02)
     mine = SliceAdamW(store, recipe)

@@ -10,7 +10,15 @@ import numpy.typing as npt
 import pytest
 
 from tests.pairs.client.fault_server import SIDE, FaultServer
-from ussearch.serving.client import BreakerRules, CloudChannel, CloudSettings, EdgeAnswer, EdgeClient
+from ussearch.runtime.frames import AnyImage, as_frame
+from ussearch.serving.client import (
+    BreakerRules,
+    CloudChannel,
+    CloudSettings,
+    EdgeClient,
+    PredictionResult,
+    Reason,
+)
 
 Pixels = npt.NDArray[np.uint8]
 PATIENT = BreakerRules(failures=10**9, window=10**9)
@@ -20,9 +28,18 @@ PATIENT = BreakerRules(failures=10**9, window=10**9)
 class StubEdge:
     """Answers with an empty mask and sends every image away, unless its first pixel is 255."""
 
-    def answer(self, grey: Pixels) -> EdgeAnswer:
-        stays = grey[0, 0] == 255
-        return EdgeAnswer(np.zeros_like(grey), 0.9 if stays else 0.1, "edge" if stays else "cloud", grey[None, None])
+    def predict(self, image: AnyImage) -> PredictionResult:
+        frame = as_frame(image)
+        stays = frame.pixels[0, 0] == 255
+        return PredictionResult(
+            mask=np.zeros_like(frame.pixels),
+            confidence=0.9 if stays else 0.1,
+            route="edge" if stays else "cloud",
+            source="edge",
+            reason=Reason.CONFIDENT if stays else Reason.NO_CLOUD,
+            frame=frame,
+            network_input=frame.pixels[None, None],
+        )
 
 
 def image(seed: int) -> Pixels:

@@ -17,17 +17,18 @@ import pytest
 from tests.pairs.client.conftest import PATIENT, Pixels, StubEdge, image
 from tests.pairs.client.fault_server import SIDE, FaultServer, expected_mask
 from ussearch.errors import UserError
+from ussearch.runtime.frames import AnyImage, Frame
+from ussearch.runtime.prediction import PredictionResult
 from ussearch.serving.client import (
     AsyncEdgeClient,
     CloudChannel,
     CloudSettings,
     Deadline,
-    EdgeAnswer,
     EdgeClient,
     Reason,
     ShadowSight,
 )
-from ussearch.serving.client.cloud_channel import Job, Workers
+from ussearch.serving.client.cloud_channel import CallJob, Workers
 from ussearch.serving.client.transport import Address, Transport
 
 Maker = Callable[..., EdgeClient]
@@ -40,10 +41,10 @@ def staying(seed: int) -> Any:
 
 
 def test_the_cloud_answers_and_the_request_names_its_content(server: FaultServer, client_of: Maker) -> None:
-    answer = client_of(server.url).answer(image(3))
+    answer = client_of(server.url).predict(image(3))
     assert (answer.source, answer.reason) == ("cloud", Reason.ANSWERED)
     assert (answer.mask == expected_mask(image(3).tobytes())).all()
-    assert answer.timings.cloud_ms > 0
+    assert answer.cloud_ms > 0
     (sent,) = server.bodies
     assert sent["id"] == hashlib.sha256(b"v" + image(3).tobytes()).hexdigest()
     assert sent["inputs"][0]["shape"] == [1, 1, SIDE, SIDE]
@@ -52,16 +53,21 @@ def test_the_cloud_answers_and_the_request_names_its_content(server: FaultServer
 
 def test_what_stays_is_not_sent_and_the_edge_is_first(server: FaultServer, client_of: Maker) -> None:
     client, seen = client_of(server.url), []
-    stayed = client.answer(staying(1), on_edge=lambda mask: seen.append((mask.copy(), server.asked)))
-    assert (stayed.source, stayed.reason, stayed.timings.cloud_ms) == ("edge", Reason.CONFIDENT, 0)
-    client.answer(image(1), on_edge=lambda mask: seen.append((mask.copy(), server.asked)))
+    stayed = client.predict(staying(1), on_edge=lambda edge: seen.append((edge.mask.copy(), server.asked)))
+    assert (stayed.source, stayed.reason, stayed.cloud_ms) == ("edge", Reason.CONFIDENT, 0)
+    client.predict(image(1), on_edge=lambda edge: seen.append((edge.mask.copy(), server.asked)))
     assert [asked for _, asked in seen] == [0, 0]
     assert server.asked == 1
 
 
+def named(grey: Pixels) -> Frame:
+    """Return the frame of a file that does not say that no name is burned into its pixels."""
+    return replace(Frame.of(grey), text_excluded=False)
+
+
 def test_an_image_that_must_not_leave_stays(server: FaultServer, client_of: Maker) -> None:
-    assert client_of(server.url).answer(image(0), may_leave=False).reason is Reason.WITHHELD
-    assert client_of(server.url).answer(staying(0), may_leave=False).reason is Reason.CONFIDENT
+    assert client_of(server.url).predict(named(image(0))).reason is Reason.WITHHELD
+    assert client_of(server.url).predict(named(staying(0))).reason is Reason.CONFIDENT
     assert server.asked == 0
 
 
@@ -72,7 +78,7 @@ def test_a_server_that_refuses_binary_is_asked_in_json_from_then_on(
     server.binary, server.refusal = False, status
     client = client_of(server.url)
     for seed in range(3):
-        answer = client.answer(image(seed))
+        answer = client.predict(image(seed))
         assert (answer.mask == expected_mask(image(seed).tobytes())).all()
     assert server.asked == 4, "one refusal, then JSON"
 
@@ -82,7 +88,7 @@ def test_the_bulkhead_refuses_what_has_no_place(server: FaultServer, client_of: 
     server.delay_s = 0.3
     reasons: list[Reason] = []
     threads = [
-        threading.Thread(target=lambda seed=seed: reasons.append(client.answer(image(seed)).reason))
+        threading.Thread(target=lambda seed=seed: reasons.append(client.predict(image(seed)).reason))
         for seed in range(4)
     ]
     for thread in threads:
@@ -91,12 +97,12 @@ def test_the_bulkhead_refuses_what_has_no_place(server: FaultServer, client_of: 
     for thread in threads:
         thread.join()
     assert sorted(reasons) == sorted([Reason.ANSWERED] * 2 + [Reason.BUSY] * 2)
-    assert client.answer(image(9)).reason is Reason.ANSWERED, "places are given back"
+    assert client.predict(image(9)).reason is Reason.ANSWERED, "places are given back"
 
 
 def test_the_call_budget_ends(server: FaultServer, client_of: Maker) -> None:
     client = client_of(server.url, calls_per_minute=0.001, burst=2)
-    reasons = [client.answer(image(seed)).reason for seed in range(3)]
+    reasons = [client.predict(image(seed)).reason for seed in range(3)]
     assert reasons == [Reason.ANSWERED, Reason.ANSWERED, Reason.BUDGET]
 
 
@@ -106,11 +112,11 @@ def test_only_what_may_be_tried_again_is(fault: str, tries: int, server: FaultSe
     settings = CloudSettings(server.url, "m", deadline_ms=5000, breaker=PATIENT)
     with EdgeClient(StubEdge(), CloudChannel(settings, chance=random.Random(0), sleep=pauses.append)) as client:
         for seed in range(9):
-            client.answer(image(seed))
+            client.predict(image(seed))
         server.asked, server.fault = 0, fault
         if fault == "400":  # binary is proven: a refusal is about the request
             tries = 1
-        client.answer(image(10))
+        client.predict(image(10))
     assert server.asked == tries
     assert len(pauses) == (1 if fault == "503" else 0)
 
@@ -119,7 +125,7 @@ def test_waiting_calls_do_not_outlive_their_deadline(server: FaultServer, client
     server.delay_s = 0.2
     client = client_of(server.url, concurrency=1, waiting=5, deadline_ms=150)
     begun_s = time.perf_counter()
-    threads = [threading.Thread(target=client.answer, args=(image(seed),)) for seed in range(4)]
+    threads = [threading.Thread(target=client.predict, args=(image(seed),)) for seed in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -130,9 +136,9 @@ def test_waiting_calls_do_not_outlive_their_deadline(server: FaultServer, client
 def test_what_expired_in_the_queue_is_never_begun() -> None:
     workers: Workers[str] = Workers(1, lambda: Transport(Address.parse("http://127.0.0.1:1"), {}, None))
     gate, begun = threading.Event(), []
-    running = Job(lambda _: str(gate.wait(5)), Deadline.after(9))
-    waiting = Job(lambda _: begun.append(1) or "begun", Deadline.after(9))
-    last = Job(lambda _: "last", Deadline.after(9))
+    running = CallJob(lambda _: str(gate.wait(5)), Deadline.after(9))
+    waiting = CallJob(lambda _: begun.append(1) or "begun", Deadline.after(9))
+    last = CallJob(lambda _: "last", Deadline.after(9))
     for job in (running, waiting, last):
         workers.submit(job)
     waiting.abandon()
@@ -146,7 +152,7 @@ def test_some_of_what_stays_is_looked_at_in_the_shadow(server: FaultServer) -> N
     sights: list[ShadowSight] = []
     settings = CloudSettings(server.url, "m", deadline_ms=2000, shadow_share=0.5, concurrency=20)
     client = EdgeClient(StubEdge(), CloudChannel(settings), on_shadow=sights.append, chance=random.Random(4))
-    answers = [client.answer(staying(seed)) for seed in range(20)]
+    answers = [client.predict(staying(seed)) for seed in range(20)]
     same_chance = random.Random(4)
     expected = sum(same_chance.random() < 0.5 for _ in range(20))
     until_s = time.monotonic() + 5
@@ -165,7 +171,7 @@ def test_the_loop_goes_on_while_the_cloud_is_waited_for(server: FaultServer) -> 
         settings = CloudSettings(server.url, "m", deadline_ms=3000, concurrency=10)
         ticks = 0
         async with AsyncEdgeClient(StubEdge(), CloudChannel(settings)) as client:
-            tasks = [asyncio.ensure_future(client.answer(image(seed))) for seed in range(10)]
+            tasks = [asyncio.ensure_future(client.predict(image(seed))) for seed in range(10)]
             while not all(task.done() for task in tasks):
                 await asyncio.sleep(0.01)
                 ticks += 1
@@ -182,11 +188,11 @@ def test_the_loop_leaves_at_the_deadline_too(server: FaultServer) -> None:
 
     async def once() -> Any:
         async with AsyncEdgeClient(StubEdge(), CloudChannel(CloudSettings(server.url, "m", deadline_ms=80))) as client:
-            return await client.answer(image(0)), await client.answer(staying(0))
+            return await client.predict(image(0)), await client.predict(staying(0))
 
     answer, stayed = asyncio.run(once())
     assert (answer.source, answer.reason) == ("edge", Reason.DEADLINE)
-    assert 75 < answer.timings.cloud_ms < 200
+    assert 75 < answer.cloud_ms < 200
     assert stayed.reason is Reason.CONFIDENT
 
 
@@ -208,8 +214,8 @@ def test_settings_that_cannot_be_are_refused(settings: dict[str, Any], message: 
 
 
 def test_what_is_no_image_is_refused(server: FaultServer, client_of: Maker) -> None:
-    with pytest.raises(UserError, match=r"expected grey uint8 \[H, W\]"):
-        client_of(server.url).answer(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(UserError, match="expected grey levels"):
+        client_of(server.url).predict(np.zeros((4, 4, 4), np.uint8))
 
 
 def test_a_token_is_not_shown() -> None:
@@ -219,11 +225,11 @@ def test_a_token_is_not_shown() -> None:
 class EdgeWithoutRouting(StubEdge):
     """Keeps every image because its bundle does."""
 
-    def answer(self, grey: Pixels) -> EdgeAnswer:
-        return replace(super().answer(grey), route="edge", routing_off=True)
+    def predict(self, image: AnyImage) -> PredictionResult:
+        return replace(super().predict(image), route="edge", reason=Reason.ROUTING_OFF)
 
 
 def test_an_edge_that_keeps_everything_is_not_called_confident() -> None:
     nobody = CloudChannel(CloudSettings("http://127.0.0.1:9", model="m", version="v"))
     with EdgeClient(EdgeWithoutRouting(), nobody) as client:
-        assert client.answer(image(0)).reason is Reason.ROUTING_OFF
+        assert client.predict(image(0)).reason is Reason.ROUTING_OFF

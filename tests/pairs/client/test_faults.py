@@ -20,7 +20,7 @@ import pytest
 
 from tests.pairs.client.conftest import image
 from tests.pairs.client.fault_server import FaultServer, expected_mask
-from ussearch.serving.client import BreakerRules, EdgeClient, Reason, RoutedAnswer
+from ussearch.serving.client import BreakerRules, EdgeClient, PredictionResult, Reason
 
 Maker = Callable[..., EdgeClient]
 DEADLINE_MS = 120.0
@@ -105,17 +105,17 @@ def expired_certificate(folder: Path) -> ssl.SSLContext:
     return context
 
 
-def answers(client: EdgeClient, count: int) -> tuple[list[RoutedAnswer], list[float]]:
+def answers(client: EdgeClient, count: int) -> tuple[list[PredictionResult], list[float]]:
     """Return the answers to images 0, 1, ... and the milliseconds that each took."""
     found, taken_ms = [], []
     for seed in range(count):
         begun_s = time.perf_counter()
-        found.append(client.answer(image(seed)))
+        found.append(client.predict(image(seed)))
         taken_ms.append(1000 * (time.perf_counter() - begun_s))
     return found, taken_ms
 
 
-def assert_own_masks(found: list[RoutedAnswer]) -> None:
+def assert_own_masks(found: list[PredictionResult]) -> None:
     for seed, answer in enumerate(found):
         if answer.source == "cloud":
             assert (answer.mask == expected_mask(image(seed).tobytes())).all()
@@ -154,7 +154,7 @@ def test_it_recovers_with_one_probe(server: FaultServer, client_of: Maker) -> No
     assert server.asked == 5
     server.fault = ""
     time.sleep(0.25)
-    assert client.answer(image(0)).reason is Reason.ANSWERED
+    assert client.predict(image(0)).reason is Reason.ANSWERED
     assert server.asked == 6
     assert {answer.reason for answer in answers(client, 3)[0]} == {Reason.ANSWERED}
 
@@ -176,10 +176,10 @@ def test_a_server_that_is_killed_and_comes_back(client_of: Maker) -> None:
 def test_a_kept_connection_that_the_server_closed_costs_nothing(client_of: Maker) -> None:
     server = FaultServer()
     client = client_of(server.url)
-    client.answer(image(0))
+    client.predict(image(0))
     server.stop()
     again = FaultServer(port=server.server_port)
-    assert client.answer(image(1)).reason is Reason.ANSWERED
+    assert client.predict(image(1)).reason is Reason.ANSWERED
     assert again.asked == 1
     again.stop()
 
@@ -196,7 +196,7 @@ def test_no_answer_is_given_for_another_image(count: int, server: FaultServer, c
 
     threading.Thread(target=disturb, daemon=True).start()
     with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(lambda seed: client.answer(image(seed)), range(count)))
+        found = list(pool.map(lambda seed: client.predict(image(seed)), range(count)))
     stop.set()
     assert_own_masks(found)
     assert sum(answer.source == "cloud" for answer in found) > count / 2

@@ -84,7 +84,7 @@ def test_the_same_client_is_understood(server: Callable[..., Any], binary: bool,
         channel = CloudChannel(CloudSettings(url, "m", deadline_ms=10000, breaker=PATIENT))
         with EdgeClient(StubEdge(), channel) as client:
             for seed in range(5):
-                answer = client.answer(image(seed))
+                answer = client.predict(image(seed))
                 assert answer.reason is Reason.ANSWERED
                 assert (answer.mask == expected_mask(image(seed).tobytes())).all()
         dialect = channel._conversation._dialect

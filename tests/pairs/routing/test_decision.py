@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from ussearch.pairs.routing.decision import threshold_within_share
 
 from ussearch.errors import UserError
 from ussearch.pairs import Router, soft_dice_confidence, threshold_for_share
+from ussearch.pairs.routing.thresholds import threshold_within_share
 
 Scores = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
@@ -44,8 +44,8 @@ def test_no_threshold_comes_nearer_to_the_requested_share(scores: list[float], s
 
 @given(Scores)
 def test_no_share_and_the_whole_are_kept_exactly(scores: list[float]) -> None:
-    assert not Router.calibrate(scores, 0).offloads(np.array(scores)).any()
-    assert Router.calibrate(scores, 1).offloads(np.array([*scores, 1.0])).all()
+    assert not Router(threshold_for_share(scores, 0), 0).offloads(np.array(scores)).any()
+    assert Router(threshold_for_share(scores, 1), 1).offloads(np.array([*scores, 1.0])).all()
 
 
 def test_a_threshold_lies_in_the_middle_between_two_scores() -> None:

@@ -55,11 +55,11 @@ def test_the_same_client_gets_the_same_masks(ray_running: Running, finished: Bun
     with open_client(finished, ray_running.url, deadline_ms=20000) as client:
         for path in sorted((data_folder / "images").iterdir())[:16]:
             grey = read_image(path)
-            answer = client.answer(grey)
+            answer = client.predict(grey)
             assert answer.reason in {Reason.ANSWERED, Reason.CONFIDENT}
             sources[answer.source] += 1
             if answer.source == "cloud":
-                assert (finished.predictor().cloud_mask(grey) != answer.mask).mean() < 0.02
+                assert (finished.predictor().predict(grey).mask != answer.mask).mean() < 0.02
     assert set(sources) == {"edge", "cloud"}
 
 

@@ -99,13 +99,13 @@ def test_the_client_gets_the_cloud_network_s_mask(running: Running, finished: Bu
     with open_client(finished, running.url, deadline_ms=5000) as client:
         for number in range(16):
             grey = read_image(data_folder / "images" / f"{number:02d}.png")
-            answer = client.answer(grey)
-            edge = finished.predictor().answer(grey)
+            answer = client.predict(grey)
+            edge = finished.predictor().alone().predict(grey)
             assert answer.confidence == pytest.approx(edge.confidence)
             assert (answer.source, answer.mask.shape) == (edge.route, grey.shape)
             sources.add(answer.source)
             if answer.source == "cloud":
-                whole = finished.predictor().cloud_mask(grey)
+                whole = finished.predictor().predict(grey).mask
                 assert (whole != answer.mask).mean() < 0.02, "bits are enlarged, not probabilities: the rim may differ"
     assert sources == {"edge", "cloud"}
 
@@ -115,12 +115,12 @@ def away(finished: Bundle, data_folder: Path) -> np.ndarray:
     """An image that the router sends to the cloud."""
     pair = finished.predictor()
     images = (read_image(path) for path in sorted((data_folder / "images").iterdir()))
-    return next(grey for grey in images if pair.answer(grey).route == "cloud")
+    return next(grey for grey in images if pair.alone().predict(grey).route == "cloud")
 
 
 def test_another_bundle_s_server_is_not_believed(running: Running, finished: Bundle, away: np.ndarray) -> None:
     with open_client(finished, running.url, deadline_ms=2000, model="ussearch-000000000000") as client:
-        assert client.answer(away).reason is Reason.REFUSED
+        assert client.predict(away).reason is Reason.REFUSED
 
 
 def test_the_token_opens_everything_but_health(model: CloudModel, finished: Bundle, away: np.ndarray) -> None:
@@ -134,7 +134,7 @@ def test_the_token_opens_everything_but_health(model: CloudModel, finished: Bund
         assert guarded.call("GET", "/v2", None, {"Authorization": f"Bearer {TOKEN}"}).status == 200
         for token, reason in ((TOKEN, Reason.ANSWERED), ("wrong", Reason.REFUSED), (None, Reason.REFUSED)):
             with open_client(finished, guarded.url, token=token, deadline_ms=3000) as client:
-                assert client.answer(away).reason is reason
+                assert client.predict(away).reason is reason
 
 
 @dataclass(frozen=True)
@@ -229,7 +229,7 @@ def test_the_board_s_runner_is_served_too(
     }
     with open_client(finished, running.url, deadline_ms=5000) as client:
         for each in results:
-            answer = client.answer(read_image(each["image"]))
+            answer = client.predict(read_image(each["image"]))
             assert np.array_equal(read_image(each["mask"]) > 0, answer.mask > 0)
     wrong = subprocess.run([*command, "--cloud", "cloud"], capture_output=True, text=True, check=False, env=environment)
     assert (wrong.returncode, wrong.stderr.count("\n")) == (2, 1)

@@ -13,7 +13,7 @@ from tests.studies.executors.troubles import TroubledEvaluator
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator
 from ussearch.hardware_profiles import load_profile
-from ussearch.studies.executors import Job, Outcome, run_jobs
+from ussearch.studies.executors import Job, JobOutcome, run_jobs
 from ussearch.studies.executors.serialization import Letter
 
 VARYING = {"training_seconds", "history"}
@@ -70,12 +70,12 @@ def test_closing_twice_does_no_harm(make_executor: MakeExecutor, tmp_path: Path)
 
 def test_letters_read_as_they_were_written(tmp_path: Path) -> None:
     evaluation = TroubledEvaluator(tmp_path).evaluate(tiny(), 1)
-    read = Letter.of(Outcome(1, evaluation, seconds=2.5)).read()
+    read = Letter.of(JobOutcome(1, evaluation, seconds=2.5)).read()
     assert evaluation.weights is not None
     assert read.evaluation is not None and read.evaluation.weights is not None
     assert read.evaluation.model_dump() == evaluation.model_dump() and read.seconds == 2.5
     assert torch.equal(read.evaluation.weights["weight"], evaluation.weights["weight"])
-    assert Letter.of(Outcome(2, None, "gone")).read() == Outcome(2, None, "gone")
+    assert Letter.of(JobOutcome(2, None, "gone")).read() == JobOutcome(2, None, "gone")
 
 
 def test_jobs_known_from_the_start_end_once_each(make_executor: MakeExecutor, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ Slices = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
-class Extent:
+class TensorExtent:
     """The segments of each channel dimension of a shared tensor, its kernel, and how it starts (see ``Share``)."""
 
     segments: tuple[Segments, ...]
@@ -27,7 +27,7 @@ class Extent:
     fill: float | None
 
     @classmethod
-    def of(cls, share: Share) -> Extent:
+    def of(cls, share: Share) -> TensorExtent:
         """Return the extent that holds one share and no more."""
         return cls(share.segments, share.kernel, share.fill)
 
@@ -36,7 +36,7 @@ class Extent:
         """The shape of the tensor."""
         return (*(sum(each) for each in self.segments), *self.kernel)
 
-    def with_room_for(self, share: Share) -> Extent:
+    def with_room_for(self, share: Share) -> TensorExtent:
         """Return the extent that also holds ``share``; raises ValueError where dimensions differ in number."""
         if len(share.segments) != len(self.segments) or len(share.kernel) != len(self.kernel):
             raise ValueError(f"{share.role} has {len(share.segments)} channel dimensions, not {len(self.segments)}")
@@ -44,7 +44,7 @@ class Extent:
             tuple(max(pair) for pair in zip_longest(mine, other, fillvalue=0))
             for mine, other in zip(self.segments, share.segments, strict=True)
         )
-        return Extent(segments, tuple(map(max, zip(self.kernel, share.kernel, strict=True))), self.fill)
+        return TensorExtent(segments, tuple(map(max, zip(self.kernel, share.kernel, strict=True))), self.fill)
 
     def holds(self, share: Share) -> bool:
         """Return whether a share is within this extent."""
@@ -72,12 +72,12 @@ class Extent:
         centres = [[((whole - side) // 2, side)] for whole, side in zip(self.kernel, kernel, strict=True)]
         return channels + centres
 
-    def copy_into(self, target: Tensor, larger: Extent, source: Tensor) -> None:
+    def copy_into(self, target: Tensor, larger: TensorExtent, source: Tensor) -> None:
         """Write ``source``, a tensor of this extent, to its place in ``target``, a tensor of a ``larger`` one."""
         for here, there in zip(self._boxes(self), self._boxes(larger), strict=True):
             target[there] = source[here]
 
-    def _boxes(self, within: Extent) -> Iterator[Slices]:
+    def _boxes(self, within: TensorExtent) -> Iterator[Slices]:
         """Yield the slices of every combination of this extent's segments in a tensor of the extent ``within``."""
         ranges = [_separate(stored, drawn) for stored, drawn in zip(within.segments, self.segments, strict=True)]
         ranges += [[((whole - side) // 2, side)] for whole, side in zip(within.kernel, self.kernel, strict=True)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ussearch.evaluators.shared.extents import Extent
+from ussearch.evaluators.shared.extents import TensorExtent
 from ussearch.evaluators.shared.store import WeightStore
 from ussearch.evaluators.training.recipe import Recipe
 
@@ -32,7 +32,7 @@ class SliceAdamW:
         """The averaged value of every tensor that was ever used, by role."""
         return {role: kept["average"] for role, kept in self._kept.items()}
 
-    def follow(self, former: dict[str, Extent]) -> None:
+    def follow(self, former: dict[str, TensorExtent]) -> None:
         """Make room where tensors grew; ``former`` is what ``WeightStore.grow`` returned."""
         for role, extent in former.items():
             if role in self._kept:
@@ -40,7 +40,7 @@ class SliceAdamW:
                     kind: self._grown(role, extent, value, kind) for kind, value in self._kept[role].items()
                 }
 
-    def _grown(self, role: str, former: Extent, value: Tensor, kind: str) -> Tensor:
+    def _grown(self, role: str, former: TensorExtent, value: Tensor, kind: str) -> Tensor:
         current = self._store.tensors[role].detach()
         larger = current.clone() if kind == "average" else torch.zeros_like(current)
         former.copy_into(larger, self._store.extents[role], value)

@@ -14,7 +14,7 @@ from torch.func import functional_call
 
 from ussearch.errors import UserError
 from ussearch.evaluators.shared.drawing import AllOutputs, Drawing, Share
-from ussearch.evaluators.shared.extents import Extent
+from ussearch.evaluators.shared.extents import TensorExtent
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Network, build
 
@@ -32,20 +32,20 @@ class WeightStore:
 
     def __init__(self, seed: int = 0, device: torch.device | str = "cpu") -> None:
         self.seed, self.device = seed, torch.device(device)
-        self.extents: dict[str, Extent] = {}
+        self.extents: dict[str, TensorExtent] = {}
         self.tensors: dict[str, Tensor] = {}
 
-    def grow(self, drawing: Drawing) -> dict[str, Extent]:
+    def grow(self, drawing: Drawing) -> dict[str, TensorExtent]:
         """Make room for an architecture; return the former extents of tensors that were there and grew.
 
         New places start at random by (seed, role, size), whatever came before.
         """
-        former: dict[str, Extent] = {}
+        former: dict[str, TensorExtent] = {}
         for share in drawing.shares.values():
             known = self.extents.get(share.role)
             if known is not None and known.holds(share):
                 continue
-            extent = Extent.of(share) if known is None else known.with_room_for(share)
+            extent = TensorExtent.of(share) if known is None else known.with_room_for(share)
             value = extent.fresh(share.role, self.seed).to(self.device)
             if known is not None:
                 known.copy_into(value, extent, self.tensors[share.role].detach())
@@ -115,7 +115,7 @@ class WeightStore:
         """Return a store from metadata and tensors by role; raises ValueError or KeyError where they disagree."""
         store = cls(int(metadata["seed"]), device)
         for role, (segments, kernel, fill) in json.loads(metadata["extents"]).items():
-            extent = Extent(tuple(map(tuple, segments)), tuple(kernel), fill)
+            extent = TensorExtent(tuple(map(tuple, segments)), tuple(kernel), fill)
             if tuple(tensors[role].shape) != extent.shape:
                 raise ValueError(f"{role} has the shape {tuple(tensors[role].shape)}, not {extent.shape}")
             store.extents[role] = extent

@@ -110,7 +110,7 @@ def measure_here(
     )
     try:
         return measure.measure_all(list(models), options, say)
-    except measure.Problem as problem:
+    except measure.MeasurementError as problem:
         raise UserError(str(problem)) from problem
 
 

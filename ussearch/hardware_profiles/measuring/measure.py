@@ -77,7 +77,7 @@ NODE_SECONDS = 0.4
 TIMEOUT_S = 1800
 
 
-class Problem(Exception):
+class MeasurementError(Exception):
     """Something that stops a measurement; the message is one sentence that names the mend."""
 
 
@@ -133,7 +133,9 @@ def open_session(onnxruntime: Any, path: Path, threads: int, provider: str, pref
     available = onnxruntime.get_available_providers()
     wanted = provider or ("CUDAExecutionProvider" if "CUDAExecutionProvider" in available else "CPUExecutionProvider")
     if wanted not in available:
-        raise Problem(f"onnxruntime has no {wanted} here, only {', '.join(available)}: choose another --provider.")
+        raise MeasurementError(
+            f"onnxruntime has no {wanted} here, only {', '.join(available)}: choose another --provider."
+        )
     return onnxruntime.InferenceSession(str(path), options, providers=[wanted])
 
 
@@ -400,7 +402,7 @@ def parse_trtexec(text: str) -> Dict[str, Any]:
     """Return the figures that trtexec (TensorRT 8) prints about the computing on the GPU."""
     line = re.search(r"GPU Compute(?: Time)?: *(min = .+)", text) or re.search(r"Latency: *(min = .+)", text)
     if not line:
-        raise Problem("trtexec printed no latency: run it by hand to see why.")
+        raise MeasurementError("trtexec printed no latency: run it by hand to see why.")
     found = dict(re.findall(r"(min|max|mean|median|percentile\(\d+%\)) = ([0-9.]+) ms", line.group(1)))
     version = re.search(r"TensorRT(?: version:|\.trtexec \[TensorRT) *v?([0-9.]+)", text)
     runs = re.search(r"(\d+) (?:queries|iterations)", text)
@@ -427,11 +429,11 @@ def output_of(command: List[str], path: Path) -> str:
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, timeout=TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired:
-        raise Problem(f"{path.name} took longer than {TIMEOUT_S // 60} minutes: leave it out.") from None
+        raise MeasurementError(f"{path.name} took longer than {TIMEOUT_S // 60} minutes: leave it out.") from None
     text = done.stdout.decode("utf-8", "replace")
     if done.returncode:
         lines = (done.stderr.decode("utf-8", "replace") or text).strip().splitlines() or ["no message"]
-        raise Problem(f"{path.name} cannot be measured ({lines[-1][:300]}).")
+        raise MeasurementError(f"{path.name} cannot be measured ({lines[-1][:300]}).")
     return text
 
 
@@ -502,11 +504,13 @@ def main(arguments: Optional[List[str]] = None) -> int:
         models = options.models or sorted((HERE / "models").glob("*.onnx"))
         missing = [str(path) for path in models if not path.is_file()]
         if missing or not models:
-            raise Problem(f"No model at {missing[0] if missing else HERE / 'models'}: give paths of ONNX files.")
+            raise MeasurementError(
+                f"No model at {missing[0] if missing else HERE / 'models'}: give paths of ONNX files."
+            )
         options.nodes = True
         rows = measure_all(models, options, lambda text: print(text, flush=True))
         write_results(options.out, rows)
-    except Problem as problem:
+    except MeasurementError as problem:
         print(f"measure.py: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

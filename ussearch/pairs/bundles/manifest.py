@@ -159,7 +159,9 @@ class Manifest(ServingManifest):
 
     def to_text(self) -> str:
         """Return the manifest in the JSON subset of YAML, which the board's standard library can read."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+        content = self.model_dump(mode="json")
+        digests = content.pop("files")  # many lines, so they come last
+        return json.dumps({**content, "files": digests}, indent=2, allow_nan=False) + "\n"
 
 
 def versions() -> dict[str, str]:

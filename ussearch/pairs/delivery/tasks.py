@@ -20,7 +20,7 @@ from ussearch.evaluators import EpochRecord, Evaluation, TrainEvaluator
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture
-from ussearch.studies.executors import Job, Outcome
+from ussearch.studies.executors import Job, JobOutcome
 
 Start = Literal["scratch", "drawn"]
 InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
@@ -135,7 +135,7 @@ class Work:
             initial=None if attempt.initial is None else save(_contiguous(attempt.initial)),
         )
 
-    def keep(self, attempt: Attempt, outcome: Outcome) -> None:
+    def keep(self, attempt: Attempt, outcome: JobOutcome) -> None:
         """Keep how an attempt ended."""
         place = self._place(attempt)
         if outcome.evaluation is None:

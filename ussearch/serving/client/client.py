@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.runtime.bundle import ServingBundle
-from ussearch.runtime.frames import Frame
+from ussearch.runtime.frames import AnyImage
 from ussearch.runtime.geometry import mask_in
 from ussearch.runtime.prediction import PredictionResult, Reason
 from ussearch.runtime.predictor import Predictor
@@ -49,9 +49,9 @@ class _Core:
         self._edge, self._channel, self._shadow = edge, channel, shadow
         self._send_burned_in = send_burned_in
 
-    def begin(self, frame: Frame) -> tuple[PredictionResult, Deadline]:
+    def begin(self, image: AnyImage) -> tuple[PredictionResult, Deadline]:
         """Return the edge's answer, and the deadline of the cloud's, which begins now."""
-        found = self._edge.predict(frame)
+        found = self._edge.predict(image)
         return found, self._channel.deadline()
 
     def call(self, found: PredictionResult, deadline: Deadline) -> Call | None:
@@ -96,12 +96,13 @@ class EdgeClient:
         self._channel = channel
         self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance), send_burned_in=send_burned_in)
 
-    def predict(self, frame: Frame, *, on_edge: OnEdge | None = None) -> PredictionResult:
-        """Return the answer for a frame, at the latest when the deadline has passed.
+    def predict(self, image: AnyImage, *, on_edge: OnEdge | None = None) -> PredictionResult:
+        """Return the answer for a frame or an array, at the latest when the deadline has passed.
 
-        ``on_edge`` is given the edge's answer before anything is sent. Raises nothing that the network causes.
+        ``on_edge`` is given the edge's answer before anything is sent. Raises UserError for an array that is no
+        image, and nothing that the network causes.
         """
-        found, deadline = self._core.begin(frame)
+        found, deadline = self._core.begin(image)
         if on_edge is not None:
             on_edge(found)
         try:
@@ -137,9 +138,9 @@ class AsyncEdgeClient:
         self._channel = channel
         self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance), send_burned_in=send_burned_in)
 
-    async def predict(self, frame: Frame, *, on_edge: OnEdge | None = None) -> PredictionResult:
+    async def predict(self, image: AnyImage, *, on_edge: OnEdge | None = None) -> PredictionResult:
         """As ``EdgeClient.predict``."""
-        found, deadline = await asyncio.to_thread(self._core.begin, frame)
+        found, deadline = await asyncio.to_thread(self._core.begin, image)
         if on_edge is not None:
             on_edge(found)
         try:

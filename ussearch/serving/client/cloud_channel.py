@@ -24,7 +24,7 @@ from ussearch.serving.client.transport import CloudFailure, Transport
 T = TypeVar("T")
 
 
-class Job(Generic[T]):
+class CallJob(Generic[T]):
     """Work that a worker does with its connection before ``deadline``; its outcome is in ``future``."""
 
     def __init__(self, work: Callable[[Transport], T], deadline: Deadline) -> None:
@@ -54,12 +54,12 @@ class Workers(Generic[T]):
 
     def __init__(self, count: int, connect: Callable[[], Transport]) -> None:
         self._count, self._connect = count, connect
-        self._jobs: queue.SimpleQueue[Job[T] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[CallJob[T] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._threads = 0
         self._idle = 0
 
-    def submit(self, job: Job[T]) -> None:
+    def submit(self, job: CallJob[T]) -> None:
         """Put the job into the queue; it is done by the first worker that is free."""
         with self._lock:
             self._jobs.put(job)
@@ -94,7 +94,7 @@ LOG = logging.getLogger(__name__)
 class Call:
     """One image on its way; it ends with a Reply or a CloudFailure, at its deadline at the latest."""
 
-    def __init__(self, job: Job[Reply], deadline: Deadline, breaker: CircuitBreaker, permit: Permit) -> None:
+    def __init__(self, job: CallJob[Reply], deadline: Deadline, breaker: CircuitBreaker, permit: Permit) -> None:
         self.job, self.deadline = job, deadline
         self._breaker, self._permit = breaker, permit
         self._begun_s = deadline.clock()
@@ -190,7 +190,7 @@ class CloudChannel:
             self._breaker.forget(permit)
             self._places.release()
             raise CloudFailure(Reason.BUDGET, "no call is left")
-        job = Job(lambda transport: self._inference_call.ask(transport, pixels, deadline), deadline)
+        job = CallJob(lambda transport: self._inference_call.ask(transport, pixels, deadline), deadline)
         job.future.add_done_callback(lambda _: self._places.release())
         call = Call(job, deadline, self._breaker, permit)
         self._workers.submit(job)

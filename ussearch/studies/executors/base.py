@@ -63,7 +63,7 @@ Tell = Callable[[Message], None]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """How a job ended: ``evaluation``, or None where its worker was lost, for the ``reason`` given.
 
     ``seconds`` is the wall-clock time of the evaluation where it was made; 0 where the worker was lost.
@@ -83,7 +83,7 @@ class Executor(Protocol):
     def submit(self, job: Job) -> None:
         """Take a job; returns at once. A job that was lost may be submitted again."""
 
-    def collect(self, tell: Tell) -> Outcome:
+    def collect(self, tell: Tell) -> JobOutcome:
         """Wait for the next outcome, telling what happens in the meantime; there must be an unfinished job.
 
         Raises UserError where no worker can be started or a worker met something that the user must mend.
@@ -126,7 +126,7 @@ _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """What torch says on GPUs and CPUs, in lower case."""
 
 
-def loss_of(outcome: Outcome) -> str | None:
+def loss_of(outcome: JobOutcome) -> str | None:
     """Return why an outcome does not count yet: the worker was lost, or memory ran out, perhaps to a neighbour."""
     if outcome.evaluation is None:
         return outcome.reason
@@ -138,7 +138,7 @@ def _ran_out_of_memory(evaluation: Evaluation) -> bool:
     return any(words in failure for words in _OUT_OF_MEMORY)
 
 
-def run_jobs(jobs: Sequence[Job], evaluator: Evaluator, staffing: Staffing, tell: Tell) -> Iterator[Outcome]:
+def run_jobs(jobs: Sequence[Job], evaluator: Evaluator, staffing: Staffing, tell: Tell) -> Iterator[JobOutcome]:
     """Yield how each job ends, as soon as it does; one whose worker was lost is tried once more.
 
     The workers are begun for the jobs and ended behind the last one, or when the caller leaves early.

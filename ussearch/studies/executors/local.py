@@ -13,8 +13,8 @@ from ussearch.studies.executors.base import (
     Executor,
     ExecutorSettings,
     Job,
+    JobOutcome,
     JobStarted,
-    Outcome,
     Tell,
     reason_of,
 )
@@ -33,7 +33,7 @@ class LocalExecutor:
         """Take a job."""
         self._jobs.append(job)
 
-    def collect(self, tell: Tell) -> Outcome:
+    def collect(self, tell: Tell) -> JobOutcome:
         """Evaluate the oldest job."""
         return evaluated(self._evaluator, self._jobs.popleft(), tell)
 
@@ -42,7 +42,7 @@ class LocalExecutor:
         self._jobs.clear()
 
 
-def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> Outcome:
+def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> JobOutcome:
     """Evaluate a job here and now; this is what workers do, too.
 
     An error that is neither the candidate's (those are evaluations with a ``failure``) nor the user's loses the job.
@@ -58,8 +58,8 @@ def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> Outcome:
     except UserError:
         raise
     except Exception as error:
-        return Outcome(job.slot, None, reason_of(error))
-    return Outcome(job.slot, evaluation, seconds=time.perf_counter() - start)
+        return JobOutcome(job.slot, None, reason_of(error))
+    return JobOutcome(job.slot, evaluation, seconds=time.perf_counter() - start)
 
 
 def in_this_process(evaluator: Evaluator) -> Executor:

@@ -20,9 +20,9 @@ from ussearch.studies.executors.base import (
     Executor,
     ExecutorSettings,
     Job,
+    JobOutcome,
     JobStarted,
     Message,
-    Outcome,
     Tell,
 )
 from ussearch.studies.executors.serialization import Letter, Parcel
@@ -42,7 +42,7 @@ class ProcessExecutor:
         self._threads = threads
         self._parcel = Parcel.of(evaluator, same_machine=True)
         self._jobs: deque[Job] = deque()
-        self._news: queue.SimpleQueue[Message | Outcome | Exception] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Message | JobOutcome | Exception] = queue.SimpleQueue()
         self._staff: list[WorkerProcess] = []
         self._false_starts = 0
         self._closing = False
@@ -56,13 +56,13 @@ class ProcessExecutor:
             self._thread.start()
         self._button.send_bytes(b"job")
 
-    def collect(self, tell: Tell) -> Outcome:
+    def collect(self, tell: Tell) -> JobOutcome:
         """Wait for the next outcome."""
         while True:
             news = self._news.get()
             if isinstance(news, Exception):
                 raise news
-            if isinstance(news, Outcome):
+            if isinstance(news, JobOutcome):
                 return news
             tell(news)
 
@@ -145,7 +145,7 @@ class ProcessExecutor:
         self._staff.remove(worker)
         worker.kill()
         if worker.job is not None:
-            self._news.put(Outcome(worker.job.slot, None, reason))
+            self._news.put(JobOutcome(worker.job.slot, None, reason))
             return
         self._false_starts += not worker.ready
         if self._false_starts >= MOST_FALSE_STARTS:

@@ -24,9 +24,9 @@ from ussearch.studies.executors.base import (
     Executor,
     ExecutorSettings,
     Job,
+    JobOutcome,
     JobStarted,
     Message,
-    Outcome,
     Tell,
     reason_of,
 )
@@ -66,7 +66,7 @@ class RayExecutor:
         self._waiting.append(job)
         self._launch()
 
-    def collect(self, tell: Tell) -> Outcome:
+    def collect(self, tell: Tell) -> JobOutcome:
         """Wait for the next outcome."""
         while True:
             self._launch()
@@ -90,14 +90,14 @@ class RayExecutor:
             job = self._waiting.popleft()
             self._running[self._task.remote(self._parcel, self._threads, job)] = job
 
-    def _next_of(self, stream: Any, tell: Tell) -> Outcome | None:
+    def _next_of(self, stream: Any, tell: Tell) -> JobOutcome | None:
         """Take the next thing that a task says: its outcome, or None after something that was told."""
         job = self._running[stream]
         try:
             said: Message | Letter | Refused = self._ray.get(next(stream))
         except (StopIteration, self._ray.exceptions.RayError) as error:
             self._forget(stream)
-            return Outcome(job.slot, None, self._loss(error))
+            return JobOutcome(job.slot, None, self._loss(error))
         match said:
             case Letter():
                 self._forget(stream)
@@ -118,12 +118,12 @@ class RayExecutor:
             ) from error
         return f"its worker on the Ray cluster was lost ({reason_of(error).partition('. ')[0]})"
 
-    def _first_overdue(self) -> Outcome | None:
+    def _first_overdue(self) -> JobOutcome | None:
         """Give up a task that has taken too long since it began; queueing in the cluster does not count."""
         for stream, job in self._running.items():
             if time.monotonic() > self._deadlines.get(job.slot, math.inf):
                 self._dismiss(stream)
-                return Outcome(job.slot, None, overdue(job.limit_s or 0.0))
+                return JobOutcome(job.slot, None, overdue(job.limit_s or 0.0))
         return None
 
     def _dismiss(self, stream: Any) -> None:
@@ -190,7 +190,7 @@ def _evaluated_remotely(parcel: Parcel, threads: int, job: Job) -> Iterator[Mess
         except UserError as error:
             said.put(Refused(str(error)))
         except Exception as error:
-            said.put(Letter.of(Outcome(job.slot, None, reason_of(error))))
+            said.put(Letter.of(JobOutcome(job.slot, None, reason_of(error))))
 
     threading.Thread(target=work, daemon=True).start()
     while True:
@@ -200,7 +200,7 @@ def _evaluated_remotely(parcel: Parcel, threads: int, job: Job) -> Iterator[Mess
             return
 
 
-def _evaluated_in_thread(parcel: Parcel, threads: int, job: Job, tell: Tell) -> Outcome:
+def _evaluated_in_thread(parcel: Parcel, threads: int, job: Job, tell: Tell) -> JobOutcome:
     import torch
 
     torch.set_num_threads(threads)  # here, because OpenMP keeps the number of threads by thread

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ussearch.evaluators import Evaluation, Evaluator
-from ussearch.studies.executors.base import Outcome
+from ussearch.studies.executors.base import JobOutcome
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Letter:
     seconds: float
 
     @classmethod
-    def of(cls, outcome: Outcome) -> Letter:
+    def of(cls, outcome: JobOutcome) -> Letter:
         """Write down an outcome."""
         from safetensors.torch import save
 
@@ -36,14 +36,14 @@ class Letter:
         text = None if evaluation is None else evaluation.model_dump_json()
         return cls(outcome.slot, text, weights, outcome.reason, outcome.seconds)
 
-    def read(self) -> Outcome:
+    def read(self) -> JobOutcome:
         """Return the outcome, equal to the one that was written down."""
         from safetensors.torch import load
 
         evaluation = None if self.evaluation is None else Evaluation.model_validate_json(self.evaluation)
         if evaluation is not None and self.weights is not None:
             evaluation = evaluation.model_copy(update={"weights": load(self.weights)})
-        return Outcome(self.slot, evaluation, self.reason, self.seconds)
+        return JobOutcome(self.slot, evaluation, self.reason, self.seconds)
 
 
 @dataclass(frozen=True)
