@@ -26,7 +26,7 @@ import numpy as np
 import torch
 
 from ussearch.compress import CompressionCandidate, Context, SpeedSource
-from ussearch.compress.evaluate import dice_of, model_file
+from ussearch.compress.evaluate import model_file
 from ussearch.compress.pruning import prune
 from ussearch.compress.retraining import Training, gentle, retrained
 from ussearch.compress.uniform import MATCHED, decide, factor_of, uniform_like
@@ -39,6 +39,7 @@ from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 
@@ -144,7 +145,7 @@ def outcome(bench: Bench, seed: int) -> dict[str, Any]:
         images, masks = np.asarray(bench.judges.images), np.asarray(bench.judges.masks)
         found = {
             name: {
-                "dice": dice_of(OnnxNetwork(path).probabilities(images), masks),
+                "dice": dice_of(OnnxNetwork(path).probabilities(images), masks).tolist(),
                 "measured_ratio": median(b / a for a, b in zip(times_ms[0], row, strict=True)),
                 "predicted_ms": predicted_ms(smaller[name].architecture if name in smaller else bench.network),
                 "widths": factor_of(bench.network, smaller[name].architecture) if name in smaller else 1.0,

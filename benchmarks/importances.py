@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ussearch.compress.evaluate import dice_of
 from ussearch.compress.pruning import prune
 from ussearch.datasets import Batches, Normalisation
 from ussearch.evaluators import predict
 from ussearch.evaluators.training.losses import make_loss
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
+from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Network
 from ussearch.studies import Study
 from ussearch.studies.context import reopen_context

@@ -20,7 +20,6 @@ import torch
 from torch import nn
 
 from ussearch.compress.distillation import Distillation
-from ussearch.compress.evaluate import dice_of
 from ussearch.compress.quantisation import Method, Settings, quantise
 from ussearch.datasets import ImageSet, Split, prepare
 from ussearch.datasets.phantoms import PhantomParameters, phantoms_from
@@ -31,6 +30,7 @@ from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
 from ussearch.hardware_profiles.onnx_files.export import export_module
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 

@@ -15,7 +15,6 @@ import torch
 
 from chain.enlarged import EnlargedSpeed, enlarged
 from ussearch.compress import Compressed, CompressionCandidate, Context, StepRecord, compress, steps_named
-from ussearch.compress.evaluate import dice_of
 from ussearch.compress.quantisation import Settings, calibration_images, quantise
 from ussearch.compress.retraining import Training
 from ussearch.compress.waterfall import row_of
@@ -25,6 +24,7 @@ from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
 

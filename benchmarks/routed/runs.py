@@ -19,7 +19,8 @@ from ussearch.hardware_profiles.measuring.measure import machine
 from ussearch.pairs.delivery.full_training import FullTraining, train_fully
 from ussearch.pairs.delivery.router_training import FoldTraining
 from ussearch.pairs.delivery.tasks import Course
-from ussearch.pairs.routing.samples import Samples, collect_features, dice_of
+from ussearch.pairs.routing.samples import Samples, collect_features
+from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.search_spaces.scaling import scaled
 
@@ -108,4 +109,4 @@ def _observe(
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "edge.onnx"
         export_network(edge.network(), normalisation, images.image_size, load_profile("jetson-nano"), file)
-        return collect_features(file, dice_of(answers, images, part), images, part)
+        return collect_features(file, dice_of(answers, images.masks[part]), images, part)

@@ -12,8 +12,9 @@ from sklearn.tree import DecisionTreeRegressor
 from tests.hardware_profiles.test_kernel_prices import kernels_of, measured
 from tests.hardware_profiles.test_profiles import minimal
 from ussearch.hardware_profiles import Profile, parse_profile
-from ussearch.hardware_profiles.latency.boosted import LEARNING_RATE, BoostedPrices, Tree, _tree, fit_boosted_prices
+from ussearch.hardware_profiles.latency.boosted import BoostedPrices, fit_boosted_prices
 from ussearch.hardware_profiles.latency.kernel_cost_model import CacheEffect
+from ussearch.regression_tree import RegressionTree
 
 
 @lru_cache
@@ -26,8 +27,8 @@ def test_a_tree_says_what_scikit_learns_says() -> None:
     features = generator.random((300, 4))
     targets = np.sin(5 * features[:, 0]) + features[:, 2]
     theirs = DecisionTreeRegressor(max_depth=4, random_state=0).fit(features, targets)
-    ours = _tree(theirs.tree_)
-    assert ours.values(features) == pytest.approx(LEARNING_RATE * theirs.predict(features), abs=1e-3)
+    ours = RegressionTree.from_sklearn(theirs.tree_, 0.1, np.asarray, np.asarray)
+    assert ours.predict(features) == pytest.approx(0.1 * theirs.predict(features), abs=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -35,9 +36,11 @@ def test_a_tree_says_what_scikit_learns_says() -> None:
 )
 def test_a_tree_that_would_loop_or_lead_nowhere_is_refused(changes: dict[str, object]) -> None:
     tree = {"feature": (0, -1, -1), "threshold": (0.5, 0.0, 0.0), "left": (1, 0, 0), "right": (2, 0, 0)}
-    assert Tree.model_validate({**tree, "value": (0.0, 1.0, 2.0)}).values(np.array([[0.1], [0.9]])).tolist() == [1, 2]
+    assert RegressionTree.model_validate({**tree, "value": (0.0, 1.0, 2.0)}).predict(
+        np.array([[0.1], [0.9]])
+    ).tolist() == [1, 2]
     with pytest.raises(ValidationError):
-        Tree.model_validate({**tree, "value": (0.0, 1.0, 2.0), **changes})
+        RegressionTree.model_validate({**tree, "value": (0.0, 1.0, 2.0), **changes})
 
 
 def test_networks_that_the_fit_has_not_seen_are_predicted() -> None:

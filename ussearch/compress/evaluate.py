@@ -17,7 +17,7 @@ from ussearch.evaluators.prediction import as_shipped, export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles.onnx_files.export import export_module
 from ussearch.hardware_profiles.profile import Precision
-from ussearch.runtime.masks import THRESHOLD, dice_and_iou
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import sigmoid
 from ussearch.search_spaces import NormalisedNetwork
 
@@ -92,13 +92,7 @@ def dice_per_image(candidate: CompressionCandidate, context: Context) -> tuple[f
         probabilities = sigmoid(np.concatenate(logits))
     else:
         probabilities = running(model_file(candidate, context)).probabilities(images)
-    return dice_of(probabilities, masks)
-
-
-def dice_of(probabilities: npt.NDArray[np.float32], masks: Array) -> tuple[float, ...]:
-    """Return the Dice of N images, from probabilities and masks [N, 1, S, S]."""
-    dice, _ = dice_and_iou(np.asarray(probabilities >= THRESHOLD), np.asarray(masks) > 0)
-    return tuple(float(value) for value in dice)
+    return tuple(dice_of(probabilities, masks).tolist())
 
 
 def validation(context: Context) -> tuple[Array, Array]:

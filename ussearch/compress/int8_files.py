@@ -14,7 +14,7 @@ from torch import nn
 
 from ussearch.compress.candidate import TFLITE, CompressionCandidate, running
 from ussearch.compress.context import Context
-from ussearch.compress.evaluate import Array, dice_of, model_file, validation
+from ussearch.compress.evaluate import Array, model_file, validation
 from ussearch.compress.quantisation import Scheme, Settings, calibration_images, litert, quantise_best
 from ussearch.errors import UserError
 from ussearch.evaluators.prediction import as_shipped, export_network
@@ -27,6 +27,7 @@ from ussearch.hardware_profiles.measuring.paired_benchmark import (
     installed,
     paired_benchmark,
 )
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
 
 PROCESSOR = "x86_64"
@@ -120,7 +121,7 @@ WRITERS: Mapping[str, Writer] = {"onnx": as_qdq, "tflite": as_litert}
 
 def mean_dice(model: Path, images: Array, masks: Array) -> float:
     """Return the mean Dice of a model file."""
-    return float(np.mean(dice_of(running(model).probabilities(images), masks)))
+    return float(dice_of(running(model).probabilities(images), masks).mean())
 
 
 def calibration(context: Context) -> Array:

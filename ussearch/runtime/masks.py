@@ -26,6 +26,11 @@ def dice_and_iou(predicted: Bools, masks: Bools) -> tuple[Floats, Floats]:
     return dice, iou
 
 
+def dice_of(probabilities: npt.NDArray[np.float32], masks: npt.NDArray[np.uint8]) -> Floats:
+    """Return the Dice [N] of probabilities and masks [N, 1, S, S]; 1 where both masks are empty."""
+    return dice_and_iou(np.asarray(probabilities >= THRESHOLD), np.asarray(masks) > 0)[0]
+
+
 def contour(mask: npt.NDArray[np.uint8]) -> Bools:
     """Return the pixels [H, W] of a mask that have a neighbour (above, below, left, right) outside it."""
     padded = np.pad(mask.astype(bool), 1)

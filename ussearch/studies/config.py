@@ -125,6 +125,11 @@ class StudyConfig(_Data):
         """Return the two ends' profiles."""
         return {"edge": self.edge, "cloud": self.cloud}
 
+    @property
+    def final_recipe(self) -> Recipe:
+        """The recipe at the length of the two networks that are chosen in the end."""
+        return self.recipe.model_copy(update={"epochs": self.final_epochs, "steps": None})
+
     def to_yaml(self) -> str:
         """Return YAML that ``from_yaml`` reads back to an equal value."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

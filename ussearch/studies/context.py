@@ -11,6 +11,7 @@ import torch
 from ussearch.datasets import (
     Dataset,
     ImageSet,
+    Normalisation,
     PhantomParameters,
     Split,
     open_dataset,
@@ -36,6 +37,11 @@ class StudyContext:
     source: DataSource
     profiles: Mapping[End, Profile]
     device: torch.device
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """The scaling of grey levels, fitted on the training part."""
+        return Normalisation.fit(self.images.images, self.split.train)
 
     def evaluator(self, recipe: Recipe) -> TrainEvaluator:
         """Return the evaluator that trains by ``recipe``."""

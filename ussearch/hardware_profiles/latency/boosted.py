@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field
 from typing_extensions import Self
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
@@ -21,6 +21,7 @@ from ussearch.hardware_profiles.latency.kernel_fitting import (
 )
 from ussearch.hardware_profiles.latency.model import LatencyModel
 from ussearch.hardware_profiles.latency.profiler_match import match_profile
+from ussearch.regression_tree import RegressionTree
 
 Floats = NDArray[np.float64]
 
@@ -42,45 +43,12 @@ NEGLIGIBLE_MS = 0.002
 FIGURES = 4
 
 
-class Tree(BaseModel):
-    """One regression tree as arrays [nodes]; a leaf has feature -1."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    feature: tuple[int, ...]
-    threshold: tuple[float, ...]
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-    value: tuple[float, ...]
-
-    @model_validator(mode="after")
-    def _leads_onward(self) -> Self:
-        """Refuse trees that would loop: both children of a node come after it."""
-        lengths = {len(self.feature), len(self.threshold), len(self.left), len(self.right), len(self.value)}
-        inner = [index for index, feature in enumerate(self.feature) if feature >= 0]
-        if len(lengths) != 1 or any(
-            not index < child < len(self.feature) for index in inner for child in (self.left[index], self.right[index])
-        ):
-            raise ValueError("a tree's nodes must point to later nodes")
-        return self
-
-    def values(self, features: Floats) -> Floats:
-        """Return the value of the leaf that each row [N, features] falls into, [N]."""
-        feature, threshold = np.array(self.feature), np.array(self.threshold)
-        left, right = np.array(self.left), np.array(self.right)
-        at = np.zeros(len(features), int)
-        while (inner := feature[at] >= 0).any():
-            chosen = features[np.arange(len(at)), np.maximum(feature[at], 0)]
-            at = np.where(inner, np.where(chosen <= threshold[at], left[at], right[at]), at)
-        return np.array(self.value)[at]
-
-
 class BoostedPrices(LatencyModel):
     """Prices of kernels, each times a factor that gradient-boosted trees read off the kernel's shape."""
 
     kind: Literal["boosted"] = "boosted"
     base: KernelCostModel
-    trees: tuple[Tree, ...] = Field(min_length=1)
+    trees: tuple[RegressionTree, ...] = Field(min_length=1)
 
     def kernel_ms(self, kernels: Sequence[Kernel]) -> tuple[float, ...]:
         """Return the milliseconds of each kernel with its activations and changes of layout."""
@@ -99,7 +67,7 @@ class BoostedPrices(LatencyModel):
 
     def _factors(self, found: Sequence[CostFeature]) -> Floats:
         features = np.array([describe(item) for item in found])
-        total = np.sum([tree.values(features) for tree in self.trees], axis=0)
+        total = np.sum([tree.predict(features) for tree in self.trees], axis=0)
         return np.asarray(np.exp(np.clip(total, -np.log(LARGEST_FACTOR), np.log(LARGEST_FACTOR))))
 
 
@@ -140,21 +108,14 @@ def fit_boosted_prices(networks: Sequence[MeasuredNetwork]) -> BoostedPrices:
         init="zero",
     )
     regressor.fit(features, np.clip(missed, -1.0, 1.0), sample_weight=np.sqrt(milliseconds))
-    trees = tuple(_tree(each[0].tree_) for each in regressor.estimators_)
+    trees = tuple(
+        RegressionTree.from_sklearn(each[0].tree_, LEARNING_RATE, _figures, _figures) for each in regressor.estimators_
+    )
     model = BoostedPrices(base=base, trees=trees, ms_per_call=base.ms_per_call)
     totals = [(network.latency_ms - model.ms_per_call) / sum(model.kernel_ms(network.kernels)) for network in networks]
     return model.times(float(np.median(totals))).model_copy(update={"ms_per_call": base.ms_per_call})
 
 
-def _tree(fitted: object) -> Tree:
-    """Return one of scikit-learn's trees, its leaves times the learning rate."""
-    names = ("feature", "threshold", "children_left", "children_right", "value")
-    feature, threshold, left, right, value = (np.asarray(getattr(fitted, name)) for name in names)
-    leaf = left < 0
-    return Tree(
-        feature=tuple(int(each) for each in np.where(leaf, -1, feature)),
-        threshold=tuple(float(f"{each:.{FIGURES}g}") for each in np.where(leaf, 0.0, threshold)),
-        left=tuple(int(each) for each in np.where(leaf, 0, left)),
-        right=tuple(int(each) for each in np.where(leaf, 0, right)),
-        value=tuple(float(f"{LEARNING_RATE * each:.{FIGURES}g}") for each in value.reshape(-1)),
-    )
+def _figures(values: Floats) -> Floats:
+    """Round to a few significant figures, which is all that a profile's file needs to say."""
+    return np.array([float(f"{each:.{FIGURES}g}") for each in values])

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import nn
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.evaluators.prediction import as_shipped
+from ussearch.runtime.masks import dice_and_iou
 from ussearch.runtime.onnx_network import OnnxNetwork, Pixels
 
 RELATIVE_TOLERANCE = 1e-3
@@ -47,7 +47,7 @@ def parity(path: Path, network: nn.Module, normalisation: Normalisation, images:
         images=len(images),
         max_abs_difference=float(np.abs(exported - trained).max()),
         max_abs_logit=float(np.abs(trained).max()),
-        min_dice=min(mask_dice(a >= 0, b >= 0) for a, b in zip(exported, trained, strict=True)),
+        min_dice=float(dice_and_iou(exported >= 0, trained >= 0)[0].min()),
     )
 
 
@@ -61,9 +61,3 @@ def require_parity(result: Parity, what: str) -> Parity:
             f"{DICE_TOLERANCE} expected): choose another candidate."
         )
     return result
-
-
-def mask_dice(first: npt.NDArray[np.bool_], second: npt.NDArray[np.bool_]) -> float:
-    """Return the Dice of two masks of any equal shape; 1 where both are empty."""
-    total = int(first.sum()) + int(second.sum())
-    return 1.0 if total == 0 else 2.0 * int((first & second).sum()) / total

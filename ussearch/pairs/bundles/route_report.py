@@ -20,7 +20,8 @@ from ussearch.pairs.bundles.manifest import RouterEntry
 from ussearch.pairs.routing.curves import CurveComparison, compare
 from ussearch.pairs.routing.router_comparison import LEARNED, SDC, plain_routers
 from ussearch.pairs.routing.routing_gain import RoutingGain, worth
-from ussearch.pairs.routing.samples import Samples, collect_features, dice_of
+from ussearch.pairs.routing.samples import Samples, collect_features
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.predictor import EDGE_MODEL
 
 Floats = npt.NDArray[np.float64]
@@ -76,7 +77,7 @@ def route_report(bundle: Bundle, images: ImageSet) -> RouteReport:
     chosen = list(bundle.split().test)
     pair = bundle.predictor()
     pixels = np.asarray(images.images[chosen])
-    cloud_dice = dice_of(pair.cloud.probabilities(pixels), images, chosen)
+    cloud_dice = dice_of(pair.cloud.probabilities(pixels), images.masks[chosen])
     samples = collect_features(bundle.folder / EDGE_MODEL, cloud_dice, images, chosen)
     confidence = pair.edge_answers(pixels)[1]
     confidences = plain_routers(samples)

@@ -23,8 +23,9 @@ from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import MetricsEntry, NetworkEntry, OutOfFoldEntry, RouterEntry
 from ussearch.pairs.bundles.test_vectors import FOLDER, write_vectors
 from ussearch.pairs.routing.attach_router import AttachedRouter, RouterSpec, attach_router
-from ussearch.pairs.routing.samples import Samples, dice_of
+from ussearch.pairs.routing.samples import Samples
 from ussearch.runtime.integrity import MANIFEST, SEAL
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.predictor import CLOUD_MODEL, EDGE_MODEL, PairPredictor
 
 Pixels = npt.NDArray[np.uint8]
@@ -99,8 +100,8 @@ def _out_of_fold(pair: PairPredictor, images: ImageSet, samples: Samples | None)
         folds=len(np.unique(samples.networks)),
         edge_dice=float(samples.edge_dice.mean()),
         cloud_dice=float(samples.cloud_dice.mean()),
-        in_sample_edge_dice=float(dice_of(pair.edge.probabilities(pixels), images, chosen).mean()),
-        in_sample_cloud_dice=float(dice_of(pair.cloud.probabilities(pixels), images, chosen).mean()),
+        in_sample_edge_dice=float(dice_of(pair.edge.probabilities(pixels), images.masks[chosen]).mean()),
+        in_sample_cloud_dice=float(dice_of(pair.cloud.probabilities(pixels), images.masks[chosen]).mean()),
     )
 
 

@@ -104,12 +104,11 @@ def compress_finalist(
     """Send the trained edge network through the chain; the cloud network is its teacher."""
     edge, cloud = finalists["edge"], finalists["cloud"]
     config, profile = study.config, study.config.profiles["edge"]
-    full = config.recipe.model_copy(update={"epochs": config.final_epochs, "steps": None})
     context = Context(
         images=study_context.images,
         split=study_context.split,
         profile=profile,
-        recipe=full,
+        recipe=config.final_recipe,
         folder=compression_folder(study, edge.slot),
         speed=SpeedSource(profile, request.kit),
         epochs=request.epochs or max(LEAST_EPOCHS, config.final_epochs // SHARE),

@@ -9,7 +9,6 @@ import numpy as np
 
 from ussearch.compress import Compressed, SpeedComparison
 from ussearch.compress.candidate import TFLITE, WEIGHTS
-from ussearch.datasets import Normalisation
 from ussearch.evaluators import Costs, End, trace
 from ussearch.evaluators.evaluation import standing
 from ussearch.hardware_profiles import Profile
@@ -50,10 +49,11 @@ def train_pair(
     ``initial`` may have weights that each end is trained from besides random ones; the better is kept. ``staffing`` are
     the workers, as many as the study had where none are given.
     """
-    recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs, "steps": None})
     slots: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
     staffing = staffing or default_resources(study.config.workers).executor
-    return train_finalists(study, study_context.evaluator(recipe), slots, on_epoch, staffing=staffing, initial=initial)
+    return train_finalists(
+        study, study_context.evaluator(study.config.final_recipe), slots, on_epoch, staffing=staffing, initial=initial
+    )
 
 
 def export_pair(
@@ -69,7 +69,7 @@ def export_pair(
 
     ``spec`` says what its router is made from.
     """
-    normalisation = Normalisation.fit(study_context.images.images, study_context.split.train)
+    normalisation = study_context.normalisation
     lesions = [index for index in study_context.split.test if study_context.images.masks[index].any()]
     others = [index for index in study_context.split.test if index not in lesions]
     chosen = [*lesions[: EXAMPLES - 1], *others[:1], *lesions[EXAMPLES - 1 :]][:EXAMPLES]

@@ -19,7 +19,8 @@ from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import Policy
 from ussearch.pairs.routing.router_comparison import FEWEST_IMAGES, RouterChoice, choose_router, kinds_for
-from ussearch.pairs.routing.samples import Samples, collect_features, dice_of, pooled
+from ussearch.pairs.routing.samples import Samples, collect_features, pooled
+from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
@@ -96,7 +97,7 @@ class FoldTraining:
         normalisation = Normalisation.fit(images.images, fold.train)
         held_out = list(fold.test)
         answers = predict(cloud.network(), np.asarray(images.images[held_out]), normalisation, evaluator.device)
-        cloud_dice = dice_of(answers, images, held_out)
+        cloud_dice = dice_of(answers, images.masks[held_out])
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "edge.onnx"
             export_network(edge.network(), normalisation, images.image_size, evaluator.profiles["edge"], file)
@@ -140,10 +141,14 @@ def router_folder(study: Study) -> Path:
 
 def fold_training(study: Study, study_context: StudyContext, ends: dict[End, Architecture], folds: int) -> FoldTraining:
     """Return the out-of-fold trainings of two architectures by the study's recipe at full length."""
-    recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs, "steps": None})
     place = router_folder(study) / f"{ends['edge'].id}-{ends['cloud'].id}"
     return FoldTraining(
-        place, ends["edge"], ends["cloud"], study_context.evaluator(recipe), seed=study.config.seed, folds=folds
+        place,
+        ends["edge"],
+        ends["cloud"],
+        study_context.evaluator(study.config.final_recipe),
+        seed=study.config.seed,
+        folds=folds,
     )
 
 

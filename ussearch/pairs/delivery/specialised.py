@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ussearch.datasets import Normalisation
 from ussearch.evaluators import End, EpochRecord
 from ussearch.evaluators.prediction import export_network
 from ussearch.hardware_profiles import Profile
@@ -54,10 +53,9 @@ def train_specialised(
     training that was killed goes on from its checkpoint when this is called again. Raises UserError.
     """
     study, config = found.study, found.study.config
-    recipe = config.recipe.model_copy(update={"epochs": config.final_epochs, "steps": None})
     profiles: dict[End, Profile] = {"edge": found.profile, "cloud": config.cloud}
-    evaluator = replace(study_context, profiles=profiles).evaluator(recipe)
-    normalisation = Normalisation.fit(study_context.images.images, study_context.split.train)
+    evaluator = replace(study_context, profiles=profiles).evaluator(config.final_recipe)
+    normalisation = study_context.normalisation
     courses: dict[Path, Known] = {}
     for priced in found.best[:count]:
         folder = out / "finalists" / priced.known.label

@@ -18,7 +18,8 @@ from ussearch.pairs.routing.models import GainModel
 from ussearch.pairs.routing.policies import CalibrationScores, Policy, RoutingDecision, SharePolicy, edge_only
 from ussearch.pairs.routing.router_comparison import RouterChoice
 from ussearch.pairs.routing.routing_gain import RoutingGain, worth
-from ussearch.pairs.routing.samples import Samples, collect_features, dice_of
+from ussearch.pairs.routing.samples import Samples, collect_features
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
 
 Score = Literal["soft_dice_confidence", "learned"]
@@ -66,7 +67,7 @@ def attach_router(
             "calibration."
         )
     pixels = np.asarray(images.images[chosen])
-    cloud_dice = dice_of(OnnxNetwork(cloud_file).probabilities(pixels), images, chosen)
+    cloud_dice = dice_of(OnnxNetwork(cloud_file).probabilities(pixels), images.masks[chosen])
     seen = collect_features(edge_file, cloud_dice, images, chosen)
     model, score_reason = _fitting(spec.choice, seen)
     model, in_graph, refused = _written(edge_file, model, profile)

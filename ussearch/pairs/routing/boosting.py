@@ -8,42 +8,17 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from onnx import helper
-from pydantic import BaseModel, ConfigDict
+
+from ussearch.regression_tree import LEAF, RegressionTree
 
 Floats = npt.NDArray[np.float64]
 
 ML_DOMAIN, ML_OPSET = "ai.onnx.ml", 1
 TREES, DEPTH, RATE, SUBSAMPLE, SMALLEST_LEAF = 24, 2, 0.12, 0.7, 15
 """Few and shallow: a few hundred images support no more, and the file may grow by 20 KiB at most."""
-LEAF = -1
 
 
-class Tree(BaseModel):
-    """Nodes by number, the root first: a value of ``feature`` up to ``threshold`` goes ``left``, a larger one right.
-
-    A leaf has the feature -1, and its ``value`` adds to the prediction.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    feature: tuple[int, ...]
-    threshold: tuple[float, ...]
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-    value: tuple[float, ...]
-
-    def predict(self, values: Floats) -> Floats:
-        """Return the value [N] of the leaf that each row of ``values`` [N, F] comes to."""
-        feature, threshold = np.asarray(self.feature), np.asarray(self.threshold)
-        left, right = np.asarray(self.left), np.asarray(self.right)
-        rows, node = np.arange(len(values)), np.zeros(len(values), np.int64)
-        while (feature[node] != LEAF).any():
-            goes_left = values[rows, np.maximum(feature[node], 0)] <= threshold[node]
-            node = np.where(feature[node] == LEAF, node, np.where(goes_left, left[node], right[node]))
-        return np.asarray(self.value)[node]
-
-
-def boosted_trees(features: Floats, gain: Floats, seed: int) -> tuple[Tree, ...]:
+def boosted_trees(features: Floats, gain: Floats, seed: int) -> tuple[RegressionTree, ...]:
     """Fit trees to standardised features [N, F]; a leaf alone, the first, is the mean gain."""
     from sklearn.ensemble import GradientBoostingRegressor
 
@@ -55,11 +30,11 @@ def boosted_trees(features: Floats, gain: Floats, seed: int) -> tuple[Tree, ...]
         min_samples_leaf=SMALLEST_LEAF,
         random_state=seed,
     ).fit(features, gain)
-    mean = Tree(feature=(LEAF,), threshold=(0.0,), left=(0,), right=(0,), value=(float(gain.mean()),))
-    return mean, *(_tree(each[0].tree_, RATE) for each in fitted.estimators_)
+    trees = (RegressionTree.from_sklearn(each[0].tree_, RATE, _fp32_down, np.asarray) for each in fitted.estimators_)
+    return RegressionTree.constant(float(gain.mean())), *trees
 
 
-def tree_node(trees: tuple[Tree, ...], given: str, made: str) -> onnx.NodeProto:
+def tree_node(trees: tuple[RegressionTree, ...], given: str, made: str) -> onnx.NodeProto:
     """Return the node that gives the sum of all trees, ``made`` [N, 1], for ``given`` [N, F]."""
     sizes = [len(tree.feature) for tree in trees]
     numbers = [(tree, node) for tree, size in enumerate(sizes) for node in range(size)]
@@ -82,16 +57,7 @@ def tree_node(trees: tuple[Tree, ...], given: str, made: str) -> onnx.NodeProto:
     return helper.make_node("TreeEnsembleRegressor", [given], [made], domain=ML_DOMAIN, **attributes)
 
 
-def _tree(tree: Any, rate: float) -> Tree:
-    """Return scikit-learn's tree with its thresholds as FP32, rounded down: ``x <= t`` then stays what it was."""
-    inner = tree.children_left != LEAF
-    exact = np.where(inner, tree.threshold, 0.0)
-    rounded = exact.astype(np.float32)
-    rounded = np.where(rounded > exact, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-    return Tree(
-        feature=tuple(np.where(inner, tree.feature, LEAF).tolist()),
-        threshold=tuple(rounded.astype(float).tolist()),
-        left=tuple(np.where(inner, tree.children_left, 0).tolist()),
-        right=tuple(np.where(inner, tree.children_right, 0).tolist()),
-        value=tuple(np.where(inner, 0.0, rate * tree.value[:, 0, 0]).tolist()),
-    )
+def _fp32_down(threshold: Floats) -> Floats:
+    """Return thresholds as FP32 has them, rounded down: ``x <= t`` then stays what it was."""
+    rounded = threshold.astype(np.float32)
+    return np.where(rounded > threshold, np.nextafter(rounded, np.float32(-np.inf)), rounded).astype(np.float64)

@@ -20,9 +20,10 @@ from torch.nn import functional
 
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.onnx_files.export import INPUT, OUTPUT, exporting_quietly, simplified
-from ussearch.pairs.routing.boosting import ML_DOMAIN, ML_OPSET, Tree, tree_node
+from ussearch.pairs.routing.boosting import ML_DOMAIN, ML_OPSET, tree_node
 from ussearch.pairs.routing.features import Features, feature_names, soft_dice
 from ussearch.pairs.routing.models import FAR, GainModel
+from ussearch.regression_tree import RegressionTree
 
 CONFIDENCE = "confidence"
 FEATURES = "features"
@@ -163,7 +164,7 @@ def grafted(model: onnx.ModelProto, part: nn.Module, output: str, tap: Tap | Non
     return whole
 
 
-def _with_trees(model: onnx.ModelProto, trees: tuple[Tree, ...]) -> onnx.ModelProto:
+def _with_trees(model: onnx.ModelProto, trees: tuple[RegressionTree, ...]) -> onnx.ModelProto:
     """Return ``model``, which gives standardised features, with minus the sum of ``trees`` as confidence instead."""
     graph = model.graph
     gain, minus, shape = f"{PREFIX}gain", f"{PREFIX}minus", f"{PREFIX}shape"

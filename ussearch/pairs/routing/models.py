@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
-from ussearch.pairs.routing.boosting import Tree, boosted_trees
+from ussearch.pairs.routing.boosting import boosted_trees
 from ussearch.registry import Registry
+from ussearch.regression_tree import RegressionTree
 
 Floats = npt.NDArray[np.float64]
 
@@ -35,7 +36,7 @@ class Fitted(NamedTuple):
     """What a kind of model learned: layers, or trees."""
 
     layers: tuple[Layer, ...] = ()
-    trees: tuple[Tree, ...] = ()
+    trees: tuple[RegressionTree, ...] = ()
 
 
 class GainModel(BaseModel):
@@ -48,7 +49,7 @@ class GainModel(BaseModel):
     mean: tuple[float, ...]
     scale: tuple[float, ...]
     layers: tuple[Layer, ...] = ()
-    trees: tuple[Tree, ...] = ()
+    trees: tuple[RegressionTree, ...] = ()
 
     def predict(self, features: Floats) -> Floats:
         """Return the predicted gain [N]."""

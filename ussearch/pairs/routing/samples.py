@@ -20,7 +20,7 @@ from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_onnx
 from ussearch.pairs.routing.graph import FEATURES, with_features
 from ussearch.runtime.decision import soft_dice_confidence
-from ussearch.runtime.masks import dice_and_iou
+from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
 
 Floats = npt.NDArray[np.float64]
@@ -110,12 +110,6 @@ def pooled(parts: Sequence[Samples]) -> Samples:
 Pixels = npt.NDArray[np.uint8]
 
 
-def dice_of(probabilities: npt.NDArray[np.float32], images: ImageSet, chosen: Sequence[int]) -> Floats:
-    """Return the Dice [N] of probabilities [N, 1, S, S] of the images ``chosen``; 1 where both masks are empty."""
-    masks = np.asarray(images.masks[list(chosen)]) > 0
-    return dice_and_iou(probabilities >= THRESHOLD, masks)[0]
-
-
 def collect_features(
     edge_file: Path, cloud_dice: Floats, images: ImageSet, chosen: Sequence[int], *, network: int = 0
 ) -> Samples:
@@ -133,7 +127,7 @@ def collect_features(
         ids=tuple(images.ids[index] for index in chosen),
         groups=np.asarray(images.groups[list(chosen)], np.int64),
         networks=np.full(len(chosen), network, np.int64),
-        edge_dice=dice_of(probabilities, images, chosen),
+        edge_dice=dice_of(probabilities, images.masks[list(chosen)]),
         cloud_dice=cloud_dice,
         sdc=soft_dice_confidence(probabilities),
         mean_entropy=mean_entropy(probabilities),
@@ -155,4 +149,4 @@ def flip_agreement(probabilities: npt.NDArray[np.float32], mirrored: npt.NDArray
 
     ``mirrored`` are the probabilities of the images flipped from left to right; 1 where both masks are empty.
     """
-    return dice_and_iou(probabilities >= THRESHOLD, mirrored[..., ::-1] >= THRESHOLD)[0]
+    return dice_of(probabilities, (mirrored[..., ::-1] >= THRESHOLD).astype(np.uint8))
