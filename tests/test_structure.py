@@ -13,7 +13,7 @@ import pytest
 import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
-LEAVES = {"errors", "registry", "files", "documents", "regression_tree"}
+LEAVES = {"errors", "registry", "files", "documents", "regression_tree", "deprecations"}
 ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
 ALLOWED["datasets"] = {"runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}

@@ -24,7 +24,10 @@ __all__ = ["Bundle", "CloudOptions", "Outcome", "PredictionResult", "Study", "Us
 
 
 def __getattr__(name: str) -> Any:
-    """Import the names of ``ussearch.api`` where they are first used."""
+    """Import the names of ``ussearch.api`` where they are first used; old names still work."""
+    from ussearch.deprecations import python_name
+
+    name = python_name("ussearch", name)
     if name not in __all__:
         raise AttributeError(f"module 'ussearch' has no attribute {name!r}")
     from ussearch import api

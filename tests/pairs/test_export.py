@@ -14,7 +14,8 @@ from ussearch.errors import UserError
 from ussearch.hardware_profiles import check_onnx, load_profile, profile_names
 from ussearch.pairs import export_network
 from ussearch.pairs.bundles import parity
-from ussearch.pairs.bundles.parity import Parity, mask_dice, require_parity
+from ussearch.pairs.bundles.parity import Parity, require_parity
+from ussearch.runtime.masks import dice_and_iou
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Network, build, load_preset, preset_names
 
@@ -150,8 +151,8 @@ def test_a_file_that_computes_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_dice_of_masks() -> None:
     first, second = np.array([1, 1, 0, 0], bool), np.array([1, 0, 1, 0], bool)
-    assert mask_dice(first, second) == 0.5
-    assert mask_dice(first & False, second & False) == 1
+    assert dice_and_iou(first[None], second[None])[0] == 0.5
+    assert dice_and_iou(first[None] & False, second[None] & False)[0] == 1
 
 
 def test_onnxruntime_refuses_a_damaged_file_in_one_sentence(tmp_path: Path) -> None:

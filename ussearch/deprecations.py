@@ -1,0 +1,103 @@
+"""Old names of what users see, and the one table of them: options, JSON keys, keys of files, names in Python.
+
+Every old name works until ``REMOVED_IN``, with one line a process on standard error that says the new word.
+``docs/migration.md`` is this table as a page; a test compares the two.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+REMOVED_IN = "0.4.0"
+Kind = Literal["option", "json", "file", "python"]
+
+
+@dataclass(frozen=True)
+class Renamed:
+    """One name that users may have written: ``place`` is a command, a file or a module; empty stands for all."""
+
+    kind: Kind
+    place: str
+    old: str
+    new: str
+
+
+RENAMED: tuple[Renamed, ...] = (
+    Renamed("option", "run", "--seed-presets", "--warm-start"),
+    Renamed("option", "run", "--final-seeds", "--final-restarts"),
+    Renamed("option", "run", "--device", "--accelerator"),
+    Renamed("json", "", "selection", "objective"),
+    Renamed("json", "", "slot", "trial_id"),
+    Renamed("json", "", "seed_presets", "initial_architectures"),
+    Renamed("json", "", "final_seeds", "final_restarts"),
+    Renamed("file", "study.yaml", "seeds", "initial_architectures"),
+    Renamed("file", "study.yaml", "final_seeds", "final_restarts"),
+    Renamed("file", "record.json", "slot", "trial_id"),
+    Renamed("file", "record.json", "selection", "objective"),
+    Renamed("file", "record.json", "device", "accelerator"),
+    Renamed("python", "ussearch", "CloudWish", "CloudOptions"),
+    Renamed("python", "ussearch", "Prediction", "PredictionResult"),
+    Renamed("python", "ussearch.run", "seed_presets", "warm_start"),
+    Renamed("python", "ussearch.run", "final_seeds", "final_restarts"),
+    Renamed("python", "ussearch.run", "device", "accelerator"),
+)
+_told: set[Renamed] = set()
+
+
+def renamed(kind: Kind, place: str) -> dict[str, Renamed]:
+    """Return the old names of a ``kind`` at a ``place``, those of all places included, each with its entry."""
+    return {each.old: each for each in RENAMED if each.kind == kind and each.place in {"", place}}
+
+
+def tell(entry: Renamed) -> None:
+    """Write one line that says the new word, once a process, to standard error."""
+    if entry not in _told:
+        _told.add(entry)
+        where = f" of {entry.place}" if entry.place else ""
+        print(  # noqa: T201 - standard error is where users look; loggers may be off
+            f"ussearch: {entry.old}{where} is now {entry.new}; the old name works until {REMOVED_IN}.", file=sys.stderr
+        )
+
+
+def with_new_names(kind: Kind, place: str, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``content`` with old keys under their new names; a key that is there in both spellings keeps the new."""
+    old = renamed(kind, place)
+    found = {}
+    for name, value in content.items():
+        entry = old.get(name)
+        if entry is None:
+            found[name] = value
+        elif entry.new not in content:
+            tell(entry)
+            found[entry.new] = value
+    return found
+
+
+def with_old_json_keys(content: Any) -> Any:
+    """Return JSON-ready data in which every renamed key stands under its old name, too."""
+    old = {each.new: each for each in RENAMED if each.kind == "json"}
+    return _doubled(content, old)
+
+
+def _doubled(content: Any, old: Mapping[str, Renamed]) -> Any:
+    if isinstance(content, Mapping):
+        found = {name: _doubled(value, old) for name, value in content.items()}
+        for name in [name for name in found if name in old and old[name].old not in found]:
+            tell(old[name])
+            found[old[name].old] = found[name]
+        return found
+    if isinstance(content, Collection) and not isinstance(content, (str, bytes)):
+        return [_doubled(each, old) for each in content]
+    return content
+
+
+def python_name(place: str, name: str) -> str:
+    """Return the new name of something that is imported by its old one; for a module's ``__getattr__``."""
+    entry = renamed("python", place).get(name)
+    if entry is None:
+        return name
+    tell(entry)
+    return entry.new
