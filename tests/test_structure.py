@@ -13,7 +13,7 @@ import pytest
 import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
-LEAVES = {"errors", "registry", "files", "documents", "regression_tree", "deprecations"}
+LEAVES = {"errors", "registry", "files", "documents", "regression_tree", "deprecations", "schema"}
 ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
 ALLOWED["datasets"] = {"runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}
@@ -35,7 +35,8 @@ def imported_parts(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module]
+            modules = [alias.name for alias in node.names if (PACKAGE / f"{alias.name}.py").is_file()]
+            names = [f"ussearch.{name}" for name in modules] if node.module == "ussearch" else [node.module]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         found |= {name.split(".")[1] for name in names if name.startswith("ussearch.")}

@@ -8,17 +8,18 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ussearch.errors import UserError
+from ussearch.schema import Schema
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse_yaml(model: type[Model], text: str, source: str, what: str, mend: str = "mend that field") -> Model:
+def parse_yaml(model: type[Model], text: str, source: str, schema: Schema, mend: str = "mend that field") -> Model:
     """Return ``text`` as a ``model``; raises UserError naming ``source``, the first wrong field and the ``mend``.
 
-    ``what`` is what was expected, with its article: ``an architecture``. An empty text gives the defaults.
+    ``schema`` is the kind of document that was expected, of any version. An empty text gives the defaults.
     """
-    data = load_yaml(text, source, what, mend)
-    return validated(model, {} if data is None else data, source, what, mend)
+    data = schema.current(load_yaml(text, source, schema.what, mend), source)
+    return validated(model, {} if data is None else data, source, schema.what, mend)
 
 
 def load_yaml(text: str, source: str, what: str, mend: str) -> Any:

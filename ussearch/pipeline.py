@@ -25,8 +25,10 @@ from ussearch.events import (
     UniformJudged,
     ignore,
 )
+from ussearch.files import aside_of, mend
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
-from ussearch.pairs.bundles.router import replace_router
+from ussearch.pairs.bundles.bundle import require_replaceable
+from ussearch.pairs.bundles.router import replace_router, require_reroutable
 from ussearch.pairs.delivery.compression import CompressionRequest, Listeners, compress_finalist
 from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
 from ussearch.pairs.delivery.router_training import OnFoldEpoch, RoutingRequest, fit_router
@@ -36,12 +38,15 @@ from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
 from ussearch.studies.executors import Staffing, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
-from ussearch.studies.paths import as_continued, require_usable, study_folder
+from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
 from ussearch.studies.request import RunRequest
 from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.timings import SearchTimings, outside_training
+
+BUNDLE = "bundle"
+"""Folder of the bundle in a study."""
 
 
 @dataclass
@@ -116,10 +121,15 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
 
     Raises UserError for anything the request gets wrong, SearchInterrupted on Ctrl-C during the search.
     """
+    with claimed(request) as folder:
+        return _run(request, folder, on_event)
+
+
+def _run(request: RunRequest, folder: Path, on_event: OnEvent) -> Delivery:
+    """Do the work of ``run`` as the only driver of the study in ``folder``."""
     table = Timetable()
     with table.stage("plan", on_event):
-        folder = study_folder(request)
-        require_usable(folder, request.resume)
+        require_replaceable(request.out or folder / BUNDLE)
         if request.storage is not None:
             require_reachable(request.storage)
         if request.ray is not None:
@@ -141,8 +151,7 @@ def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
             LadderSearch(study, made.evaluator, made.space, seeds, resources, on_event).run()
     routing = RoutingRequest(share_policy(request.offload_share), budget_seconds=router_seconds(request))
     spec = ExportRequest(out=request.out, routing=routing, compression=_compression(request))
-    with study.lock():
-        delivery = _finish(study, made.study_context, spec, table, on_event, staffing=resources.executor)
+    delivery = _finish(study, made.study_context, spec, table, on_event, staffing=resources.executor)
     return replace(delivery, search_timings=resources.timings)
 
 
@@ -160,12 +169,11 @@ def export(
     """
     spec = spec or ExportRequest()
     table = Timetable()
-    with table.stage("plan", on_event):
-        study = Study.open(folder)
-        study.require_free()
-        choose_pair(study, spec.edge, spec.cloud)
-        study_context = reopen_context(study, device, data)
-    with study.lock():
+    with Study.driven(folder) as study:
+        with table.stage("plan", on_event):
+            require_replaceable(spec.out or folder / BUNDLE)
+            choose_pair(study, spec.edge, spec.cloud)
+            study_context = reopen_context(study, device, data)
         return _finish(study, study_context, spec, table, on_event)
 
 
@@ -183,11 +191,12 @@ def route(
     Networks and their metrics stay as they are. ``data`` says where the data set lies now, if it was moved.
     """
     request = request or RoutingRequest()
-    study = Study.open(folder)
-    study.require_free()
-    opened = Bundle.load(bundle or folder / "bundle")
-    study_context = reopen_context(study, device, data)
-    with study.lock():
+    place = bundle or folder / BUNDLE
+    with Study.driven(folder) as study:
+        mend([aside_of(place)])
+        opened = Bundle.load(place)
+        study_context = reopen_context(study, device, data)
+        require_reroutable(opened, study_context.images)
         on_event(StageStarted("route"))
         ends: dict[End, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
         spec = fit_router(
@@ -247,7 +256,7 @@ def _finish(
             on_epoch=_fold_listener(study, spec.routing, on_event),
         )
     with table.stage("export", on_event):
-        out = spec.out or study.folder / "bundle"
+        out = spec.out or study.folder / BUNDLE
         bundle = export_pair(study, study_context, finalists, out, spec=router, compressed=compressed)
     with table.stage("verify", on_event):
         verification = verify_bundle(bundle.folder)

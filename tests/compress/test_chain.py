@@ -13,7 +13,8 @@ import onnx
 import pytest
 import torch
 
-from tests.compress.conftest import MakeContext, Trained, here, unet
+from tests.compress.conftest import RECIPE, MakeContext, TimesBySize, Trained, context_of, here, trained_pair, unet
+from tests.margins import above, below, reaches
 from ussearch.compress import (
     STEPS,
     Chain,
@@ -77,24 +78,52 @@ def _forget() -> None:
     Narrowed.applied.clear()
 
 
-def test_a_step_that_spoils_is_retried_milder_then_undone(make_context: MakeContext, trained: Trained) -> None:
+def narrow(seed: int) -> Network:
+    """Return a network that was never trained."""
+    torch.manual_seed(seed)
+    return build(unet(8))
+
+
+@reaches(lost=above(0.01))
+def spoiling(seed: int, folder: Path) -> dict[str, float]:
+    """By how much Dice falls where random weights take the place of trained ones; a tenth of it is too much."""
+    trained = trained_pair(seed)
+    chain = Chain(context_of(trained, folder), trained.candidate)
+    chain.run([replace(Narrowed(narrow(seed)), strength=1)])
+    change = chain.records[0].change
+    assert change is not None
+    return {"lost": -change.mean}
+
+
+def test_a_step_that_spoils_is_retried_milder_then_undone(
+    make_context: MakeContext, trained: Trained, tmp_path: Path
+) -> None:
+    spoiling.check(0, tmp_path)
     chain = Chain(make_context(), trained.candidate)
-    after = chain.run([Narrowed(build(unet(8)))])
+    after = chain.run([Narrowed(narrow(0))])
     assert after.digest == trained.candidate.digest
     assert [(record.settings["strength"], record.kept) for record in chain.records] == [(2, False), (1, False)]
     assert all("points" in record.reason for record in chain.records)
 
 
-def test_a_slower_step_is_undone_whatever_its_dice(make_context: MakeContext, trained: Trained) -> None:
-    context = make_context(profile=NANO, speed=SpeedSource(NANO))
-    chain = Chain(context, replace(CompressionCandidate(unet(8), build(unet(8)).state_dict()), fused=True))
+@reaches(gained=above(0.1))
+def slower_and_better(seed: int, folder: Path) -> dict[str, float]:
+    trained = trained_pair(seed)
+    context = context_of(trained, folder, profile=NANO, speed=SpeedSource(NANO))
+    chain = Chain(context, replace(CompressionCandidate(unet(8), narrow(seed).state_dict()), fused=True))
     chain.run([replace(Narrowed(trained.teacher), strength=1)])
-    assert not chain.records[0].kept and chain.records[0].reason.startswith("slower")
-    assert chain.records[0].change is not None and chain.records[0].change.mean > 0.1
+    (record,) = chain.records
+    assert not record.kept and record.reason.startswith("slower")
+    assert record.change is not None
+    return {"gained": record.change.mean}
+
+
+def test_a_slower_step_is_undone_whatever_its_dice(tmp_path: Path) -> None:
+    slower_and_better.check(0, tmp_path)
 
 
 def test_finished_attempts_are_read_not_repeated(make_context: MakeContext, trained: Trained) -> None:
-    step = Narrowed(build(unet(8)))
+    step = Narrowed(narrow(0))
     first = Chain(make_context(), trained.candidate)
     first.run([step])
     again = Chain(make_context(), trained.candidate)
@@ -168,9 +197,9 @@ def test_fusing_changes_the_file_not_the_answer(make_context: MakeContext, train
 
 @pytest.fixture
 def compressed(make_context: MakeContext, trained: Trained) -> tuple[Compression, Context]:
-    """The whole chain for a device that this machine stands for."""
+    """The whole chain for a device that this machine stands for, by times that are the same anywhere."""
     profile = here(load_profile("raspberry-pi-4"))
-    context = make_context(profile=profile, speed=SpeedSource(profile, runs=20), max_drop=0.2)
+    context = make_context(profile=profile, speed=TimesBySize(profile), max_drop=0.2)
     done = compress(trained.student.architecture, trained.student, steps_named(), context, uniform_epochs=2)
     assert done.model.is_file()
     return done.record, context
@@ -184,8 +213,9 @@ def test_the_whole_chain(compressed: tuple[Compression, Context], trained: Train
     shipped = CompressionCandidate.load(context.folder / "network")
     assert shipped.architecture == shipped.network().architecture
     assert Compression.model_validate_json((context.folder / "compression.json").read_text()) == record
-    if any(each.step == "prune" and each.kept for each in record.records):
-        assert record.uniform is not None
+    pruned = next(each for each in record.records if each.step == "prune")
+    assert pruned.speed is not None and pruned.speed.faster
+    assert record.uniform is not None, "what was pruned is held against uniform scaling, kept or undone"
 
 
 @dataclass(frozen=True)
@@ -196,30 +226,49 @@ class Spoilt(Narrowed):
     name: ClassVar[str] = "prune"
 
 
-@pytest.mark.parametrize(("epochs", "ships"), [(12, True), (1, False)])
-def test_uniform_scaling_is_tried_where_pruning_was_undone(
-    make_context: MakeContext, trained: Trained, epochs: int, ships: bool
-) -> None:
-    """Trained long enough the narrow network is as good as the one that came in, after one epoch it is not."""
-    context, student = make_context(max_drop=0.05), trained.student
-    steps = [STEPS["fuse"](), Spoilt(build(unet(8)))]
-    done = compress(student.architecture, student, steps, context, uniform_epochs=epochs)
+def in_place_of_pruning(seed: int, folder: Path, ships: bool) -> dict[str, float]:
+    """Return by how much Dice the uniformly scaled network is behind, and whether it ships.
+
+    Trained long enough the narrow network is as good as the one that came in; with hardly any learning rate it is not.
+    """
+    trained = trained_pair(seed)
+    student, rate = trained.student, RECIPE.learning_rate if ships else 1e-6
+    recipe = RECIPE.model_copy(update={"learning_rate": rate})
+    context = context_of(trained, folder, max_drop=0.05, recipe=recipe, seed=seed)
+    steps = [STEPS["fuse"](), Spoilt(narrow(seed))]
+    done = compress(student.architecture, student, steps, context, uniform_epochs=12 if ships else 1)
     assert [each.kept for each in done.record.records] == [True, False]
     uniform = done.record.uniform
     assert uniform is not None and uniform.in_place_of_pruning
     assert uniform.reason.startswith("in place of pruning, which was undone")
     lost = np.mean(done.record.start.dice) - np.mean(uniform.measures.dice)
     assert uniform.change.mean == pytest.approx(-lost)
-    assert uniform.shipped == ships and (lost <= 0.05 or not ships)
-    assert done.record.form == ("uniform" if ships else "fuse")
+    assert done.record.form == ("uniform" if uniform.shipped else "fuse")
     widths = [block.width for block in done.candidate.architecture.blocks]
-    assert (widths < [block.width for block in student.architecture.blocks]) == ships
+    assert (widths < [block.width for block in student.architecture.blocks]) == uniform.shipped
+    return {"lost": float(lost), "ships": float(uniform.shipped)}
+
+
+@reaches(lost=below(0.05), ships=above(0.5))
+def uniform_and_trained(seed: int, folder: Path) -> dict[str, float]:
+    return in_place_of_pruning(seed, folder, ships=True)
+
+
+@reaches(lost=above(0.05), ships=below(0.5))
+def uniform_and_hardly_trained(seed: int, folder: Path) -> dict[str, float]:
+    return in_place_of_pruning(seed, folder, ships=False)
+
+
+def test_uniform_scaling_is_tried_where_pruning_was_undone(tmp_path: Path) -> None:
+    uniform_and_trained.check(0, tmp_path / "trained")
+    uniform_and_hardly_trained.check(0, tmp_path / "hardly")
 
 
 def test_without_a_faster_network_there_is_nothing_to_try_in_its_place(
     make_context: MakeContext, trained: Trained
 ) -> None:
     student = trained.student
+    torch.manual_seed(0)
     steps = [STEPS["fuse"](), Spoilt(build(unet(16)))]  # other weights, no other speed
     done = compress(student.architecture, student, steps, make_context(), uniform_epochs=1)
     assert not done.record.records[-1].kept and done.record.uniform is None
@@ -266,13 +315,20 @@ def test_nothing_slower_than_what_came_in_leaves(make_context: MakeContext, trai
     assert done.candidate.digest == start.digest and done.record.form == "fuse"
 
 
+@dataclass(frozen=True)
+class Forgetful(Prune):
+    """Pruning that ends with random weights: it is always undone, however it was trained."""
+
+    def apply(self, candidate: CompressionCandidate, context: Context) -> CompressionCandidate:
+        network = narrow(0)
+        return replace(candidate, architecture=network.architecture, weights=network.state_dict())
+
+
 def test_a_milder_attempt_needs_what_the_budget_has_left(make_context: MakeContext, trained: Trained) -> None:
-    step = STEPS["prune"]()
-    chain = Chain(make_context(max_drop=0.0), replace(trained.candidate, fused=True), trainings_left=2)
-    chain.run([step])
-    tried = [record.tried for record in chain.records]
-    assert tried[0] and (chain.records[0].kept or tried[1:] == [False])
-    assert chain.records[0].kept or "did not fit into the budget" in chain.records[1].reason
+    chain = Chain(make_context(), replace(trained.candidate, fused=True), trainings_left=Forgetful().trainings())
+    chain.run([Forgetful()])
+    assert [(record.tried, record.kept) for record in chain.records] == [(True, False), (False, False)]
+    assert "did not fit into the budget" in chain.records[1].reason
 
 
 @pytest.mark.parametrize("profile", [load_profile("raspberry-pi-4"), NANO], ids=lambda each: each.name)

@@ -10,7 +10,8 @@ import torch
 from scipy import ndimage
 from torch.distributions import Bernoulli, Categorical, kl_divergence
 
-from tests.compress.conftest import RECIPE, Trained, unet
+from tests.compress.conftest import RECIPE, Trained, trained_pair, unet
+from tests.margins import below, reaches
 from ussearch.compress.distillation import (
     Distillation,
     DistillationSettings,
@@ -97,21 +98,29 @@ def test_the_adapters_learn_beside_the_student(trained: Trained) -> None:
     assert not any(name.startswith("adapters") for name in student.state_dict())
 
 
-def test_a_student_comes_nearer_to_its_teacher(trained: Trained) -> None:
+@reaches(distance_ratio=below(0.8))
+def nearness(seed: int, folder: Path) -> dict[str, float]:
+    """How far a taught student is from its teacher, as a share of how far one is that saw the masks only."""
+    trained = trained_pair(seed)
     normalisation = Normalisation.fit(trained.images.images, trained.split.train)
+    recipe = RECIPE.model_copy(update={"epochs": 25})
     unseen = [*trained.split.validation, *trained.split.test]
     pixels = normalisation.apply(torch.from_numpy(np.array(trained.images.images[unseen])).float())
 
     def distance(taught: bool) -> float:
-        torch.manual_seed(5)
+        torch.manual_seed(seed)
         student = build(unet(8))
         settings = DistillationSettings(alpha=20.0, beta=0, gamma=0)
-        objective = Distillation(student, [trained.teacher], RECIPE, 32, settings) if taught else None
-        train(student, trained.images, trained.split, RECIPE, seed=3, objective=objective)
+        objective = Distillation(student, [trained.teacher], recipe, 32, settings) if taught else None
+        train(student, trained.images, trained.split, recipe, seed=seed, objective=objective)
         with torch.no_grad():
             return float((torch.sigmoid(student(pixels)) - torch.sigmoid(trained.teacher(pixels))).abs().mean())
 
-    assert distance(taught=True) < 0.8 * distance(taught=False)
+    return {"distance_ratio": distance(taught=True) / distance(taught=False)}
+
+
+def test_a_student_comes_nearer_to_its_teacher(tmp_path: Path) -> None:
+    nearness.check(0, tmp_path)
 
 
 def test_unlabelled_images_join_every_batch(trained: Trained) -> None:

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from ussearch.evaluators import Costs
 from ussearch.pairs import Bundle, Manifest
 from ussearch.runtime.integrity import MANIFEST
-from ussearch.runtime.manifest_versions import CURRENT
+from ussearch.runtime.manifest_versions import MANIFEST as SCHEMA
 
 PAGE = Path(__file__).parents[2] / "docs" / "bundle.md"
 ALIKE = (
@@ -90,4 +90,4 @@ def test_every_written_key_is_declared(finished: Bundle) -> None:
 
 
 def test_the_page_names_the_version_that_is_written() -> None:
-    assert f"version {CURRENT}" in PAGE.read_text(encoding="utf-8")
+    assert f"version {SCHEMA.version}" in PAGE.read_text(encoding="utf-8")

@@ -16,8 +16,9 @@ from ussearch.pairs.bundles.router import replace_router
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
 from ussearch.runtime.integrity import MANIFEST, SEAL, sha256_of
-from ussearch.runtime.manifest_versions import CURRENT, UPGRADES
+from ussearch.runtime.manifest_versions import MANIFEST as SCHEMA
 
+CURRENT = SCHEMA.version
 OLD = Path(__file__).parent / "manifests"
 
 
@@ -25,7 +26,7 @@ OLD = Path(__file__).parent / "manifests"
 def test_there_is_an_upgrade_and_a_file_of_every_older_version(version: int) -> None:
     text = (OLD / f"bundle-{version}.yaml").read_text()
     before, after = json.loads(text), json.loads(Manifest.from_text(text, "old").to_text())
-    assert before["schema_version"] == version and version in UPGRADES
+    assert before["schema_version"] == version and version in SCHEMA.upgrades
     assert after["schema_version"] == CURRENT
     assert lost(before, after) == ["schema_version"]
 

@@ -25,8 +25,10 @@ from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, StudyConfig, search
 from ussearch.studies import study as study_module
 from ussearch.studies.executors import ProcessExecutor
+from ussearch.studies.locking import held
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.storage import StudyStorage
+from ussearch.studies.study import LOCK
 
 torch.set_num_threads(1)
 
@@ -80,11 +82,12 @@ def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int
             print(f"epoch of trial {event.slot}", flush=True)  # noqa: T201
 
     try:
-        resumed = (folder / "study.yaml").exists()
-        study = Study.resume(folder, config) if resumed else Study.create(folder, config, split, images)
-        evaluator = TrainEvaluator(images, split, recipe, profiles)  # type: ignore[arg-type]
-        resources = None if workers == "1" else SearchResources(lambda each: ProcessExecutor(each, int(workers)))
-        search(study, evaluator, space, on_event=on_event, resources=resources)
+        with held(folder / LOCK):
+            resumed = (folder / "study.yaml").exists()
+            study = Study.resume(folder, config) if resumed else Study.create(folder, config, split, images)
+            evaluator = TrainEvaluator(images, split, recipe, profiles)  # type: ignore[arg-type]
+            resources = None if workers == "1" else SearchResources(lambda each: ProcessExecutor(each, int(workers)))
+            search(study, evaluator, space, on_event=on_event, resources=resources)
     except UserError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2

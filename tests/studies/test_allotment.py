@@ -14,7 +14,7 @@ from ussearch.studies.allotment import (
     search_trainings,
     usual_allotment,
 )
-from ussearch.studies.ladder import SAMPLES
+from ussearch.studies.ladder import PROMOTED, SAMPLES
 
 seconds = st.floats(0.5, 500)
 
@@ -22,19 +22,31 @@ seconds = st.floats(0.5, 500)
 paces = st.builds(TrialThroughput, seconds, st.integers(1, 100), st.integers(1, 8))
 
 
-@given(pace=paces, times=st.floats(60, 2000), trials=st.none() | st.integers(SAMPLES, 100))
-def test_a_budget_is_kept(pace: TrialThroughput, times: float, trials: int | None) -> None:
-    made = allotment_within(times * pace.trial_seconds, pace, trials)
-    if made.shared_epochs > LEAST_SHARED_EPOCHS:
-        assert search_trainings(made.trials, 0, made.shared_epochs, pace) <= times * (1 + 1e-9)
+SAMPLED = SAMPLES + 2 * PROMOTED
+"""Full trainings that a search by the ladder always does."""
 
 
-@given(pace=paces, times=st.floats(1, 2000), more=st.floats(1, 3))
+@given(pace=paces, more=st.floats(1, 100), trials=st.none() | st.integers(SAMPLES, 100))
+def test_a_budget_that_holds_the_least_is_kept(pace: TrialThroughput, more: float, trials: int | None) -> None:
+    """Without a number of trials, shared weights get half of what the samples leave."""
+    share = 2 if trials is None else 1
+    least = search_trainings(trials or SAMPLES, 0, share * LEAST_SHARED_EPOCHS, pace) * more * (1 + 1e-9)
+    made = allotment_within(least * pace.trial_seconds, pace, trials)
+    assert search_trainings(made.trials, 0, made.shared_epochs, pace) <= least * (1 + 1e-9)
+
+
+@given(pace=paces, times=st.floats(SAMPLED + 0.01, 2000), more=st.floats(1, 3))
 def test_more_time_is_never_less(pace: TrialThroughput, times: float, more: float) -> None:
     one, other = (allotment_within(factor * pace.trial_seconds, pace) for factor in (times, times * more))
-    assert other.trials >= one.trials or one.trials < SAMPLES
-    assert other.shared_epochs >= one.shared_epochs
-    assert other.trials <= MOST_TRIALS
+    assert SAMPLES <= one.trials <= other.trials <= MOST_TRIALS
+    assert LEAST_SHARED_EPOCHS <= one.shared_epochs <= other.shared_epochs
+
+
+@given(pace=paces, times=st.floats(1, SAMPLED - 0.01))
+def test_a_budget_that_the_samples_use_up_buys_full_trials_only(pace: TrialThroughput, times: float) -> None:
+    made = allotment_within(times * pace.trial_seconds, pace)
+    assert made.trials in {max(2, int(times * (1 + error))) for error in (-1e-9, 0, 1e-9)}
+    assert made.shared_epochs == LEAST_SHARED_EPOCHS
 
 
 @given(pace=paces, times=st.floats(1, 2000), trials=st.integers(SAMPLES, 500))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -212,14 +211,17 @@ def test_options_that_contradict_each_other() -> None:
 
 
 def test_what_the_driver_trains_apart_from_trials_is_training() -> None:
-    timings = SearchTimings(workers=2)
+    now_s = [100.0]
+    timings = SearchTimings(workers=2, clock=lambda: now_s[0])
     timings.staffed(2, ending=False)
+    now_s[0] += 3
+    timings.evaluation_s = 5.0
     timings.staffed(0, ending=True)
     with timings.aside():
-        time.sleep(0.05)
+        now_s[0] += 20
     timings.staffed(2, ending=False)
-    assert timings.aside_s >= 0.05 > timings.wall_s
-    assert outside_training({"search": timings.aside_s + timings.wall_s}, timings) < 0.2
+    assert (timings.aside_s, timings.wall_s, timings.ending_s) == (20, 3, 0)
+    assert outside_training({"search": 25.0}, timings) == (0.5 + 2) / 25, "one of six worker-seconds, and two unseen"
 
 
 def test_stages_that_train_are_no_overhead() -> None:

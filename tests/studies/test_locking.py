@@ -68,3 +68,25 @@ def test_a_lock_of_someone_else_is_not_removed(tmp_path: Path) -> None:
     with held(path):
         path.write_text(other)
     assert path.read_text() == other
+
+
+def test_the_holder_mends_what_a_dead_driver_left(tmp_path: Path) -> None:
+    study = tmp_path / "study"
+    (study / "steps" / ".prune.aside").mkdir(parents=True)
+    (study / "steps" / ".fuse.aside").mkdir()
+    (study / "steps" / "fuse").mkdir()
+    left = [study / f".bundle.{dead_process().pid}.abc.part", study / f".record.json.{os.getpid()}.abc.part"]
+    left[0].mkdir()
+    left[1].write_text("{")
+    with held(study / "lock.json"):
+        assert sorted(path.name for path in study.rglob("*")) == ["fuse", "lock.json", "prune", "steps"]
+
+
+def test_a_folder_made_for_the_lock_goes_with_it_where_it_stays_empty(tmp_path: Path) -> None:
+    with held(tmp_path / "studies" / "one" / "lock.json"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "there").mkdir()
+    with held(tmp_path / "there" / "lock.json"):
+        pass
+    assert list(tmp_path.iterdir()) == [tmp_path / "there"]

@@ -8,7 +8,8 @@ import pytest
 
 from ussearch.errors import UserError
 from ussearch.search_spaces import load_preset
-from ussearch.studies.paths import study_folder
+from ussearch.studies import paths
+from ussearch.studies.paths import claimed, study_folder
 from ussearch.studies.request import (
     DATA_SIZES,
     PHANTOM_SIZES,
@@ -101,3 +102,15 @@ def test_studies_are_numbered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert study_folder(request.model_copy(update={"resume": True})) == first
     with pytest.raises(UserError, match="--study"):
         study_folder(RunRequest(profile="other", resume=True))
+
+
+def test_two_runs_at_once_get_two_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    request = RunRequest(profile="nano")
+    stale = study_folder(request)  # both have looked before either made its folder
+    looked = iter([stale, stale])
+    monkeypatch.setattr(paths, "study_folder", lambda asked: next(looked, None) or study_folder(asked))
+    with claimed(request) as first, claimed(request) as second:
+        assert (first.name, second.name) == ("phantoms-nano-001", "phantoms-nano-002")
+        assert first.is_dir() and second.is_dir()
+    assert list(tmp_path.iterdir()) == [], "nothing was kept in them"

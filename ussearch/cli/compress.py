@@ -77,17 +77,16 @@ def _compressed(study: Path, request: CompressionRequest, data: Path | None, dev
     from ussearch.studies.context import reopen_context
     from ussearch.studies.ladder import drawn_starts
 
-    opened = Study.open(study)
-    opened.require_free()
-    study_context = reopen_context(opened, device, data)
-    pair = choose_pair(opened, request.trial, request.teacher)
-    if not quiet:
-        say(
-            f"Trial {pair.edge.number}, taught by trial {pair.cloud.number}. What is not trained at full length yet is "
-            f"trained first ({opened.config.final_epochs} epochs), and kept."
-        )
-    with opened.lock(), interruptible("the same command continues it"), Lines(quiet) as lines:
-        return compress_trial(opened, study_context, request, listeners(lines), drawn_starts(opened, study_context))
+    with Study.driven(study) as driven:
+        study_context = reopen_context(driven, device, data)
+        pair = choose_pair(driven, request.trial, request.teacher)
+        if not quiet:
+            say(
+                f"Trial {pair.edge.number}, taught by trial {pair.cloud.number}. What is not trained at full length "
+                f"yet is trained first ({driven.config.final_epochs} epochs), and kept."
+            )
+        with interruptible("the same command continues it"), Lines(quiet) as lines:
+            return compress_trial(driven, study_context, request, listeners(lines), drawn_starts(driven, study_context))
 
 
 def listeners(say: Callable[[str], None]) -> Listeners:

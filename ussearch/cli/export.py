@@ -29,7 +29,9 @@ def export(
 
     Example: ussearch export studies/busi --edge 4 --cloud 5 --out bundles/busi
     """
-    if triton is not None and (study / "bundle.yaml").is_file():
+    from ussearch.files import found_at
+
+    if triton is not None and (found_at(study) / "bundle.yaml").is_file():
         _add_to_triton(study, triton, quiet=False)
         return
     from ussearch.cli.console import print_json

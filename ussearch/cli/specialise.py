@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,7 +41,9 @@ def specialise(
     from ussearch.errors import UserError
     from ussearch.hardware_profiles import load_profile
     from ussearch.studies import Study
+    from ussearch.studies.locking import held
     from ussearch.studies.specialise import specialise as specialise_study
+    from ussearch.studies.study import LOCK
 
     for option, number, least in (("candidates", candidates, 1), ("train", train, 0)):
         if number < least:
@@ -51,8 +54,9 @@ def specialise(
         raise UserError("--export was given without anything that is trained: add --train N.")
     folders = () if profiles_dir is None else (profiles_dir,)
     found = specialise_study(Study.open(study), load_profile(profile, folders), candidates)
-    trained = _trained(found, train, out, export, data, device, as_json) if out is not None and train else ()
-    _write(found, trained, out, as_json)
+    with nullcontext() if out is None else held(out / LOCK):
+        trained = _trained(found, train, out, export, data, device, as_json) if out is not None and train else ()
+        _write(found, trained, out, as_json)
     if plot:
         from ussearch.studies.front_picture import specialised_picture
         from ussearch.studies.plots import save_front
@@ -86,14 +90,13 @@ def _trained(
 
 def _write(found: Specialised, trained: Sequence[Trained], out: Path | None, as_json: bool) -> None:
     """Print the report; keep it in ``out`` where there is one."""
-    import json
-
     from ussearch.cli.console import console, print_json
     from ussearch.files import write_atomically
+    from ussearch.schema import SPECIALISED
 
     report = {**found.to_dict(), "trained": [_outcome(each) for each in trained]}
     if out is not None:
-        write_atomically(out / "specialised.json", json.dumps(report, indent=1))
+        write_atomically(out / "specialised.json", SPECIALISED.to_json(report, indent=1))
     if as_json:
         print_json(report)
         return

@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.files import sha256_of, write_atomically
@@ -94,13 +95,13 @@ class CompressionCandidate:
             "suffix": suffix,
             "settings": dict(self.settings),
         }
-        write_atomically(folder / FORM, json.dumps(form, indent=1))
+        write_atomically(folder / FORM, schema.FORM.to_json(form, indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> CompressionCandidate:
         """Read what ``save`` wrote; raises UserError where it is damaged."""
         try:
-            form = json.loads((folder / FORM).read_text(encoding="utf-8"))
+            form = schema.FORM.read(folder / FORM)
             architecture = Architecture.from_yaml((folder / ARCHITECTURE).read_text(encoding="utf-8"), ARCHITECTURE)
             return cls(
                 architecture,

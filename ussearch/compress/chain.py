@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ussearch import schema
 from ussearch.compress.acceptance import StepRecord, Verdict, accept
 from ussearch.compress.candidate import FORM, CompressionCandidate
 from ussearch.compress.context import Context
@@ -18,7 +18,7 @@ from ussearch.compress.steps import STEPS, Failure, Step
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingFailed
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
-from ussearch.files import staged_directory, write_atomically
+from ussearch.files import found_at, staged_directory, write_atomically
 
 RECORD = "record.json"
 OnRecord = Callable[[StepRecord], None]
@@ -93,9 +93,10 @@ def attempt(
     A failure is not kept: its reason may be gone the next time, and what was trained before it is kept anyway.
     """
     place = context.place(step.name, candidate.digest, dict(step.settings), context.max_drop, *context.speed.key)
-    if (place / RECORD).is_file():
-        record = StepRecord.model_validate_json((place / RECORD).read_text(encoding="utf-8"))
-        return record, CompressionCandidate.load(place) if (place / FORM).is_file() else candidate
+    kept = found_at(place)
+    if (kept / RECORD).is_file():
+        record = StepRecord.model_validate(schema.STEP.read(kept / RECORD))
+        return record, CompressionCandidate.load(kept) if (kept / FORM).is_file() else candidate
     start = time.perf_counter()
     try:
         after = step.apply(candidate, context)
@@ -116,7 +117,7 @@ def _kept(place: Path, record: StepRecord, after: CompressionCandidate) -> Compr
     with staged_directory(place) as staging:
         if record.tried:
             after.save(staging)
-        write_atomically(staging / RECORD, json.dumps(record.model_dump(mode="json")))
+        write_atomically(staging / RECORD, schema.STEP.to_json(record.model_dump(mode="json")))
     return CompressionCandidate.load(place) if record.tried else after
 
 

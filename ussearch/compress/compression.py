@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ussearch import schema
 from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
 from ussearch.compress.candidate import MODEL, ONNX, CompressionCandidate
 from ussearch.compress.chain import Chain, OnRecord, compared
@@ -16,7 +16,7 @@ from ussearch.compress.evaluate import evaluate, model_file
 from ussearch.compress.steps import Step
 from ussearch.compress.uniform import against_uniform
 from ussearch.evaluators.metrics.paired_bootstrap import paired_change
-from ussearch.files import write_atomically
+from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture, Network
 
 SHRINKING = ("prune",)
@@ -116,11 +116,12 @@ def _finished(
         form=", ".join(kept) or "as it was",
     )
     done = Compressed(end, record, context.folder)
+    write_atomically(done.model, model_file(end, context).read_bytes())
+    with staged_directory(done.folder) as staging:
+        end.save(staging)
+    write_atomically(done.record_file, schema.COMPRESSION.to_json(record.model_dump(mode="json"), indent=1))
     for stale in set(context.folder.glob(f"{MODEL}.*")) - {done.model}:  # of a chain that was judged otherwise
         stale.unlink()
-    write_atomically(done.model, model_file(end, context).read_bytes())
-    end.save(done.folder)
-    write_atomically(done.record_file, json.dumps(record.model_dump(mode="json"), indent=1))
     return done
 
 

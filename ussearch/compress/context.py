@@ -57,7 +57,7 @@ class Context:
         return {
             "data": [self.images.fingerprint, self.images.image_size],
             "split": [list(self.split.train), list(self.split.validation)],
-            "profile": hashlib.sha256(self.profile.to_yaml().encode()).hexdigest()[:16],
+            "profile": self.profile.digest,
             "recipe": self.recipe.model_dump(mode="json"),
             "epochs": self.epochs,
             "teachers": [digest_of(teacher.state_dict()) for teacher in self.teachers],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy.typing as npt
 import torch
 from pydantic import BaseModel, ConfigDict
 
+from ussearch import schema
 from ussearch.compress.candidate import ONNX, CompressionCandidate, running
 from ussearch.compress.context import Context
 from ussearch.evaluators import trace
@@ -47,7 +47,7 @@ def evaluate(candidate: CompressionCandidate, context: Context) -> Measures:
     """Return the figures of a candidate; they are kept in the context's folder and taken from there again."""
     path = context.place("measures", candidate.digest).with_suffix(".json")
     if path.is_file():
-        return Measures.model_validate_json(path.read_text(encoding="utf-8"))
+        return Measures.model_validate(schema.MEASURES.read(path))
     model = model_file(candidate, context)
     traced = trace(candidate.architecture, context.images.image_size)
     found = Measures(
@@ -57,7 +57,7 @@ def evaluate(candidate: CompressionCandidate, context: Context) -> Measures:
         macs=sum(kernel.macs for kernel in traced.kernels),
         parameters=traced.parameters,
     )
-    write_atomically(path, json.dumps(found.model_dump(mode="json")))
+    write_atomically(path, schema.MEASURES.to_json(found.model_dump(mode="json")))
     return found
 
 

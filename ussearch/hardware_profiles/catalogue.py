@@ -11,6 +11,7 @@ from typing import Any
 import platformdirs
 import yaml
 
+from ussearch import schema
 from ussearch.documents import load_yaml, validated
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.profile import Profile
@@ -50,6 +51,7 @@ def parse_profile(text: str, origin: str, variant: str = "") -> Profile:
     data = load_yaml(text, f"Profile {origin}", "a profile", "mend the file")
     if not isinstance(data, dict):
         raise UserError(f"Profile {origin} holds {type(data).__name__}, expected a mapping of fields: mend the file.")
+    data = schema.PROFILE.current(data, f"Profile {origin}")
     chosen = _with_operator_list(_with_variant(data, variant, origin))
     return validated(Profile, chosen, f"Profile {origin}", "a profile", "mend this field")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from ussearch import schema
 from ussearch.hardware_profiles.kernels.kernel import KNOWN, Kernel
 from ussearch.hardware_profiles.latency.boosted import BoostedPrices
 from ussearch.hardware_profiles.latency.kernel_cost_model import KernelCostModel
@@ -156,11 +158,20 @@ class Profile(_Part):
 
     def to_yaml(self) -> str:
         """Return the profile as text that ``parse_profile`` reads."""
+        return _yaml(schema.PROFILE.numbered(self._written()))
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits that name the content."""
+        return hashlib.sha256(_yaml(self._written()).encode()).hexdigest()[:16]
+
+    def _written(self) -> dict[str, Any]:
+        """Return what a file says of it, in order."""
         data = self.model_dump(mode="json", exclude_defaults=True)
         data["latency"] = {"kind": self.latency.kind, **data["latency"]}
         if self.export.allowed_operators is not None:
             data["export"]["allowed_operators"] = sorted(self.export.allowed_operators)
-        return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
+        return data
 
     @model_validator(mode="after")
     def _every_number_has_an_origin(self) -> Profile:
@@ -178,6 +189,10 @@ class Profile(_Part):
         if missing:
             raise ValueError(f"provenance is missing for {', '.join(missing)}")
         return self
+
+
+def _yaml(data: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

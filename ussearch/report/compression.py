@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import ValidationError
-
+from ussearch import schema
 from ussearch.compress import COMPRESSION, Compression
 from ussearch.compress.waterfall import WaterfallRow, rows
 from ussearch.errors import UserError
@@ -19,8 +18,8 @@ def compressions(report_data: ReportData) -> dict[int, Compression]:
     found = {}
     for path in sorted((report_data.study.folder / FOLDER).glob(f"*/{COMPRESSION}")):
         try:
-            found[int(path.parent.name)] = Compression.model_validate_json(path.read_text(encoding="utf-8"))
-        except ValidationError as error:
+            found[int(path.parent.name)] = Compression.model_validate(schema.COMPRESSION.read(path))
+        except ValueError as error:
             raise UserError(f"{path} is damaged: delete it, ussearch compress makes it again.") from error
     return found
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Evaluation
 from ussearch.evaluators.evaluation import standing
+from ussearch.files import folders_in, found_at
 from ussearch.pairs import Bundle
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.context import StudyContext, reopen_context
@@ -92,7 +93,7 @@ def _images(study: Study, data: Path | None) -> tuple[StudyContext | None, str]:
 
 
 def _bundle(folder: Path) -> tuple[Bundle | None, str]:
-    if not folder.exists():
+    if not found_at(folder).exists():
         return None, f"There is no bundle yet: ussearch run ends in one, ussearch export {folder.parent} makes one."
     try:
         return Bundle.load(folder), ""
@@ -102,7 +103,8 @@ def _bundle(folder: Path) -> tuple[Bundle | None, str]:
 
 def _finalists(folder: Path) -> tuple[tuple[int, Evaluation], ...]:
     found = []
-    for path in sorted(folder.glob("*/record.json")):
-        record = json.loads(path.read_text(encoding="utf-8"))
-        found.append((int(path.parent.name), Evaluation.model_validate(record["evaluation"])))
+    for name, place in folders_in(folder).items():
+        if (place / "record.json").is_file():
+            record = schema.FULL_TRAINING.read(place / "record.json")
+            found.append((int(name), Evaluation.model_validate(record["evaluation"])))
     return tuple(found)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.evaluators import THRESHOLD, predict, score
+from ussearch.files import found_at
 from ussearch.pairs.delivery.full_training import finalist_folder
 from ussearch.report.markup import paragraph, section, text
 from ussearch.report.report_data import ReportData
@@ -85,7 +86,7 @@ def _trained(report_data: ReportData, study_context: StudyContext, chosen: list[
 
     found = {}
     for slot, evaluation in report_data.finalists[:MOST_FINALISTS]:
-        weights = finalist_folder(report_data.study, slot) / "weights.safetensors"
+        weights = found_at(finalist_folder(report_data.study, slot)) / "weights.safetensors"
         if evaluation.normalisation is None or not weights.exists():
             continue
         network = build(report_data.study.architecture(slot))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from ussearch.files import found_at
 from ussearch.runtime.decision import Router
 from ussearch.runtime.integrity import verified_manifest
 from ussearch.runtime.manifest import ServingManifest
@@ -25,7 +26,8 @@ class ServingBundle:
     @classmethod
     def load(cls: type[AnyBundle], folder: Path) -> AnyBundle:
         """Open the bundle in ``folder``; raises UserError where it is none, or any byte of it has changed."""
-        return cls(folder, verified_manifest(folder, cls.manifest_type()))
+        place = found_at(folder)
+        return cls(place, verified_manifest(place, cls.manifest_type()))
 
     @classmethod
     def manifest_type(cls) -> type[ServingManifest]:

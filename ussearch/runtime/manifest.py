@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ussearch.documents import load_yaml, validated
+from ussearch.documents import parse_yaml
 from ussearch.runtime.decision import Router
-from ussearch.runtime.manifest_versions import CURRENT, upgraded
+from ussearch.runtime.manifest_versions import MANIFEST
 from ussearch.runtime.predictor import CLOUD_MODEL
 
 MODEL_VERSION = "1"
@@ -51,7 +51,7 @@ class ServingManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    schema_version: Literal[2] = CURRENT
+    schema_version: Literal[2] = 2
     preprocessing: Preprocessing
     mask_threshold: float = Field(default=0.5, ge=0.5, le=0.5)
     router: RouterThreshold
@@ -60,9 +60,7 @@ class ServingManifest(BaseModel):
     @classmethod
     def from_text(cls: type[Self], text: str, origin: str) -> Self:
         """Read what this version or an older one wrote; raises UserError naming ``origin`` and the field."""
-        what, hint = "the manifest of a bundle", "export the bundle again"
-        content: Any = upgraded(load_yaml(text, origin, what, hint), origin)
-        return validated(cls, content, origin, what, hint)
+        return parse_yaml(cls, text, origin, MANIFEST, "export the bundle again")
 
     @property
     def model_digest(self) -> str:

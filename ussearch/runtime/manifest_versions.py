@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-from ussearch.errors import UserError
-
-CURRENT: Literal[2] = 2
-VERSION = "schema_version"
-
-
-def upgraded(content: Any, origin: str) -> Any:
-    """Return what a manifest of any known version holds in the words of the current one.
-
-    What an older version did not record is null or empty; what is no manifest at all is left for the validation to
-    refuse. Raises UserError for a version that is newer than this program.
-    """
-    version = content.get(VERSION, 1) if isinstance(content, dict) else None
-    if type(version) is not int:
-        return content
-    if version > CURRENT:
-        raise UserError(
-            f"{origin} has the format {version} of a newer ussearch, formats up to {CURRENT} were expected: update "
-            "ussearch, or export the bundle again with this one."
-        )
-    while version in UPGRADES:
-        content = {**UPGRADES[version](content), VERSION: version + 1}
-        version += 1
-    return content
+from ussearch.schema import Schema
 
 
 def _from_1(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,4 +22,12 @@ def _extended(part: Any, **added: Any) -> Any:
     return {**part, **added} if isinstance(part, dict) else part
 
 
-UPGRADES: Mapping[int, Callable[[Mapping[str, Any]], dict[str, Any]]] = {1: _from_1}
+MANIFEST = Schema(
+    "bundle.yaml",
+    "the manifest of a bundle",
+    version=2,
+    upgrades={1: _from_1},
+    unnumbered=1,
+    otherwise=", or export the bundle again with this one",
+)
+"""What an older version did not record is null or empty."""

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from ussearch import schema
 from ussearch.documents import parse_yaml
 
 Activation = Literal["none", "relu", "relu6", "leaky", "swish", "hswish", "gelu"]
@@ -261,9 +262,10 @@ class Architecture(_Data):
 
     def to_yaml(self) -> str:
         """Return YAML that ``from_yaml`` reads back to an equal value; defaults are left out."""
-        return yaml.safe_dump(self.model_dump(mode="json", exclude_defaults=True), sort_keys=False)
+        content = self.model_dump(mode="json", exclude_defaults=True)
+        return yaml.safe_dump(schema.ARCHITECTURE.numbered(content), sort_keys=False)
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "architecture") -> Architecture:
         """Read an architecture; raises UserError naming ``source`` and the first field that is wrong."""
-        return parse_yaml(cls, text, source, "an architecture")
+        return parse_yaml(cls, text, source, schema.ARCHITECTURE)

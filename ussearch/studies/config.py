@@ -13,6 +13,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from ussearch import schema
 from ussearch.datasets import ImageSet
 from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
@@ -132,12 +133,12 @@ class StudyConfig(_Data):
 
     def to_yaml(self) -> str:
         """Return YAML that ``from_yaml`` reads back to an equal value."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return yaml.safe_dump(schema.STUDY.numbered(self.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "study.yaml") -> StudyConfig:
         """Read a configuration; raises UserError naming ``source`` and the first field that is wrong."""
-        return parse_yaml(cls, text, source, "a study", "restore it or start anew")
+        return parse_yaml(cls, text, source, schema.STUDY, "restore it or start anew")
 
     def check_continued_by(self, other: StudyConfig, folder: str) -> None:
         """Raise UserError where ``other`` asks for something else than this study, so that it cannot continue it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -44,11 +45,15 @@ def training_work(architecture: Architecture, image_size: int) -> float:
 
 
 def measure_speed(
-    image_size: int, batch_size: int = 8, device: torch.device | str = "cpu", seconds: float = 1.0
+    image_size: int,
+    batch_size: int = 8,
+    device: torch.device | str = "cpu",
+    seconds: float = 1.0,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> TrainingSpeed:
     """Time training steps of a preset of median speed for about ``seconds``, after as long a warm-up.
 
-    Returns the machine's speed.
+    Returns the machine's speed, in the seconds that ``clock`` tells.
     """
     keep_freed_memory(device)
     architecture = load_preset(YARDSTICK).architecture.for_task()
@@ -59,13 +64,13 @@ def measure_speed(
     masks = (images > 1).float()
 
     def step() -> float:
-        start = time.perf_counter()
+        start = clock()
         optimiser.zero_grad(set_to_none=True)
         loss(network.forward_all(images), masks).backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         if torch.device(device).type == "cuda":
             torch.cuda.synchronize()
-        return time.perf_counter() - start
+        return clock() - start
 
     times: list[float] = []
     for _ in ("warm-up, in which kernels are chosen and memory is allocated", "timing"):

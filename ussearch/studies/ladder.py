@@ -8,7 +8,6 @@ trusted, all candidates are trained.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from statistics import median
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from ussearch import schema
 from ussearch.evaluators import End, Evaluator, TrainEvaluator, trace
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.outlook import Outlook, fit_outlook, foretold_without_itself
@@ -174,7 +174,7 @@ class LadderSearch:
         """Return the ladder of the study, measured as far as it is not yet."""
         path = ladder_path(self.study)
         if path.exists():
-            return LadderRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            return LadderRecord.model_validate(schema.LADDER.read(path))
         sampled = range(len(self.seeds), len(self.seeds) + SAMPLES)
         trained = [r for r in self.study.trials() if r.slot in sampled and r.evaluation.fidelity == TRAINED]
         samples = [record for record in trained if record.dice is not None]
@@ -189,7 +189,7 @@ class LadderSearch:
                 chosen = rung
                 break
         ladder = LadderRecord(rungs=tuple(measured), chosen=chosen.fidelity)
-        write_atomically(path, ladder.model_dump_json(indent=1))
+        write_atomically(path, schema.LADDER.to_json(ladder, indent=1))
         self.tell(RungChosen(ladder.chosen))
         return ladder
 
@@ -230,7 +230,7 @@ class LadderSearch:
         for outcome in run_jobs(jobs, judge, self.resources.executor, lambda _: None):
             selection = None if outcome.evaluation is None else outcome.evaluation.dice
             found = {"selection": selection, "seconds": outcome.seconds}
-            write_atomically(_kept_at(folder, outcome.slot), json.dumps(found))
+            write_atomically(_kept_at(folder, outcome.slot), schema.RUNG.to_json(found))
 
     def _promoted(self, ladder: LadderRecord) -> dict[int, Suggestion]:
         """Return the best candidates of the rung for each end, in the slots behind all others."""
@@ -252,7 +252,8 @@ def _kept_at(folder: Path, slot: int) -> Path:
 
 
 def _kept_in(folder: Path, slot: int) -> dict[str, float | None]:
-    kept: dict[str, float | None] = json.loads(_kept_at(folder, slot).read_text(encoding="utf-8"))
+    path = _kept_at(folder, slot)
+    kept: dict[str, float | None] = schema.RUNG.read(path)
     return kept
 
 

@@ -1,4 +1,8 @@
-"""One driver a study: a lock that names its holder, so that a dead one is recognised at once."""
+"""One driver a study: a lock that names its holder, so that a dead one is recognised at once.
+
+Whoever takes the lock finishes what a dead driver left: folders that were set aside stand again, what was half-written
+is removed.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,14 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ussearch.errors import UserError
-from ussearch.files import write_atomically
+from ussearch.files import mend, write_atomically
 
 
 class Holder(BaseModel):
@@ -55,34 +59,50 @@ def process_start(pid: int) -> str | None:
 
 @contextmanager
 def held(path: Path) -> Iterator[Holder]:
-    """Hold the lock file ``path`` for the block; a dead holder's lock is taken over at once.
+    """Hold the lock file ``path`` for the block, and with it its folder; a dead holder's lock is taken over at once.
 
-    Raises UserError naming the holder where another live process has it, or where the folder cannot be written.
+    What a dead driver left in the folder is mended first; a folder made for the lock is removed if it stays empty.
+    Raises UserError naming the holder where another live process has the lock, or where the folder cannot be written.
     """
     mine = Holder.this_process()
+    missing = missing_folders(path.parent)
     while not _acquired(path, mine):
-        _discard(path, require_free(path))
+        _discard(path, _dead_holder(path))
     try:
+        mend(path.parent.rglob(".*"), own=True)  # this process has only just begun: what bears its id is of another
         yield mine
     finally:
         if _holder(path) == mine:
             path.unlink(missing_ok=True)
+        remove_empty(missing)
 
 
-def require_free(path: Path) -> Holder | None:
+def missing_folders(folder: Path) -> list[Path]:
+    """Return those of ``folder`` and the folders that it lies in that are not there, innermost first."""
+    return [each for each in (folder, *folder.parents) if not each.exists()]
+
+
+def remove_empty(folders: Iterable[Path]) -> None:
+    """Remove the folders in which nothing lies, innermost first."""
+    for each in folders:
+        with suppress(OSError):  # there is something in it, or it was never made
+            each.rmdir()
+
+
+def _dead_holder(path: Path) -> Holder | None:
     """Return the dead holder of the lock file ``path``, if any; raises UserError where a live one has it."""
     holder = _holder(path)
     if holder is not None and holder.alive:
         raise UserError(
-            f"The study in {path.parent} is being worked on by process {holder.pid} on {holder.host}: wait for it, "
-            f"stop it, or, if it is certainly gone, delete {path}."
+            f"{path.parent} is being worked on by process {holder.pid} on {holder.host}: wait for it, stop it, or, if "
+            f"it is certainly gone, delete {path}."
         )
     return holder
 
 
 def _acquired(path: Path, mine: Holder) -> bool:
     """Create the lock with its content in one step; False where there is one already."""
-    draft = path.with_name(f"{path.name}.{mine.pid}")
+    draft = path.with_name(f".{path.name}.{mine.pid}.draft.part")
     write_atomically(draft, mine.model_dump_json())
     try:
         os.link(draft, path)
@@ -103,7 +123,7 @@ def _holder(path: Path) -> Holder | None:
 
 def _discard(path: Path, stale: Holder | None) -> None:
     """Remove a stale lock, unless another process has taken it over in the meantime."""
-    aside = path.with_name(f"{path.name}.stale.{os.getpid()}")
+    aside = path.with_name(f".{path.name}.{os.getpid()}.stale.part")
     try:
         path.rename(aside)
     except FileNotFoundError:

@@ -1,15 +1,18 @@
-"""Where studies lie when nobody says where."""
+"""Where studies lie, also when nobody says where, and whose they are while they are searched."""
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ussearch.errors import UserError
+from ussearch.files import require_writable
+from ussearch.studies.locking import held, missing_folders, remove_empty
 from ussearch.studies.request import RunRequest
-from ussearch.studies.study import Study
+from ussearch.studies.study import LOCK, Study
 
 STUDIES = Path("studies")
 
@@ -31,18 +34,43 @@ def study_folder(request: RunRequest) -> Path:
     return STUDIES / f"{stem}-{max(numbers, default=0) + 1:03d}"
 
 
+@contextmanager
+def claimed(request: RunRequest) -> Iterator[Path]:
+    """Be the only driver of the folder of a run's study for the block; a new folder that stays empty is removed.
+
+    Runs that start at once without a name for their study get two folders. Raises UserError where the folder holds a
+    study that the run does not continue, cannot be written, or has another driver that is alive.
+    """
+    folder = study_folder(request)
+    require_usable(folder, request.resume)
+    missing = missing_folders(folder)
+    while request.study is None and not request.resume and not _made(folder):
+        folder = study_folder(request)
+        missing = [folder]
+    try:
+        with held(folder / LOCK):
+            yield folder
+    finally:
+        remove_empty(missing)
+
+
+def _made(folder: Path) -> bool:
+    """Make a new folder; False where another run was faster."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return False
+    return True
+
+
 def require_usable(folder: Path, resume: bool) -> None:
     """Raise UserError where a study cannot be kept in ``folder``, before any work is done for it."""
     if not resume:
         Study.refuse_existing(folder)
     elif Study.exists(folder):
-        Study.open(folder).require_free()
         return
-    place = folder
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f"No study can be kept in {folder}: {place} cannot be written; choose another --study folder.")
+    require_writable(folder, f"No study can be kept in {folder}", "choose another --study folder")
 
 
 def as_continued(request: RunRequest, folder: Path) -> RunRequest:

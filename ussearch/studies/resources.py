@@ -27,7 +27,7 @@ class SearchResources:
     """How a search is carried out.
 
     Attributes:
-        executor: makes the executor, once the study is locked.
+        executor: makes the executor.
         storage: URL of the database; None: the study's own file, or the database it used last.
         limit_s: the longest that an architecture's evaluation may take; None: no limit.
         timings: filled in by the search.

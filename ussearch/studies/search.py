@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -53,11 +52,12 @@ def search(
     rest is sampled from ``space``, each end getting its share. Candidates that fit neither end are never
     trained, architectures that are there already neither. A trial whose worker is lost is tried once more, then kept
     as failed. With one thread a worker the same configuration gives the same architectures and the same Dice, whether
-    or not the search was killed in between, and by whatever ``resources`` it is carried out.
+    or not the search was killed in between, and by whatever ``resources`` it is carried out. Whoever calls this is the
+    study's only driver (``Study.driven``, ``places.claimed``).
 
     Raises:
         SearchInterrupted: on Ctrl-C, after the running trials were given up.
-        UserError: another process is working on the study, or it was begun with other seeds.
+        UserError: the study was begun with other seeds, or its database cannot be used.
     """
     if tuple(seed.name for seed in seeds) != study.config.seeds:
         raise UserError(
@@ -66,11 +66,7 @@ def search(
         )
     resources = resources or SearchResources()
     phase = phase or SearchPhase.whole(study.config)
-    with (
-        study.lock(),
-        storage_errors(study.folder, resources.storage),
-        closing(resources.executor(evaluator)) as executor,
-    ):
+    with storage_errors(study.folder, resources.storage), closing(resources.executor(evaluator)) as executor:
         return _Search(
             study, evaluator, space, seeds=seeds, on_event=on_event, resources=resources, executor=executor, phase=phase
         ).run()
@@ -90,7 +86,7 @@ class _Pending:
     candidate: Suggestion
     job: Job
     number: int
-    submitted: float = field(default_factory=time.perf_counter)
+    submitted: float
     started: str = field(default_factory=_now)
     repeated: bool = False
     reached: Evaluation | None = None
@@ -243,7 +239,7 @@ class _Search:
         job = Job(slot, architecture, seed, self._resources.limit_s(architecture))
         if self._brackets is not None:
             job = replace(job, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(slot))
-        self._pending[slot] = _Pending(candidate, job, self._storage.begin(candidate))
+        self._pending[slot] = _Pending(candidate, job, self._storage.begin(candidate), self._timings.clock())
         self._executor.submit(job)
         self._note_staff()
 

@@ -19,6 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy import create_engine
 from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 from ussearch.studies.records import TrialRecord
@@ -115,7 +116,7 @@ class StudyStorage:
         name = place.name if place else f"{folder.resolve().name}-{uuid.uuid4().hex[:12]}"
         storage = cls.in_database(url, space, name)
         write_atomically(
-            folder / PLACE, StorageLocation(name=name, url=without_password(url)).model_dump_json(indent=1)
+            folder / PLACE, schema.STORAGE.to_json(StorageLocation(name=name, url=without_password(url)), indent=1)
         )
         return storage
 
@@ -230,7 +231,7 @@ def _known_place(folder: Path) -> StorageLocation | None:
     if not path.exists():
         return None
     try:
-        return StorageLocation.model_validate_json(path.read_text(encoding="utf-8"))
+        return StorageLocation.model_validate(schema.STORAGE.read(path))
     except (OSError, ValueError) as error:
         raise UserError(
             f"{path} is damaged: delete it, and give --storage again; the database is made from the records."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from ussearch import schema
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Summary
@@ -17,7 +17,7 @@ from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.front import front
-from ussearch.studies.locking import held, require_free
+from ussearch.studies.locking import held
 from ussearch.studies.records import TrialRecord
 
 LOCK = "lock.json"
@@ -58,7 +58,7 @@ class Study:
         Raises UserError where the folder holds a study already or cannot be written.
         """
         cls.refuse_existing(folder)
-        write_atomically(folder / "split.json", json.dumps(split.to_record(image_set), indent=1))
+        write_atomically(folder / "split.json", schema.SPLIT.to_json(split.to_record(image_set), indent=1))
         study = cls(folder, config)
         study._write_config()
         return study
@@ -70,6 +70,17 @@ class Study:
         if not cls.exists(folder):
             raise UserError(f"{folder} holds no study (no study.yaml): expected the folder given to --study.")
         return cls(folder, StudyConfig.from_yaml(_text(path), str(path)))
+
+    @classmethod
+    @contextmanager
+    def driven(cls, folder: Path) -> Iterator[Study]:
+        """Open a study and be its only driver for the block.
+
+        Raises UserError where there is no study, or another driver is alive.
+        """
+        cls.open(folder)
+        with held(folder / LOCK):
+            yield cls.open(folder)
 
     @classmethod
     def resume(cls, folder: Path, config: StudyConfig) -> Study:
@@ -87,17 +98,21 @@ class Study:
     @property
     def split(self) -> Split:
         """The split that every trial used."""
-        return Split.from_record(json.loads(_text(self.folder / "split.json")))
+        path = self.folder / "split.json"
+        return Split.from_record(schema.SPLIT.from_json(_text(path), str(path)))
 
     @property
     def baselines(self) -> dict[str, Summary]:
         """Figures of the trivial baselines on the validation part; empty before the search has begun."""
         path = self.folder / "baselines.json"
-        return json.loads(_text(path)) if path.exists() else {}
+        if not path.exists():
+            return {}
+        found: dict[str, Summary] = schema.BASELINES.from_json(_text(path), str(path))
+        return found
 
     def keep_baselines(self, baselines: dict[str, Summary]) -> None:
         """Write the trivial baselines' figures."""
-        write_atomically(self.folder / "baselines.json", json.dumps(baselines, indent=1))
+        write_atomically(self.folder / "baselines.json", schema.BASELINES.to_json(baselines, indent=1))
 
     def trials(self) -> tuple[TrialRecord, ...]:
         """Return every finished trial, by slot."""
@@ -150,17 +165,7 @@ class Study:
         if record.evaluation.weights is not None:
             weights = {name: value.contiguous() for name, value in record.evaluation.weights.items()}
             write_atomically(folder / "weights.safetensors", save(weights))
-        write_atomically(folder / "record.json", record.model_dump_json(indent=1))
-
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Be the only driver of this study; raises UserError where another one is alive."""
-        with held(self.folder / LOCK):
-            yield
-
-    def require_free(self) -> None:
-        """Raise UserError where another process is working on this study."""
-        require_free(self.folder / LOCK)
+        write_atomically(folder / "record.json", schema.TRIAL.to_json(record, indent=1))
 
     def log(self, message: str) -> None:
         """Add a line with the time to ``log.txt``."""
@@ -173,13 +178,18 @@ class Study:
 
 def _record(path: Path) -> TrialRecord:
     try:
-        return TrialRecord.model_validate_json(_text(path))
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the whole"
+        return TrialRecord.model_validate(schema.TRIAL.from_json(_text(path), str(path)))
+    except ValueError as error:
         raise UserError(
-            f"{path} is damaged ({place}: {first['msg']}): restore it, or delete its folder to have the trial repeated."
+            f"{path} is damaged ({_reason(error)}): restore it, or delete its folder to have the trial repeated."
         ) from error
+
+
+def _reason(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return f"the whole: {error}"
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or 'the whole'}: {first['msg']}"
 
 
 def _text(path: Path) -> str:

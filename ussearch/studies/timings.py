@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +24,7 @@ class SearchTimings:
         lacking_s, ending_s: worker-seconds without a job, before and after the last one is drafted.
         wall_s: wall-clock time of the search's trials.
         aside_s: wall-clock time of what the driver trains and evaluates apart from trials: shared weights, rungs.
+        clock: tells the time in seconds.
     """
 
     workers: int = 1
@@ -34,6 +35,7 @@ class SearchTimings:
     ending_s: float = 0.0
     wall_s: float = 0.0
     aside_s: float = 0.0
+    clock: Callable[[], float] = field(default=time.perf_counter, repr=False)
     _since: float | None = None
     _idle: int = 0
     _ending: bool = False
@@ -42,25 +44,25 @@ class SearchTimings:
     @contextmanager
     def driver(self, activity: str) -> Iterator[None]:
         """Count the time of the block as the driver's ``activity``."""
-        start = time.perf_counter()
+        start = self.clock()
         try:
             yield
         finally:
-            self.driver_s[activity] = self.driver_s.get(activity, 0.0) + time.perf_counter() - start
+            self.driver_s[activity] = self.driver_s.get(activity, 0.0) + self.clock() - start
 
     @contextmanager
     def aside(self) -> Iterator[None]:
         """Count the time of the block as training and evaluation apart from trials; workers have nothing to do then."""
         self._since = None
-        start = time.perf_counter()
+        start = self.clock()
         try:
             yield
         finally:
-            self.aside_s += time.perf_counter() - start
+            self.aside_s += self.clock() - start
 
     def staffed(self, jobs: int, *, ending: bool) -> None:
         """Note that from now on there are ``jobs`` for the workers, and whether no more will come."""
-        now = time.perf_counter()
+        now = self.clock()
         if self._since is not None:
             passed = now - self._since
             self.wall_s += passed
@@ -71,10 +73,10 @@ class SearchTimings:
         self._since, self._idle, self._ending = now, max(0, self.workers - jobs), ending
 
     def begun(self, submitted: float) -> None:
-        """Note that a job begins which was submitted at ``submitted`` (``time.perf_counter``)."""
+        """Note that a job begins which was submitted at ``submitted`` (by ``clock``)."""
         if self._started < self.workers:  # later ones wait for their turn, not for a worker to start
             self._started += 1
-            self.starting_s += time.perf_counter() - submitted
+            self.starting_s += self.clock() - submitted
 
     @property
     def moving_s(self) -> float:

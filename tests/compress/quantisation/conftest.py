@@ -85,10 +85,10 @@ def with_statistics(network: Network, images: npt.NDArray[np.uint8], seed: int =
     return network.eval()
 
 
-def shipped(architecture: Architecture, folder: Path, count: int = 6, size: int = SIZE) -> Shipped:
+def shipped(architecture: Architecture, folder: Path, count: int = 6, size: int = SIZE, seed: int = 0) -> Shipped:
     images = phantoms(count, size)
-    torch.manual_seed(1)
-    network = deploy(with_statistics(build(architecture), images))
+    torch.manual_seed(seed + 1)
+    network = deploy(with_statistics(build(architecture), images, seed))
     path = folder / f"{architecture.id}.onnx"
     export_module(NormalisedNetwork(network, MEAN, STD), size, load_profile("x86-server"), path)
     return Shipped(network, path, images)

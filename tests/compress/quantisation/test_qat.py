@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch.nn import functional
 
+from tests.compress.quantisation.conftest import run, shipped, unet
+from tests.margins import above, below, reaches
 from ussearch.compress.quantisation import SCHEMES, Quantiser, Settings, converted, prepare, quantise
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import load_profile
@@ -69,15 +72,17 @@ def test_weights_are_rounded_per_channel(small) -> None:
     assert not rounded[3].any()
 
 
-def test_it_trains_and_comes_back_as_a_network(small, logits_of, tmp_path) -> None:
+@reaches(loss_ratio=below(0.8), masks_agree=above(0.97))
+def tuning(seed: int, folder: Path) -> dict[str, float]:
     """A few steps towards the float network's own masks: the loss falls, the ranges move, the file can be made."""
+    small = shipped(unet(), folder, seed=seed)
     images = small.normalised()
     targets = torch.from_numpy((small.logits() >= 0).astype(np.float32))
     prepared = prepare(small.network, "u8s8", images).train()
     high = prepared.high.clone()
     optimiser = torch.optim.Adam(prepared.parameters(), lr=2e-3)
     losses = []
-    for _ in range(15):
+    for _ in range(25):
         (logits,) = prepared.forward_all(images)
         loss = functional.binary_cross_entropy_with_logits(logits, targets)
         optimiser.zero_grad()
@@ -85,17 +90,21 @@ def test_it_trains_and_comes_back_as_a_network(small, logits_of, tmp_path) -> No
         assert all(parameter.grad is not None for parameter in prepared.parameters())
         optimiser.step()
         losses.append(float(loss.detach()))
-    assert losses[-1] < 0.8 * losses[0]
     assert not torch.equal(prepared.high, high)
     tuned = converted(prepared)
     assert type(tuned) is type(small.network)
     assert tuned.state_dict().keys() == small.network.state_dict().keys()
     assert all(torch.equal(value, prepared.state_dict()[name]) for name, value in tuned.state_dict().items())
-    export_module(NormalisedNetwork(tuned, 80.0, 50.0), 32, load_profile("x86-server"), tmp_path / "tuned.onnx")
-    quantise(tmp_path / "tuned.onnx", small.images, Settings("u8s8", "minmax"), tmp_path / "int8.onnx")
+    export_module(NormalisedNetwork(tuned, 80.0, 50.0), 32, load_profile("x86-server"), folder / "tuned.onnx")
+    quantise(folder / "tuned.onnx", small.images, Settings("u8s8", "minmax"), folder / "int8.onnx")
     with torch.no_grad():
         simulated = prepared.eval()(images).numpy()
-    assert np.mean((simulated >= 0) == (logits_of(tmp_path / "int8.onnx", small.images) >= 0)) > 0.97
+    agree = np.mean((simulated >= 0) == (run(folder / "int8.onnx", small.images) >= 0))
+    return {"loss_ratio": losses[-1] / losses[0], "masks_agree": float(agree)}
+
+
+def test_it_trains_and_comes_back_as_a_network(tmp_path: Path) -> None:
+    tuning.check(0, tmp_path)
 
 
 def test_gradients_pass_straight_through_inside_the_range(small) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,6 +20,7 @@ from ussearch.serving.client import (
     PredictionResult,
     Reason,
 )
+from ussearch.serving.client.guards import Clock
 
 Pixels = npt.NDArray[np.uint8]
 PATIENT = BreakerRules(failures=10**9, window=10**9)
@@ -61,9 +63,9 @@ def client_of() -> Iterator[Callable[..., EdgeClient]]:
     """Return a maker of clients, which are closed at the end."""
     made: list[EdgeClient] = []
 
-    def make(url: str, **settings: Any) -> EdgeClient:
+    def make(url: str, clock: Clock = time.monotonic, **settings: Any) -> EdgeClient:
         own = {"model": "m", "version": "v", "deadline_ms": 2000.0, "breaker": PATIENT}
-        made.append(EdgeClient(StubEdge(), CloudChannel(CloudSettings(url, **{**own, **settings}))))
+        made.append(EdgeClient(StubEdge(), CloudChannel(CloudSettings(url, **{**own, **settings}), clock=clock)))
         return made[-1]
 
     yield make

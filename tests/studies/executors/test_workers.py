@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import optuna
@@ -149,23 +151,23 @@ def test_another_number_of_workers_is_another_study(tmp_path: Path) -> None:
 
 
 def test_time_is_accounted_for(tmp_path: Path) -> None:
-    timings = SearchTimings()
-    start = time.perf_counter()
-    run_search(tmp_path / "s", TroubledEvaluator(tmp_path), trials=6, resources=SearchResources(timings=timings))
-    passed = time.perf_counter() - start
+    """By a clock that is a second on whenever it is read."""
+    readings = itertools.count()
+    clock = partial(next, readings)
+    timings = SearchTimings(clock=clock)
+    resources = SearchResources(partial(LocalExecutor, clock=clock), timings=timings)
+    run_search(tmp_path / "s", TroubledEvaluator(tmp_path), trials=6, resources=resources)
     assert set(timings.driver_s) == {"opening", "drafting", "handing out", "waiting", "keeping"}
-    assert sum(timings.driver_s.values()) <= timings.wall_s <= passed
-    assert timings.evaluation_s <= timings.driver_s["waiting"]
+    assert sum(timings.driver_s.values()) < timings.wall_s < next(readings)
+    assert timings.evaluation_s == 6 < timings.driver_s["waiting"], "read when a trial begins and when it ends"
     everything = timings.evaluation_s + timings.starting_s + timings.lacking_s + timings.moving_s + timings.ending_s
-    assert everything == pytest.approx(timings.wall_s, rel=1e-6)
-    assert timings.lacking_s >= timings.driver_s["drafting"] and timings.starting_s > 0
+    assert everything == timings.wall_s and timings.moving_s > 0
+    assert timings.lacking_s > timings.driver_s["drafting"] > 0 and timings.starting_s > 0
 
 
 def test_submitting_does_not_wait_and_closing_ends_a_hanging_worker(tmp_path: Path) -> None:
     executor = ProcessExecutor(TroubledEvaluator(tmp_path, {1: ("hang", 1)}), 1)
-    start = time.monotonic()
-    executor.submit(Job(0, tiny(), 1))
-    assert time.monotonic() - start < 1
+    executor.submit(Job(0, tiny(), 1))  # returns though the job hangs
     collector = threading.Thread(target=lambda: executor.collect(lambda message: None), daemon=True)
     collector.start()
     while not (tmp_path / "1.1").exists():

@@ -19,6 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
+from ussearch import schema
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.errors import UserError
 from ussearch.evaluators.shared.drawing import Drawing, drawing_of
@@ -149,7 +150,8 @@ class SandwichTraining:
         tensors = {f"store:{role}": value.detach() for role, value in self.store.tensors.items()}
         tensors |= {f"optimiser:{name}": value for name, value in self.optimiser.state().items()}
         content = {name: value.contiguous() for name, value in tensors.items()}
-        write_atomically(self.checkpoint, save(content, {**self.store.metadata(), "epoch": str(epoch)}))
+        header = schema.SHARED_WEIGHTS.header({**self.store.metadata(), "epoch": str(epoch)})
+        write_atomically(self.checkpoint, save(content, header))
 
     def _continued(self) -> int:
         """Return how many epochs are done already, with their weights in place."""
@@ -157,7 +159,7 @@ class SandwichTraining:
             return 0
         try:
             with safe_open(self.checkpoint, "pt") as file:
-                metadata = file.metadata()
+                metadata = schema.SHARED_WEIGHTS.from_header(file.metadata(), str(self.checkpoint))
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             epoch = int(metadata["epoch"])
             restored = WeightStore.restored(metadata, _under("store:", tensors), self.device)

@@ -12,6 +12,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.func import functional_call
 
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators.shared.drawing import AllOutputs, Drawing, Share
 from ussearch.evaluators.shared.extents import TensorExtent
@@ -89,7 +90,8 @@ class WeightStore:
 
     def save(self, path: Path) -> None:
         """Write the weights as safetensors, with their extents as metadata."""
-        write_atomically(path, save({r: t.detach().contiguous() for r, t in self.tensors.items()}, self.metadata()))
+        header = schema.SHARED_WEIGHTS.header(self.metadata())
+        write_atomically(path, save({r: t.detach().contiguous() for r, t in self.tensors.items()}, header))
 
     def metadata(self) -> dict[str, str]:
         """Return what a file must say besides the tensors."""
@@ -102,7 +104,7 @@ class WeightStore:
         try:
             with safe_open(path, "pt") as file:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-                return cls.restored(file.metadata(), tensors, device)
+                return cls.restored(schema.SHARED_WEIGHTS.from_header(file.metadata(), str(path)), tensors, device)
         except (SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{path} holds no shared weights that can be read ({str(error)[:200]}): delete it to train them anew."

@@ -15,6 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 
@@ -38,7 +39,7 @@ class Checkpoint:
             for name, value in members.items()
         }
         metadata = {"made_from": json.dumps(made_from), "progress": json.dumps(self.progress)}
-        write_atomically(path, save(tensors, metadata))
+        write_atomically(path, save(tensors, schema.CHECKPOINT.header(metadata)))
 
     @classmethod
     def read(cls, path: Path, made_from: Mapping[str, Any]) -> Checkpoint | None:
@@ -51,7 +52,7 @@ class Checkpoint:
         groups: dict[str, dict[str, Tensor]] = {}
         try:
             with safe_open(path, "pt") as file:
-                metadata = file.metadata()
+                metadata = schema.CHECKPOINT.from_header(file.metadata(), str(path))
                 before, progress = (json.loads(metadata[key]) for key in ("made_from", "progress"))
                 for key in file.keys():  # noqa: SIM118 (the file is no mapping)
                     group, _, name = key.partition("/")

@@ -8,6 +8,7 @@ from typing import Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from ussearch import schema
 from ussearch.datasets import AugmentationSettings
 from ussearch.documents import parse_yaml
 
@@ -57,12 +58,12 @@ class Recipe(BaseModel):
 
     def to_yaml(self) -> str:
         """Return YAML that ``from_yaml`` reads back to an equal value."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False)
+        return yaml.safe_dump(schema.RECIPE.numbered(self.model_dump(mode="json")), sort_keys=False)
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "recipe") -> Recipe:
         """Read a recipe; raises UserError naming ``source`` and the first field that is wrong."""
-        return parse_yaml(cls, text, source, "a recipe")
+        return parse_yaml(cls, text, source, schema.RECIPE)
 
 
 def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ussearch import __version__
 from ussearch.errors import UserError
-from ussearch.files import sha256_of, staged_directory
+from ussearch.files import found_at, sha256_of, staged_directory
 from ussearch.hardware_profiles.calibration.measurements import Results, read_results, require_plausible
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork, draw_networks
 from ussearch.hardware_profiles.calibration.profiles import Calibrated, check_name, export_networks, profile_from
@@ -104,7 +104,7 @@ def _readme(like: Profile) -> str:
 
 def read_kit(folder: Path) -> Kit:
     """Return the manifest of the kit in ``folder``; raises UserError."""
-    path = folder / MANIFEST
+    path = found_at(folder) / MANIFEST
     try:
         return Kit.model_validate_json(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -10,14 +10,17 @@ MODEL_CARD.md                   all of it for people
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from ussearch import schema
 from ussearch.datasets import Split
+from ussearch.errors import UserError
+from ussearch.files import require_writable
 from ussearch.hardware_profiles import Profile, parse_profile
 from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.runtime.bundle import ServingBundle
+from ussearch.runtime.integrity import MANIFEST
 from ussearch.search_spaces import Architecture
 
 SPLIT = "split.json"
@@ -45,10 +48,18 @@ class Bundle(ServingBundle):
 
     def split(self) -> Split:
         """Return the split whose test images the metrics speak of."""
-        return Split.from_record(json.loads((self.folder / SPLIT).read_text(encoding="utf-8")))
+        return Split.from_record(schema.SPLIT.read(self.folder / SPLIT))
 
 
 def profile_in(folder: Path, end: str) -> Profile:
     """Return the profile that ``end`` of the bundle in ``folder`` was made for."""
     path = folder / end / "profile.yaml"
     return parse_profile(path.read_text(encoding="utf-8"), str(path))
+
+
+def require_replaceable(path: Path) -> None:
+    """Raise UserError where no bundle can be written to ``path``: something else is there, or no folder can be."""
+    taken = path.exists() and not (path / MANIFEST).is_file()
+    if taken and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path} exists and is not a bundle: choose another folder for the bundle.")
+    require_writable(path.resolve().parent, f"No bundle can be written to {path}", "choose another folder for it")

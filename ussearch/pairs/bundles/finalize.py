@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ussearch import schema
 from ussearch.compress import Compression
 from ussearch.evaluators import End
 from ussearch.pairs.bundles.bundle import profile_in
@@ -25,7 +26,7 @@ def finalize(folder: Path, manifest: Manifest) -> None:
     record = folder / COMPRESSION
     compression = None
     if record.is_file():
-        compression = Compression.model_validate_json(record.read_text(encoding="utf-8"))
+        compression = Compression.model_validate(schema.COMPRESSION.read(record))
     ends: tuple[End, ...] = ("edge", "cloud")
     profiles = {end: profile_in(folder, end) for end in ends}
     (folder / CARD).write_text(model_card(manifest, profiles, compression), encoding="utf-8")

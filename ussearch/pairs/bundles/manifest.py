@@ -20,7 +20,6 @@ from ussearch.pairs.routing.policies import Policy
 from ussearch.pairs.routing.router_comparison import RouterComparison
 from ussearch.pairs.routing.routing_gain import RoutingGain
 from ussearch.runtime.manifest import Preprocessing, RouterThreshold, ServingManifest
-from ussearch.runtime.manifest_versions import CURRENT
 
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
@@ -141,7 +140,7 @@ class Manifest(ServingManifest):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = CURRENT
+    schema_version: Literal[2] = 2
     versions: dict[str, str]
     edge: NetworkEntry
     cloud: NetworkEntry

@@ -17,7 +17,7 @@ from ussearch.errors import UserError
 from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.onnx_files.export import record_of
-from ussearch.pairs.bundles.bundle import Bundle
+from ussearch.pairs.bundles.bundle import Bundle, require_replaceable
 from ussearch.pairs.bundles.evaluation import evaluate_pair
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import MetricsEntry, NetworkEntry, OutOfFoldEntry, RouterEntry
@@ -111,12 +111,7 @@ def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle
     ``images`` is the data set that the bundle was made from. Raises UserError where it is another one, or the policy
     cannot be kept; the bundle is then as it was.
     """
-    expected = bundle.manifest.data.fingerprint
-    if images.fingerprint != expected:
-        raise UserError(
-            f"The images are not those of {bundle.folder} (fingerprint {images.fingerprint[:12]}, expected "
-            f"{expected[:12]}): give the data set that it was made from."
-        )
+    require_reroutable(bundle, images)
     examples = _examples(bundle)
     with staged_directory(bundle.folder) as folder:
         shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
@@ -131,6 +126,17 @@ def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle
         parts = {"edge": decided.edge, "router": decided.router, "data": data, "metrics": decided.metrics}
         finalize(folder, manifest.model_copy(update={**parts, "origin": origin}))
     return Bundle.load(bundle.folder)
+
+
+def require_reroutable(bundle: Bundle, images: ImageSet) -> None:
+    """Raise UserError where the bundle cannot be replaced, or ``images`` is not the data set that it was made from."""
+    require_replaceable(bundle.folder)
+    expected = bundle.manifest.data.fingerprint
+    if images.fingerprint != expected:
+        raise UserError(
+            f"The images are not those of {bundle.folder} (fingerprint {images.fingerprint[:12]}, expected "
+            f"{expected[:12]}): give the data set that it was made from."
+        )
 
 
 def _examples(bundle: Bundle) -> list[Pixels]:

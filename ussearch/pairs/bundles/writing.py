@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,22 +12,21 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
+from ussearch import schema
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.datasets.counts import counts_of
-from ussearch.errors import UserError
 from ussearch.evaluators.prediction import export_network
 from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile, load_onnx
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
 from ussearch.hardware_profiles.profile import Precision
-from ussearch.pairs.bundles.bundle import SPLIT, Bundle
+from ussearch.pairs.bundles.bundle import SPLIT, Bundle, require_replaceable
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import Cost, DataEntry, Manifest, NetworkEntry, versions
 from ussearch.pairs.bundles.parity import parity, require_parity
 from ussearch.pairs.bundles.provenance import PairProvenance
 from ussearch.pairs.bundles.router import attach_and_evaluate
 from ussearch.pairs.routing.attach_router import RouterSpec
-from ussearch.runtime.integrity import MANIFEST
 from ussearch.runtime.manifest import Preprocessing
 
 PARITY_IMAGES = 8
@@ -91,7 +89,7 @@ def write_bundle(
     Raises UserError where a network cannot be exported for its profile or its export differs from it, where
     the data has no calibration or test images, or ``path`` holds something else.
     """
-    _refuse_to_overwrite(path)
+    require_replaceable(path)
     size = data.images.image_size
     with staged_directory(path) as folder:
         entries = {end: _write_member(folder, end, member, data) for end, member in (("edge", edge), ("cloud", cloud))}
@@ -104,7 +102,7 @@ def write_bundle(
             examples=data.examples,
             spec=spec or RouterSpec(),
         )
-        (folder / SPLIT).write_text(json.dumps(data.split.to_record(data.images)) + "\n", encoding="utf-8")
+        (folder / SPLIT).write_text(schema.SPLIT.to_json(data.split.to_record(data.images)) + "\n", encoding="utf-8")
         manifest = Manifest(
             versions=versions(),
             edge=decided.edge,
@@ -118,12 +116,6 @@ def write_bundle(
         )
         finalize(folder, manifest)
     return Bundle.load(path)
-
-
-def _refuse_to_overwrite(path: Path) -> None:
-    taken = path.exists() and not (path / MANIFEST).is_file()
-    if taken and not (path.is_dir() and not any(path.iterdir())):
-        raise UserError(f"{path} exists and is not a bundle: choose another folder for the bundle.")
 
 
 def _write_member(folder: Path, end: str, member: Member, data: PairData) -> NetworkEntry:

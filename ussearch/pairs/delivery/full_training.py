@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from safetensors.torch import load_file
 
 from ussearch.errors import UserError
 from ussearch.evaluators import End, EpochRecord, Evaluation, TrainEvaluator
+from ussearch.files import remove_folder
 from ussearch.pairs.delivery.tasks import (
     WEIGHTS,
     Attempt,
@@ -64,8 +64,8 @@ def train_fully(
     works = [Work(course, evaluator) for course in courses]
     _train_attempts([work for work in works if work.kept() is None], evaluator, staffing, on_epoch)
     best = [work.kept() or work.best() for work in works]
-    for course in courses:
-        shutil.rmtree(course.folder / "attempts", ignore_errors=True)
+    for course in courses:  # what a kill, or other settings, left beside a result that is kept
+        remove_folder(course.folder / "attempts")
     # NOTE: what a network costs depends on the profiles of today, not on those that it was trained beside.
     return tuple(
         FullTraining(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ussearch import schema
 from ussearch.datasets import DEFAULT_FRACTIONS, ImageSet, Normalisation, Split, k_folds
 from ussearch.evaluators import End, EpochRecord, TrainEvaluator, predict
 from ussearch.evaluators.prediction import export_network
@@ -115,7 +115,7 @@ def record_ids(path: Path, images: ImageSet, fold: Split) -> None:
         raise ValueError(f"{len(both)} groups of images are trained on and held out at once")
     parts = {"train": fold.train, "validation": fold.validation, "held_out": fold.test}
     ids = {name: [images.ids[index] for index in part] for name, part in parts.items()}
-    write_atomically(path, json.dumps(ids, indent=1))
+    write_atomically(path, schema.FOLD.to_json(ids, indent=1))
 
 
 FOLDER = "router"

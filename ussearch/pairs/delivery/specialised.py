@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ussearch.evaluators import End, EpochRecord
 from ussearch.evaluators.prediction import export_network
+from ussearch.files import found_at, staged_directory
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.delivery.full_training import (
     FULL_TRAINING,
@@ -89,8 +90,9 @@ def _copy_finalist(study: Study, known: Known, folder: Path) -> None:
     if known.trial is None or folder.exists():
         return
     before = finalist_folder(study, known.trial)
-    if (before / "record.json").is_file():
-        shutil.copytree(before, folder)
+    if (found_at(before) / "record.json").is_file():
+        with staged_directory(folder) as staging:
+            shutil.copytree(found_at(before), staging, dirs_exist_ok=True)
 
 
 def _seed_of(study: Study, known: Known) -> int:

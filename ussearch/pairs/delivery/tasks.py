@@ -15,10 +15,11 @@ import numpy as np
 from safetensors.torch import save
 from torch import Tensor
 
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators import EpochRecord, Evaluation, TrainEvaluator
 from ussearch.evaluators.training.checkpoints import digest_of
-from ussearch.files import write_atomically
+from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture
 from ussearch.studies.executors import Job, JobOutcome
 
@@ -146,11 +147,11 @@ class Work:
         if outcome.evaluation.weights is not None:
             write_atomically(place / WEIGHTS, save(_contiguous(outcome.evaluation.weights)))
         record = {"made_from": self.origin((attempt,)), "evaluation": outcome.evaluation.model_dump(mode="json")}
-        write_atomically(place / RECORD, json.dumps(record))
+        write_atomically(place / RECORD, schema.FULL_TRAINING.to_json(record))
         (place / CHECKPOINT).unlink(missing_ok=True)
 
     def best(self) -> Evaluation:
-        """Keep the best of the attempts, all of which are finished."""
+        """Keep the best of the attempts, all of which are finished, in place of them and of what was kept before."""
         folder, architecture = self.course.folder, self.course.architecture
         attempts = self.course.attempts
         done = [(attempt, *found) for attempt in attempts if (found := self.attempted(attempt))]
@@ -159,14 +160,15 @@ class Work:
             reason = f"{_name(architecture)} cannot be trained: {done[0][1].failure}."
             raise FullTrainingFailed(reason, self.course)
         best, place = max(good, key=lambda item: -math.inf if item[0].dice is None else item[0].dice)
-        write_atomically(folder / WEIGHTS, (place / WEIGHTS).read_bytes())
-        write_atomically(folder / "architecture.yaml", architecture.to_yaml())
         record = {
             "made_from": self.origin(attempts),
             "attempts": [_line(attempt, evaluation, evaluation is best) for attempt, evaluation, _ in done],
             "evaluation": best.model_dump(mode="json"),
         }
-        write_atomically(folder / RECORD, json.dumps(record, indent=1))
+        with staged_directory(folder) as staging:  # without the attempts
+            write_atomically(staging / WEIGHTS, (place / WEIGHTS).read_bytes())
+            write_atomically(staging / "architecture.yaml", architecture.to_yaml())
+            write_atomically(staging / RECORD, schema.FULL_TRAINING.to_json(record, indent=1))
         return best
 
     def _place(self, attempt: Attempt) -> Path:
@@ -177,7 +179,7 @@ def _kept(folder: Path, made_from: dict[str, Any]) -> Evaluation | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    record = json.loads(path.read_text(encoding="utf-8"))
+    record = schema.FULL_TRAINING.read(path)
     return Evaluation.model_validate(record["evaluation"]) if record["made_from"] == made_from else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 
 from ussearch.errors import UserError
 from ussearch.evaluators import EpochRecord, Evaluator
@@ -25,8 +26,8 @@ class LocalExecutor:
 
     workers = 1
 
-    def __init__(self, evaluator: Evaluator) -> None:
-        self._evaluator = evaluator
+    def __init__(self, evaluator: Evaluator, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._evaluator, self._clock = evaluator, clock
         self._jobs: deque[Job] = deque()
 
     def submit(self, job: Job) -> None:
@@ -35,14 +36,14 @@ class LocalExecutor:
 
     def collect(self, tell: Tell) -> JobOutcome:
         """Evaluate the oldest job."""
-        return evaluated(self._evaluator, self._jobs.popleft(), tell)
+        return evaluated(self._evaluator, self._jobs.popleft(), tell, self._clock)
 
     def close(self) -> None:
         """Forget the jobs that have not begun."""
         self._jobs.clear()
 
 
-def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> JobOutcome:
+def evaluated(evaluator: Evaluator, job: Job, tell: Tell, clock: Callable[[], float] = time.perf_counter) -> JobOutcome:
     """Evaluate a job here and now; this is what workers do, too.
 
     An error that is neither the candidate's (those are evaluations with a ``failure``) nor the user's loses the job.
@@ -52,14 +53,14 @@ def evaluated(evaluator: Evaluator, job: Job, tell: Tell) -> JobOutcome:
         tell(EpochDone(job.slot, record))
 
     tell(JobStarted(job.slot))
-    start = time.perf_counter()
+    start = clock()
     try:
         evaluation = evaluator.evaluate(job.architecture, job.seed, on_epoch, **job.options)
     except UserError:
         raise
     except Exception as error:
         return JobOutcome(job.slot, None, reason_of(error))
-    return JobOutcome(job.slot, evaluation, seconds=time.perf_counter() - start)
+    return JobOutcome(job.slot, evaluation, seconds=clock() - start)
 
 
 def in_this_process(evaluator: Evaluator) -> Executor:

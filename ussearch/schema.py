@@ -1,0 +1,124 @@
+"""Version numbers of files: every kind of document has one, and each older version is brought to the next.
+
+A file without a number is of the version before numbers were written. What an older version lacks an upgrade adds; a
+newer version is refused. Numbers belong to files, never to what they hold: no id, fingerprint or key of a cache is made
+from one. ``docs/files.md`` lists all kinds, and when a number rises.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from ussearch.errors import UserError
+
+KEY = "schema_version"
+Upgrade = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+
+
+def unchanged(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Upgrade a version that differs from the next one in its number alone."""
+    return content
+
+
+@dataclass(frozen=True)
+class Schema:
+    """One kind of document.
+
+    ``file`` says where it lies, ``what`` what it is, with an article. ``upgrades`` holds for each older version the
+    function that brings it to the next one. ``unnumbered`` is the version of a file without a number, ``otherwise``
+    what a user can do besides updating the program.
+    """
+
+    file: str
+    what: str
+    version: int = 1
+    upgrades: Mapping[int, Upgrade] = field(default_factory=lambda: {0: unchanged})
+    unnumbered: int = 0
+    otherwise: str = ""
+
+    def numbered(self, content: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ``content`` with the number of the current version before it."""
+        return {KEY: self.version, **content}
+
+    def current(self, content: Any, origin: str) -> Any:
+        """Return what a document of any known version holds, in the words of the current one and without the number.
+
+        What is no mapping is left for the validation to refuse. Raises UserError naming ``origin`` for a newer version,
+        and for one that never was.
+        """
+        if not isinstance(content, Mapping):
+            return content
+        version, content = content.get(KEY, self.unnumbered), {key: content[key] for key in content if key != KEY}
+        if type(version) is int and version > self.version:
+            raise UserError(
+                f"{origin} has the format {version} of a newer ussearch, formats up to {self.version} were expected: "
+                f"update ussearch{self.otherwise}."
+            )
+        if type(version) is not int or version < min(self.unnumbered, self.version):
+            raise UserError(
+                f"{origin} is not {self.what}: {KEY} is {version!r}, a whole number from {self.unnumbered} to "
+                f"{self.version} was expected; restore it, or make it again."
+            )
+        for older in range(version, self.version):
+            content = self.upgrades[older](content)
+        return dict(content)
+
+    def to_json(self, content: BaseModel | Mapping[str, Any], indent: int | None = None) -> str:
+        """Return a numbered document as JSON text."""
+        if isinstance(content, BaseModel):
+            dumped: Mapping[str, Any] = json.loads(content.model_dump_json())  # which writes null for what is no number
+            return json.dumps(self.numbered(dumped), indent=indent, ensure_ascii=False)
+        return json.dumps(self.numbered(content), indent=indent)
+
+    def from_json(self, text: str, origin: str) -> Any:
+        """Return what a JSON text of any known version holds; raises ValueError where it is no JSON."""
+        return self.current(json.loads(text), origin)
+
+    def read(self, path: Path) -> Any:
+        """Return what a JSON file of any known version holds; raises OSError and ValueError besides."""
+        return self.from_json(path.read_text(encoding="utf-8"), str(path))
+
+    def header(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """Return the numbered header of a safetensors file, in which everything is text."""
+        return {KEY: str(self.version), **metadata}
+
+    def from_header(self, metadata: Mapping[str, str] | None, origin: str) -> dict[str, str]:
+        """Return what the header of any known version says; raises UserError as ``current`` does."""
+        found: dict[str, Any] = dict(metadata or {})
+        number = found.get(KEY, "")
+        if number.isdecimal():
+            found[KEY] = int(number)
+        known: dict[str, str] = self.current(found, origin)
+        return known
+
+
+STUDY = Schema("study.yaml", "a study")
+SPLIT = Schema("split.json", "the record of a split")
+BASELINES = Schema("baselines.json", "figures of trivial baselines")
+STORAGE = Schema("storage.json", "the place of a database")
+TRIAL = Schema("trials/NNNN/record.json", "the record of a trial")
+CHECKPOINT = Schema("checkpoint.safetensors", "a training that was stopped")
+ARCHITECTURE = Schema("architecture.yaml", "an architecture")
+PROFILE = Schema("profile.yaml, and profiles of your own", "a profile")
+RECIPE = Schema("the file for --recipe", "a recipe")
+LADDER = Schema("ladder.json", "the record of the ladder")
+RUNG = Schema("rungs/RUNG/NNNN.json", "a score on a rung")
+SHARED_WEIGHTS = Schema("shared.safetensors", "shared weights")
+FULL_TRAINING = Schema("finalists/NNNN/record.json, and of attempts and folds", "the record of a full training")
+FOLD = Schema("router/PAIR/fold-N/ids.json", "the images of a fold")
+COMPRESSION = Schema("compressed/NNNN/compression.json", "the record of a chain")
+STEP = Schema("compressed/NNNN/steps/STEP/record.json", "the record of a step")
+FORM = Schema("form.json", "the form of a network")
+MEASURES = Schema("compressed/NNNN/steps/measures-*.json", "measures of a network")
+SPECIALISED = Schema("specialised.json", "the report of ussearch specialise")
+KINDS = (
+    *(STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE, LADDER, RUNG, SHARED_WEIGHTS),
+    *(FULL_TRAINING, FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED),
+)
+"""Everything that a study keeps; a bundle's manifest has versions of its own (``pairs/bundles/manifest_versions.py``)."""
