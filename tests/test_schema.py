@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 from pydantic import BaseModel
-from ussearch.pairs.bundles.manifest_versions import MANIFEST
 
 from ussearch import schema
 from ussearch.errors import UserError
@@ -19,6 +18,7 @@ from ussearch.evaluators import Recipe
 from ussearch.evaluators.shared import WeightStore
 from ussearch.evaluators.training.checkpoints import Checkpoint
 from ussearch.hardware_profiles import load_profile, parse_profile
+from ussearch.runtime.manifest_versions import MANIFEST
 from ussearch.schema import KEY, Schema
 from ussearch.search_spaces import Architecture, load_preset
 

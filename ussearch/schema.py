@@ -121,4 +121,4 @@ KINDS = (
     *(STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE, LADDER, RUNG, SHARED_WEIGHTS),
     *(FULL_TRAINING, FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED),
 )
-"""Everything that a study keeps; a bundle's manifest has versions of its own (``pairs/bundles/manifest_versions.py``)."""
+"""Everything that a study keeps; a bundle's manifest has versions of its own (``runtime/manifest_versions.py``)."""

@@ -18,8 +18,8 @@ from tests.cli.conftest import TINY_RUN, Command
 from ussearch import pipeline
 from ussearch.cli import main
 from ussearch.events import Event, StageStarted
+from ussearch.pairs.delivery import compression, specialised
 from ussearch.pairs.delivery.compression import CompressionRequest
-from ussearch.pairs.delivery.export_pair import compression, specialised
 from ussearch.studies.request import RunRequest
 
 LADDER_STAGE = "shared weights and rungs"
