@@ -33,6 +33,7 @@ from ussearch.pairs.delivery.compression import CompressionRequest, Listeners, c
 from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
 from ussearch.pairs.delivery.router_training import OnFoldEpoch, RoutingRequest, fit_router
 from ussearch.pairs.routing.policies import share_policy
+from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
@@ -40,7 +41,6 @@ from ussearch.studies.executors import Staffing, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
-from ussearch.studies.request import RunRequest
 from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.timings import SearchTimings, outside_training
@@ -116,41 +116,41 @@ class Delivery:
         }
 
 
-def run(request: RunRequest, on_event: OnEvent = ignore) -> Delivery:
+def run(config: RunConfig, on_event: OnEvent = ignore) -> Delivery:
     """Search, choose the pair, train it at full length, export and verify it.
 
-    Raises UserError for anything the request gets wrong, SearchInterrupted on Ctrl-C during the search.
+    Raises UserError for anything the configuration gets wrong, SearchInterrupted on Ctrl-C during the search.
     """
-    with claimed(request) as folder:
-        return _run(request, folder, on_event)
+    with claimed(config) as folder:
+        return _run(config, folder, on_event)
 
 
-def _run(request: RunRequest, folder: Path, on_event: OnEvent) -> Delivery:
+def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
     """Do the work of ``run`` as the only driver of the study in ``folder``."""
     table = Timetable()
     with table.stage("plan", on_event):
-        require_replaceable(request.out or folder / BUNDLE)
-        if request.storage is not None:
-            require_reachable(request.storage)
-        if request.ray is not None:
-            require_cluster(request.ray)
-        made = plan(as_continued(request, folder))
-        study = _open(request, made, folder)
+        require_replaceable(config.output.out or folder / BUNDLE)
+        if config.execution.storage is not None:
+            require_reachable(config.execution.storage)
+        if config.execution.ray is not None:
+            require_cluster(config.execution.ray)
+        made = plan(as_continued(config, folder))
+        study = _open(config, made, folder)
         on_event(PlanReady(made.continued(study.trials()), folder))
     with table.stage("search", on_event):
-        seeds = [load_preset(name).architecture.for_task() for name in study.config.seeds]
+        seeds = [load_preset(name).architecture.for_task() for name in study.config.initial_architectures]
         resources = resources_for(
-            made.request,
+            made.config.run.execution.model_copy(update={"storage": config.execution.storage}),
             on_gpu=made.study_context.device.type == "cuda",
-            threads=made.request.worker_threads(torch.get_num_threads()),
+            threads=made.config.run.execution.worker_threads(torch.get_num_threads()),
             predicted_s=made.trial_seconds,
         )
         if study.config.evaluator == "train":
             search(study, made.evaluator, made.space, seeds, on_event, resources=resources)
         else:
             LadderSearch(study, made.evaluator, made.space, seeds, resources, on_event).run()
-    routing = RoutingRequest(share_policy(request.offload_share), budget_seconds=router_seconds(request))
-    spec = ExportRequest(out=request.out, routing=routing, compression=_compression(request))
+    routing = RoutingRequest(share_policy(config.routing.offload_share), budget_seconds=router_seconds(config))
+    spec = ExportRequest(out=config.output.out, routing=routing, compression=_compression(config))
     delivery = _finish(study, made.study_context, spec, table, on_event, staffing=resources.executor)
     return replace(delivery, search_timings=resources.timings)
 
@@ -209,9 +209,9 @@ def route(
         return replace_router(opened, study_context.images, spec)
 
 
-def _open(request: RunRequest, made: Plan, folder: Path) -> Study:
+def _open(config: RunConfig, made: Plan, folder: Path) -> Study:
     """Create the study, or continue it where that is asked for and there is one."""
-    if request.resume and Study.exists(folder):
+    if config.output.resume and Study.exists(folder):
         return Study.resume(folder, made.config)
     study = Study.create(folder, made.config, made.study_context.split, made.study_context.images)
     study.keep_baselines({name: dict(summary) for name, summary in made.baselines.items()})
@@ -264,11 +264,11 @@ def _finish(
     return Delivery(study, pair, bundle, verification, table.seconds, compression=record)
 
 
-def _compression(request: RunRequest) -> CompressionRequest | None:
+def _compression(config: RunConfig) -> CompressionRequest | None:
     """Return what a run asks of the chain: as much as its budget leaves, or all of it."""
-    if not request.compress:
+    if not config.compression.enabled:
         return None
-    return CompressionRequest(budget_seconds=compression_seconds(request))
+    return CompressionRequest(budget_seconds=compression_seconds(config))
 
 
 def _fold_listener(study: Study, request: RoutingRequest, on_event: OnEvent) -> OnFoldEpoch:

@@ -98,7 +98,39 @@ class Schema:
         return known
 
 
-STUDY = Schema("study.yaml", "a study")
+def _study_from_0(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Version 1 holds the run's configuration in one part, ``run``, its budget included."""
+    old = dict(content)
+    edge, cloud = old.get("edge"), old.get("cloud")
+    sampler, data = old.pop("sampler", None), old.get("data")
+    run = {
+        "profile": edge.get("name", "") if isinstance(edge, dict) else "",
+        "cloud_profile": cloud.get("name", "") if isinstance(cloud, dict) else "",
+        "seed": old.pop("seed", 0),
+        "data": {"path": (data.get("root") or None) if isinstance(data, dict) else None},
+        "space": {
+            "image_size": old.pop("image_size", None),
+            "warm_start": old.pop("seeds", []),
+            "edge_share": old.pop("edge_share", 0.5),
+        },
+        "search": {
+            "trials": old.pop("trials", None),
+            "evaluator": old.pop("evaluator", "train"),
+            "halving": old.get("halving") is not None,
+            **({} if sampler is None else {"sampler": sampler}),
+        },
+        "training": {
+            "epochs": old["recipe"].get("epochs") if isinstance(old.get("recipe"), dict) else None,
+            "final_epochs": old.pop("final_epochs", 100),
+            "final_restarts": old.pop("final_seeds", 1),
+        },
+        "execution": {"workers": old.pop("workers", 1)},
+    }
+    return {"run": run, **old}
+
+
+RUN_CONFIG = Schema("the file for --config", "the configuration of a run")
+STUDY = Schema("study.yaml", "a study", upgrades={0: _study_from_0})
 SPLIT = Schema("split.json", "the record of a split")
 BASELINES = Schema("baselines.json", "figures of trivial baselines")
 STORAGE = Schema("storage.json", "the place of a database")
@@ -118,7 +150,21 @@ FORM = Schema("form.json", "the form of a network")
 MEASURES = Schema("compressed/NNNN/steps/measures-*.json", "measures of a network")
 SPECIALISED = Schema("specialised.json", "the report of ussearch specialise")
 KINDS = (
-    *(STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE, LADDER, RUNG, SHARED_WEIGHTS),
+    *(
+        RUN_CONFIG,
+        STUDY,
+        SPLIT,
+        BASELINES,
+        STORAGE,
+        TRIAL,
+        CHECKPOINT,
+        ARCHITECTURE,
+        PROFILE,
+        RECIPE,
+        LADDER,
+        RUNG,
+        SHARED_WEIGHTS,
+    ),
     *(FULL_TRAINING, FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED),
 )
 """Everything that a study keeps; a bundle's manifest has versions of its own (``runtime/manifest_versions.py``)."""

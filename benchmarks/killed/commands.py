@@ -11,12 +11,12 @@ from pathlib import Path
 
 from killed.operations import Operation, Watch
 from ussearch.cli.app import main
+from ussearch.run_options import config_from
 from ussearch.studies import plan
-from ussearch.studies.request import RunRequest
 
 STUDY = "study"
 TINY = (
-    "--profile x86-server --trials 3 --seed-presets unext --epochs 1 --final-epochs 1 --final-seeds 1 --image-size 32"
+    "--profile x86-server --trials 3 --warm-start unext --epochs 1 --final-epochs 1 --final-restarts 1 --image-size 32"
 )
 ALONE = "--workers 1 --threads 1 --no-compress"
 FEW, ENOUGH = 40, 160
@@ -67,8 +67,7 @@ def warm_up() -> None:
     """Load what commands load, and measure the machine's speed once for all of them: forked processes have it then."""
     speed = plan.measure_speed(32, seconds=0.1)
     plan.measure_speed = lambda *_, **__: speed  # type: ignore[attr-defined]
-    request = RunRequest.model_validate({"profile": "x86-server", "phantoms": FEW, "image_size": 32, "trials": 3})
-    plan.plan(request)
+    plan.plan(config_from({"profile": "x86-server", "phantoms": FEW, "image_size": 32, "trials": 3}))
 
 
 def finished_study(folder: Path, phantoms: int) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import ussearch
-from ussearch.studies.request import RunRequest
+from ussearch.run_config import RunConfig
 
 MODULES = ("ussearch", "ussearch.api.bundle", "ussearch.api.study", "ussearch.api.running")
 PAGE = Path(__file__).parents[2] / "docs" / "python.md"
@@ -37,12 +37,12 @@ def test_the_page_says_what_happens(there: Path) -> None:
 def test_the_pages_runs_ask_for_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
 
-    def run(request: RunRequest, on_event: object) -> None:
-        asked.append(request)
+    def run(config: RunConfig, on_event: object) -> None:
+        asked.append(config)
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ussearch.pipeline.run", run)
     for block in blocks("python"):
         with pytest.raises(KeyboardInterrupt):
             exec(block, {"ussearch": ussearch, "tell": print})
-    assert [request.trials for request in asked] == [20, None]
+    assert [config.search.trials for config in asked] == [20, None]

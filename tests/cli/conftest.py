@@ -71,21 +71,15 @@ TINY_RUN = ("--trials", 4, "--epochs", 1, "--final-epochs", 1, "--image-size", 6
 def tiny_study(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the folder of a finished study with its bundle, made through the command line's own code."""
     from ussearch.pipeline import run
-    from ussearch.studies.request import RunRequest
+    from ussearch.run_options import config_from
 
     folder = tmp_path_factory.mktemp("studies") / "tiny"
     run(
-        RunRequest(
-            profile="jetson-nano",
-            data=tiny_data,
-            trials=4,
-            epochs=1,
-            final_epochs=1,
-            image_size=64,
-            threads=1,
-            study=folder,
-            offload_share=0.3,
-            compress=False,
+        config_from(
+            {
+                **{"profile": "jetson-nano", "data": tiny_data, "study": folder, "image_size": 64, "threads": 1},
+                **{"trials": 4, "epochs": 1, "final_epochs": 1, "offload_share": 0.3, "compress": False},
+            }
         )
     )
     return folder

@@ -77,12 +77,12 @@ def test_image_size_that_is_no_multiple_of_32(
 
 
 def test_a_named_preset_that_cannot_take_the_size(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
-    outcome = run_on(ussearch, tiny_data, tmp_path / "s", "--seed-presets", "lv-unet")
+    outcome = run_on(ussearch, tiny_data, tmp_path / "s", "--warm-start", "lv-unet")
     assert_one_sentence(outcome, "lv-unet", "128")
 
 
 def test_an_unknown_preset(ussearch: Command, tiny_data: Path, tmp_path: Path) -> None:
-    outcome = run_on(ussearch, tiny_data, tmp_path / "s", "--seed-presets", "unexd")
+    outcome = run_on(ussearch, tiny_data, tmp_path / "s", "--warm-start", "unexd")
     assert_one_sentence(outcome, "unexd", "unext")
 
 
@@ -96,7 +96,7 @@ def test_an_unknown_preset(ussearch: Command, tiny_data: Path, tmp_path: Path) -
         ("--offload-share", -0.1, "offload-share"),
         ("--sampler", "nsga", "nsgaii"),
         ("--budget", "soon", "30m"),
-        ("--device", "tpu9", "cuda"),
+        ("--accelerator", "tpu9", "cuda"),
         ("--reader", "busy", "busi"),
         ("--cloud-profile", "x86-sever", "x86-server"),
         ("--split-file", "missing.txt", "missing.txt"),
@@ -173,7 +173,7 @@ def test_a_recipe_with_a_wrong_field(ussearch: Command, tiny_data: Path, tmp_pat
     [
         (("--workers", 0), ("--workers 0", "at least 1")),
         (("--trial-timeout", "soon"), ("soon", "30m")),
-        (("--trial-timeout", "0"), ("--trial-timeout", "30m")),
+        (("--trial-timeout", "0"), ("--trial-timeout", "at least 1")),
         (("--storage", "nonsense"), ("--storage", "postgresql://")),
         (("--ray", "nowhere"), ("Ray", "nowhere", "HOST:PORT")),
     ],

@@ -53,8 +53,8 @@ def test_resume_continues_to_a_larger_total(ussearch: Command, tiny_data: Path, 
     run = ("run", "--profile", "jetson-nano", "--data", tiny_data, "--study", tmp_path / "s", *TINY_RUN)
     assert ussearch(*run).status == 0
     before = [record.architecture_id for record in Study.open(tmp_path / "s").trials()]
-    seeds = ",".join(Study.open(tmp_path / "s").config.seeds)
-    outcome = ussearch(*run, "--trials", 6, "--seed-presets", seeds, "--resume")
+    seeds = ",".join(Study.open(tmp_path / "s").config.initial_architectures)
+    outcome = ussearch(*run, "--trials", 6, "--warm-start", seeds, "--resume")
     assert outcome.status == 0, outcome.err
     assert "(to about a factor of two), 4 of 6 trials are finished" in " ".join(outcome.out.split())
     after = [record.architecture_id for record in Study.open(tmp_path / "s").trials()]
@@ -73,7 +73,7 @@ def test_dry_run_plans_and_trains_nothing(ussearch: Command, tiny_data: Path, tm
     plan = json.loads(ussearch(*arguments, "--dry-run", "--json").out)
     assert plan["split"] == {"train": 26, "validation": 5, "calibration": 10, "test": 7}
     assert "lv-unet" in plan["skipped_presets"]
-    assert 1 <= len(plan["seed_presets"]) <= 2
+    assert 1 <= len(plan["initial_architectures"]) <= 2
     assert "of the predictions are extrapolated" in outcome.out
     for limits in plan["limits"].values():
         (low, high), (least, most) = limits["latency_range_ms"], limits["latency_interval_ms"]

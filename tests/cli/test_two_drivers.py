@@ -20,7 +20,8 @@ from ussearch.cli import main
 from ussearch.events import Event, StageStarted
 from ussearch.pairs.delivery import compression, specialised
 from ussearch.pairs.delivery.compression import CompressionRequest
-from ussearch.studies.request import RunRequest
+from ussearch.run_config import RunConfig
+from ussearch.run_options import config_from
 
 LADDER_STAGE = "shared weights and rungs"
 
@@ -71,9 +72,9 @@ class Rival:
             self.tries(event.name)
 
 
-def request_for(study: Path, data: Path, **changes: Any) -> RunRequest:
+def request_for(study: Path, data: Path, **changes: Any) -> RunConfig:
     tiny = {"profile": "jetson-nano", "trials": 2, "epochs": 1, "final_epochs": 1, "image_size": 64, "threads": 1}
-    return RunRequest.model_validate({**tiny, "data": data, "study": study, **changes})
+    return config_from({**tiny, "data": data, "study": study, **changes})
 
 
 def test_in_every_stage_of_run(tiny_data: Path, tmp_path: Path) -> None:

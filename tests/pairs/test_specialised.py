@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 import torch
 
+from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.hardware_profiles import check_onnx, load_profile
@@ -15,7 +16,7 @@ from ussearch.pairs.delivery.full_training import finalist_folder, train_finalis
 from ussearch.pairs.delivery.specialised import train_specialised
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, Study, StudyConfig, search
+from ussearch.studies import DataSource, Study, search
 from ussearch.studies.context import StudyContext
 from ussearch.studies.specialise import Specialised, specialise
 
@@ -33,7 +34,7 @@ def study_context() -> StudyContext:
 @pytest.fixture(scope="module")
 def study(study_context: StudyContext, tmp_path_factory: pytest.TempPathFactory) -> Study:
     space = SearchSpace.standard(32)
-    config = StudyConfig(
+    config = study_config(
         trials=3,
         image_size=32,
         **study_context.profiles,

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.configurations import study_config
 from ussearch.datasets import Split
 from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation, OnEpoch, Recipe, Scores, Summary
 from ussearch.hardware_profiles import Profile, load_profile
@@ -132,7 +133,7 @@ def make_config(**changes: Any) -> StudyConfig:
         "space": dict(SPACE.choices),
         "seed": 7,
     }
-    return StudyConfig(**(settings | changes))
+    return study_config(**(settings | changes))
 
 
 def run_search(
@@ -143,7 +144,7 @@ def run_search(
     **changes: Any,
 ) -> tuple[Study, tuple[TrialRecord, ...]]:
     """Create a study and search it to the end."""
-    config = make_config(seeds=tuple(seed.name for seed in seeds), **changes)
+    config = make_config(initial_architectures=tuple(seed.name for seed in seeds), **changes)
     study = Study.create(folder, config, SPLIT)
     return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds, resources=resources)
 

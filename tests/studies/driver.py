@@ -17,12 +17,13 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 
+from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, StudyConfig, search
+from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, search
 from ussearch.studies import study as study_module
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.locking import held
@@ -65,7 +66,7 @@ def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int
     images, space = disc_images(), SearchSpace.standard(32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     recipe = Recipe(epochs=1, batch_size=8)
-    config = StudyConfig(
+    config = study_config(
         trials=trials,
         image_size=32,
         **profiles,

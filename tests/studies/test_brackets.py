@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.studies.conftest import outcome
 from ussearch.errors import UserError
@@ -20,7 +21,7 @@ from ussearch.evaluators.evaluation import highest, standing, trained_part
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.export_pair import choose_pair
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, EpochFinished, Event, Study, StudyConfig, front, front_hypervolume, search
+from ussearch.studies import DataSource, EpochFinished, Event, Study, front, front_hypervolume, search
 from ussearch.studies.executors import EXECUTORS, ExecutorSettings
 from ussearch.studies.halving import Halving
 from ussearch.studies.pareto import pareto_report
@@ -43,7 +44,7 @@ def drive(
     images, space = disc_images(), SearchSpace.standard(32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     recipe = Recipe(epochs=4, batch_size=8)
-    config = StudyConfig(
+    config = study_config(
         trials=trials,
         image_size=32,
         **profiles,
@@ -51,7 +52,7 @@ def drive(
         halving=Halving(eta=2, rungs=3),
         data=DataSource.of(images),
         space=dict(space.choices),
-        seeds=(SEED.name,),
+        initial_architectures=(SEED.name,),
         edge_share=1.0,
         seed=3,
         workers=workers,

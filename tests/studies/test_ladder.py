@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 
+from tests.configurations import run_config, study_config
 from tests.evaluators.conftest import disc_images, disc_split, small_space
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
@@ -18,12 +19,11 @@ from ussearch.evaluators.shared import WeightStore, drawing_of
 from ussearch.evaluators.trust import Trust
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import build, load_preset
-from ussearch.studies import DataSource, Study, StudyConfig, ladder
+from ussearch.studies import DataSource, Study, ladder
 from ussearch.studies.context import StudyContext
 from ussearch.studies.events import Event, RungChosen, RungMeasured, SearchFinished
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
-from ussearch.studies.request import RunRequest, check_request
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.timings import SearchTimings, outside_training
 
@@ -69,8 +69,8 @@ def searched(
     given = iter(taus)
     monkeypatch.setattr(ladder, "measure_trust", lambda *_, **__: trust(next(given)))
     space = SPACE
-    config = StudyConfig.model_validate(
-        {
+    config = study_config(
+        **{
             "trials": SAMPLES + 5,
             "image_size": SIZE,
             "edge": PROFILES["edge"],
@@ -204,10 +204,10 @@ def test_a_drawn_score_is_that_of_the_drawn_network() -> None:
 
 
 def test_options_that_contradict_each_other() -> None:
-    with pytest.raises(UserError, match="Unknown evaluator 'atuo'"):
-        check_request(RunRequest(profile="jetson-nano", evaluator="atuo"))
+    with pytest.raises(UserError, match="--evaluator atuo is not possible: expected 'train', 'shared' or 'auto'"):
+        run_config(evaluator="atuo")
     with pytest.raises(UserError, match="two ways to train less"):
-        check_request(RunRequest(profile="jetson-nano", evaluator="auto", halving=True))
+        run_config(evaluator="auto", halving=True)
 
 
 def test_what_the_driver_trains_apart_from_trials_is_training() -> None:

@@ -60,7 +60,7 @@ def test_a_size_that_a_preset_does_not_divide_is_a_reason() -> None:
 
 def test_expensive_presets_say_how_to_force_them() -> None:
     made = plan_seeds(Prices(128), 128, 40, typical_work(128) / 20)  # type: ignore[arg-type]
-    assert "naming it with --seed-presets forces it" in made.skipped["unet"]
+    assert "naming it with --warm-start forces it" in made.skipped["unet"]
 
 
 def test_named_presets_are_taken_in_their_order_whatever_they_cost() -> None:

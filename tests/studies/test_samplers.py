@@ -16,8 +16,8 @@ from optuna.trial import TrialState
 
 from tests.studies.conftest import SPACE, FormulaEvaluator, outcome, run_search
 from ussearch.errors import UserError
+from ussearch.run_config import SamplerName
 from ussearch.studies import SamplerSettings, hypervolume
-from ussearch.studies.config import SamplerName
 from ussearch.studies.samplers import SAMPLERS, make_sampler
 from ussearch.studies.surrogate import Description, NoPricing, Offer, Pricing, SurrogateSampler
 

@@ -75,7 +75,7 @@ def test_seeds_of_slots_are_distinct_and_stable() -> None:
 def test_presets_come_first_and_hopeless_ones_are_told(tmp_path: Path) -> None:
     huge = preset("laednet-l").model_copy(update={"name": "huge"})
     seeds = [preset("lv-unet"), huge, preset("cmunext-s"), preset("lv-unet").model_copy(update={"name": "twin"})]
-    config = make_config(trials=5, seeds=tuple(seed.name for seed in seeds))
+    config = make_config(trials=5, initial_architectures=tuple(seed.name for seed in seeds))
     evaluator = FormulaEvaluator()
     events: list[Event] = []
     records = search(Study.create(tmp_path / "s", config, SPLIT), evaluator, SPACE, seeds, events.append)
@@ -113,7 +113,7 @@ def test_a_failed_candidate_is_not_tried_again(tmp_path: Path) -> None:
     seeds = [preset("lv-unet").model_copy(update={"name": "broken"})]
     study, _ = run_search(tmp_path / "s", seeds=seeds, trials=2)
     evaluator = FormulaEvaluator()
-    search(Study.resume(study.folder, study.config.model_copy(update={"trials": 3})), evaluator, SPACE, seeds)
+    search(Study.resume(study.folder, study.config.changed(search={"trials": 3})), evaluator, SPACE, seeds)
     assert len(evaluator.trained) == 1
 
 
@@ -151,8 +151,8 @@ def test_evolution_beats_chance(tmp_path: Path) -> None:
 
 
 def test_other_seed_presets_than_planned_are_refused(tmp_path: Path) -> None:
-    study = Study.create(tmp_path / "s", make_config(seeds=("lv-unet",)), SPLIT)
-    with pytest.raises(UserError, match="planned with the seed presets"):
+    study = Study.create(tmp_path / "s", make_config(initial_architectures=("lv-unet",)), SPLIT)
+    with pytest.raises(UserError, match="planned with the initial architectures"):
         search(study, FormulaEvaluator(), SPACE)
 
 

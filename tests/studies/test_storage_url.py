@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from tests.configurations import run_config
 from ussearch.errors import UserError
-from ussearch.studies.request import RunRequest, check_request
 from ussearch.studies.storage_url import hide_passwords, normalised, require_driver, without_password
 
 
@@ -39,7 +39,7 @@ def test_what_is_kept_is_an_address_without_password() -> None:
 @pytest.mark.parametrize("url", ["", "nonsense", "me:secret@host", "cassandra://me:secret@host/name"])
 def test_what_is_no_address_is_refused_without_showing_secrets(url: str) -> None:
     with pytest.raises(UserError, match="expected a database URL") as caught:
-        check_request(RunRequest(profile="p", storage=url))
+        require_driver(url)
     chain = f"{caught.value} {caught.value.__cause__!r}"
     assert "secret" not in chain or "://" not in url
 
@@ -50,5 +50,7 @@ def test_a_missing_driver_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> No
         require_driver("postgresql://me:secret@host/name")
 
 
-def test_requests_do_not_show_their_database() -> None:
-    assert "secret" not in repr(RunRequest(profile="p", storage="postgresql://me:secret@host/name"))
+def test_configurations_do_not_show_the_password_of_their_database() -> None:
+    written = run_config(storage="postgresql://me:secret@host/name").model_dump_json()
+    assert "secret" not in written and "postgresql://me@host/name" in written
+    assert "secret" not in repr(run_config(storage="postgresql://me:secret@host/name"))

@@ -17,7 +17,7 @@ from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord
 
 
 def test_configuration_round_trip() -> None:
-    config = make_config(seeds=("lv-unet",), skipped={"unet": "too slow"})
+    config = make_config(initial_architectures=("lv-unet",), skipped={"unet": "too slow"})
     assert StudyConfig.from_yaml(config.to_yaml()) == config
     assert config.versions["torch"].startswith(torch.__version__.split("+")[0])
 
@@ -76,8 +76,8 @@ def test_more_trials_may_be_asked_for(tmp_path: Path) -> None:
 
 def test_more_trials_keep_the_presets_of_the_first_plan(tmp_path: Path) -> None:
     run_search(tmp_path / "s", trials=1)
-    study = Study.resume(tmp_path / "s", make_config(trials=5, seeds=("lv-unet", "bmis")))
-    assert study.config.seeds == () and study.config.trials == 5
+    study = Study.resume(tmp_path / "s", make_config(trials=5, initial_architectures=("lv-unet", "bmis")))
+    assert study.config.initial_architectures == () and study.config.trials == 5
 
 
 OTHER_DATA = DataSource(name="hc18", reader="hc18", root="x", fingerprint="e" * 64, images=9)
@@ -91,7 +91,7 @@ OTHER_DATA = DataSource(name="hc18", reader="hc18", root="x", fingerprint="e" * 
         ({"edge": load_profile("raspberry-pi-4")}, "another edge profile .jetson-nano, not raspberry-pi-4"),
         ({"recipe": Recipe(epochs=9)}, "another training recipe .epochs: 1, not 9"),
         ({"image_size": 96}, "another image size"),
-        ({"seeds": ("lv-unet",), "trials": 1}, "list of seed presets"),
+        ({"initial_architectures": ("lv-unet",), "trials": 1}, "list of initial architectures"),
     ],
 )
 def test_a_study_made_otherwise_is_not_resumed(tmp_path: Path, change: dict[str, object], words: str) -> None:

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from ussearch import pipeline
 from ussearch.api.study import Outcome
-from ussearch.documents import validated
 from ussearch.errors import UserError
 from ussearch.events import OnEvent, ignore
 from ussearch.registry import nearest_names
-from ussearch.studies.request import RunRequest
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from ussearch.api.options import RunOptions
+from ussearch.run_config import RunConfig
+from ussearch.run_options import config_from, renamed_options, run_options
 
 
-def run(profile: str, *, on_event: OnEvent = ignore, **options: Unpack[RunOptions]) -> Outcome:
+def run(
+    profile: str | None = None,
+    *,
+    config: RunConfig | Path | str | None = None,
+    on_event: OnEvent = ignore,
+    **options: Any,
+) -> Outcome:
     """Search for the device ``profile``, train the best pair at full length, export and verify it.
 
-    ``options`` are those of ``ussearch run`` (``ussearch.api.options.RunOptions``), such as ``data``, ``trials``,
-    ``study``; without ``data`` it works on the built-in phantoms. ``on_event`` is told what happens
-    (``ussearch.events``). Raises UserError for anything that cannot be done, in one sentence.
+    ``options`` are those of ``ussearch run`` by their keywords, such as ``data``, ``trials``, ``study``, or sections of
+    ``RunConfig``, such as ``training={"epochs": 20}``; without ``data`` it works on the built-in phantoms. ``config``
+    is a ``RunConfig``, or a file of ``ussearch config``, over which ``options`` count more. ``on_event`` is told what
+    happens (``ussearch.events``). Raises UserError for anything that cannot be done, in one sentence.
 
     >>> import ussearch
     >>> outcome = ussearch.run("jetson-nano", data="images", study="studies/mine")  # doctest: +SKIP
@@ -32,9 +36,14 @@ def run(profile: str, *, on_event: OnEvent = ignore, **options: Unpack[RunOption
     Traceback (most recent call last):
     ussearch.errors.UserError: run has no option 'trails': did you mean trials or threads?
     """
-    known = [name for name in RunRequest.model_fields if name != "profile"]
-    for name in options:
-        if name not in known:
+    asked: dict[str, Any] = renamed_options(options)
+    known = [option.keyword for option in run_options()]
+    for name in asked:
+        if name not in known and name not in RunConfig.model_fields:
             raise UserError(f"run has no option {name!r}: {nearest_names(name, known)}")
-    request = validated(RunRequest, {"profile": profile, **options}, "run", "a run as asked for", "mend that option")
-    return Outcome.of(pipeline.run(request, on_event))
+    if profile is not None:
+        asked["profile"] = profile
+    if isinstance(config, RunConfig):
+        base: Mapping[str, Any] = config.model_dump()
+        return Outcome.of(pipeline.run(config_from(asked, base=base, place=""), on_event))
+    return Outcome.of(pipeline.run(config_from(asked, None if config is None else Path(config), place=""), on_event))

@@ -14,6 +14,7 @@ from ussearch.cli import (
     bench,
     check,
     compress,
+    config,
     dashboard,
     data,
     export,
@@ -31,6 +32,7 @@ from ussearch.cli import (
     specialise,
     verify,
 )
+from ussearch.cli.command import Command
 from ussearch.errors import UserError
 
 USER_ERROR = 2
@@ -60,6 +62,7 @@ def _options(
 
 for command in (
     run.run,
+    config.config,
     pareto.pareto,
     show.show,
     report.report,
@@ -77,7 +80,7 @@ for command in (
     presets.presets,
     profiles.profiles,
 ):
-    app.command()(command)
+    app.command(cls=Command)(command)
 app.add_typer(profile.app, name="profile", help="Make a profile of a device of your own.")
 app.add_typer(data.app, name="data", help="Look at a data set.")
 

@@ -31,7 +31,7 @@ def compress(
         str | None, typer.Option(help="Time for the chain, such as 10m; what does not fit is named.")
     ] = None,
     data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
     plot: Annotated[Path | None, typer.Option(help="Picture of the waterfall.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the record as JSON.")] = False,
 ) -> None:
@@ -40,10 +40,11 @@ def compress(
     Example: ussearch compress studies/busi --trial 4 --max-drop 1.0
     """
     from ussearch.cli.console import print_json
-    from ussearch.cli.option_values import seconds_from, steps_from
+    from ussearch.cli.option_values import steps_from
     from ussearch.compress import KitTimes, times_of_kit
     from ussearch.errors import UserError
     from ussearch.pairs.delivery.compression import CompressionRequest
+    from ussearch.run_config import seconds_from
 
     for option, number, least in (("epochs", epochs, 1), ("max-drop", max_drop, 0)):
         if number is not None and number < least:
@@ -59,7 +60,7 @@ def compress(
         uniform=uniform,
         budget_seconds=seconds_from(budget) if budget else None,
     )
-    done = _compressed(study, request, data, device, json_output)
+    done = _compressed(study, request, data, accelerator, json_output)
     print_json(done.record.model_dump(mode="json")) if json_output else _show(done)
     if plot:
         from ussearch.compress.waterfall import draw
@@ -68,7 +69,9 @@ def compress(
         typer.echo(f"Picture: {plot}", err=json_output)
 
 
-def _compressed(study: Path, request: CompressionRequest, data: Path | None, device: str, quiet: bool) -> Compressed:
+def _compressed(
+    study: Path, request: CompressionRequest, data: Path | None, accelerator: str, quiet: bool
+) -> Compressed:
     from ussearch.cli.console import Lines, say
     from ussearch.cli.interrupts import interruptible
     from ussearch.pairs.delivery.compression import compress_trial
@@ -78,7 +81,7 @@ def _compressed(study: Path, request: CompressionRequest, data: Path | None, dev
     from ussearch.studies.ladder import drawn_starts
 
     with Study.driven(study) as driven:
-        study_context = reopen_context(driven, device, data)
+        study_context = reopen_context(driven, accelerator, data)
         pair = choose_pair(driven, request.trial, request.teacher)
         if not quiet:
             say(

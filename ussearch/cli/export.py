@@ -21,7 +21,7 @@ def export(
     steps: Annotated[str | None, typer.Option(help="Its steps by name, with commas, as in ussearch compress.")] = None,
     measurements: Annotated[Path | None, typer.Option(help="CSV of a kit, measured on the device.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
     triton: Annotated[Path | None, typer.Option(help="Triton model repository to add the cloud network to.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -36,7 +36,7 @@ def export(
         return
     from ussearch.cli.console import print_json
     from ussearch.cli.interrupts import interruptible
-    from ussearch.cli.option_values import seconds_from, steps_from
+    from ussearch.cli.option_values import steps_from
     from ussearch.cli.progress import RunProgress
     from ussearch.cli.result_lines import print_delivery
     from ussearch.compress import KitTimes, times_of_kit
@@ -45,6 +45,7 @@ def export(
     from ussearch.pairs.routing.policies import share_policy
     from ussearch.pipeline import ExportRequest
     from ussearch.pipeline import export as export_pipeline
+    from ussearch.run_config import seconds_from
 
     chain = CompressionRequest(
         steps=steps_from(steps),
@@ -54,7 +55,7 @@ def export(
     routing = RoutingRequest(share_policy(offload_share), budget_seconds=0.0)
     wish = ExportRequest(edge=edge, cloud=cloud, out=out, routing=routing, compression=chain if compress else None)
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
-        delivery = export_pipeline(study, wish, data=data, device=device, on_event=progress)
+        delivery = export_pipeline(study, wish, data=data, device=accelerator, on_event=progress)
     print_json(delivery.to_dict()) if json_output else print_delivery(delivery)
     if triton is not None:
         _add_to_triton(delivery.bundle.folder, triton, quiet=json_output)

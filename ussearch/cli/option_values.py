@@ -2,20 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
-from ussearch.errors import UserError
-
-_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def seconds_from(text: str) -> float:
-    """Return the seconds of ``30m``, ``1.5h``, ``90s`` or ``90``; raises UserError for anything else."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip().lower())
-    if not match:
-        raise UserError(f"{text!r} is no time: expected a number with s, m, h or d, such as 30m.")
-    return float(match[1]) * _SECONDS[match[2]]
-
 
 def spoken(seconds: float) -> str:
     """Return a time to read: ``48 s``, ``6.2 min``, ``3.1 h``."""

@@ -42,14 +42,14 @@ def print_plan(plan: Plan) -> None:
             f"  90 % intervals within {least:.1f} to {most:.1f} ms; "
             f"{plan.probe.extrapolated_share[end]:.0%} of the predictions are extrapolated (marked ~)"
         )
-    console.print(f"Presets first: {', '.join(config.seeds) or 'none'}")
+    console.print(f"Presets first: {', '.join(config.initial_architectures) or 'none'}")
     for reason, names in by_reason(plan.seeds.skipped).items():
         console.print(f"  without {', '.join(names)}: {reason}")
-    sampled = config.trials - len(config.seeds)
+    sampled = config.trials - len(config.initial_architectures)
     console.print(
-        f"Trials: {config.trials} ({len(config.seeds)} presets, {sampled} sampled) of "
+        f"Trials: {config.trials} ({len(config.initial_architectures)} presets, {sampled} sampled) of "
         f"{config.recipe.epochs} epochs{_rungs(config)}, "
-        f"then two full trainings of {config.final_epochs}{_repeats(config.final_seeds)}"
+        f"then two full trainings of {config.final_epochs}{_repeats(config.final_restarts)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
     done = f", {plan.finished} of {config.trials} trials are finished" if plan.finished else ""

@@ -32,7 +32,7 @@ def route(
     folds: Annotated[int, typer.Option(help="Into how many parts the images for training are divided.")] = 3,
     bundle: Annotated[Path | None, typer.Option(help="The bundle, if it is not in the study.")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
     json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Fit the router of a study's pair and rewrite its bundle; the networks stay as they are.
@@ -55,7 +55,7 @@ def route(
     asked = _policy(policy, share, calls, mean_ms=mean_ms, cloud_ms=cloud_ms, edge_ms=edge_ms, risk=risk, bound=bound)
     request = RoutingRequest(asked, learn=learn, folds=folds)
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
-        done = fit(study, request, bundle=place, data=data, device=device, on_event=progress)
+        done = fit(study, request, bundle=place, data=data, device=accelerator, on_event=progress)
     if json_output:
         print_json({"bundle": str(done.folder), "router": done.manifest.router.model_dump(mode="json")})
     else:

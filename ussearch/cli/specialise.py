@@ -30,11 +30,11 @@ def specialise(
     export: Annotated[bool, typer.Option("--export", help="Write a model file of each that is trained.")] = False,
     plot: Annotated[Path | None, typer.Option(help="Draw the front into this file (png, svg, pdf).")] = None,
     data: Annotated[Path | None, typer.Option(help="Where the study's data lies now, if it was moved.")] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
+    accelerator: Annotated[str, typer.Option(help="auto, cpu or cuda: where training runs.")] = "auto",
     profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show what a study offers another device, from the accuracies that it knows: nothing is trained unless asked.
+    """Show what a study offers another accelerator, from the accuracies that it knows: nothing is trained unless asked.
 
     Example: ussearch specialise studies/busi --profile raspberry-pi-4
     """
@@ -55,7 +55,7 @@ def specialise(
     folders = () if profiles_dir is None else (profiles_dir,)
     found = specialise_study(Study.open(study), load_profile(profile, folders), candidates)
     with nullcontext() if out is None else held(out / LOCK):
-        trained = _trained(found, train, out, export, data, device, as_json) if out is not None and train else ()
+        trained = _trained(found, train, out, export, data, accelerator, as_json) if out is not None and train else ()
         _write(found, trained, out, as_json)
     if plot:
         from ussearch.studies.front_picture import specialised_picture
@@ -66,7 +66,7 @@ def specialise(
 
 
 def _trained(
-    found: Specialised, count: int, out: Path, export: bool, data: Path | None, device: str, quiet: bool
+    found: Specialised, count: int, out: Path, export: bool, data: Path | None, accelerator: str, quiet: bool
 ) -> Sequence[Trained]:
     """Train the best at full length; Ctrl-C and kills lose nothing that is finished."""
     from ussearch.cli.console import Lines
@@ -77,7 +77,7 @@ def _trained(
     from ussearch.studies.context import reopen_context
     from ussearch.studies.specialise import Known
 
-    study_context = reopen_context(found.study, device, data)
+    study_context = reopen_context(found.study, accelerator, data)
     epochs = found.study.config.final_epochs
     with interruptible("the same command continues it"), Lines(quiet) as lines:
 

@@ -22,7 +22,7 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         ("trained on", ", ".join(devices) or "nothing yet"),
         ("sampler, evaluator", f"{config.sampler.name}, {config.evaluator}"),
         ("trials", f"{len(report_data.report.records)} of {config.trials}"),
-        ("full training", f"{config.final_epochs} epochs, random starts: {config.final_seeds}"),
+        ("full training", f"{config.final_epochs} epochs, random starts: {config.final_restarts}"),
         ("data", f"{config.data.name}, fingerprint {config.data.fingerprint}"),
         ("split", report_data.study.split.source),
         ("profiles", ", ".join(f"{end} {profile.name}" for end, profile in config.profiles.items())),

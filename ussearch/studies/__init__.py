@@ -4,7 +4,8 @@ Knows evaluators only by their protocol, so that shared weights or remote worker
 Prints nothing: progress is told by events.
 """
 
-from ussearch.studies.config import DataSource, SamplerSettings, StudyConfig
+from ussearch.run_config import SamplerSettings
+from ussearch.studies.config import DataSource, StudyConfig
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.events import (
     CandidateSkipped,

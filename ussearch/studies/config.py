@@ -8,10 +8,11 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
-from typing import Any, Literal
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from typing_extensions import Self
 
 from ussearch import schema
 from ussearch.datasets import ImageSet
@@ -19,10 +20,11 @@ from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe
 from ussearch.hardware_profiles import Profile
+from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
 from ussearch.studies.halving import Halving
 from ussearch.studies.storage_url import hide_passwords
 
-SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random", "surrogate"]
+USUAL_FINAL_EPOCHS = 100
 _PACKAGES = ("ussearch", "torch", "optuna", "monai", "numpy")
 
 
@@ -54,18 +56,6 @@ class DataSource(_Data):
         )
 
 
-EvaluatorName = Literal["train", "shared", "auto"]
-"""Train every candidate; or judge most by shared weights, or by the whole ladder's cheapest rung, where trusted."""
-
-
-class SamplerSettings(_Data):
-    """Which Optuna sampler proposes architectures."""
-
-    name: SamplerName = "nsgaii"
-    population: int = Field(default=8, ge=2, description="small, so that evolution happens within tens of trials")
-    startup: int = Field(default=4, ge=2, description="random trials before the surrogate learns from them")
-
-
 def installed_versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
     versions = {"python": platform.python_version()}
@@ -89,37 +79,86 @@ def _now() -> str:
 class StudyConfig(_Data):
     """What was asked for, resolved; written to ``study.yaml``."""
 
-    trials: int = Field(ge=1)
-    """How many candidates in all, seeds included; a resumed study may ask for more."""
-    image_size: int
+    run: RunConfig
+    """The run as it was asked for, with everything decided; a resumed study may ask for more trials."""
     edge: Profile
     cloud: Profile
     recipe: Recipe
-    final_epochs: int = Field(default=100, ge=1)
-    """Length of the training of the two networks that are chosen in the end."""
-    final_seeds: int = Field(default=1, ge=1)
-    """How often each of them is trained, from different random starts; the best on validation is kept."""
+    """Of every candidate."""
     halving: Halving | None = None
     """Brackets of candidates of which only the best are trained at full length; None: all are."""
     data: DataSource
     space: dict[str, tuple[Any, ...]]
     """Choices of the sampled space, after what a device cannot run was removed."""
-    seeds: tuple[str, ...] = ()
-    """Names of the presets that are evaluated first, in order."""
     skipped: dict[str, str] = {}
     """Presets that were left out, with the reason."""
-    edge_share: float = Field(default=0.5, ge=0, le=1)
-    """Share of the sampled trials that must fit the device; the others need to fit the cloud only."""
-    sampler: SamplerSettings = SamplerSettings()
-    evaluator: EvaluatorName = "train"
     shared_epochs: int = Field(default=20, ge=1)
     """Length of the training of shared weights, where the evaluator uses them."""
-    seed: int = Field(default=0, ge=0)
-    workers: int = Field(default=1, ge=1)
-    """How many trials are evaluated at a time: it decides which records each draft may learn from."""
     command_line: str = Field(default_factory=command_line)
     versions: dict[str, str] = Field(default_factory=installed_versions)
     created: str = Field(default_factory=_now)
+
+    @model_validator(mode="after")
+    def _decided(self) -> Self:
+        """Refuse a run of which something was left open."""
+        asked = (self.run.search.trials, self.run.space.image_size)
+        if None in asked:
+            raise ValueError("run: trials and image size must be decided")
+        return self
+
+    @property
+    def trials(self) -> int:
+        """How many candidates in all, presets included."""
+        return self.run.search.trials or 0
+
+    @property
+    def image_size(self) -> int:
+        """Side of the network's input in pixels."""
+        return self.run.space.image_size or 0
+
+    @property
+    def initial_architectures(self) -> tuple[str, ...]:
+        """Names of the presets that are evaluated first, in order."""
+        return self.run.space.warm_start or ()
+
+    @property
+    def edge_share(self) -> float:
+        """Share of the sampled trials that must fit the device; the others need to fit the cloud only."""
+        return self.run.space.edge_share
+
+    @property
+    def sampler(self) -> SamplerSettings:
+        """Who proposes architectures."""
+        return self.run.search.sampler
+
+    @property
+    def evaluator(self) -> EvaluatorName:
+        """How candidates are judged."""
+        return self.run.search.evaluator
+
+    @property
+    def final_epochs(self) -> int:
+        """Length of the training of the two networks that are chosen in the end."""
+        return self.run.training.final_epochs or USUAL_FINAL_EPOCHS
+
+    @property
+    def final_restarts(self) -> int:
+        """How often each of them is trained, from different random starts; the best on validation is kept."""
+        return self.run.training.final_restarts or 1
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        return self.run.seed
+
+    @property
+    def workers(self) -> int:
+        """How many trials are evaluated at a time: it decides which records each draft may learn from."""
+        return self.run.execution.trials_at_a_time
+
+    def changed(self, **sections: dict[str, Any]) -> StudyConfig:
+        """Return the configuration with other values in sections of the run, as ``RunConfig.changed`` does."""
+        return self.model_copy(update={"run": self.run.changed(**sections)})
 
     @property
     def profiles(self) -> dict[End, Profile]:
@@ -150,7 +189,7 @@ class StudyConfig(_Data):
         for field, title in _DECISIVE.items():
             before, after = getattr(self, field), getattr(other, field)
             # NOTE: which presets are planned follows from the number of trials; a study keeps those it began with.
-            replanned = field == "seeds" and self.trials != other.trials
+            replanned = field == "initial_architectures" and self.trials != other.trials
             if before != after and not replanned:
                 raise UserError(
                     f"The study in {folder} was made with another {title} ({_difference(before, after)}): resume "
@@ -165,7 +204,7 @@ _DECISIVE: Mapping[str, str] = {
     "cloud": "cloud profile",
     "recipe": "training recipe",
     "space": "search space",
-    "seeds": "list of seed presets",
+    "initial_architectures": "list of initial architectures",
     "edge_share": "share of edge trials",
     "sampler": "sampler",
     "evaluator": "evaluator",

@@ -22,8 +22,8 @@ from ussearch.datasets import (
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe, TrainEvaluator
 from ussearch.hardware_profiles import Profile
+from ussearch.run_config import RunConfig
 from ussearch.studies.config import DataSource
-from ussearch.studies.request import RunRequest
 from ussearch.studies.study import Study
 
 
@@ -48,17 +48,17 @@ class StudyContext:
         return TrainEvaluator(self.images, self.split, recipe, self.profiles, self.device)
 
 
-def open_context(request: RunRequest, image_size: int, profiles: Mapping[End, Profile]) -> StudyContext:
+def open_context(config: RunConfig, image_size: int, profiles: Mapping[End, Profile]) -> StudyContext:
     """Prepare the data that a run is asked to use, and split it."""
     phantoms = None
-    if request.data is None:
-        phantoms = PhantomParameters(count=request.phantoms, seed=request.seed, image_size=image_size)
-    dataset = phantoms_from(phantoms) if phantoms else open_dataset(Path(str(request.data)), request.reader)
+    if config.data.path is None:
+        phantoms = PhantomParameters(count=config.data.phantoms, seed=config.seed, image_size=image_size)
+    dataset = phantoms_from(phantoms) if phantoms else open_dataset(Path(str(config.data.path)), config.data.reader)
     images = prepare(dataset, image_size)
-    parts = split(images, seed=request.seed, split_file=request.split_file)
-    root = "" if phantoms else str(Path(str(request.data)).expanduser().resolve())
+    parts = split(images, seed=config.seed, split_file=config.data.split_file)
+    root = "" if phantoms else str(Path(str(config.data.path)).expanduser().resolve())
     source = DataSource.of(images, root, phantoms.model_dump(mode="json") if phantoms else None)
-    return StudyContext(dataset, images, parts, source, profiles, choose_device(request.device))
+    return StudyContext(dataset, images, parts, source, profiles, choose_device(config.execution.accelerator))
 
 
 def reopen_context(study: Study, device: str = "auto", data: Path | None = None) -> StudyContext:
@@ -87,7 +87,7 @@ def choose_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
     except RuntimeError as error:
-        raise UserError(f"Unknown device {name!r}: expected auto, cpu, cuda or cuda:N.") from error
+        raise UserError(f"Unknown accelerator {name!r}: expected auto, cpu, cuda or cuda:N.") from error
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"Device {name!r} is not there: this torch sees no CUDA GPU; use --device cpu.")
+        raise UserError(f"Accelerator {name!r} is not there: this torch sees no CUDA GPU; use --accelerator cpu.")
     return device

@@ -26,8 +26,8 @@ from ussearch.evaluators.shared import UnknownWeights, WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
 from ussearch.files import write_atomically
+from ussearch.run_config import SamplerSettings
 from ussearch.search_spaces import Architecture, SearchSpace
-from ussearch.studies.config import SamplerSettings
 from ussearch.studies.context import StudyContext
 from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
 from ussearch.studies.executors import Job, run_jobs
@@ -118,7 +118,7 @@ class LadderSearch:
     def run(self) -> None:
         """Fill the study: trust samples, candidates on the rung, the promoted ones."""
         config = self.study.config
-        sampling = config.model_copy(update={"sampler": SamplerSettings(name="random"), "edge_share": 1.0})
+        sampling = config.changed(search={"sampler": SamplerSettings(name="random")}, space={"edge_share": 1.0})
         self._search(self.trainer, SearchPhase(len(self.seeds) + SAMPLES, sampling))
         with self.resources.timings.aside():
             ladder = self._ladder(store := self._store())

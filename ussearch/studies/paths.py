@@ -10,24 +10,24 @@ from typing import Any
 
 from ussearch.errors import UserError
 from ussearch.files import require_writable
+from ussearch.run_config import RunConfig
 from ussearch.studies.locking import held, missing_folders, remove_empty
-from ussearch.studies.request import RunRequest
 from ussearch.studies.study import LOCK, Study
 
 STUDIES = Path("studies")
 
 
-def study_folder(request: RunRequest) -> Path:
+def study_folder(config: RunConfig) -> Path:
     """Return the folder that was asked for, or the next free ``studies/DATA-PROFILE-NNN``.
 
     ``resume`` without a folder means the latest such study. Raises UserError where there is none to resume.
     """
-    if request.study is not None:
-        return request.study
-    name = "phantoms" if request.data is None else request.data.resolve().name
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{name}-{request.profile}")
+    if config.output.study is not None:
+        return config.output.study
+    name = "phantoms" if config.data.path is None else config.data.path.resolve().name
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{name}-{config.profile}")
     numbers = [int(path.name[-3:]) for path in STUDIES.glob(f"{stem}-[0-9][0-9][0-9]")]
-    if request.resume:
+    if config.output.resume:
         if not numbers:
             raise UserError(f"There is no study {STUDIES / stem}-NNN to resume: name its folder with --study.")
         return STUDIES / f"{stem}-{max(numbers):03d}"
@@ -35,17 +35,17 @@ def study_folder(request: RunRequest) -> Path:
 
 
 @contextmanager
-def claimed(request: RunRequest) -> Iterator[Path]:
+def claimed(config: RunConfig) -> Iterator[Path]:
     """Be the only driver of the folder of a run's study for the block; a new folder that stays empty is removed.
 
     Runs that start at once without a name for their study get two folders. Raises UserError where the folder holds a
     study that the run does not continue, cannot be written, or has another driver that is alive.
     """
-    folder = study_folder(request)
-    require_usable(folder, request.resume)
+    folder = study_folder(config)
+    require_usable(folder, config.output.resume)
     missing = missing_folders(folder)
-    while request.study is None and not request.resume and not _made(folder):
-        folder = study_folder(request)
+    while config.output.study is None and not config.output.resume and not _made(folder):
+        folder = study_folder(config)
         missing = [folder]
     try:
         with held(folder / LOCK):
@@ -73,14 +73,14 @@ def require_usable(folder: Path, resume: bool) -> None:
     require_writable(folder, f"No study can be kept in {folder}", "choose another --study folder")
 
 
-def as_continued(request: RunRequest, folder: Path) -> RunRequest:
-    """Return the request with data and workers of the study that it continues, where it names none."""
-    if not request.resume or not Study.exists(folder):
-        return request
-    config = Study.open(folder).config
-    known: dict[str, Any] = {}
-    if request.workers is None:
-        known["workers"] = config.workers
-    if request.data is None and config.data.phantoms is None:
-        known |= {"data": Path(config.data.root), "reader": request.reader or config.data.reader}
-    return request.model_copy(update=known)
+def as_continued(config: RunConfig, folder: Path) -> RunConfig:
+    """Return the configuration with data and workers of the study that it continues, where it names none."""
+    if not config.output.resume or not Study.exists(folder):
+        return config
+    before = Study.open(folder).config
+    changes: dict[str, Any] = {}
+    if config.execution.workers is None:
+        changes["execution"] = {"workers": before.workers}
+    if config.data.path is None and before.data.phantoms is None:
+        changes["data"] = {"path": Path(before.data.root), "reader": config.data.reader or before.data.reader}
+    return config.changed(**changes)

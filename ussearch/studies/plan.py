@@ -9,12 +9,12 @@ from statistics import fmean
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 
 from ussearch.errors import UserError
 from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.hardware_profiles import Profile, load_profile
+from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
 from ussearch.studies.allotment import (
@@ -25,14 +25,15 @@ from ussearch.studies.allotment import (
     search_trainings,
     usual_allotment,
 )
-from ussearch.studies.config import EvaluatorName, SamplerSettings, StudyConfig
+from ussearch.studies.config import StudyConfig
 from ussearch.studies.context import StudyContext, choose_device, open_context
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
 from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Feasibility, SeedPlan, plan_seeds, probe
 from ussearch.studies.records import TrialRecord
-from ussearch.studies.request import RunRequest, Sizes, check_request, sizes_for, with_usual_workers
+from ussearch.studies.sizes import with_usual_sizes, with_usual_workers
+from ussearch.studies.storage_url import require_driver
 
 SEARCH_SHARE = 0.6
 """Of what compression leaves of a time budget; the rest is for full training."""
@@ -51,8 +52,6 @@ VALIDATION_FACTOR = 1.1
 class Plan:
     """A resolved configuration with what led to it."""
 
-    request: RunRequest
-    """With the workers decided."""
     config: StudyConfig
     study_context: StudyContext
     space: SearchSpace
@@ -88,7 +87,7 @@ class Plan:
         seconds = fmean(each.training_seconds for each in trained)
         epochs = sum(each.epochs for each in trained) / len(trained)
         side_by_side = self.config.workers
-        full = self.config.final_seeds * 2 * self.config.final_epochs * seconds / epochs / min(side_by_side, 2)
+        full = self.config.final_restarts * 2 * self.config.final_epochs * seconds / epochs / min(side_by_side, 2)
         left = max(self.config.trials - len(records), 0) * seconds / side_by_side
         return replace(self, search_seconds=left, final_seconds=full, finished=len(records))
 
@@ -109,14 +108,14 @@ class Plan:
             "space_log10_combinations": self.space.log10_size,
             "removed_choices": [vars(removal) for removal in self.removals],
             "depths_left_out": list(self.depths_left_out),
-            "seed_presets": list(config.seeds),
+            "initial_architectures": list(config.initial_architectures),
             "skipped_presets": dict(self.seeds.skipped),
             "trials": config.trials,
             "workers": config.workers,
             "epochs": config.recipe.epochs,
             "recipe": config.recipe.model_dump(mode="json"),
             "final_epochs": config.final_epochs,
-            "final_seeds": config.final_seeds,
+            "final_restarts": config.final_restarts,
             "halving": _rungs(config),
             "evaluator": config.evaluator,
             "shared_epochs": config.shared_epochs if config.evaluator != "train" else None,
@@ -144,61 +143,58 @@ def _rungs(config: StudyConfig) -> dict[str, Any] | None:
     return {"bracket": config.halving.bracket, "epochs": list(config.halving.epochs(config.recipe.epochs))}
 
 
-def plan(request: RunRequest) -> Plan:
+def plan(asked: RunConfig) -> Plan:
     """Decide everything; prepares (and caches) the data, trains nothing, writes no study."""
-    check_request(request)
-    on_gpu = choose_device(request.device).type == "cuda"
-    request = with_usual_workers(request, torch.get_num_threads(), on_gpu=on_gpu)
-    threads = request.threads or torch.get_num_threads()
+    if asked.execution.storage is not None:
+        require_driver(asked.execution.storage)
+    on_gpu = choose_device(asked.execution.accelerator).type == "cuda"
+    sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), on_gpu=on_gpu))
+    execution, image_size = sized.execution, sized.space.image_size or 0
+    threads = execution.threads or torch.get_num_threads()
     torch.set_num_threads(threads)
-    folders = () if request.profiles_dir is None else (request.profiles_dir,)
-    edge, cloud = (load_profile(name, folders) for name in (request.profile, request.cloud_profile))
-    sizes = sizes_for(request)
-    space, removals = SearchSpace.standard(sizes.image_size).restricted(edge.forbidden_features)
-    study_context = open_context(request, sizes.image_size, {"edge": edge, "cloud": cloud})
-    recipe = _recipe(request, sizes)
+    folders = () if asked.profiles_dir is None else (asked.profiles_dir,)
+    edge, cloud = (load_profile(name, folders) for name in (asked.profile, asked.cloud_profile))
+    space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
+    study_context = open_context(asked, image_size, {"edge": edge, "cloud": cloud})
+    recipe = _recipe(asked, sized)
     evaluator = study_context.evaluator(recipe)
-    seen = probe(space, evaluator, request.seed)
-    with _threads(request.worker_threads(threads)):
-        speed = measure_speed(sizes.image_size, recipe.batch_size, study_context.device)
+    seen = probe(space, evaluator, asked.seed)
+    side_by_side = execution.trials_at_a_time
+    with _threads(execution.worker_threads(threads)):
+        speed = measure_speed(image_size, recipe.batch_size, study_context.device)
     epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(study_context.split.train)
-    halving = _halving(request, recipe)
+    halving = _halving(asked, recipe)
     search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
-    trial_seconds = seen.typical_work * epoch_seconds * search_epochs / request.trials_at_a_time
-    pace = TrialThroughput(trial_seconds, recipe.epochs, request.trials_at_a_time)
-    allotment = _allotment(request, sizes.trials, pace)
+    trial_seconds = seen.typical_work * epoch_seconds * search_epochs / side_by_side
+    pace = TrialThroughput(trial_seconds, recipe.epochs, side_by_side)
+    allotment = _allotment(asked, sized.search.trials or 0, pace)
     trials, shared_epochs = allotment.trials, allotment.shared_epochs
-    seeds = plan_seeds(evaluator, sizes.image_size, trials, seen.typical_work, request.seed_presets)
+    seeds = plan_seeds(evaluator, image_size, trials, seen.typical_work, asked.space.warm_start)
     _require_satisfiable(seen, seeds, evaluator, edge)
-    side_by_side = min(request.trials_at_a_time, 2)
-    final_seconds = 2 * seen.typical_work * epoch_seconds * sizes.final_epochs / side_by_side
-    final_seeds = _final_seeds(request, sizes.final_seeds, final_seconds)
+    _require_enough(asked, trials, len(seeds.seeds))
+    final_seconds = 2 * seen.typical_work * epoch_seconds * (sized.training.final_epochs or 0) / min(side_by_side, 2)
+    final_restarts = _final_restarts(asked, sized.training.final_restarts or 1, final_seconds)
+    resolved = sized.changed(
+        search={"trials": trials},
+        space={"warm_start": tuple(architecture.name for architecture in seeds.seeds)},
+        training={"epochs": recipe.epochs, "final_restarts": final_restarts},
+    )
     config = StudyConfig(
-        trials=trials,
-        image_size=sizes.image_size,
+        run=resolved,
         edge=edge,
         cloud=cloud,
         recipe=recipe,
-        final_epochs=sizes.final_epochs,
-        final_seeds=final_seeds,
         halving=halving,
         data=study_context.source,
         space=dict(space.choices),
-        seeds=tuple(architecture.name for architecture in seeds.seeds),
         skipped=dict(seeds.skipped),
-        edge_share=request.edge_share,
-        sampler=SamplerSettings.model_validate({"name": request.sampler}),
-        evaluator=_evaluator(request, trials, len(seeds.seeds)),
         shared_epochs=shared_epochs,
-        seed=request.seed,
-        workers=request.trials_at_a_time,
     )
     search_work = seeds.work + seen.typical_work * (trials - len(seeds.seeds))
     if config.evaluator != "train":
         trainings = search_trainings(trials, len(seeds.seeds), shared_epochs, pace)
         search_work = seeds.work + seen.typical_work * (trainings - len(seeds.seeds))
     return Plan(
-        request=request,
         config=config,
         study_context=study_context,
         space=space,
@@ -207,31 +203,31 @@ def plan(request: RunRequest) -> Plan:
         seeds=seeds,
         probe=seen,
         baselines=evaluator.baselines(),
-        search_seconds=search_work * epoch_seconds * search_epochs / request.trials_at_a_time,
-        final_seconds=final_seeds * final_seconds,
+        search_seconds=search_work * epoch_seconds * search_epochs / side_by_side,
+        final_seconds=final_restarts * final_seconds,
         speed=speed,
     )
 
 
-def training_seconds(request: RunRequest) -> float | None:
+def training_seconds(config: RunConfig) -> float | None:
     """Return what compression and router leave of a budget; None without one."""
-    if request.budget_seconds is None:
+    if config.budget is None:
         return None
-    return request.budget_seconds * (1 - ROUTER_SHARE - (COMPRESSION_SHARE if request.compress else 0))
+    return config.budget * (1 - ROUTER_SHARE - (COMPRESSION_SHARE if config.compression.enabled else 0))
 
 
-def router_seconds(request: RunRequest) -> float | None:
+def router_seconds(config: RunConfig) -> float | None:
     """Return how long the router's out-of-fold trainings may take; None: as long as they do."""
-    if request.budget_seconds is not None:
-        return ROUTER_SHARE * request.budget_seconds
-    return PHANTOM_ROUTER_S if request.data is None else None
+    if config.budget is not None:
+        return ROUTER_SHARE * config.budget
+    return PHANTOM_ROUTER_S if config.data.path is None else None
 
 
-def compression_seconds(request: RunRequest) -> float | None:
+def compression_seconds(config: RunConfig) -> float | None:
     """Return how long compression may take; None: as long as all of its steps do."""
-    if request.budget_seconds is not None:
-        return COMPRESSION_SHARE * request.budget_seconds
-    return PHANTOM_COMPRESSION_S if request.data is None else None
+    if config.budget is not None:
+        return COMPRESSION_SHARE * config.budget
+    return PHANTOM_COMPRESSION_S if config.data.path is None else None
 
 
 @contextmanager
@@ -245,49 +241,48 @@ def _threads(number: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _recipe(request: RunRequest, sizes: Sizes) -> Recipe:
+def _recipe(asked: RunConfig, sized: RunConfig) -> Recipe:
     """Return the usual recipe, or that of the user's file, at the length asked for."""
-    if request.recipe is None:
-        return Recipe(epochs=sizes.epochs)
+    path, epochs = asked.training.recipe, sized.training.epochs or 1
+    if path is None:
+        return Recipe(epochs=epochs)
     try:
-        text = request.recipe.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"Cannot read the recipe {request.recipe}: expected a YAML file; check --recipe.") from error
-    recipe = Recipe.from_yaml(text, str(request.recipe))
-    keep = request.epochs is None and "epochs" in recipe.model_fields_set
-    return recipe if keep else recipe.model_copy(update={"epochs": sizes.epochs})
+        raise UserError(f"Cannot read the recipe {path}: expected a YAML file; check --recipe.") from error
+    recipe = Recipe.from_yaml(text, str(path))
+    keep = asked.training.epochs is None and "epochs" in recipe.model_fields_set
+    return recipe if keep else recipe.model_copy(update={"epochs": epochs})
 
 
-def _allotment(request: RunRequest, usual: int, pace: TrialThroughput) -> BudgetSplit:
+def _allotment(config: RunConfig, usual: int, pace: TrialThroughput) -> BudgetSplit:
     """Return how many trials to ask for, and how many epochs of shared weights.
 
     As many as the budget allows where it is given; of trials as many as were asked for where they are.
     """
-    budget_s = training_seconds(request)
+    budget_s = training_seconds(config)
     if budget_s is None:
         return usual_allotment(usual, pace.epochs)
-    if request.evaluator != "train":
-        return allotment_within(SEARCH_SHARE * budget_s, pace, request.trials)
+    if config.search.evaluator != "train":
+        return allotment_within(SEARCH_SHARE * budget_s, pace, config.search.trials)
     affordable = int(SEARCH_SHARE * budget_s / pace.trial_seconds)
-    return usual_allotment(request.trials or max(2, min(affordable, MOST_TRIALS)), pace.epochs)
+    return usual_allotment(config.search.trials or max(2, min(affordable, MOST_TRIALS)), pace.epochs)
 
 
-def _evaluator(request: RunRequest, trials: int, seeds: int) -> EvaluatorName:
-    """Return how candidates are judged; raises UserError where there are too few to measure trust on."""
-    needed = seeds + SAMPLES + 1
-    if request.evaluator == "train" or trials >= needed:
-        name: EvaluatorName = TypeAdapter(EvaluatorName).validate_python(request.evaluator)
-        return name
-    raise UserError(
-        f"--evaluator {request.evaluator} trains {SAMPLES} random candidates to measure which cheaper accuracy may be "
-        f"trusted, besides {seeds} presets; {trials} trials are too few: ask for --trials {needed} or more, or "
-        "--evaluator train."
-    )
+def _require_enough(config: RunConfig, trials: int, presets: int) -> None:
+    """Raise UserError where there are too few trials to measure trust on."""
+    needed, evaluator = presets + SAMPLES + 1, config.search.evaluator
+    if evaluator != "train" and trials < needed:
+        raise UserError(
+            f"--evaluator {evaluator} trains {SAMPLES} random candidates to measure which cheaper accuracy may be "
+            f"trusted, besides {presets} presets; {trials} trials are too few: ask for --trials {needed} or more, or "
+            "--evaluator train."
+        )
 
 
-def _halving(request: RunRequest, recipe: Recipe) -> Halving | None:
+def _halving(config: RunConfig, recipe: Recipe) -> Halving | None:
     """Return how brackets are halved; raises UserError where the recipe's course cannot be cut into rungs."""
-    if not request.halving:
+    if not config.search.halving:
         return None
     if recipe.steps is not None:
         raise UserError(
@@ -298,12 +293,12 @@ def _halving(request: RunRequest, recipe: Recipe) -> Halving | None:
     return halving
 
 
-def _final_seeds(request: RunRequest, usual: int, seconds_per_seed: float) -> int:
+def _final_restarts(config: RunConfig, usual: int, seconds_per_restart: float) -> int:
     """Return how often the pair is trained: as usual, but within what the search leaves of a budget."""
-    budget_s = training_seconds(request)
-    if budget_s is None or request.final_seeds is not None:
+    budget_s = training_seconds(config)
+    if budget_s is None or config.training.final_restarts is not None:
         return usual
-    return max(1, min(usual, int((1 - SEARCH_SHARE) * budget_s / seconds_per_seed)))
+    return max(1, min(usual, int((1 - SEARCH_SHARE) * budget_s / seconds_per_restart)))
 
 
 def _require_satisfiable(seen: Feasibility, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:

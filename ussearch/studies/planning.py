@@ -93,7 +93,7 @@ def plan_seeds(
         elif work > LARGEST_SHARE * total:
             skipped[architecture.name] = (
                 f"predicted to take over {LARGEST_SHARE:.0%} of the run's training time each; naming it with "
-                "--seed-presets forces it"
+                "--warm-start forces it"
             )
         else:
             chosen.append((work, architecture))

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import torch
 
+from ussearch.run_config import ExecutionOptions
 from ussearch.search_spaces import Architecture
 from ussearch.studies.executors import EXECUTORS, ExecutorSettings, ProcessExecutor, Staffing, in_this_process
-from ussearch.studies.request import RunRequest
 from ussearch.studies.timings import SearchTimings
 
 LEAST_LIMIT_S = 600.0
@@ -48,27 +48,27 @@ def default_resources(workers: int) -> SearchResources:
 
 
 def resources_for(
-    request: RunRequest, *, on_gpu: bool, threads: int, predicted_s: Callable[[Architecture], float]
+    asked: ExecutionOptions, *, on_gpu: bool, threads: int, predicted_s: Callable[[Architecture], float]
 ) -> SearchResources:
     """Return what a run asks for.
 
     Args:
-        request: the run.
+        asked: how the run is to be carried out.
         on_gpu: whether candidates train on a GPU.
         threads: intra-op threads of each worker.
         predicted_s: how long the evaluation of an architecture by one worker should take.
     """
-    settings = ExecutorSettings(request.trials_at_a_time, threads, request.ray, on_gpu)
+    settings = ExecutorSettings(asked.trials_at_a_time, threads, asked.ray, on_gpu)
 
     def limit_s(architecture: Architecture) -> float | None:
-        return request.trial_timeout_seconds or max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s(architecture))
+        return asked.trial_timeout or max(LEAST_LIMIT_S, LIMIT_FACTOR * predicted_s(architecture))
 
-    make = EXECUTORS[executor_name(request)]
-    return SearchResources(lambda evaluator: make(evaluator, settings), request.storage, limit_s)
+    make = EXECUTORS[executor_name(asked)]
+    return SearchResources(lambda evaluator: make(evaluator, settings), asked.storage, limit_s)
 
 
-def executor_name(request: RunRequest) -> str:
+def executor_name(asked: ExecutionOptions) -> str:
     """Return the executor that a run needs: a time limit can be kept only in another process."""
-    if request.ray is not None:
+    if asked.ray is not None:
         return "ray"
-    return "process" if request.trials_at_a_time > 1 or request.trial_timeout_seconds is not None else "local"
+    return "process" if asked.trials_at_a_time > 1 or asked.trial_timeout is not None else "local"

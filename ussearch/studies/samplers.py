@@ -9,7 +9,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, NSGAIIISampler, NSGAIISampler, RandomSampler, TPESampler
 
 from ussearch.registry import Registry
-from ussearch.studies.config import SamplerSettings
+from ussearch.run_config import SamplerSettings
 from ussearch.studies.surrogate import Pricing, SurrogateSampler
 
 MakeSampler = Callable[[SamplerSettings, int, Pricing | None], BaseSampler]

@@ -53,16 +53,16 @@ def search(
     trained, architectures that are there already neither. A trial whose worker is lost is tried once more, then kept
     as failed. With one thread a worker the same configuration gives the same architectures and the same Dice, whether
     or not the search was killed in between, and by whatever ``resources`` it is carried out. Whoever calls this is the
-    study's only driver (``Study.driven``, ``places.claimed``).
+    study's only driver (``Study.driven``, ``paths.claimed``).
 
     Raises:
         SearchInterrupted: on Ctrl-C, after the running trials were given up.
         UserError: the study was begun with other seeds, or its database cannot be used.
     """
-    if tuple(seed.name for seed in seeds) != study.config.seeds:
+    if tuple(seed.name for seed in seeds) != study.config.initial_architectures:
         raise UserError(
-            f"The study in {study.folder} was planned with the seed presets {list(study.config.seeds)}, not "
-            f"{[seed.name for seed in seeds]}: resume with the same."
+            f"The study in {study.folder} was planned with the initial architectures "
+            f"{list(study.config.initial_architectures)}, not {[seed.name for seed in seeds]}: resume with the same."
         )
     resources = resources or SearchResources()
     phase = phase or SearchPhase.whole(study.config)

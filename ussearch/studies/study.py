@@ -91,7 +91,7 @@ class Study:
         study = cls.open(folder)
         study.config.check_continued_by(config, str(folder))
         if config.trials != study.config.trials:
-            study.config = study.config.model_copy(update={"trials": config.trials})
+            study.config = study.config.changed(search={"trials": config.trials})
             study._write_config()
         return study
 

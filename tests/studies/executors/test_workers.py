@@ -144,7 +144,7 @@ def test_as_many_drafts_ahead_as_the_number_of_workers_allows(tmp_path: Path) ->
 def test_another_number_of_workers_is_another_study(tmp_path: Path) -> None:
     study, _ = run_search(tmp_path / "s", trials=1, workers=2)
     with pytest.raises(UserError, match="another number of workers"):
-        Study.resume(study.folder, study.config.model_copy(update={"workers": 1}))
+        Study.resume(study.folder, study.config.changed(execution={"workers": 1}))
     text = (study.folder / "study.yaml").read_text()
     (study.folder / "study.yaml").write_text(text.replace("workers: 2\n", ""))
     assert Study.open(study.folder).config.workers == 1  # studies from before there were workers

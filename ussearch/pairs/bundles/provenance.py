@@ -51,7 +51,7 @@ def provenance_of(study: Study) -> PairProvenance:
         evaluator=config.evaluator,
         trials=len(records),
         final_epochs=config.final_epochs,
-        final_seeds=config.final_seeds,
+        final_seeds=config.final_restarts,
         trained_on=tuple(sorted({record.evaluation.device for record in records})),
     )
 

@@ -143,7 +143,7 @@ def train_finalists(
             finalist_folder(study, slot),
             study.architecture(slot),
             finalist_seed(study, slot),
-            study.config.final_seeds,
+            study.config.final_restarts,
             initial,
         )
         for slot in ends

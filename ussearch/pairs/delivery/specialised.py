@@ -69,7 +69,7 @@ def train_specialised(
 
     trainings = train_fully(
         [
-            Course(folder, known.architecture, _seed_of(study, known), config.final_seeds, initial)
+            Course(folder, known.architecture, _seed_of(study, known), config.final_restarts, initial)
             for folder, known in courses.items()
         ],
         evaluator,

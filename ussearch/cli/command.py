@@ -1,0 +1,51 @@
+"""What every command has: old names of options still work, and long helps show first what most runs need."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperCommand
+
+from ussearch.deprecations import renamed, tell
+from ussearch.run_options import IN_SIGHT
+
+LONG_HELPS = {"run", "config"}
+SECOND_GROUP = "More options, each also a key of --config (see: ussearch config)"
+
+
+class Command(TyperCommand):
+    """A command that knows the options of before."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments under the names of today."""
+        return super().parse_args(ctx, with_new_options(self.name or "", args))
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the options, those of a run in two groups."""
+        if self.name not in LONG_HELPS:
+            super().format_options(ctx, formatter)
+            return
+        shown: dict[str, list[tuple[str, str]]] = {"Options": [], SECOND_GROUP: []}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                name = parameter.opts[0].lstrip("-").replace("-", "_")
+                shown["Options" if name in IN_SIGHT else SECOND_GROUP].append(record)
+        for title, records in shown.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+def with_new_options(command: str, args: list[str]) -> list[str]:
+    """Return arguments with old options under their new names; what follows ``--`` is left alone."""
+    old = renamed("option", command)
+    found: list[str] = []
+    for number, argument in enumerate(args):
+        if argument == "--":
+            return [*found, *args[number:]]
+        name, equals, value = argument.partition("=")
+        entry = old.get(name)
+        if entry is not None:
+            tell(entry)
+        found.append(argument if entry is None else f"{entry.new}{equals}{value}")
+    return found
