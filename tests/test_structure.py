@@ -13,7 +13,17 @@ import pytest
 import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
-LEAVES = {"errors", "registry", "files", "documents", "regression_tree", "deprecations", "schema"}
+LEAVES = {
+    "errors",
+    "registry",
+    "files",
+    "documents",
+    "regression_tree",
+    "deprecations",
+    "schema",
+    "logs",
+    "process_settings",
+}
 ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
 ALLOWED["datasets"] = {"runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}

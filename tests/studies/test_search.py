@@ -24,6 +24,7 @@ from ussearch.studies import (
     front_hypervolume,
     search,
 )
+from ussearch.studies.study import logged
 from ussearch.studies.suggest import derived_seed, end_of
 
 
@@ -89,7 +90,8 @@ def test_presets_come_first_and_hopeless_ones_are_told(tmp_path: Path) -> None:
 def test_progress_is_told_in_order(tmp_path: Path) -> None:
     events: list[Event] = []
     study = Study.create(tmp_path / "s", make_config(trials=2), SPLIT)
-    search(study, FormulaEvaluator(), SPACE, on_event=events.append)
+    with logged(study.folder):
+        search(study, FormulaEvaluator(), SPACE, on_event=events.append)
     kinds = [type(event) for event in events]
     once = [TrialStarted, EpochFinished, TrialFinished]
     assert kinds == [SearchStarted, *once, *once, SearchFinished]

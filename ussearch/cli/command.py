@@ -6,6 +6,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
+from ussearch.cli.verbosity import without_verbosity
 from ussearch.deprecations import renamed, tell
 from ussearch.run_options import IN_SIGHT
 
@@ -18,7 +19,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments under the names of today."""
-        return super().parse_args(ctx, with_new_options(self.name or "", args))
+        return super().parse_args(ctx, with_new_options(self.name or "", without_verbosity(ctx, args)))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options, those of a run in two groups."""

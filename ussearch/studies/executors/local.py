@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -19,6 +20,8 @@ from ussearch.studies.executors.base import (
     Tell,
     reason_of,
 )
+
+LOG = logging.getLogger(__name__)
 
 
 class LocalExecutor:
@@ -50,17 +53,22 @@ def evaluated(evaluator: Evaluator, job: Job, tell: Tell, clock: Callable[[], fl
     """
 
     def on_epoch(record: EpochRecord) -> None:
+        LOG.debug("job %d: epoch %d, loss %.4f, %.1f s", job.slot, record.epoch, record.loss, record.seconds)
         tell(EpochDone(job.slot, record))
 
     tell(JobStarted(job.slot))
+    LOG.debug("job %d begins", job.slot)
     start = clock()
     try:
         evaluation = evaluator.evaluate(job.architecture, job.seed, on_epoch, **job.options)
     except UserError:
         raise
     except Exception as error:
+        LOG.warning("job %d is lost to %s", job.slot, type(error).__name__)
         return JobOutcome(job.slot, None, reason_of(error))
-    return JobOutcome(job.slot, evaluation, seconds=clock() - start)
+    seconds = clock() - start
+    LOG.info("job %d ends after %.1f s", job.slot, seconds)
+    return JobOutcome(job.slot, evaluation, seconds=seconds)
 
 
 def in_this_process(evaluator: Evaluator) -> Executor:

@@ -14,6 +14,7 @@ from multiprocessing.connection import wait
 
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator
+from ussearch.logs import RemoteRecord
 from ussearch.studies.executors.base import (
     EXECUTORS,
     EpochDone,
@@ -129,6 +130,8 @@ class ProcessExecutor:
                 self._false_starts = 0
             case JobStarted() | EpochDone():
                 self._news.put(message)
+            case RemoteRecord():
+                message.repeat(f"worker {worker.pid}")
             case Letter():
                 worker.release()
                 self._news.put(message.read())
