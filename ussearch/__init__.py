@@ -20,7 +20,7 @@ from ussearch.errors import UserError
 if TYPE_CHECKING:
     from ussearch.api import Bundle, CloudOptions, Outcome, PredictionResult, Study, run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Bundle", "CloudOptions", "Outcome", "PredictionResult", "Study", "UserError", "run"]
 
 
