@@ -68,3 +68,16 @@ def test_threads_are_given_back_after_an_error() -> None:
         assert torch.get_num_threads() == before + 1
         raise ZeroDivisionError
     assert torch.get_num_threads() == before
+
+
+def test_quantising_keeps_remarks_by_the_root_logger_off_the_terminal_and_gives_it_no_handler() -> None:
+    program = """
+import logging
+from ussearch.compress.quantisation import qdq
+
+with qdq._quietly():
+    logging.warning("a remark by the root logger, which would give it a handler")
+print(logging.getLogger().handlers, logging.getLogger().level == logging.WARNING)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (done.stdout.strip(), done.stderr) == ("[] True", "")
