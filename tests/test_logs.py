@@ -15,6 +15,8 @@ from tests.evaluators.conftest import tiny
 from tests.studies.conftest import FormulaEvaluator
 from ussearch import logs
 from ussearch.studies.executors import Job, ProcessExecutor
+from ussearch.studies.executors.ray_cluster import _evaluated_remotely
+from ussearch.studies.executors.serialization import Letter, Parcel
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) ussearch(\.\w+)+: .+")
 RUN = ("run", "--profile", "jetson-nano", "--phantoms", "40", "--image-size", "64", "--trials", "2", "--epochs", "1")
@@ -80,6 +82,15 @@ def test_what_workers_say_arrives_with_its_level_and_logger(caplog: pytest.LogCa
         executor.close()
     said = [(each.name, each.levelno, each.getMessage()) for each in caplog.records if "worker" in each.getMessage()]
     assert ("ussearch.studies.executors.local", logging.DEBUG, f"worker {pid}: job 4 begins") in said
+
+
+def test_a_task_on_a_cluster_streams_what_it_says_beside_its_outcome() -> None:
+    parcel = Parcel.of(FormulaEvaluator(), same_machine=False)
+    *before, last = _evaluated_remotely(parcel, 1, Job(4, tiny(), 4), logging.INFO)
+    said = [each for each in before if isinstance(each, logs.RemoteRecord)]
+    assert [(each.level, each.logger) for each in said] == [(logging.INFO, "ussearch.studies.executors.local")]
+    assert said[0].text.startswith("job 4 ends after")
+    assert isinstance(last, Letter)
 
 
 @pytest.mark.parametrize(
