@@ -175,6 +175,13 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path, out: Path) -> None:
     assert (tmp_path / "link").is_symlink() and content(out) == NEW
 
 
+def test_a_file_is_not_replaced_by_a_folder(out: Path) -> None:
+    (out / "mine").write_text("three years")
+    with pytest.raises(UserError, match="a file is there, not a folder"):
+        write_folder(out / "mine", "new")
+    assert (out / "mine").read_text() == "three years"
+
+
 def test_what_a_live_process_writes_is_left_alone(tmp_path: Path) -> None:
     theirs, ours = tmp_path / f".x.{os.getppid()}.abc.part", tmp_path / f".x.{os.getpid()}.abc.part"
     for path in (theirs, ours, tmp_path / ".part", tmp_path / ".hidden"):

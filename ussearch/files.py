@@ -58,6 +58,8 @@ def staged_directory(path: Path) -> Iterator[Path]:
     try:
         make_folder(path.parent)
         real = path.resolve()
+        if real.exists() and not real.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "a file is there, not a folder")
         mend(real.parent.glob(f".{glob.escape(real.name)}.*"))
         staging = _leftover(path)
     except OSError as error:

@@ -39,6 +39,8 @@ from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build
 
+pytestmark = pytest.mark.training
+
 NANO = load_profile("jetson-nano")
 
 

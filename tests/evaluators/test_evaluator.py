@@ -13,6 +13,8 @@ from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingFail
 from ussearch.hardware_profiles import load_profile, profile_names
 from ussearch.search_spaces import Architecture, SearchSpace, build, count, load_preset
 
+pytestmark = pytest.mark.training
+
 EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
 
 

@@ -26,6 +26,8 @@ from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed, I
 from ussearch.search_spaces import build
 from ussearch.studies.executors import Job, JobOutcome, LocalExecutor, ProcessExecutor, Tell
 
+pytestmark = pytest.mark.training
+
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = tiny("fusible")
 
@@ -186,7 +188,12 @@ class Unlucky:
         if self._times == 0:
             return self._inner.collect(tell)
         self._times -= 1
-        return JobOutcome(self._inner.collect(lambda _: None).slot, None, "its worker process was killed")
+        return JobOutcome(
+            self._inner.collect(lambda _: None).slot,
+            None,
+            "its worker process was killed",
+            traceback=f"left {self._times}",
+        )
 
     def close(self) -> None:
         self._inner.close()
@@ -198,7 +205,9 @@ def test_a_lost_training_is_tried_once_more_then_given_up_with_what_is_kept(tmp_
         evaluator = make_evaluator(epochs=1)
         train_fully([course], evaluator, staffing=lambda _: Unlucky(evaluator, times))
 
-    with pytest.raises(UserError, match=r"lost twice \(its worker process was killed\).*the same command continues"):
+    with pytest.raises(UserError, match=r"lost twice \(its worker process was killed, .*traceback\.txt\).*continues"):
         train(2)
+    assert (tmp_path / "traceback.txt").read_text() == "left 1\nleft 0"
     train(1)
     assert (tmp_path / "record.json").exists()
+    assert (tmp_path / "traceback.txt").read_text() == "left 0"

@@ -20,6 +20,8 @@ from ussearch.studies import DataSource, Study, search
 from ussearch.studies.context import StudyContext
 from ussearch.studies.specialise import Specialised, specialise
 
+pytestmark = pytest.mark.training
+
 PI = load_profile("raspberry-pi-4")
 
 

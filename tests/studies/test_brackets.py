@@ -27,6 +27,8 @@ from ussearch.studies.halving import Halving
 from ussearch.studies.pareto import pareto_report
 from ussearch.studies.resources import SearchResources
 
+pytestmark = pytest.mark.training
+
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 6
 SEED = tiny().model_copy(update={"name": "seed"})
@@ -98,7 +100,9 @@ def test_the_promoted_are_as_if_trained_at_once(undisturbed: tuple[Path, list[tu
     images = disc_images()
     profiles = {"edge": study.config.edge, "cloud": study.config.cloud}
     evaluator = TrainEvaluator(images, disc_split(images), study.config.recipe, profiles)  # type: ignore[arg-type]
-    for record in (each for each in study.trials() if each.evaluation.fidelity == "trained"):
+    promoted = [each for each in study.trials() if each.evaluation.fidelity == "trained"]
+    assert len(promoted) == 2
+    for record in promoted:
         again = evaluator.evaluate(study.architecture(record.slot), record.evaluation.seed)
         assert again.dice == record.dice
         kept = study.network(record.slot).state_dict()

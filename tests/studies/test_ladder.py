@@ -27,6 +27,8 @@ from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, la
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.timings import SearchTimings, outside_training
 
+pytestmark = pytest.mark.training
+
 SIZE = 32
 IMAGES = disc_images(24, SIZE)
 SPLIT = disc_split(IMAGES)

@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 
 from ussearch.cli.console import EXTRAPOLATED, console, counted, interval, milliseconds, say, score, score_line
+from ussearch.cli.crash import remember_study
 from ussearch.cli.live import LiveView
 from ussearch.cli.plan_lines import print_plan
 from ussearch.cli.result_lines import verdict_line
@@ -74,8 +75,12 @@ class RunProgress:
 
     def __call__(self, event: Event) -> None:
         """Draw one event."""
-        if self._quiet:
-            return
+        if isinstance(event, PlanReady):
+            remember_study(event.folder)
+        if not self._quiet:
+            self._draw(event)
+
+    def _draw(self, event: Event) -> None:
         match event:
             case StageStarted(name):
                 self._stage(name)

@@ -30,7 +30,7 @@ from ussearch.run_config import SamplerSettings
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.context import StudyContext
 from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
-from ussearch.studies.executors import Job, run_jobs
+from ussearch.studies.executors import TRACEBACK, Job, keep_traceback, run_jobs
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
@@ -230,7 +230,9 @@ class LadderSearch:
         for outcome in run_jobs(jobs, judge, self.resources.executor, lambda _: None):
             selection = None if outcome.evaluation is None else outcome.evaluation.dice
             found = {"selection": selection, "seconds": outcome.seconds}
-            write_atomically(_kept_at(folder, outcome.slot), schema.RUNG.to_json(found))
+            path = _kept_at(folder, outcome.slot)
+            keep_traceback(folder, outcome, f"{path.stem}.{TRACEBACK}")
+            write_atomically(path, schema.RUNG.to_json(found))
 
     def _promoted(self, ladder: LadderRecord) -> dict[int, Suggestion]:
         """Return the best candidates of the rung for each end, in the slots behind all others."""

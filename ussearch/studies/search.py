@@ -13,7 +13,7 @@ from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import events
 from ussearch.studies.brackets import Brackets, reached_by
 from ussearch.studies.events import OnEvent
-from ussearch.studies.executors import EpochDone, Executor, Job, JobOutcome, Message, loss_of
+from ussearch.studies.executors import EpochDone, Executor, Job, JobOutcome, Message, after, keep_traceback, loss_of
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
@@ -80,7 +80,8 @@ def _now() -> str:
 class _Pending:
     """A candidate that is with the workers; ``number`` is that of its Optuna trial.
 
-    ``reached`` is what it was worth when it stopped at a rung, where it waits for the others of its bracket.
+    ``lost`` is how its first try ended, where it did not count. ``reached`` is what it was worth when it stopped at a
+    rung, where it waits for the others of its bracket.
     """
 
     candidate: Suggestion
@@ -88,7 +89,7 @@ class _Pending:
     number: int
     submitted: float
     started: str = field(default_factory=_now)
-    repeated: bool = False
+    lost: JobOutcome | None = None
     reached: Evaluation | None = None
     waiting: bool = False
 
@@ -259,8 +260,10 @@ class _Search:
         pending = self._pending[outcome.slot]
         self._timings.evaluation_s += outcome.seconds
         reason = loss_of(outcome)
-        if reason is not None and not pending.repeated:
-            pending.repeated = True
+        outcome = after(pending.lost, outcome)
+        keep_traceback(self._study.trial_folder(outcome.slot), outcome)
+        if reason is not None and pending.lost is None:
+            pending.lost = outcome
             self._study.log(f"trial {outcome.slot} is tried again: {reason}")
             self._tell(events.TrialRepeated(outcome.slot, reason))
             self._executor.submit(pending.job)

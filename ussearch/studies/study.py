@@ -28,7 +28,7 @@ class Study:
 
     ``study.yaml`` (configuration), ``split.json``, ``baselines.json``, ``study.db`` (Optuna), ``log.txt`` and one
     folder a trial: ``trials/0007/`` with ``architecture.yaml``, ``weights.safetensors`` and ``record.json``, which is
-    written last: a trial without it never finished.
+    written last: a trial without it never finished. ``traceback.txt`` tells why a worker of the trial was lost.
     """
 
     def __init__(self, folder: Path, config: StudyConfig) -> None:

@@ -39,8 +39,12 @@ def test_equal_confidences_are_chance_exactly(rows: list[tuple[float, float, flo
     edge, cloud, _ = np.array(rows).T
     found = curve(edge, cloud, np.zeros(len(rows)))
     assert found.quality == pytest.approx(np.linspace(edge.mean(), cloud.mean(), len(rows) + 1))
-    if abs(found.gap) > 1e-6:
-        assert found.apgr == pytest.approx(0.5)
+
+
+@given(st.lists(st.tuples(st.floats(0, 0.4), st.floats(0.5, 1)), min_size=2, max_size=30))
+def test_equal_confidences_recover_half_of_a_gap(rows: list[tuple[float, float]]) -> None:
+    edge, cloud = np.array(rows).T
+    assert curve(edge, cloud, np.zeros(len(rows))).apgr == pytest.approx(0.5)
 
 
 @given(Dice)

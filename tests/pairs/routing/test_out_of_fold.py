@@ -14,6 +14,8 @@ from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.router_training import FoldTraining, record_ids
 from ussearch.pairs.routing.samples import Samples
 
+pytestmark = pytest.mark.training
+
 EDGE, CLOUD = tiny("conv"), tiny("dwsep")
 
 

@@ -53,7 +53,11 @@ def test_errors_lose_their_job_and_no_other(make_executor: MakeExecutor, tmp_pat
     outcomes, _ = collected(executor, 3)
     assert outcomes[1].evaluation is None and outcomes[1].reason == "MemoryError: no room for 7 TiB"
     assert outcomes[2].evaluation is None and outcomes[2].reason == "TypeError: this is a defect"
-    assert outcomes[3].evaluation is not None
+    assert outcomes[3].evaluation is not None and outcomes[3].traceback == ""
+    for slot, last in ((1, "MemoryError: no room for 7 TiB"), (2, "TypeError: this is\na defect")):
+        trace = outcomes[slot].traceback
+        assert trace.startswith("Traceback (most recent call last):\n") and trace.rstrip().endswith(last)
+        assert "in evaluate" in trace and "troubles.py" in trace and "in _fail" in trace  # down to where it was raised
     executor.submit(Job(2, tiny(), 2))
     again, _ = collected(executor, 1)
     assert again[2].evaluation is not None
@@ -75,7 +79,8 @@ def test_letters_read_as_they_were_written(tmp_path: Path) -> None:
     assert read.evaluation is not None and read.evaluation.weights is not None
     assert read.evaluation.model_dump() == evaluation.model_dump() and read.seconds == 2.5
     assert torch.equal(read.evaluation.weights["weight"], evaluation.weights["weight"])
-    assert Letter.of(JobOutcome(2, None, "gone")).read() == JobOutcome(2, None, "gone")
+    lost = JobOutcome(2, None, "gone", traceback="Traceback:\n  all of it")
+    assert Letter.of(lost).read() == lost
 
 
 def test_jobs_known_from_the_start_end_once_each(make_executor: MakeExecutor, tmp_path: Path) -> None:
@@ -85,5 +90,7 @@ def test_jobs_known_from_the_start_end_once_each(make_executor: MakeExecutor, tm
     assert sorted(outcome.slot for outcome in outcomes) == [1, 2, 3]
     found = {outcome.slot: outcome for outcome in outcomes}
     assert found[1].evaluation is None and "no room" in found[1].reason  # lost twice
+    assert found[1].traceback.count("MemoryError: no room for 7 TiB") == 2
     assert found[2].evaluation is not None and found[3].evaluation is not None
+    assert found[2].traceback.count("TypeError: this is\na defect") == 1 and found[3].traceback == ""
     assert list(run_jobs([], troubled, make_executor, lambda _: None)) == []

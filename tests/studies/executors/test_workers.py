@@ -103,6 +103,29 @@ def test_trials_lost_twice_are_failed_with_the_reason_and_the_search_goes_on(tmp
     assert "trial 0 is tried again" in (study.folder / "log.txt").read_text()
 
 
+def test_the_whole_traceback_of_a_lost_trial_stays_in_its_folder(tmp_path: Path) -> None:
+    evaluator = TroubledEvaluator(tmp_path, {seed_of(1): ("bug", 1), seed_of(2): ("memory", 9)})
+    study, records = run_search(tmp_path / "s", evaluator, trials=4)
+    assert [record.failed for record in records] == [False, False, True, False]
+    assert [path.parent.name for path in sorted(study.folder.glob("trials/*/traceback.txt"))] == ["0001", "0002"]
+    once = (study.trial_folder(1) / "traceback.txt").read_text()
+    assert once.startswith("Traceback (most recent call last):") and "in _fail" in once
+    assert once.count("TypeError: this is\na defect") == 1
+    twice = (study.trial_folder(2) / "traceback.txt").read_text()
+    assert twice.count("Traceback (most recent call last):") == twice.count("MemoryError: no room for 7 TiB") == 2
+
+
+def test_what_a_worker_said_before_its_end_is_kept_whole(tmp_path: Path) -> None:
+    executor = ProcessExecutor(TroubledEvaluator(tmp_path, {1: ("talking crash", 1)}), 1)
+    executor.submit(Job(1, tiny(), 1))
+    outcomes, _ = collected(executor, 1)
+    executor.close()
+    assert "SIGABRT" in outcomes[1].reason
+    reason, *said = outcomes[1].traceback.splitlines()
+    assert reason == outcomes[1].reason
+    assert said[:2000] == [f"line {number} of what it said" for number in range(2000)]
+
+
 def test_workers_that_cannot_start_end_the_search(tmp_path: Path) -> None:
     executor = ProcessExecutor(Unsendable(), 3)
     for slot in range(3):

@@ -47,6 +47,9 @@ class TroubledEvaluator(FormulaEvaluator):
                 os.kill(os.getpid(), signal.SIGKILL)
             case "crash":
                 os.abort()
+            case "talking crash":
+                os.write(2, b"".join(b"line %d of what it said\n" % number for number in range(2000)))
+                os.abort()
             case "hang":
                 time.sleep(600)
             case "memory":

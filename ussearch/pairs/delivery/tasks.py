@@ -21,7 +21,7 @@ from ussearch.evaluators import EpochRecord, Evaluation, TrainEvaluator
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture
-from ussearch.studies.executors import Job, JobOutcome
+from ussearch.studies.executors import TRACEBACK, Job, JobOutcome, keep_traceback
 
 Start = Literal["scratch", "drawn"]
 InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
@@ -139,10 +139,12 @@ class Work:
     def keep(self, attempt: Attempt, outcome: JobOutcome) -> None:
         """Keep how an attempt ended."""
         place = self._place(attempt)
+        keep_traceback(self.course.folder, outcome)
         if outcome.evaluation is None:
+            more = f", the whole of it in {self.course.folder / TRACEBACK}" if outcome.traceback else ""
             raise UserError(
-                f"A full training of {_name(self.course.architecture)} was lost twice ({outcome.reason}): finished "
-                "trainings are kept, the same command continues with this one."
+                f"A full training of {_name(self.course.architecture)} was lost twice ({outcome.reason}{more}): "
+                "finished trainings are kept, the same command continues with this one."
             )
         if outcome.evaluation.weights is not None:
             write_atomically(place / WEIGHTS, save(_contiguous(outcome.evaluation.weights)))

@@ -7,6 +7,7 @@ with the same number of threads.
 
 from ussearch.studies.executors.base import (
     EXECUTORS,
+    TRACEBACK,
     EpochDone,
     Executor,
     ExecutorSettings,
@@ -16,6 +17,8 @@ from ussearch.studies.executors.base import (
     Message,
     Staffing,
     Tell,
+    after,
+    keep_traceback,
     loss_of,
     run_jobs,
 )
@@ -25,6 +28,7 @@ from ussearch.studies.executors.ray_cluster import RayExecutor, require_cluster
 
 __all__ = [
     "EXECUTORS",
+    "TRACEBACK",
     "EpochDone",
     "Executor",
     "ExecutorSettings",
@@ -37,7 +41,9 @@ __all__ = [
     "RayExecutor",
     "Staffing",
     "Tell",
+    "after",
     "in_this_process",
+    "keep_traceback",
     "loss_of",
     "require_cluster",
     "run_jobs",

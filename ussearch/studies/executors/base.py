@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from safetensors.torch import load
 
 from ussearch.evaluators import EpochRecord, Evaluation, Evaluator
+from ussearch.files import write_atomically
 from ussearch.registry import Registry
 from ussearch.search_spaces import Architecture
 
@@ -66,13 +67,15 @@ Tell = Callable[[Message], None]
 class JobOutcome:
     """How a job ended: ``evaluation``, or None where its worker was lost, for the ``reason`` given.
 
-    ``seconds`` is the wall-clock time of the evaluation where it was made; 0 where the worker was lost.
+    ``seconds`` is the wall-clock time of the evaluation where it was made; 0 where the worker was lost. ``traceback``
+    is the whole of what is known of a loss, or of several tries: a traceback, or what the worker wrote before its end.
     """
 
     slot: int
     evaluation: Evaluation | None
     reason: str = ""
     seconds: float = 0.0
+    traceback: str = ""
 
 
 class Executor(Protocol):
@@ -122,6 +125,7 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"[:500]
 
 
+TRACEBACK = "traceback.txt"
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 """What torch says on GPUs and CPUs, in lower case."""
 
@@ -131,6 +135,19 @@ def loss_of(outcome: JobOutcome) -> str | None:
     if outcome.evaluation is None:
         return outcome.reason
     return outcome.evaluation.failure if _ran_out_of_memory(outcome.evaluation) else None
+
+
+def after(lost: JobOutcome | None, outcome: JobOutcome) -> JobOutcome:
+    """Return the outcome of a second try with what is known of the first, which was ``lost``."""
+    if lost is None:
+        return outcome
+    return replace(outcome, traceback="\n".join(filter(None, (lost.traceback, outcome.traceback))))
+
+
+def keep_traceback(folder: Path, outcome: JobOutcome, name: str = TRACEBACK) -> None:
+    """Write what is known of the losses of a job into a file of ``folder``; nothing where nothing was lost."""
+    if outcome.traceback:
+        write_atomically(folder / name, outcome.traceback)
 
 
 def _ran_out_of_memory(evaluation: Evaluation) -> bool:
@@ -145,7 +162,7 @@ def run_jobs(jobs: Sequence[Job], evaluator: Evaluator, staffing: Staffing, tell
     """
     if not jobs:
         return
-    repeated: set[int] = set()
+    lost: dict[int, JobOutcome] = {}
     by_slot = {job.slot: job for job in jobs}
     with closing(staffing(evaluator)) as executor:
         for job in jobs:
@@ -153,9 +170,9 @@ def run_jobs(jobs: Sequence[Job], evaluator: Evaluator, staffing: Staffing, tell
         left = len(jobs)
         while left:
             outcome = executor.collect(tell)
-            if loss_of(outcome) is not None and outcome.slot not in repeated:
-                repeated.add(outcome.slot)
+            if loss_of(outcome) is not None and outcome.slot not in lost:
+                lost[outcome.slot] = outcome
                 executor.submit(by_slot[outcome.slot])
                 continue
             left -= 1
-            yield outcome
+            yield after(lost.get(outcome.slot), outcome)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 
@@ -59,7 +60,7 @@ def evaluated(evaluator: Evaluator, job: Job, tell: Tell, clock: Callable[[], fl
     except UserError:
         raise
     except Exception as error:
-        return JobOutcome(job.slot, None, reason_of(error))
+        return JobOutcome(job.slot, None, reason_of(error), traceback=traceback.format_exc())
     return JobOutcome(job.slot, evaluation, seconds=clock() - start)
 
 

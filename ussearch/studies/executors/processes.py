@@ -143,9 +143,10 @@ class ProcessExecutor:
     def _lose(self, worker: WorkerProcess, reason: str) -> None:
         """Give up a worker, and its job with it."""
         self._staff.remove(worker)
+        words = worker.words()
         worker.kill()
         if worker.job is not None:
-            self._news.put(JobOutcome(worker.job.slot, None, reason))
+            self._news.put(JobOutcome(worker.job.slot, None, reason, traceback=f"{reason}\n{words}"))
             return
         self._false_starts += not worker.ready
         if self._false_starts >= MOST_FALSE_STARTS:

@@ -13,6 +13,7 @@ import queue
 import socket
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -97,7 +98,7 @@ class RayExecutor:
             said: Message | Letter | Refused = self._ray.get(next(stream))
         except (StopIteration, self._ray.exceptions.RayError) as error:
             self._forget(stream)
-            return JobOutcome(job.slot, None, self._loss(error))
+            return JobOutcome(job.slot, None, self._loss(error), traceback=traceback.format_exc())
         match said:
             case Letter():
                 self._forget(stream)
@@ -190,7 +191,7 @@ def _evaluated_remotely(parcel: Parcel, threads: int, job: Job) -> Iterator[Mess
         except UserError as error:
             said.put(Refused(str(error)))
         except Exception as error:
-            said.put(Letter.of(JobOutcome(job.slot, None, reason_of(error))))
+            said.put(Letter.of(JobOutcome(job.slot, None, reason_of(error), traceback=traceback.format_exc())))
 
     threading.Thread(target=work, daemon=True).start()
     while True:

@@ -89,6 +89,9 @@ PROGRAM = "from ussearch.studies.executors.worker_process import main; main()"
 START_LIMIT_S = 600.0
 """Importing torch takes seconds; minutes on a machine that is far too busy."""
 
+MOST_WORDS = 1 << 20
+"""Bytes that are kept of what a lost worker wrote."""
+
 
 class WorkerProcess:
     """A process that evaluates one job at a time; it is ``ready`` once it has the evaluator."""
@@ -164,10 +167,14 @@ class WorkerProcess:
         end = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return f"its worker process {end}{self._last_words()}"
 
-    def _last_words(self) -> str:
+    def words(self) -> str:
+        """Return what the process has written so far, the last MiB of it."""
         self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - 4096))
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.seek(max(0, self._stderr.tell() - MOST_WORDS))
+        return self._stderr.read().decode(errors="replace")
+
+    def _last_words(self) -> str:
+        lines = self.words().strip().splitlines()
         return f": {lines[-1].strip()[:300]}" if lines else ""
 
 
