@@ -46,9 +46,9 @@ def importance(report_data: ReportData, fewest: int = FEWEST_TRIALS) -> ChoiceIm
     study = optuna.create_study(directions=DIRECTIONS)
     study.add_trials([finished_trial(record, space, "edge") for record in sampled])
 
-    def shares(objective: int) -> dict[str, float]:
+    def shares(position: int) -> dict[str, float]:
         found = get_param_importances(
-            study, evaluator=FanovaImportanceEvaluator(seed=SEED), target=lambda trial: trial.values[objective]
+            study, evaluator=FanovaImportanceEvaluator(seed=SEED), target=lambda trial: trial.values[position]
         )
         return {name: float(share) for name, share in found.items()}
 

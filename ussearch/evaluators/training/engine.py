@@ -74,7 +74,7 @@ def train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     initial: Mapping[str, torch.Tensor] | None = None,
-    objective: Objective | None = None,
+    training_loss: Objective | None = None,
     checkpoint: Path | None = None,
     until_epoch: int | None = None,
     on_epoch: OnEpoch | None = None,
@@ -82,7 +82,7 @@ def train(
     """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
 
     It starts from the weights ``initial`` where they are given (a state dict of ``network``), else from those that the
-    network has, and minimises ``objective``, the recipe's loss on the masks where none is given. It lasts
+    network has, and minimises ``training_loss``, the recipe's loss on the masks where none is given. It lasts
     ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate and λ end their
     course exactly there.
 
@@ -111,11 +111,11 @@ def train(
         "start": None if initial is None else digest_of(initial),
         "data": [images.fingerprint, images.image_size],
         "split": [list(split.train), list(split.validation)],
-        **({} if objective is None else {"objective": dict(objective.made_from)}),
+        **({} if training_loss is None else {"objective": dict(training_loss.made_from)}),
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        minimised = objective or Supervised(recipe)
+        minimised = training_loss or Supervised(recipe)
         training = _Training(network, images, split, recipe, seed, torch.device(device), minimised)
         return training.run(CheckpointManager(checkpoint, made_from), until_epoch, on_epoch)
 
@@ -139,7 +139,7 @@ class _Training:
     recipe: Recipe
     seed: int
     device: torch.device
-    objective: Objective
+    training_loss: Objective
     history: list[EpochRecord] = field(default_factory=list)
     step: int = 0
     seconds: float = 0.0
@@ -164,11 +164,11 @@ class _Training:
         keep_freed_memory(self.device)
         # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
         to_channels_last(self.network, self.device)
-        self.objective.to(self.device)
+        self.training_loss.to(self.device)
         self.scheduled = self.network.has_schedule
         self.average = EMA(self.network, recipe.average_decay)
         self.optimiser = torch.optim.AdamW(
-            _parameter_groups([*self.network.parameters(), *self.objective.parameters()], recipe),
+            _parameter_groups([*self.network.parameters(), *self.training_loss.parameters()], recipe),
             lr=recipe.learning_rate,
             betas=(0.9, recipe.second_moment_decay),
             fused=self.device.type in ("cpu", "cuda"),
@@ -240,7 +240,7 @@ class _Training:
             "average": self.average.network.state_dict(),
             "best": {} if self.best is None else self.best.weights,
             "moments": moments_of(self.optimiser),
-            "objective": self.objective.state_dict(),
+            "objective": self.training_loss.state_dict(),
             "random": random,
         }
         return Checkpoint(progress, groups)
@@ -255,7 +255,7 @@ class _Training:
         if progress["best"]:
             selection, epoch = progress["best"]
             self.best = _Best(selection, epoch, groups["best"])
-        self.objective.load_state_dict(groups.get("objective", {}))
+        self.training_loss.load_state_dict(groups.get("objective", {}))
         set_moments(self.optimiser, groups["moments"])
         torch.set_rng_state(groups["random"]["cpu"])
         if self.device.type == "cuda" and "cuda" in groups["random"]:
@@ -287,7 +287,7 @@ class _Training:
             group["lr"] = learning_rate_at(self.step, self.steps, self.recipe)
         images = images.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
-            loss: torch.Tensor = self.objective(self.network, images, masks, self.step)
+            loss: torch.Tensor = self.training_loss(self.network, images, masks, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)
