@@ -104,9 +104,9 @@ def timed(evaluator: TrainEvaluator, architectures: Sequence[Architecture], sett
     executor = ProcessExecutor(evaluator, setting.workers, setting.threads)
     try:
         start = time.perf_counter()
-        finish(executor, [Job(-1 - slot, architectures[0], slot) for slot in range(setting.workers)])
+        finish(executor, [Job(-1 - trial_id, architectures[0], trial_id) for trial_id in range(setting.workers)])
         ready = time.perf_counter()
-        finish(executor, [Job(slot, each, slot) for slot, each in enumerate(architectures)])
+        finish(executor, [Job(trial_id, each, trial_id) for trial_id, each in enumerate(architectures)])
         return Timing(ready - start, time.perf_counter() - ready)
     finally:
         executor.close()
@@ -119,7 +119,7 @@ def finish(executor: ProcessExecutor, jobs: Sequence[Job]) -> None:
     for _ in jobs:
         outcome = executor.collect(_ignore)
         if outcome.evaluation is None:
-            raise RuntimeError(f"trial {outcome.slot} was lost: {outcome.reason}")
+            raise RuntimeError(f"trial {outcome.trial_id} was lost: {outcome.reason}")
 
 
 def _ignore(message: Message) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ussearch.compress import StepRecord, UniformRecord
-from ussearch.evaluators import End, EpochRecord
+from ussearch.evaluators import EpochRecord, Tier
 from ussearch.pairs import Pair
 from ussearch.studies.events import Event as SearchEvent
 from ussearch.studies.plan import Plan
@@ -39,7 +39,7 @@ class PairChosen:
 class FinalistEpoch:
     """One end of the pair has trained one of ``epochs`` epochs."""
 
-    end: End
+    tier: Tier
     record: EpochRecord
     epochs: int
     training: str = ""
@@ -74,7 +74,7 @@ class FoldEpoch:
     """A network of a fold (of ``folds``) has trained one of ``epochs`` epochs, for the router."""
 
     fold: int
-    end: End
+    tier: Tier
     record: EpochRecord
     folds: int
     epochs: int
@@ -82,7 +82,7 @@ class FoldEpoch:
     @property
     def title(self) -> str:
         """Which training it belongs to, in words."""
-        return f"router, fold {self.fold} of {self.folds}, {self.end}"
+        return f"router, fold {self.fold} of {self.folds}, {self.tier}"
 
 
 Event = (

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from ussearch.compress import Compression
-from ussearch.evaluators import End, EpochRecord
+from ussearch.evaluators import EpochRecord, Tier
 from ussearch.events import (
     CompressionEpoch,
     FinalistEpoch,
@@ -107,7 +107,7 @@ class Delivery:
             "cloud_trial": self.pair.cloud.number,
             "verified": self.verification.passed,
             "compression": None if self.compression is None else self.compression.model_dump(mode="json"),
-            "costs": {end: self.bundle.manifest.entry(end).costs for end in ("edge", "cloud")},
+            "costs": {tier: self.bundle.manifest.entry(tier).costs for tier in ("edge", "cloud")},
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
             "router": self.bundle.manifest.router.model_dump(mode="json", exclude={"model"}),
             "seconds": dict(self.seconds),
@@ -160,7 +160,7 @@ def export(
     spec: ExportRequest | None = None,
     *,
     data: Path | None = None,
-    device: str = "auto",
+    accelerator: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Delivery:
     """Make a bundle of an existing study, from the best candidates or from those named by trial number.
@@ -173,7 +173,7 @@ def export(
         with table.stage("plan", on_event):
             require_replaceable(spec.out or folder / BUNDLE)
             choose_pair(study, spec.edge, spec.cloud)
-            study_context = reopen_context(study, device, data)
+            study_context = reopen_context(study, accelerator, data)
         return _finish(study, study_context, spec, table, on_event)
 
 
@@ -183,7 +183,7 @@ def route(
     *,
     bundle: Path | None = None,
     data: Path | None = None,
-    device: str = "auto",
+    accelerator: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Bundle:
     """Fit the router of a study's bundle (``STUDY/bundle`` unless it is named) and rewrite the bundle with it.
@@ -195,14 +195,14 @@ def route(
     with Study.driven(folder) as study:
         mend([aside_of(place)])
         opened = Bundle.load(place)
-        study_context = reopen_context(study, device, data)
+        study_context = reopen_context(study, accelerator, data)
         require_reroutable(opened, study_context.images)
         on_event(StageStarted("route"))
-        ends: dict[End, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
+        tiers: dict[Tier, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
         spec = fit_router(
             study,
             study_context,
-            ends,
+            tiers,
             request,
             on_epoch=_fold_listener(study, request, on_event),
         )
@@ -245,11 +245,11 @@ def _finish(
         with table.stage("compress", on_event):
             compressed = compress_finalist(study, study_context, finalists, spec.compression, _listeners(on_event))
     with table.stage("route", on_event):
-        edge = compressed.candidate.architecture if compressed else study.architecture(finalists["edge"].slot)
+        edge = compressed.candidate.architecture if compressed else study.architecture(finalists["edge"].trial_id)
         router = fit_router(
             study,
             study_context,
-            {"edge": edge, "cloud": study.architecture(finalists["cloud"].slot)},
+            {"edge": edge, "cloud": study.architecture(finalists["cloud"].trial_id)},
             spec.routing,
             pair_seconds=sum(each.evaluation.training_seconds for each in finalists.values()),
             staffing=staffing,
@@ -272,8 +272,8 @@ def _compression(config: RunConfig) -> CompressionRequest | None:
 
 
 def _fold_listener(study: Study, request: RoutingRequest, on_event: OnEvent) -> OnFoldEpoch:
-    def tell(fold: int, end: End, record: EpochRecord) -> None:
-        on_event(FoldEpoch(fold, end, record, request.folds, study.config.final_epochs))
+    def tell(fold: int, tier: Tier, record: EpochRecord) -> None:
+        on_event(FoldEpoch(fold, tier, record, request.folds, study.config.final_epochs))
 
     return tell
 

@@ -11,7 +11,7 @@ import torch
 
 from routed import sets
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators import End, Recipe, TrainEvaluator, predict
+from ussearch.evaluators import Recipe, Tier, TrainEvaluator, predict
 from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
@@ -57,7 +57,7 @@ class Setting:
 
     def evaluator(self, images: ImageSet, split: Split) -> TrainEvaluator:
         """Return what trains on these images."""
-        profiles: dict[End, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
+        profiles: dict[Tier, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
         return TrainEvaluator(images, split, Recipe(epochs=self.epochs), profiles, torch.device(self.device))
 
     def folds(self, name: str, images: ImageSet, split: Split, seed: int) -> FoldTraining:
@@ -74,8 +74,8 @@ def run_phantoms(setting: Setting, seed: int) -> None:
     setting.folds(f"phantoms-{seed}", images, split, seed).run().write(place / OUT_OF_FOLD)
     evaluator = setting.evaluator(images, split)
     courses = [
-        Course(setting.work / f"phantoms-{seed}" / end, each, 1000 * seed + number)
-        for number, (end, each) in enumerate(zip(("edge", "cloud"), setting.pair(), strict=True))
+        Course(setting.work / f"phantoms-{seed}" / tier, each, 1000 * seed + number)
+        for number, (tier, each) in enumerate(zip(("edge", "cloud"), setting.pair(), strict=True))
     ]
     edge, cloud = train_fully(courses, evaluator)
     normalisation, moved = Normalisation.fit(images.images, split.train), sets.shifted(images, seed)

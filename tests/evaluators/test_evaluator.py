@@ -85,7 +85,7 @@ def test_evaluation_is_a_record(discs: ImageSet, discs_split: Split) -> None:
     evaluation = judge(discs, discs_split).evaluate(architecture, seed=3)
     assert evaluation.failure is None and evaluation.architecture_id == architecture.id
     assert set(evaluation.costs) == {"edge", "cloud"} and evaluation.fidelity == "trained"
-    assert evaluation.dice == evaluation.metrics["selection"]
+    assert evaluation.objective == evaluation.metrics["objective"]
     assert evaluation.weights is not None
     build(architecture).load_state_dict(evaluation.weights)
     again = Evaluation.model_validate_json(evaluation.model_dump_json())
@@ -114,7 +114,7 @@ def test_failures_belong_to_the_candidate(
     monkeypatch.setattr(evaluator, "train", fail)
     evaluation = judge(discs, discs_split).evaluate(tiny(), seed=0)
     assert evaluation.failure == reason
-    assert evaluation.dice is None and evaluation.weights is None and evaluation.costs["edge"].feasible
+    assert evaluation.objective is None and evaluation.weights is None and evaluation.costs["edge"].feasible
 
 
 def test_defects_of_the_program_are_not_swallowed(
@@ -135,5 +135,5 @@ def test_a_network_that_cannot_be_built_is_refused_before_training(discs: ImageS
 
 def test_baselines_are_judged_on_the_same_part(discs: ImageSet, discs_split: Split) -> None:
     figures = judge(discs, discs_split).baselines()
-    assert figures["empty"]["selection"] == 0.0
+    assert figures["empty"]["objective"] == 0.0
     assert all(summary["images"] == len(discs_split.validation) for summary in figures.values())

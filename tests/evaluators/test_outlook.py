@@ -69,12 +69,12 @@ def test_nothing_is_learnt_from_what_is_foretold(number: int, other: float) -> N
 
 
 @settings(max_examples=40, deadline=None)
-@given(selection=st.floats(-1, 1), macs=st.floats(1, 1e12), parameters=st.floats(1, 1e9), more=st.floats(0, 1))
+@given(objective=st.floats(-1, 1), macs=st.floats(1, 1e12), parameters=st.floats(1, 1e9), more=st.floats(0, 1))
 def test_it_stays_within_what_was_seen_and_never_falls_with_the_rung(
-    selection: float, macs: float, parameters: float, more: float
+    objective: float, macs: float, parameters: float, more: float
 ) -> None:
     outlook = fit_outlook(*population(2))
-    low, high = (outlook.foretold(each, macs, parameters) for each in (selection, selection + more))
+    low, high = (outlook.foretold(each, macs, parameters) for each in (objective, objective + more))
     assert outlook.trained[0] <= low <= high <= outlook.trained[-1]
     assert type(outlook).model_validate_json(outlook.model_dump_json()) == outlook
 
@@ -93,6 +93,6 @@ def test_a_rung_with_an_outlook_reports_both_selections() -> None:
     plain = RungEvaluator(trainer, Rung(drawn=False, steps=3)).evaluate(tiny(), 0)
     told = RungEvaluator(trainer, Rung(drawn=False, steps=3), outlook=outlook).evaluate(tiny(), 0)
     costs = plain.costs["edge"]
-    assert plain.dice is not None and told.metrics["rung_selection"] == plain.dice
-    assert told.dice == outlook.foretold(plain.dice, costs.macs, costs.parameters)
+    assert plain.objective is not None and told.metrics["rung_objective"] == plain.objective
+    assert told.objective == outlook.foretold(plain.objective, costs.macs, costs.parameters)
     assert told.metrics["lesion_dice"] == plain.metrics["lesion_dice"]

@@ -36,9 +36,9 @@ def learning(seed: int, folder: Path) -> dict[str, float]:
     network, result = trained(images, split, Recipe(epochs=25, batch_size=4, augmentation=None), seed=seed)
     chosen = list(split.validation)
     summary = score(predict(network, images.images[chosen], result.normalisation), images.masks[chosen]).summary
-    best = max(result.history, key=lambda record: record.selection)
+    best = max(result.history, key=lambda record: record.objective)
     assert result.best_epoch == best.epoch
-    assert summary["selection"] == pytest.approx(best.selection)
+    assert summary["objective"] == pytest.approx(best.objective)
     assert summary["lesion_dice"] is not None
     losses = [record.loss for record in result.history]
     return {"lesion_dice": summary["lesion_dice"], "loss_ratio": losses[-1] / losses[0]}

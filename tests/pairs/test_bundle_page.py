@@ -40,15 +40,15 @@ def once(key: str) -> str:
 
 def parts_of(annotation: Any, mark: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield the models in a type with how they are held: ``[]`` for several, ``.*`` by name."""
-    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    provenance, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield mark, annotation
-    elif origin in (typing.Union, types.UnionType, typing.Annotated):
+    elif provenance in (typing.Union, types.UnionType, typing.Annotated):
         for each in arguments:
             yield from parts_of(each, mark)
-    elif origin is tuple:
+    elif provenance is tuple:
         yield from parts_of(arguments[0], f"{mark}[]")
-    elif origin is dict:
+    elif provenance is dict:
         yield from parts_of(arguments[1], f"{mark}.*")
 
 
@@ -63,8 +63,8 @@ def named(content: dict[str, Any]) -> set[str]:
     """Return the keys whose names are data of the program: figures and costs."""
     found = {f"metrics.edge.{name}" for name in content["metrics"]["edge"]}
     found |= {f"edge.parity.{name}" for name in content["edge"]["parity"]}
-    for stratum in content["metrics"]["strata"]:
-        for name, estimate in stratum["edge"].items():
+    for subgroup in content["metrics"]["strata"]:
+        for name, estimate in subgroup["edge"].items():
             found |= {f"metrics.strata[].edge.*.{part}" for part in estimate or ()} | {f"metrics.strata[].edge.{name}"}
     return found | {f"edge.costs.{name}" for name in Costs.model_fields if name not in ("excess", "refused")}
 

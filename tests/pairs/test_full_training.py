@@ -76,13 +76,13 @@ def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
     attempts = record_of(tmp_path)["attempts"]
     assert [attempt["start"] for attempt in attempts] == ["scratch", "drawn", "scratch", "drawn"]
     assert len({attempt["seed"] for attempt in attempts}) == 2
-    assert trained.evaluation.dice == max(attempt["selection"] for attempt in attempts)
-    assert [attempt["selection"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.dice]
+    assert trained.evaluation.objective == max(attempt["objective"] for attempt in attempts)
+    assert [attempt["objective"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.objective]
     assert not (tmp_path / "attempts").exists()
     separately = [
-        make_evaluator().evaluate(ARCHITECTURE, seed).dice for seed in sorted({each["seed"] for each in attempts})
+        make_evaluator().evaluate(ARCHITECTURE, seed).objective for seed in sorted({each["seed"] for each in attempts})
     ]
-    scratch = [each["selection"] for each in sorted(attempts, key=lambda e: e["seed"]) if each["start"] == "scratch"]
+    scratch = [each["objective"] for each in sorted(attempts, key=lambda e: e["seed"]) if each["start"] == "scratch"]
     assert scratch == separately
 
 
@@ -102,12 +102,14 @@ def test_what_is_there_is_not_trained_again_unless_it_was_made_from_something_el
     first = train_one(tmp_path, make_evaluator())
     (tmp_path / "attempts").mkdir()  # what a kill just after the record was written leaves behind
     again = train_one(tmp_path, make_evaluator(), on_epoch=lambda *_: pytest.fail("trained again"))
-    assert again.evaluation.dice == first.evaluation.dice and first.weights == again.weights
+    assert again.evaluation.objective == first.evaluation.objective and first.weights == again.weights
     assert not (tmp_path / "attempts").exists()
     longer = train_one(tmp_path, make_evaluator(epochs=5))
     assert len(longer.evaluation.history) == 5
     more = train_one(tmp_path, make_evaluator(epochs=5), seeds=2)
-    assert len(record_of(tmp_path)["attempts"]) == 2 and (more.evaluation.dice or 0) >= (longer.evaluation.dice or 0)
+    assert len(record_of(tmp_path)["attempts"]) == 2 and (more.evaluation.objective or 0) >= (
+        longer.evaluation.objective or 0
+    )
 
 
 def test_the_kept_weights_are_those_of_the_evaluation(tmp_path: Path) -> None:
@@ -189,7 +191,7 @@ class Unlucky:
             return self._inner.collect(tell)
         self._times -= 1
         return JobOutcome(
-            self._inner.collect(lambda _: None).slot,
+            self._inner.collect(lambda _: None).trial_id,
             None,
             "its worker process was killed",
             traceback=f"left {self._times}",

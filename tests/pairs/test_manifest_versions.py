@@ -44,7 +44,7 @@ def lost(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> lis
 
 def test_what_version_1_did_not_record_is_empty() -> None:
     manifest = Manifest.from_text((OLD / "bundle-1.yaml").read_text(), "old")
-    assert (manifest.origin, manifest.data.counts, manifest.metrics.strata) == (None, None, ())
+    assert (manifest.provenance, manifest.data.counts, manifest.metrics.subgroups) == (None, None, ())
     assert manifest.metrics.edge["lesion_dice"] == pytest.approx(0.6619, abs=1e-4)
 
 
@@ -91,12 +91,12 @@ def test_another_router_brings_an_old_bundle_to_this_format(old: Path, pair_data
 
 def test_a_stated_interval_that_is_wrong_is_found(finished: Bundle, pair_data: PairData) -> None:
     metrics = finished.manifest.metrics
-    everything = metrics.strata[0]
+    everything = metrics.subgroups[0]
     estimate = everything.edge["lesion_dice"]
     assert estimate is not None and estimate.low is not None
     flattering = everything.model_copy(
         update={"edge": {**everything.edge, "lesion_dice": estimate.model_copy(update={"low": estimate.low + 0.01})}}
     )
-    stated = metrics.model_copy(update={"strata": (flattering, *metrics.strata[1:])})
+    stated = metrics.model_copy(update={"strata": (flattering, *metrics.subgroups[1:])})
     found = evaluate_pair(finished.predictor(), pair_data.images, pair_data.split)
     assert differences(stated, found) == ["all all: edge.lesion_dice.low"]

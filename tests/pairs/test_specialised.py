@@ -91,11 +91,13 @@ def test_training_again_goes_on_where_it_was(study_context: StudyContext, found:
 def test_what_the_study_trained_in_full_is_taken_over(
     study: Study, study_context: StudyContext, found: Specialised, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slot = found.best[0].known.trial
-    assert slot is not None
+    trial_id = found.best[0].known.trial
+    assert trial_id is not None
     recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs})
-    train_finalists(study, study_context.evaluator(recipe), {"edge": slot})
+    train_finalists(study, study_context.evaluator(recipe), {"edge": trial_id})
     monkeypatch.setattr(TrainEvaluator, "evaluate", lambda *_, **__: pytest.fail("trained again"))
     (again,) = train_specialised(found, study_context, 1, tmp_path)
-    assert again.training.weights.read_bytes() == (finalist_folder(study, slot) / "weights.safetensors").read_bytes()
+    assert (
+        again.training.weights.read_bytes() == (finalist_folder(study, trial_id) / "weights.safetensors").read_bytes()
+    )
     assert again.training.evaluation.costs["edge"].profile == "raspberry-pi-4"

@@ -15,7 +15,7 @@ import torch
 
 from tests.configurations import study_config
 from ussearch.datasets import Split
-from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation, OnEpoch, Recipe, Scores, Summary
+from ussearch.evaluators import Costs, CostsByTier, EpochRecord, Evaluation, OnEpoch, Recipe, Scores, Summary, Tier
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
@@ -80,10 +80,10 @@ class FormulaEvaluator:
         self.trained: list[str] = []
         self._before = before
 
-    def refused(self, architecture: Architecture, end: End) -> bool:
-        return end == "edge" and "dynamic_conv" in architecture.features
+    def refused(self, architecture: Architecture, tier: Tier) -> bool:
+        return tier == "edge" and "dynamic_conv" in architecture.features
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         work = sum(block.width for block in architecture.blocks) * (1000 if architecture.name == "huge" else 1)
         edge = made_costs(EDGE, work / 25, 600 + work / 40)
         return {"edge": edge, "cloud": made_costs(CLOUD, work / 200, 48 + work / 40)}
@@ -115,7 +115,7 @@ class FormulaEvaluator:
 
 def epoch_record() -> EpochRecord:
     return EpochRecord(
-        epoch=1, loss=1.0, schedule=1.0, selection=0.0, lesion_dice=0.0, false_positive_rate=None, seconds=0.0
+        epoch=1, loss=1.0, schedule=1.0, objective=0.0, lesion_dice=0.0, false_positive_rate=None, seconds=0.0
     )
 
 
@@ -151,7 +151,7 @@ def run_search(
 
 def outcome(records: Sequence[TrialRecord]) -> list[tuple[int, str, str, float | None]]:
     """Return what a repeated search must reproduce."""
-    return [(record.slot, record.role, record.architecture_id, record.dice) for record in records]
+    return [(record.trial_id, record.role, record.architecture_id, record.objective) for record in records]
 
 
 @pytest.fixture

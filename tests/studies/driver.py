@@ -34,7 +34,7 @@ from ussearch.studies.study import LOCK
 torch.set_num_threads(1)
 
 
-def arrange_crash(point: str, slot: int) -> None:
+def arrange_crash(point: str, trial_id: int) -> None:
     """Make the process kill itself at a point of writing a trial."""
 
     def die() -> None:
@@ -43,15 +43,15 @@ def arrange_crash(point: str, slot: int) -> None:
     write, finish = study_module.write_atomically, StudyStorage.finish
 
     def dying_write(path: Path, content: str | bytes) -> None:
-        if path.name == point and path.parent.name == f"{slot:04d}":
+        if path.name == point and path.parent.name == f"{trial_id:04d}":
             die()
         write(path, content)
 
     def dying_finish(self: StudyStorage, number: int, record: Any) -> None:
-        if record.slot == slot and point == "tell":
+        if record.trial_id == trial_id and point == "tell":
             die()
         finish(self, number, record)
-        if record.slot == slot and point == "told":
+        if record.trial_id == trial_id and point == "told":
             die()
 
     study_module.write_atomically = dying_write  # type: ignore[attr-defined]
@@ -61,8 +61,8 @@ def arrange_crash(point: str, slot: int) -> None:
 def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int:
     """Create or resume the study and search it; return the exit status that the command line would give."""
     if crash:
-        point, _, slot = crash.partition(":")
-        arrange_crash(point, int(slot))
+        point, _, trial_id = crash.partition(":")
+        arrange_crash(point, int(trial_id))
     images, space = disc_images(), SearchSpace.standard(32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     recipe = Recipe(epochs=1, batch_size=8)
@@ -80,7 +80,7 @@ def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int
 
     def on_event(event: Event) -> None:
         if isinstance(event, EpochFinished):
-            print(f"epoch of trial {event.slot}", flush=True)  # noqa: T201
+            print(f"epoch of trial {event.trial_id}", flush=True)  # noqa: T201
 
     try:
         with held(folder / LOCK):

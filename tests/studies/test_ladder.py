@@ -113,8 +113,8 @@ def test_the_cheapest_trusted_rung_judges_and_the_best_are_trained(
     promoted = records[SAMPLES + 5 :]
     judged = {record.architecture_id for record in records[SAMPLES : SAMPLES + 5]}
     assert {record.architecture_id for record in promoted} <= judged
-    best = max(record.dice or 0 for record in records[SAMPLES : SAMPLES + 5] if record.feasible("edge"))
-    assert any(record.dice == best and record.architecture_id == promoted[0].architecture_id for record in records)
+    best = max(record.objective or 0 for record in records[SAMPLES : SAMPLES + 5] if record.feasible("edge"))
+    assert any(record.objective == best and record.architecture_id == promoted[0].architecture_id for record in records)
 
 
 def test_where_no_rung_may_be_trusted_everything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +168,7 @@ def test_finalists_may_start_from_what_they_draw(tmp_path: Path, monkeypatch: py
 
 
 def outcome(study: Study) -> list[Any]:
-    return [(r.slot, r.role, r.architecture_id, r.evaluation.fidelity, r.dice) for r in study.trials()]
+    return [(r.trial_id, r.role, r.architecture_id, r.evaluation.fidelity, r.objective) for r in study.trials()]
 
 
 @pytest.mark.parametrize("drawn", [False, True])

@@ -7,7 +7,7 @@ from statistics import median
 import pytest
 
 from ussearch.errors import UserError
-from ussearch.evaluators import CostsByEnd
+from ussearch.evaluators import CostsByTier
 from ussearch.evaluators.costs import trace
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset, preset_names
@@ -25,9 +25,9 @@ class Prices:
             edge_profile = edge_profile.model_copy(update={"limits": edge_profile.limits.model_copy(update=limits)})
         self.profiles: dict[str, Profile] = {"edge": edge_profile, "cloud": load_profile("x86-server")}
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         traced = trace(architecture, self.image_size)
-        return {end: traced.costs(profile) for end, profile in self.profiles.items()}  # type: ignore[misc]
+        return {tier: traced.costs(profile) for tier, profile in self.profiles.items()}  # type: ignore[misc]
 
 
 def typical_work(image_size: int) -> float:

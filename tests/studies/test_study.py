@@ -45,7 +45,7 @@ def test_the_network_of_a_trial_comes_back_trained(tmp_path: Path) -> None:
     evaluation = evaluator.evaluate(architecture, seed=1)
     study = Study.create(tmp_path / "s", make_config(), split, images)
     record = TrialRecord(
-        slot=0, role="edge", architecture_id=architecture.id, started="", finished="", evaluation=evaluation
+        trial_id=0, role="edge", architecture_id=architecture.id, started="", finished="", evaluation=evaluation
     )
     study.keep(record, architecture)
     network = study.network(0)

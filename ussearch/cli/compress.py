@@ -96,14 +96,14 @@ def listeners(say: Callable[[str], None]) -> Listeners:
     """Return who tells ``say`` what the chain does."""
     from ussearch.cli.result_lines import verdict_line
     from ussearch.compress import StepRecord, UniformRecord
-    from ussearch.evaluators import End, EpochRecord
+    from ussearch.evaluators import EpochRecord, Tier
     from ussearch.pairs.delivery.compression import Listeners
 
     def training(title: str, record: EpochRecord, epochs: int) -> None:
         say(f"  {title}: epoch {record.epoch} of {epochs}")
 
-    def full(end: End, record: EpochRecord, epochs: int, which: str) -> None:
-        say(f"  full training, {end}{f', {which}' if which else ''}: epoch {record.epoch} of {epochs}")
+    def full(tier: Tier, record: EpochRecord, epochs: int, which: str) -> None:
+        say(f"  full training, {tier}{f', {which}' if which else ''}: epoch {record.epoch} of {epochs}")
 
     def verdict(record: StepRecord | UniformRecord) -> None:
         say(verdict_line(record))

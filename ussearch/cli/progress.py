@@ -87,7 +87,7 @@ class RunProgress:
             case PlanReady(plan, folder):
                 print_plan(plan)
                 console.print(f"Study: {folder}", soft_wrap=True)
-                baselines = {name: summary.get("selection") or 0.0 for name, summary in plan.baselines.items()}
+                baselines = {name: summary.get("objective") or 0.0 for name, summary in plan.baselines.items()}
                 self._live.expect(plan.config.edge.limits.latency_target_ms, baselines)
             case CandidateSkipped(name, reason):
                 console.print(f"  preset {name} left out: {reason}")
@@ -99,7 +99,7 @@ class RunProgress:
             case TrialStarted() | TrialRepeated() | EpochFinished():
                 self._follow(event)
             case TrialFinished(record, front):
-                self._running.pop(record.slot, None)
+                self._running.pop(record.trial_id, None)
                 self._finished += 1
                 self._show_running()
                 self._trial(record, front)
@@ -145,34 +145,34 @@ class RunProgress:
     def _follow(self, event: TrialStarted | TrialRepeated | EpochFinished) -> None:
         """Note how far a trial has come; several may run at a time."""
         match event:
-            case TrialStarted(slot):
-                self._running[slot] = 0.0
-            case TrialRepeated(slot, reason):
-                self._running.pop(slot, None)
-                say(f"  trial {slot} begins anew: {reason}")
-            case EpochFinished(slot, record, epochs):
-                self._running[slot] = record.epoch / epochs
-                self._sign_of_life(f"trial {slot}: epoch {record.epoch} of {epochs}")
+            case TrialStarted(trial_id):
+                self._running[trial_id] = 0.0
+            case TrialRepeated(trial_id, reason):
+                self._running.pop(trial_id, None)
+                say(f"  trial {trial_id} begins anew: {reason}")
+            case EpochFinished(trial_id, record, epochs):
+                self._running[trial_id] = record.epoch / epochs
+                self._sign_of_life(f"trial {trial_id}: epoch {record.epoch} of {epochs}")
         self._show_running()
 
     def _show_running(self) -> None:
         """Draw which trials run, and how far all of them have come; ``_running`` holds the share that each has done."""
-        names = ", ".join(str(slot) for slot in sorted(self._running)) or "–"
+        names = ", ".join(str(trial_id) for trial_id in sorted(self._running)) or "–"
         done = self._finished + sum(self._running.values())
         self._live.update(f"{self._finished} of {self._total} trials, now {names}", done)
 
     def _trial(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
         self._last_line = time.monotonic()
-        mark = "on the front" if any(each.slot == record.slot for each in front) else ""
+        mark = "on the front" if any(each.trial_id == record.trial_id for each in front) else ""
         mark += _stopped(record)
         if _narrow():
             console.print(f"{_short(record)}  {mark}".rstrip())
             return
         costs = record.costs("edge")
-        where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
+        where = ", ".join(tier for tier in ("edge", "cloud") if record.feasible(tier)) or "too large"
         outcome = f"failed: {record.evaluation.failure}" if record.failed else score_line(record.evaluation.metrics)
         console.print(
-            f"  {record.slot:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
+            f"  {record.trial_id:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
             f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
         )
 
@@ -194,7 +194,7 @@ class RunProgress:
         for record in event.front:
             costs = record.costs("edge")
             figures = (
-                f"{record.slot:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms"
+                f"{record.trial_id:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms"
             )
             line = _short(record) if _narrow() else f"  {figures}"
             console.print(f"{line} ({interval(costs.latency_interval_ms)})")
@@ -205,7 +205,7 @@ class RunProgress:
     def _warn_of_a_weaker_cloud(self, pair: Pair) -> None:
         if pair.cloud.score < pair.edge.score:
             console.print(
-                f"No other candidate is stronger than the edge's so far (selection {pair.edge.score:.3f}, the cloud's "
+                f"No other candidate is stronger than the edge's so far (objective {pair.edge.score:.3f}, the cloud's "
                 f"{pair.cloud.score:.3f}): full training decides; a longer search finds stronger ones."
             )
 
@@ -219,7 +219,7 @@ class RunProgress:
         self._warn_of_a_weaker_cloud(event.pair)
 
     def _finalist(self, event: FinalistEpoch) -> None:
-        training = f"{event.end}, {event.training}" if event.training else event.end
+        training = f"{event.tier}, {event.training}" if event.training else event.tier
         self._training(training, event.epochs, event.record.epoch)
         self._sign_of_life(f"{training}: epoch {event.record.epoch} of {event.epochs}")
         if event.record.epoch in (event.epochs, event.epochs // 2):
@@ -246,10 +246,10 @@ def _narrow() -> bool:
 def _short(record: TrialRecord) -> str:
     """Return what a narrow terminal shows of a trial."""
     if record.failed:
-        return f"  {record.slot:3d} {record.label:16s} failed: {record.evaluation.failure}"
+        return f"  {record.trial_id:3d} {record.label:16s} failed: {record.evaluation.failure}"
     metrics = record.evaluation.metrics
-    figures = f"selection {score(metrics.get('selection'))}  lesion Dice {score(metrics.get('lesion_dice'))}"
-    return f"  {record.slot:3d} {record.label:15s} {figures} {_latency(record.costs('edge'))} ms"
+    figures = f"objective {score(metrics.get('objective'))}  lesion Dice {score(metrics.get('lesion_dice'))}"
+    return f"  {record.trial_id:3d} {record.label:15s} {figures} {_latency(record.costs('edge'))} ms"
 
 
 def _stopped(record: TrialRecord) -> str:

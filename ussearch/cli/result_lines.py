@@ -88,9 +88,9 @@ def print_delivery(delivery: Delivery) -> None:
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
     console.print(f"Mean ± SD over images. {CONVENTION}")
-    for end in ("edge", "cloud"):
-        if sentence := delivery.bundle.manifest.entry(end).latency_sentence:
-            console.print(f"Latency, {end} network: {sentence}")
+    for tier in ("edge", "cloud"):
+        if sentence := delivery.bundle.manifest.entry(tier).latency_sentence:
+            console.print(f"Latency, {tier} network: {sentence}")
     for line in verdicts(delivery):
         console.print(line)
     console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
@@ -109,9 +109,9 @@ def verdicts(delivery: Delivery) -> list[str]:
         lines.append(
             f"Every image stays on the edge: {router.reason}. ussearch route with a policy sends some nevertheless."
         )
-    elif (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
+    elif (metrics.routed["objective"] or 0.0) <= (metrics.edge["objective"] or 0.0):
         lines.append(
-            "The pair is no better than the edge network alone on these images (selection): routing gains nothing "
+            "The pair is no better than the edge network alone on these images (objective): routing gains nothing "
             "here; search or train longer, or choose another cloud network with ussearch export --cloud."
         )
     if metrics.offload_share > asked + SHARE_TOLERANCE:

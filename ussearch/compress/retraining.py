@@ -15,7 +15,7 @@ from ussearch.compress.context import Context
 from ussearch.compress.distillation import Distillation
 from ussearch.evaluators import EpochRecord, Recipe, train
 from ussearch.evaluators.training.checkpoints import digest_of
-from ussearch.evaluators.training.losses import Objective
+from ussearch.evaluators.training.losses import TrainingLoss
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 
@@ -72,7 +72,7 @@ class Training:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(context.seed)
             network = build(self.architecture)
-            objective = self._objective(network, context)  # its adapters start at random, too
+            training_loss = self._objective(network, context)  # its adapters start at random, too
 
         def tell(record: EpochRecord) -> None:
             if context.on_training:
@@ -86,13 +86,13 @@ class Training:
             seed=context.seed,
             device=context.device,
             initial=self.initial,
-            objective=objective,
+            training_loss=training_loss,
             checkpoint=checkpoint,
             on_epoch=tell,
         )
         return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
 
-    def _objective(self, network: Network, context: Context) -> Objective | None:
+    def _objective(self, network: Network, context: Context) -> TrainingLoss | None:
         """Return what the teachers add; None trains on the masks alone."""
         if not self.taught or not context.teachers:
             return None

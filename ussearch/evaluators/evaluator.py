@@ -13,7 +13,7 @@ from torch import Tensor
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.baselines import trivial_baselines
 from ussearch.evaluators.costs import refusals, trace
-from ussearch.evaluators.evaluation import TRAINED, CostsByEnd, End, Evaluation, trained_part
+from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tier, trained_part
 from ussearch.evaluators.metrics.scores import Summary, score
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.training.engine import OnEpoch, TrainingFailed, TrainingResult, train
@@ -29,10 +29,10 @@ class Evaluator(Protocol):
     def fidelity(self) -> str:
         """How accuracy is come by; figures of different fidelity are never compared."""
 
-    def refused(self, architecture: Architecture, end: End) -> bool:
+    def refused(self, architecture: Architecture, tier: Tier) -> bool:
         """Return whether an end cannot run the architecture's operators at all (cheaper than ``costs``)."""
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         """Return the costs on both ends without training; raises ValueError where it cannot be built."""
 
     def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
@@ -49,19 +49,19 @@ class TrainEvaluator:
     images: ImageSet
     split: Split
     recipe: Recipe
-    profiles: Mapping[End, Profile]
+    profiles: Mapping[Tier, Profile]
     device: torch.device | str = "cpu"
 
     fidelity: ClassVar[str] = TRAINED
 
-    def refused(self, architecture: Architecture, end: End) -> bool:
+    def refused(self, architecture: Architecture, tier: Tier) -> bool:
         """Return whether the end's profile forbids a feature of the architecture."""
-        return bool(refusals(architecture, self.profiles[end]))
+        return bool(refusals(architecture, self.profiles[tier]))
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         """Return the costs of the deploy form under both profiles."""
         traced = trace(architecture, self.images.image_size)
-        return {end: traced.costs(profile) for end, profile in self.profiles.items()}
+        return {tier: traced.costs(profile) for tier, profile in self.profiles.items()}
 
     def baselines(self) -> dict[str, Summary]:
         """Return the trivial baselines' figures on the validation part."""
@@ -87,7 +87,7 @@ class TrainEvaluator:
             "architecture_id": architecture.id,
             "seed": seed,
             "image_size": self.images.image_size,
-            "device": device_name(self.device),
+            "accelerator": device_name(self.device),
             "costs": self.costs(architecture),
         }
         try:

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators.evaluation import TRAINED, CostsByEnd, End, Evaluation
+from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tier
 from ussearch.evaluators.evaluator import TrainEvaluator, device_name
 from ussearch.evaluators.metrics.scores import Summary
 from ussearch.evaluators.outlook import Outlook
@@ -76,7 +76,7 @@ class RungEvaluator:
     rung: Rung
     store: WeightStore | None = None
     outlook: Outlook | None = None
-    """What turns the rung's own selection into the one that full training is foretold to reach."""
+    """What turns the rung's own objective into the one that full training is foretold to reach."""
 
     def __post_init__(self) -> None:
         if self.rung.drawn and self.store is None:
@@ -87,11 +87,11 @@ class RungEvaluator:
         """The rung's."""
         return self.rung.fidelity
 
-    def refused(self, architecture: Architecture, end: End) -> bool:
+    def refused(self, architecture: Architecture, tier: Tier) -> bool:
         """Return whether an end cannot run the architecture, or the shared weights do not hold it."""
-        return self.trainer.refused(architecture, end) or not self._known(architecture)
+        return self.trainer.refused(architecture, tier) or not self._known(architecture)
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         """Return the costs of the deploy form under both profiles."""
         return self.trainer.costs(architecture)
 
@@ -110,16 +110,16 @@ class RungEvaluator:
     ) -> Evaluation:
         """Return the worth of a candidate on this rung; weights that the store lacks become a failure.
 
-        With an outlook the metric ``selection`` is what is foretold, ``rung_selection`` what was reached.
+        With an outlook the metric ``objective`` is what is foretold, ``rung_objective`` what was reached.
         """
         return self._foretold(self._judged(architecture, seed, on_epoch, checkpoint, until_epoch))
 
     def _foretold(self, found: Evaluation) -> Evaluation:
-        if self.outlook is None or found.dice is None:
+        if self.outlook is None or found.objective is None:
             return found
         costs = found.costs["edge"]
-        foretold = self.outlook.foretold(found.dice, costs.macs, costs.parameters)
-        metrics = {**found.metrics, "selection": foretold, "rung_selection": found.dice}
+        foretold = self.outlook.foretold(found.objective, costs.macs, costs.parameters)
+        metrics = {**found.metrics, "objective": foretold, "rung_objective": found.objective}
         return found.model_copy(update={"metrics": metrics})
 
     def _judged(
@@ -191,7 +191,7 @@ class RungEvaluator:
             "seed": seed,
             "fidelity": self.fidelity,
             "image_size": self.trainer.images.image_size,
-            "device": device_name(self.trainer.device),
+            "accelerator": device_name(self.trainer.device),
             "costs": self.costs(architecture),
         }
 

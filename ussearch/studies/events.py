@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ussearch.evaluators import CostsByEnd, EpochRecord
+from ussearch.evaluators import CostsByTier, EpochRecord
 from ussearch.evaluators.shared.sandwich import SharedEpoch
 from ussearch.evaluators.trust import Trust
 from ussearch.search_spaces import Architecture
@@ -32,17 +32,17 @@ class CandidateSkipped:
 class TrialStarted:
     """Training of a candidate begins."""
 
-    slot: int
+    trial_id: int
     role: Role
     architecture: Architecture
-    costs: CostsByEnd
+    costs: CostsByTier
 
 
 @dataclass(frozen=True)
 class TrialRepeated:
     """A trial's worker was lost, for the reason given; the trial begins anew."""
 
-    slot: int
+    trial_id: int
     reason: str
 
 
@@ -50,7 +50,7 @@ class TrialRepeated:
 class EpochFinished:
     """A candidate has trained one of ``epochs`` epochs."""
 
-    slot: int
+    trial_id: int
     record: EpochRecord
     epochs: int
 

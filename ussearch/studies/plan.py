@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
+from ussearch.evaluators import Recipe, Summary, Tier, TrainEvaluator
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.run_config import RunConfig
@@ -119,21 +119,21 @@ class Plan:
             "halving": _rungs(config),
             "evaluator": config.evaluator,
             "shared_epochs": config.shared_epochs if config.evaluator != "train" else None,
-            "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
+            "limits": {tier: self._limits(tier, profile) for tier, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
         }
 
-    def _limits(self, end: End, profile: Profile) -> dict[str, Any]:
+    def _limits(self, tier: Tier, profile: Profile) -> dict[str, Any]:
         return {
             "latency_ms": profile.limits.latency_target_ms,
             "memory_mib": profile.limits.memory_mib,
-            "share_of_random_architectures_within": self.probe.feasible_share[end],
-            "latency_range_ms": list(self.probe.latency_range_ms[end]),
+            "share_of_random_architectures_within": self.probe.feasible_share[tier],
+            "latency_range_ms": list(self.probe.latency_range_ms[tier]),
             "latency_source": profile.label,
-            "latency_interval_ms": list(self.probe.latency_interval_ms[end]),
-            "extrapolated": self.probe.extrapolated_share[end] > 0,
-            "share_of_random_architectures_extrapolated": self.probe.extrapolated_share[end],
+            "latency_interval_ms": list(self.probe.latency_interval_ms[tier]),
+            "extrapolated": self.probe.extrapolated_share[tier] > 0,
+            "share_of_random_architectures_extrapolated": self.probe.extrapolated_share[tier],
         }
 
 

@@ -62,8 +62,8 @@ def test_no_network_saw_the_patients_that_it_is_judged_on(trained: tuple[FoldTra
         judged = [name for name, network in zip(samples.ids, samples.networks, strict=True) if network == number]
         assert sorted(judged) == sorted(ids["held_out"])
         assert not seen & {patient[name] for name in judged}
-        for end in ("edge", "cloud"):  # the trainings themselves say what they were made from
-            origin = json.loads((place / end / "record.json").read_text())["made_from"]
+        for tier in ("edge", "cloud"):  # the trainings themselves say what they were made from
+            origin = json.loads((place / tier / "record.json").read_text())["made_from"]
             indices = [index for part in origin["split"] for index in part]
             assert {training.evaluator.images.ids[index] for index in indices} == {*ids["train"], *ids["validation"]}
             assert [attempt["start"] for attempt in origin["attempts"]] == ["scratch"]
@@ -75,8 +75,8 @@ def test_dice_is_that_of_the_fold_networks(trained: tuple[FoldTraining, Samples]
 
     training, samples = trained
     images, fold = training.evaluator.images, training.splits()[0]
-    for end, architecture, column in (("edge", EDGE, samples.edge_dice), ("cloud", CLOUD, samples.cloud_dice)):
-        kept = FullTraining(training.folder / "fold-1" / end, architecture, None)  # type: ignore[arg-type]  # not read
+    for tier, architecture, column in (("edge", EDGE, samples.edge_dice), ("cloud", CLOUD, samples.cloud_dice)):
+        kept = FullTraining(training.folder / "fold-1" / tier, architecture, None)  # type: ignore[arg-type]  # not read
         network = kept.network()
         chosen = list(fold.test)
         found = predict(network, images.images[chosen], Normalisation.fit(images.images, fold.train)) >= 0.5
@@ -90,7 +90,7 @@ def test_dice_is_that_of_the_fold_networks(trained: tuple[FoldTraining, Samples]
 def test_what_was_trained_is_not_trained_again(trained: tuple[FoldTraining, Samples]) -> None:
     training, samples = trained
     told: list[int] = []
-    again = training.run(on_epoch=lambda fold, end, record: told.append(fold))
+    again = training.run(on_epoch=lambda fold, tier, record: told.append(fold))
     assert not told
     np.testing.assert_array_equal(again.features, samples.features)
 

@@ -34,8 +34,8 @@ def collected(executor: Executor, count: int) -> tuple[dict[int, JobOutcome], di
     messages: dict[int, list[str]] = {}
 
     def tell(message: Message) -> None:
-        messages.setdefault(message.slot, []).append(type(message).__name__)
+        messages.setdefault(message.trial_id, []).append(type(message).__name__)
 
     outcomes = [executor.collect(tell) for _ in range(count)]
-    assert len({outcome.slot for outcome in outcomes}) == count
-    return {outcome.slot: outcome for outcome in outcomes}, messages
+    assert len({outcome.trial_id for outcome in outcomes}) == count
+    return {outcome.trial_id: outcome for outcome in outcomes}, messages

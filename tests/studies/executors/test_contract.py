@@ -35,7 +35,7 @@ def test_a_training_comes_out_the_same_to_the_last_bit(make_executor: MakeExecut
         executor.submit(job)
     outcomes, messages = collected(executor, len(jobs))
     for job in jobs:
-        outcome, here = outcomes[job.slot], evaluator.evaluate(job.architecture, job.seed)
+        outcome, here = outcomes[job.trial_id], evaluator.evaluate(job.architecture, job.seed)
         assert outcome.evaluation is not None and outcome.reason == "" and outcome.seconds > 0
         assert figures(outcome.evaluation) == figures(here)
         assert outcome.evaluation.weights is not None and here.weights is not None
@@ -43,7 +43,7 @@ def test_a_training_comes_out_the_same_to_the_last_bit(make_executor: MakeExecut
         for name, tensor in here.weights.items():
             assert tensor.dtype == outcome.evaluation.weights[name].dtype
             assert torch.equal(tensor, outcome.evaluation.weights[name])
-        assert messages[job.slot] == ["JobStarted", "EpochDone", "EpochDone"]
+        assert messages[job.trial_id] == ["JobStarted", "EpochDone", "EpochDone"]
 
 
 def test_errors_lose_their_job_and_no_other(make_executor: MakeExecutor, tmp_path: Path) -> None:
@@ -54,8 +54,8 @@ def test_errors_lose_their_job_and_no_other(make_executor: MakeExecutor, tmp_pat
     assert outcomes[1].evaluation is None and outcomes[1].reason == "MemoryError: no room for 7 TiB"
     assert outcomes[2].evaluation is None and outcomes[2].reason == "TypeError: this is a defect"
     assert outcomes[3].evaluation is not None and outcomes[3].traceback == ""
-    for slot, last in ((1, "MemoryError: no room for 7 TiB"), (2, "TypeError: this is\na defect")):
-        trace = outcomes[slot].traceback
+    for trial_id, last in ((1, "MemoryError: no room for 7 TiB"), (2, "TypeError: this is\na defect")):
+        trace = outcomes[trial_id].traceback
         assert trace.startswith("Traceback (most recent call last):\n") and trace.rstrip().endswith(last)
         assert "in evaluate" in trace and "troubles.py" in trace and "in _fail" in trace  # down to where it was raised
     executor.submit(Job(2, tiny(), 2))
@@ -87,8 +87,8 @@ def test_jobs_known_from_the_start_end_once_each(make_executor: MakeExecutor, tm
     troubled = TroubledEvaluator(tmp_path, {1: ("memory", 9), 2: ("bug", 1)})
     jobs = [Job(seed, tiny(), seed) for seed in (1, 2, 3)]
     outcomes = list(run_jobs(jobs, troubled, make_executor, lambda _: None))
-    assert sorted(outcome.slot for outcome in outcomes) == [1, 2, 3]
-    found = {outcome.slot: outcome for outcome in outcomes}
+    assert sorted(outcome.trial_id for outcome in outcomes) == [1, 2, 3]
+    found = {outcome.trial_id: outcome for outcome in outcomes}
     assert found[1].evaluation is None and "no room" in found[1].reason  # lost twice
     assert found[1].traceback.count("MemoryError: no room for 7 TiB") == 2
     assert found[2].evaluation is not None and found[3].evaluation is not None

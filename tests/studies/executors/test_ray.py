@@ -70,16 +70,16 @@ def test_a_node_killed_in_the_middle_of_a_search_loses_nothing(tmp_path: Path) -
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     doomed = cluster.add_node(**node)
-    evaluator = TroubledEvaluator(tmp_path, {seed_of(slot): ("hang", 1) for slot in (2, 3)})
+    evaluator = TroubledEvaluator(tmp_path, {seed_of(trial_id): ("hang", 1) for trial_id in (2, 3)})
     study = Study.create(tmp_path / "s", make_config(trials=TRIALS, workers=WORKERS), SPLIT)
     repeated: dict[int, str] = {}
 
     def on_event(event: Event) -> None:
         """Kill one node while both are in the middle of a trial, then add another; the other trial hangs on."""
         if isinstance(event, TrialRepeated):
-            repeated[event.slot] = event.reason
-        both = all((tmp_path / f"{seed_of(slot)}.1").exists() for slot in (2, 3))
-        if isinstance(event, EpochFinished) and event.slot in (2, 3) and both and not killed:
+            repeated[event.trial_id] = event.reason
+        both = all((tmp_path / f"{seed_of(trial_id)}.1").exists() for trial_id in (2, 3))
+        if isinstance(event, EpochFinished) and event.trial_id in (2, 3) and both and not killed:
             killed.append(doomed)
             cluster.remove_node(doomed, allow_graceful=False)
             cluster.add_node(**node)

@@ -34,8 +34,8 @@ def workers_left() -> list[psutil.Process]:
     return [each for each in children if "ussearch.studies.executors.worker_process" in " ".join(each.cmdline())]
 
 
-def seed_of(slot: int) -> int:
-    return derived_seed(make_config().seed, slot, 1)
+def seed_of(trial_id: int) -> int:
+    return derived_seed(make_config().seed, trial_id, 1)
 
 
 def resources(limit_s: float | None = None) -> SearchResources:
@@ -44,10 +44,10 @@ def resources(limit_s: float | None = None) -> SearchResources:
 
 
 def assert_each_once(study: Study, records: tuple[TrialRecord, ...]) -> None:
-    assert [record.slot for record in records] == list(range(len(records)))
+    assert [record.trial_id for record in records] == list(range(len(records)))
     assert study.trials() == records
     loaded = optuna.load_study(study_name="search", storage=f"sqlite:///{study.folder / 'study.db'}")
-    assert sorted(trial.user_attrs["slot"] for trial in loaded.trials) == [record.slot for record in records]
+    assert sorted(trial.user_attrs["trial_id"] for trial in loaded.trials) == [record.trial_id for record in records]
     assert all(trial.state.is_finished() for trial in loaded.trials)
 
 
@@ -74,8 +74,8 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
 
     def on_event(event: Event) -> None:
         if isinstance(event, TrialRepeated):
-            repeated[event.slot] = event.reason
-        if isinstance(event, EpochFinished) and event.slot == 1 and 1 not in repeated:
+            repeated[event.trial_id] = event.reason
+        if isinstance(event, EpochFinished) and event.trial_id == 1 and 1 not in repeated:
             psutil.Process(int((tmp_path / f"{seed_of(1)}.1").read_text())).kill()
 
     records = search(study, evaluator, SPACE, on_event=on_event, resources=resources(limit_s=4))
@@ -85,7 +85,7 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
     assert set(repeated) == {1, 4, 6, 9}
     assert "SIGKILL" in repeated[1] and "SIGKILL" in repeated[4]
     assert "time limit of 4 s (--trial-timeout)" in repeated[6] and "CUDA out of memory" in repeated[9]
-    assert [evaluator.attempts(seed_of(slot)) for slot in range(TRIALS)].count(2) == 4
+    assert [evaluator.attempts(seed_of(trial_id)) for trial_id in range(TRIALS)].count(2) == 4
     assert not workers_left()
 
 
@@ -95,11 +95,11 @@ def test_trials_lost_twice_are_failed_with_the_reason_and_the_search_goes_on(tmp
     evaluator = TroubledEvaluator(tmp_path, troubles)
     study, records = run_search(tmp_path / "s", evaluator, trials=5, workers=WORKERS, resources=resources())
     assert_each_once(study, records)
-    failures = {record.slot: record.evaluation.failure or "" for record in records if record.failed}
+    failures = {record.trial_id: record.evaluation.failure or "" for record in records if record.failed}
     assert set(failures) == {0, 2, 3}
     assert all(failure.startswith("given up after a second try: ") for failure in failures.values())
     assert "SIGKILL" in failures[0] and "SIGABRT" in failures[2] and "no room for 7 TiB" in failures[3]
-    assert [evaluator.attempts(seed_of(slot)) for slot in range(5)] == [2, 1, 2, 2, 1]
+    assert [evaluator.attempts(seed_of(trial_id)) for trial_id in range(5)] == [2, 1, 2, 2, 1]
     assert "trial 0 is tried again" in (study.folder / "log.txt").read_text()
 
 
@@ -128,8 +128,8 @@ def test_what_a_worker_said_before_its_end_is_kept_whole(tmp_path: Path) -> None
 
 def test_workers_that_cannot_start_end_the_search(tmp_path: Path) -> None:
     executor = ProcessExecutor(Unsendable(), 3)
-    for slot in range(3):
-        executor.submit(Job(slot, tiny(), slot))
+    for trial_id in range(3):
+        executor.submit(Job(trial_id, tiny(), trial_id))
     with pytest.raises(UserError, match=r"No worker process can be started.*no such driver.*--resume"):
         collected(executor, 1)
     executor.close()

@@ -20,7 +20,7 @@ from ussearch.evaluators.metrics.segmentation import Detection, detect
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
 from ussearch.evaluators.training.ema import EMA
-from ussearch.evaluators.training.losses import Objective, Supervised
+from ussearch.evaluators.training.losses import Supervised, TrainingLoss
 from ussearch.evaluators.training.memory import keep_freed_memory, to_channels_last
 from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
 from ussearch.search_spaces import Network
@@ -39,7 +39,7 @@ class EpochRecord(BaseModel):
     loss: float
     schedule: float
     """λ of deep training at the end of the epoch; 1 for networks without fusible blocks."""
-    selection: float
+    objective: float
     lesion_dice: float | None
     false_positive_rate: float | None
     seconds: float
@@ -74,7 +74,7 @@ def train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     initial: Mapping[str, torch.Tensor] | None = None,
-    training_loss: Objective | None = None,
+    training_loss: TrainingLoss | None = None,
     checkpoint: Path | None = None,
     until_epoch: int | None = None,
     on_epoch: OnEpoch | None = None,
@@ -86,7 +86,7 @@ def train(
     ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate and λ end their
     course exactly there.
 
-    The best epoch has the highest selection score (``overlap.selection_score``) on the validation part;
+    The best epoch has the highest objective (``segmentation.objective_of``) on the validation part;
     networks with fusible blocks choose only among epochs that ended with λ = 1, because only those can be
     deployed exactly. Without validation images the last epoch counts. The same seed on one CPU thread gives
     the same weights.
@@ -124,7 +124,7 @@ def train(
 class _Best:
     """The epoch whose weights count so far."""
 
-    selection: float
+    objective: float
     epoch: int
     weights: Mapping[str, torch.Tensor]
 
@@ -139,7 +139,7 @@ class _Training:
     recipe: Recipe
     seed: int
     device: torch.device
-    training_loss: Objective
+    training_loss: TrainingLoss
     history: list[EpochRecord] = field(default_factory=list)
     step: int = 0
     seconds: float = 0.0
@@ -195,9 +195,9 @@ class _Training:
 
     def _choose(self, record: EpochRecord) -> None:
         """Remember the averaged weights if they are the best that can be deployed so far."""
-        better = self.best is None or record.selection > self.best.selection or not self.split.validation
+        better = self.best is None or record.objective > self.best.objective or not self.split.validation
         if record.schedule == 1.0 and better:
-            self.best = _Best(record.selection, record.epoch, self._averaged_weights())
+            self.best = _Best(record.objective, record.epoch, self._averaged_weights())
 
     def _averaged_weights(self) -> dict[str, torch.Tensor]:
         return {name: value.clone() for name, value in self.average.network.state_dict().items()}
@@ -210,7 +210,7 @@ class _Training:
     def _result(self) -> TrainingResult:
         """Give the network its final weights; before λ was 1 those of the last epoch are all there is."""
         epochs, last = len(self.history), self._averaged_weights()
-        best = self.best or _Best(self.history[-1].selection, epochs, last)
+        best = self.best or _Best(self.history[-1].objective, epochs, last)
         self.network.load_state_dict(best.weights)
         self.network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
         complete = epochs == self.epochs or self._out_of_patience
@@ -230,7 +230,7 @@ class _Training:
             "step": self.step,
             "updates": self.average.updates,
             "seconds": self.seconds,
-            "best": None if self.best is None else [self.best.selection, self.best.epoch],
+            "best": None if self.best is None else [self.best.objective, self.best.epoch],
         }
         random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
@@ -253,8 +253,8 @@ class _Training:
         self.average.network.load_state_dict(groups["average"])
         self.average.updates = progress["updates"]
         if progress["best"]:
-            selection, epoch = progress["best"]
-            self.best = _Best(selection, epoch, groups["best"])
+            objective, epoch = progress["best"]
+            self.best = _Best(objective, epoch, groups["best"])
         self.training_loss.load_state_dict(groups.get("objective", {}))
         set_moments(self.optimiser, groups["moments"])
         torch.set_rng_state(groups["random"]["cpu"])

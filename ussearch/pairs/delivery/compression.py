@@ -24,7 +24,7 @@ from ussearch.compress import (
 from ussearch.compress.context import OnTraining
 from ussearch.datasets import read_frames, resize_image
 from ussearch.errors import UserError
-from ussearch.evaluators import End
+from ussearch.evaluators import Tier
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
 from ussearch.pairs.delivery.full_training import Finalist, OnFinalistEpoch, finalist_seed
 from ussearch.pairs.delivery.tasks import InitialWeights
@@ -71,9 +71,9 @@ class Listeners:
     on_uniform: OnUniform | None = None
 
 
-def compression_folder(study: Study, slot: int) -> Path:
+def compression_folder(study: Study, trial_id: int) -> Path:
     """Return where a study keeps the chain of a candidate."""
-    return study.folder / FOLDER / f"{slot:04d}"
+    return study.folder / FOLDER / f"{trial_id:04d}"
 
 
 def compress_trial(
@@ -97,7 +97,7 @@ def compress_trial(
 def compress_finalist(
     study: Study,
     study_context: StudyContext,
-    finalists: Mapping[End, Finalist],
+    finalists: Mapping[Tier, Finalist],
     request: CompressionRequest,
     listeners: Listeners,
 ) -> Compressed:
@@ -109,26 +109,26 @@ def compress_finalist(
         split=study_context.split,
         profile=profile,
         recipe=config.final_recipe,
-        folder=compression_folder(study, edge.slot),
+        folder=compression_folder(study, edge.trial_id),
         speed=SpeedSource(profile, request.kit),
         epochs=request.epochs or max(LEAST_EPOCHS, config.final_epochs // SHARE),
-        teachers=() if cloud.slot == edge.slot else (cloud.network,),
+        teachers=() if cloud.trial_id == edge.trial_id else (cloud.network,),
         unlabelled=unlabelled_images(request.unlabelled, config.image_size) if request.unlabelled else None,
         max_drop=request.max_drop,
         asked=frozenset(request.steps or ()),
         device=study_context.device,
-        seed=finalist_seed(study, edge.slot),
+        seed=finalist_seed(study, edge.trial_id),
         on_training=listeners.on_training,
     )
     plan = planned(steps_named(request.steps), context, _epoch_seconds(edge), request)
     return compress(
-        study.architecture(edge.slot),
+        study.architecture(edge.trial_id),
         edge.network,
         plan.steps,
         context,
         uniform_epochs=config.final_epochs if plan.uniform else None,
         trainings=plan.trainings,
-        skipped=_with_command(plan.skipped, study, edge.slot),
+        skipped=_with_command(plan.skipped, study, edge.trial_id),
         on_record=listeners.on_record,
         on_uniform=listeners.on_uniform,
     )
@@ -169,9 +169,9 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
     return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
 
 
-def _with_command(skipped: dict[str, float], study: Study, slot: int) -> dict[str, str]:
+def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dict[str, str]:
     """Return why each part was skipped, with the command that does it later."""
-    command = f"ussearch compress {study.folder} --trial {slot}"
+    command = f"ussearch compress {study.folder} --trial {trial_id}"
     return {
         name: f"about {seconds:.0f} s did not fit into the budget; later: {command}"
         for name, seconds in skipped.items()

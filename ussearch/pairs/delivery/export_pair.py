@@ -9,7 +9,7 @@ import numpy as np
 
 from ussearch.compress import Compressed, SpeedComparison
 from ussearch.compress.candidate import TFLITE, WEIGHTS
-from ussearch.evaluators import Costs, End, trace
+from ussearch.evaluators import Costs, Tier, trace
 from ussearch.evaluators.evaluation import standing
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile import Precision
@@ -43,23 +43,28 @@ def train_pair(
     *,
     initial: InitialWeights | None = None,
     staffing: Staffing | None = None,
-) -> dict[End, Finalist]:
+) -> dict[Tier, Finalist]:
     """Train both ends at full length; an end that was trained before is taken as it is.
 
     ``initial`` may have weights that each end is trained from besides random ones; the better is kept. ``staffing`` are
     the workers, as many as the study had where none are given.
     """
-    slots: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
+    trial_ids: dict[Tier, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
     staffing = staffing or default_resources(study.config.workers).executor
     return train_finalists(
-        study, study_context.evaluator(study.config.final_recipe), slots, on_epoch, staffing=staffing, initial=initial
+        study,
+        study_context.evaluator(study.config.final_recipe),
+        trial_ids,
+        on_epoch,
+        staffing=staffing,
+        initial=initial,
     )
 
 
 def export_pair(
     study: Study,
     study_context: StudyContext,
-    finalists: dict[End, Finalist],
+    finalists: dict[Tier, Finalist],
     out: Path,
     *,
     spec: RouterSpec | None = None,
@@ -81,16 +86,16 @@ def export_pair(
         examples=[np.asarray(decode(samples[index])[0]) for index in chosen],
         phantoms=study_context.source.phantoms,
     )
-    members = {end: _member(study, finalist) for end, finalist in finalists.items()}
+    members = {tier: _member(study, finalist) for tier, finalist in finalists.items()}
     if compressed is not None:
         members["edge"] = compressed_member(members["edge"], compressed, study.config.image_size)
-    return write_bundle(out, members["edge"], members["cloud"], data, spec, origin=provenance_of(study))
+    return write_bundle(out, members["edge"], members["cloud"], data, spec, provenance=provenance_of(study))
 
 
 def _candidate(record: TrialRecord) -> PairCandidate:
     metrics, costs = record.evaluation.metrics, record.costs("edge")
     return PairCandidate(
-        number=record.slot,
+        number=record.trial_id,
         lesion_dice=metrics.get("lesion_dice"),
         false_positive_rate=metrics.get("false_positive_rate"),
         latency_ms=costs.latency_ms,
@@ -133,15 +138,15 @@ def _priced(costs: Costs, precision: Precision, profile: Profile, speed: SpeedCo
 
 
 def _member(study: Study, finalist: Finalist) -> Member:
-    architecture = study.architecture(finalist.slot)
-    profile = study.config.profiles[finalist.end]
-    costs = finalist.evaluation.costs[finalist.end]
+    architecture = study.architecture(finalist.trial_id)
+    profile = study.config.profiles[finalist.tier]
+    costs = finalist.evaluation.costs[finalist.tier]
     return Member(
         network=finalist.network,
         architecture=architecture.name or architecture.id,
         architecture_yaml=architecture.to_yaml(),
         profile=profile,
-        trial=finalist.slot,
+        trial=finalist.trial_id,
         costs=costs.model_dump(exclude={"excess", "refused"}),
         weights=finalist.weights,
     )

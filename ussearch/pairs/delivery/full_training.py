@@ -9,7 +9,7 @@ from pathlib import Path
 from safetensors.torch import load_file
 
 from ussearch.errors import UserError
-from ussearch.evaluators import End, EpochRecord, Evaluation, TrainEvaluator
+from ussearch.evaluators import EpochRecord, Evaluation, Tier, TrainEvaluator
 from ussearch.files import remove_folder
 from ussearch.pairs.delivery.tasks import (
     WEIGHTS,
@@ -85,19 +85,19 @@ def _train_attempts(
 
     def tell(message: Message) -> None:
         if on_epoch and isinstance(message, EpochDone):
-            work, attempt = ahead[message.slot]
+            work, attempt = ahead[message.trial_id]
             on_epoch(work.course, attempt, message.record)
 
     jobs = [work.job(number, attempt) for number, (work, attempt) in enumerate(ahead)]
     for outcome in run_jobs(jobs, evaluator, staffing, tell):
-        work, attempt = ahead[outcome.slot]
+        work, attempt = ahead[outcome.trial_id]
         work.keep(attempt, outcome)
 
 
 FULL_TRAINING = 2
 """Purpose of the derived seed, apart from sampling (0) and the search's training (1)."""
 
-OnFinalistEpoch = Callable[[End, EpochRecord, int, str], None]
+OnFinalistEpoch = Callable[[Tier, EpochRecord, int, str], None]
 """(end, what the epoch did, how many there are, which of several trainings it belongs to, in words)."""
 
 
@@ -105,65 +105,65 @@ OnFinalistEpoch = Callable[[End, EpochRecord, int, str], None]
 class Finalist:
     """One end of the pair after its full training."""
 
-    end: End
-    slot: int
+    tier: Tier
+    trial_id: int
     network: Network
     evaluation: Evaluation
     weights: Path
 
 
-def finalist_folder(study: Study, slot: int) -> Path:
+def finalist_folder(study: Study, trial_id: int) -> Path:
     """Return where the study keeps a finalist; one that serves both ends is trained once."""
-    return study.folder / "finalists" / f"{slot:04d}"
+    return study.folder / "finalists" / f"{trial_id:04d}"
 
 
-def finalist_seed(study: Study, slot: int) -> int:
+def finalist_seed(study: Study, trial_id: int) -> int:
     """Return the seed of a finalist's first training."""
-    return derived_seed(study.config.seed, slot, FULL_TRAINING)
+    return derived_seed(study.config.seed, trial_id, FULL_TRAINING)
 
 
 def train_finalists(
     study: Study,
     evaluator: TrainEvaluator,
-    slots: Mapping[End, int],
+    trial_ids: Mapping[Tier, int],
     on_epoch: OnFinalistEpoch | None = None,
     *,
     staffing: Staffing = in_this_process,
     initial: InitialWeights | None = None,
-) -> dict[End, Finalist]:
-    """Train the candidates in ``slots`` at full length, as ``full_training.train_fully`` does, and keep them there.
+) -> dict[Tier, Finalist]:
+    """Train the candidates in ``trial_ids`` at full length, as ``full_training.train_fully`` does, and keep them there.
 
     Raises UserError where the training of one fails.
     """
-    ends: dict[int, End] = {}
-    for end, slot in slots.items():
-        ends.setdefault(slot, end)  # one that serves both is trained once
+    tiers: dict[int, Tier] = {}
+    for tier, trial_id in trial_ids.items():
+        tiers.setdefault(trial_id, tier)  # one that serves both is trained once
     courses = [
         Course(
-            finalist_folder(study, slot),
-            study.architecture(slot),
-            finalist_seed(study, slot),
+            finalist_folder(study, trial_id),
+            study.architecture(trial_id),
+            finalist_seed(study, trial_id),
             study.config.final_restarts,
             initial,
         )
-        for slot in ends
+        for trial_id in tiers
     ]
-    slot_of = dict(zip((course.folder for course in courses), ends, strict=True))
+    trial_id_of = dict(zip((course.folder for course in courses), tiers, strict=True))
 
     def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
         if on_epoch:
-            on_epoch(ends[slot_of[course.folder]], record, evaluator.recipe.epochs, attempt.title)
+            on_epoch(tiers[trial_id_of[course.folder]], record, evaluator.recipe.epochs, attempt.title)
 
     try:
         trained = train_fully(courses, evaluator, staffing=staffing, on_epoch=tell)
     except FullTrainingFailed as error:
-        slot, reason = slot_of[error.course.folder], str(error).rstrip(".")
+        trial_id, reason = trial_id_of[error.course.folder], str(error).rstrip(".")
         raise UserError(
-            f"Trial {slot} cannot serve as the {ends[slot]} network ({reason}): choose another trial."
+            f"Trial {trial_id} cannot serve as the {tiers[trial_id]} network ({reason}): choose another trial."
         ) from error
-    found = dict(zip(ends, trained, strict=True))
-    return {end: _finalist(end, slot, found[slot]) for end, slot in slots.items()}
+    found = dict(zip(tiers, trained, strict=True))
+    return {tier: _finalist(tier, trial_id, found[trial_id]) for tier, trial_id in trial_ids.items()}
 
 
-def _finalist(end: End, slot: int, trained: FullTraining) -> Finalist:
-    return Finalist(end, slot, trained.network(), trained.evaluation, trained.weights)
+def _finalist(tier: Tier, trial_id: int, trained: FullTraining) -> Finalist:
+    return Finalist(tier, trial_id, trained.network(), trained.evaluation, trained.weights)

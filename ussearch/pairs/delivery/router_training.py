@@ -11,7 +11,7 @@ import numpy as np
 
 from ussearch import schema
 from ussearch.datasets import DEFAULT_FRACTIONS, ImageSet, Normalisation, Split, k_folds
-from ussearch.evaluators import End, EpochRecord, TrainEvaluator, predict
+from ussearch.evaluators import EpochRecord, Tier, TrainEvaluator, predict
 from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.pairs.delivery.full_training import FullTraining, train_fully
@@ -32,7 +32,7 @@ FOLDS = 3
 FOLD_TRAINING = 3
 """Purpose of the derived seed, apart from sampling (0), the search's training (1) and full training (2)."""
 IDS, TABLE = "ids.json", "out_of_fold.csv"
-OnFoldEpoch = Callable[[int, End, EpochRecord], None]
+OnFoldEpoch = Callable[[int, Tier, EpochRecord], None]
 """(fold from 1, which network, what the epoch did)."""
 
 
@@ -77,16 +77,16 @@ class FoldTraining:
         place = self.folder / f"fold-{number}"
         images = self.evaluator.images
         record_ids(place / IDS, images, fold)
-        architectures: dict[End, Architecture] = {"edge": self.edge, "cloud": self.cloud}
-        ends = {place / end: end for end in architectures}
+        architectures: dict[Tier, Architecture] = {"edge": self.edge, "cloud": self.cloud}
+        tiers = {place / tier: tier for tier in architectures}
         courses = [
-            Course(place / end, each, derived_seed(self.seed, 2 * number + (end == "cloud"), FOLD_TRAINING))
-            for end, each in architectures.items()
+            Course(place / tier, each, derived_seed(self.seed, 2 * number + (tier == "cloud"), FOLD_TRAINING))
+            for tier, each in architectures.items()
         ]
 
         def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
             if on_epoch:
-                on_epoch(number, ends[course.folder], record)
+                on_epoch(number, tiers[course.folder], record)
 
         evaluator = replace(self.evaluator, split=fold)
         edge, cloud = train_fully(courses, evaluator, staffing=staffing, on_epoch=tell)
@@ -139,13 +139,15 @@ def router_folder(study: Study) -> Path:
     return study.folder / FOLDER
 
 
-def fold_training(study: Study, study_context: StudyContext, ends: dict[End, Architecture], folds: int) -> FoldTraining:
+def fold_training(
+    study: Study, study_context: StudyContext, tiers: dict[Tier, Architecture], folds: int
+) -> FoldTraining:
     """Return the out-of-fold trainings of two architectures by the study's recipe at full length."""
-    place = router_folder(study) / f"{ends['edge'].id}-{ends['cloud'].id}"
+    place = router_folder(study) / f"{tiers['edge'].id}-{tiers['cloud'].id}"
     return FoldTraining(
         place,
-        ends["edge"],
-        ends["cloud"],
+        tiers["edge"],
+        tiers["cloud"],
         study_context.evaluator(study.config.final_recipe),
         seed=study.config.seed,
         folds=folds,
@@ -155,7 +157,7 @@ def fold_training(study: Study, study_context: StudyContext, ends: dict[End, Arc
 def fit_router(
     study: Study,
     study_context: StudyContext,
-    ends: dict[End, Architecture],
+    tiers: dict[Tier, Architecture],
     request: RoutingRequest,
     *,
     pair_seconds: float = 0.0,
@@ -164,9 +166,9 @@ def fit_router(
 ) -> RouterSpec:
     """Train out of fold and decide what ships; whatever stands against it becomes the reason why SDC does.
 
-    ``ends`` are the architectures that ship, ``pair_seconds`` is what one training of both at full length takes.
+    ``tiers`` are the architectures that ship, ``pair_seconds`` is what one training of both at full length takes.
     """
-    training = fold_training(study, study_context, ends, request.folds)
+    training = fold_training(study, study_context, tiers, request.folds)
     refusal = _refusal(study, training, request, pair_seconds)
     if refusal:
         return RouterSpec(request.policy, RouterChoice(None, None, f"Soft Dice Confidence ships: {refusal}"))

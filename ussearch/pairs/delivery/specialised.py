@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ussearch.evaluators import End, EpochRecord
+from ussearch.evaluators import EpochRecord, Tier
 from ussearch.evaluators.prediction import export_network
 from ussearch.files import found_at, staged_directory
 from ussearch.hardware_profiles import Profile
@@ -54,7 +54,7 @@ def train_specialised(
     training that was killed goes on from its checkpoint when this is called again. Raises UserError.
     """
     study, config = found.study, found.study.config
-    profiles: dict[End, Profile] = {"edge": found.profile, "cloud": config.cloud}
+    profiles: dict[Tier, Profile] = {"edge": found.profile, "cloud": config.cloud}
     evaluator = replace(study_context, profiles=profiles).evaluator(config.final_recipe)
     normalisation = study_context.normalisation
     courses: dict[Path, Known] = {}

@@ -161,7 +161,7 @@ class Work:
         if not good:
             reason = f"{_name(architecture)} cannot be trained: {done[0][1].failure}."
             raise FullTrainingFailed(reason, self.course)
-        best, place = max(good, key=lambda item: -math.inf if item[0].dice is None else item[0].dice)
+        best, place = max(good, key=lambda item: -math.inf if item[0].objective is None else item[0].objective)
         record = {
             "made_from": self.origin(attempts),
             "attempts": [_line(attempt, evaluation, evaluation is best) for attempt, evaluation, _ in done],
@@ -202,7 +202,7 @@ def _line(attempt: Attempt, evaluation: Evaluation, kept: bool) -> dict[str, Any
     return {
         "start": attempt.start,
         "seed": attempt.seed,
-        "selection": evaluation.dice,
+        "objective": evaluation.objective,
         "lesion_dice": evaluation.metrics.get("lesion_dice"),
         "best_epoch": evaluation.best_epoch,
         "training_seconds": evaluation.training_seconds,

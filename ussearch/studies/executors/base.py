@@ -25,7 +25,7 @@ class Job:
     that it begins with instead of random ones.
     """
 
-    slot: int
+    trial_id: int
     architecture: Architecture
     seed: int
     limit_s: float | None = None
@@ -48,14 +48,14 @@ class Job:
 class JobStarted:
     """A worker has begun with a job."""
 
-    slot: int
+    trial_id: int
 
 
 @dataclass(frozen=True)
 class EpochDone:
     """A job has trained one epoch."""
 
-    slot: int
+    trial_id: int
     record: EpochRecord
 
 
@@ -71,7 +71,7 @@ class JobOutcome:
     is the whole of what is known of a loss, or of several tries: a traceback, or what the worker wrote before its end.
     """
 
-    slot: int
+    trial_id: int
     evaluation: Evaluation | None
     reason: str = ""
     seconds: float = 0.0
@@ -163,16 +163,16 @@ def run_jobs(jobs: Sequence[Job], evaluator: Evaluator, staffing: Staffing, tell
     if not jobs:
         return
     lost: dict[int, JobOutcome] = {}
-    by_slot = {job.slot: job for job in jobs}
+    by_trial_id = {job.trial_id: job for job in jobs}
     with closing(staffing(evaluator)) as executor:
         for job in jobs:
             executor.submit(job)
         left = len(jobs)
         while left:
             outcome = executor.collect(tell)
-            if loss_of(outcome) is not None and outcome.slot not in lost:
-                lost[outcome.slot] = outcome
-                executor.submit(by_slot[outcome.slot])
+            if loss_of(outcome) is not None and outcome.trial_id not in lost:
+                lost[outcome.trial_id] = outcome
+                executor.submit(by_trial_id[outcome.trial_id])
                 continue
             left -= 1
-            yield after(lost.get(outcome.slot), outcome)
+            yield after(lost.get(outcome.trial_id), outcome)

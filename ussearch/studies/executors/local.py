@@ -51,17 +51,17 @@ def evaluated(evaluator: Evaluator, job: Job, tell: Tell, clock: Callable[[], fl
     """
 
     def on_epoch(record: EpochRecord) -> None:
-        tell(EpochDone(job.slot, record))
+        tell(EpochDone(job.trial_id, record))
 
-    tell(JobStarted(job.slot))
+    tell(JobStarted(job.trial_id))
     start = clock()
     try:
         evaluation = evaluator.evaluate(job.architecture, job.seed, on_epoch, **job.options)
     except UserError:
         raise
     except Exception as error:
-        return JobOutcome(job.slot, None, reason_of(error), traceback=traceback.format_exc())
-    return JobOutcome(job.slot, evaluation, seconds=clock() - start)
+        return JobOutcome(job.trial_id, None, reason_of(error), traceback=traceback.format_exc())
+    return JobOutcome(job.trial_id, evaluation, seconds=clock() - start)
 
 
 def in_this_process(evaluator: Evaluator) -> Executor:

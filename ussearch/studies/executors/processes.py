@@ -146,7 +146,7 @@ class ProcessExecutor:
         words = worker.words()
         worker.kill()
         if worker.job is not None:
-            self._news.put(JobOutcome(worker.job.slot, None, reason, traceback=f"{reason}\n{words}"))
+            self._news.put(JobOutcome(worker.job.trial_id, None, reason, traceback=f"{reason}\n{words}"))
             return
         self._false_starts += not worker.ready
         if self._false_starts >= MOST_FALSE_STARTS:

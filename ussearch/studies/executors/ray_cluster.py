@@ -98,7 +98,7 @@ class RayExecutor:
             said: Message | Letter | Refused = self._ray.get(next(stream))
         except (StopIteration, self._ray.exceptions.RayError) as error:
             self._forget(stream)
-            return JobOutcome(job.slot, None, self._loss(error), traceback=traceback.format_exc())
+            return JobOutcome(job.trial_id, None, self._loss(error), traceback=traceback.format_exc())
         match said:
             case Letter():
                 self._forget(stream)
@@ -106,7 +106,7 @@ class RayExecutor:
             case Refused():
                 raise UserError(said.message)
             case JobStarted() if job.limit_s is not None:
-                self._deadlines[job.slot] = time.monotonic() + job.limit_s
+                self._deadlines[job.trial_id] = time.monotonic() + job.limit_s
         tell(said)
         return None
 
@@ -122,9 +122,9 @@ class RayExecutor:
     def _first_overdue(self) -> JobOutcome | None:
         """Give up a task that has taken too long since it began; queueing in the cluster does not count."""
         for stream, job in self._running.items():
-            if time.monotonic() > self._deadlines.get(job.slot, math.inf):
+            if time.monotonic() > self._deadlines.get(job.trial_id, math.inf):
                 self._dismiss(stream)
-                return JobOutcome(job.slot, None, overdue(job.limit_s or 0.0))
+                return JobOutcome(job.trial_id, None, overdue(job.limit_s or 0.0))
         return None
 
     def _dismiss(self, stream: Any) -> None:
@@ -132,7 +132,7 @@ class RayExecutor:
         self._forget(stream)
 
     def _forget(self, stream: Any) -> None:
-        self._deadlines.pop(self._running.pop(stream).slot, None)
+        self._deadlines.pop(self._running.pop(stream).trial_id, None)
 
 
 def require_cluster(address: str) -> None:
@@ -191,7 +191,7 @@ def _evaluated_remotely(parcel: Parcel, threads: int, job: Job) -> Iterator[Mess
         except UserError as error:
             said.put(Refused(str(error)))
         except Exception as error:
-            said.put(Letter.of(JobOutcome(job.slot, None, reason_of(error), traceback=traceback.format_exc())))
+            said.put(Letter.of(JobOutcome(job.trial_id, None, reason_of(error), traceback=traceback.format_exc())))
 
     threading.Thread(target=work, daemon=True).start()
     while True:

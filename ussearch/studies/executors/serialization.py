@@ -19,7 +19,7 @@ from ussearch.studies.executors.base import JobOutcome
 class Letter:
     """An outcome as plain bytes: ``evaluation`` is JSON, ``weights`` safetensors, each None where there is none."""
 
-    slot: int
+    trial_id: int
     evaluation: str | None
     weights: bytes | None
     reason: str
@@ -35,7 +35,7 @@ class Letter:
         if evaluation is not None and evaluation.weights is not None:
             weights = save({name: tensor.contiguous() for name, tensor in evaluation.weights.items()})
         text = None if evaluation is None else evaluation.model_dump_json()
-        return cls(outcome.slot, text, weights, outcome.reason, outcome.seconds, outcome.traceback)
+        return cls(outcome.trial_id, text, weights, outcome.reason, outcome.seconds, outcome.traceback)
 
     def read(self) -> JobOutcome:
         """Return the outcome, equal to the one that was written down."""
@@ -44,7 +44,7 @@ class Letter:
         evaluation = None if self.evaluation is None else Evaluation.model_validate_json(self.evaluation)
         if evaluation is not None and self.weights is not None:
             evaluation = evaluation.model_copy(update={"weights": load(self.weights)})
-        return JobOutcome(self.slot, evaluation, self.reason, self.seconds, self.traceback)
+        return JobOutcome(self.trial_id, evaluation, self.reason, self.seconds, self.traceback)
 
 
 @dataclass(frozen=True)
