@@ -66,6 +66,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("study/study.yaml", "created"): WHEN,
     ("*/bundle.yaml", "origin.begun"): WHEN,
     ("study/study.yaml", "command_line"): "where the program lies",
+    ("study/study.yaml", "data.root"): "where the data lies",
     ("study/study.yaml", "versions.*"): "versions of packages",
     ("*/bundle.yaml", "versions.*"): "versions of packages",
     ("*/bundle.yaml", "files.MODEL_CARD.md"): HOLDS,

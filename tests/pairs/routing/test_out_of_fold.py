@@ -49,7 +49,7 @@ def test_every_image_for_training_is_held_out_once_and_no_other_is_touched(
     reserved = {images.ids[index] for index in [*split.calibration, *split.test]}
     for number in (1, 2, 3):
         ids = json.loads((training.folder / f"fold-{number}" / "ids.json").read_text())
-        assert not reserved & {name for part in ids.values() for name in part}
+        assert not reserved & {name for part in ("train", "validation", "held_out") for name in ids[part]}
 
 
 def test_no_network_saw_the_patients_that_it_is_judged_on(trained: tuple[FoldTraining, Samples]) -> None:
