@@ -30,6 +30,8 @@ import numpy as np
 import yaml
 from PIL import Image
 
+from ussearch.deprecations import RENAMED
+
 ROOT = Path(__file__).resolve().parents[1]
 BEFORE = "0f14119"
 
@@ -45,13 +47,44 @@ EXPORT = (
     *("--device", "cpu", "--out", "second", "--json"),
 )
 
-RENAMED_OPTIONS: Mapping[str, str] = {}
+RENAMED_OPTIONS: Mapping[str, str] = {each.old: each.new for each in RENAMED if each.kind == "option"}
 """Old option of the command line → its name in this checkout."""
-RENAMED_KEYS: Mapping[tuple[str, str], str] = {}
+RESULTS, CONFIGURATION, BUNDLE = ("study/*.json", "study/study.yaml", "*/bundle.yaml")
+RENAMED_KEYS: Mapping[tuple[str, str], str] = {
+    (RESULTS, "slot"): "trial_id",
+    (RESULTS, "selection"): "objective",
+    (RESULTS, "evaluation.device"): "evaluation.accelerator",
+    (CONFIGURATION, "trials"): "run.search.trials",
+    (CONFIGURATION, "image_size"): "run.space.image_size",
+    (CONFIGURATION, "final_epochs"): "run.training.final_epochs",
+    (CONFIGURATION, "final_seeds"): "run.training.final_restarts",
+    (CONFIGURATION, "seeds"): "run.space.warm_start",
+    (CONFIGURATION, "edge_share"): "run.space.edge_share",
+    (CONFIGURATION, "sampler"): "run.search.sampler",
+    (CONFIGURATION, "evaluator"): "run.search.evaluator",
+    (CONFIGURATION, "seed"): "run.seed",
+    (CONFIGURATION, "workers"): "run.execution.workers",
+    (BUNDLE, "origin"): "provenance",
+    (BUNDLE, "final_seeds"): "final_restarts",
+    (BUNDLE, "strata"): "subgroups",
+    (BUNDLE, "selection"): "objective",
+    (BUNDLE, "router.worth"): "router.routing_gain",
+    (BUNDLE, "router.contest"): "router.router_comparison",
+}
 """(pattern of the file's path, old key path) → new key path; a run of dotted keys anywhere in the path."""
 RENAMED_FILES: Mapping[str, str] = {}
 """Beginning of an old path below the folder that the commands ran in → its beginning in this checkout."""
+ADDED: Mapping[tuple[str, str], str] = {
+    (CONFIGURATION, "run.*"): "the run's configuration in one part, its budget and paths included",
+    **{
+        (f"{name}.json", f"*{each.new}*"): "a new name beside the old one"
+        for name in ("run", "export")
+        for each in RENAMED
+    },
+}
+"""(pattern of the file's path, pattern of the key path) → why there is a key that was not there before."""
 
+ABSENT = "absent"
 WHEN = "when it was made, and how long it took"
 HOLDS = "the digest of a file whose text may differ as explained"
 EXPLAINED: Mapping[tuple[str, str], str] = {
@@ -64,7 +97,8 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("study/trials/*", "started"): WHEN,
     ("study/trials/*", "finished"): WHEN,
     ("study/study.yaml", "created"): WHEN,
-    ("*/bundle.yaml", "origin.begun"): WHEN,
+    ("*/bundle.yaml", "provenance.begun"): WHEN,
+    ("*/bundle.yaml", "provenance.commands.*"): "options have new names",
     ("study/study.yaml", "command_line"): "where the program lies",
     ("study/study.yaml", "data.root"): "where the data lies",
     ("study/study.yaml", "versions.*"): "versions of packages",
@@ -103,7 +137,8 @@ class Comparison:
 
     def differs(self, file: str, key: str, before: Any, after: Any) -> None:
         """Note a difference in a key path, explained or not."""
-        reasons = [why for (path, keys), why in EXPLAINED.items() if _fits(file, path) and _fits(key, keys)]
+        known = {**EXPLAINED, **(ADDED if before == ABSENT else {})}
+        reasons = [why for (path, keys), why in known.items() if _fits(file, path) and _fits(key, keys)]
         if isinstance(before, str) and isinstance(after, str) and DURATION.sub("", before) == DURATION.sub("", after):
             reasons.append(WHEN)
         if not reasons:
@@ -225,7 +260,7 @@ def _compare_values(comparison: Comparison, name: str, before: Mapping[str, Any]
         if old == new and type(old) is type(new):
             comparison.same("values in YAML, JSON and headers")
         else:
-            comparison.differs(name, key, *("absent" if each is missing else each for each in (old, new)))
+            comparison.differs(name, key, *(ABSENT if each is missing else each for each in (old, new)))
 
 
 def _compare_bytes(comparison: Comparison, kind: str, name: str, before: bytes, after: bytes) -> None:
