@@ -10,7 +10,6 @@ import yaml
 
 from tests.cli.conftest import Command
 from tests.configurations import run_config
-from ussearch.deprecations import RENAMED
 from ussearch.errors import UserError
 from ussearch.run_config import RunConfig
 from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, run_options
@@ -109,18 +108,6 @@ def test_help_shows_first_what_most_runs_need(ussearch: Command) -> None:
         if option.keyword not in IN_SIGHT and option.keyword not in {"population", "startup"}:
             assert option.flag in second
             assert option.flag not in first.replace("--study studies", "")
-
-
-@pytest.mark.parametrize("entry", [each for each in RENAMED if each.kind == "option"], ids=str)
-def test_old_options_still_work_and_say_the_new_word(entry: object, capsys: pytest.CaptureFixture[str]) -> None:
-    from ussearch import deprecations
-    from ussearch.cli.command import with_new_options
-
-    assert isinstance(entry, deprecations.Renamed)
-    deprecations._told.clear()
-    assert with_new_options(entry.place, [entry.old, "x"]) == [entry.new, "x"]
-    assert with_new_options(entry.place, [f"{entry.old}=x", "--", entry.old]) == [f"{entry.new}=x", "--", entry.old]
-    assert capsys.readouterr().err.count(entry.new) == 1
 
 
 def test_python_has_the_same_options() -> None:
