@@ -37,7 +37,7 @@ def make_record(trial_id: int, objective: float, latency_ms: float = 10.0, **cha
         "fidelity": "trained",
         "epochs": 1,
         "image_size": 64,
-        "device": "cpu",
+        "accelerator": "cpu",
         "metrics": make_summary(objective),
         "costs": {"edge": made_costs(EDGE, latency_ms, 610.0), "cloud": made_costs(CLOUD, latency_ms / 5, 60.0)},
         "history": (epoch_record(),),

@@ -99,7 +99,7 @@ class FormulaEvaluator:
             "fidelity": self.fidelity,
             "epochs": 1,
             "image_size": 64,
-            "device": "cpu",
+            "accelerator": "cpu",
             "costs": self.costs(architecture),
         }
         if architecture.name == "broken":

@@ -172,7 +172,7 @@ def test_five_hundred_candidates_take_a_minute_of_the_processor_at_most(tmp_path
             fidelity="trained",
             epochs=1,
             image_size=128,
-            device="cpu",
+            accelerator="cpu",
             costs={},
             metrics=made_summary(0.5 + 0.4 * math.sin(trial_id)),
         )
