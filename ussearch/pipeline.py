@@ -268,7 +268,7 @@ def _compression(config: RunConfig) -> CompressionRequest | None:
     """Return what a run asks of the chain: as much as its budget leaves, or all of it."""
     if not config.compression.enabled:
         return None
-    return CompressionRequest(budget_seconds=compression_seconds(config))
+    return CompressionRequest(max_drop=config.compression.max_drop / 100, budget_seconds=compression_seconds(config))
 
 
 def _fold_listener(study: Study, request: RoutingRequest, on_event: OnEvent) -> OnFoldEpoch:

@@ -22,6 +22,7 @@ from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, run_opti
         ("epochs", 0, "--epochs 0 is not possible: expected at least 1"),
         ("phantoms", 3, "--phantoms 3 is not possible: expected at least 40"),
         ("edge_share", 2.0, "--edge-share 2.0 is not possible: expected at most 1"),
+        ("max_drop", -1, "--max-drop -1 is not possible: expected at least 0"),
         ("seed", -1, "--seed -1 is not possible: expected at least 0"),
         ("budget", "soon", "'soon' is no time"),
         ("budget", 0, "--budget 0 is not possible: expected at least 1"),
@@ -115,3 +116,11 @@ def test_python_has_the_same_options() -> None:
 
     parameters = inspect.signature(package.run).parameters
     assert {"profile", "config", "on_event", "options"} == set(parameters)
+
+
+def test_what_a_step_may_lose_reaches_the_chain() -> None:
+    from ussearch.pipeline import _compression
+
+    asked = _compression(run_config(max_drop=2.5))
+    assert asked is not None and asked.max_drop == pytest.approx(0.025)
+    assert _compression(run_config(compress=False)) is None
