@@ -116,9 +116,12 @@ def score_line(summary: Mapping[str, Any]) -> str:
     return f"lesion Dice {dice}  false positives {false_positives}  objective {objective}"
 
 
-def print_json(value: Any) -> None:
-    """Print ``value`` as indented JSON and nothing else; renamed keys stand under their old names, too."""
-    sys.stdout.write(json.dumps(with_old_json_keys(value), indent=2) + "\n")
+def print_json(value: Any, *, old_keys: bool = True) -> None:
+    """Print ``value`` as indented JSON and nothing else; renamed keys stand under their old names, too.
+
+    Without ``old_keys`` they do not: what was never printed before has none.
+    """
+    sys.stdout.write(json.dumps(with_old_json_keys(value) if old_keys else value, indent=2) + "\n")
 
 
 def print_presets(sheets: Sequence[dict[str, Any]], *, detailed: bool) -> None:
