@@ -187,7 +187,7 @@ def test_a_preset_outside_the_space_has_no_drawn_score() -> None:
     preset = load_preset("unext").architecture.for_task()
     assert judge.refused(preset, "cloud")
     found = judge.evaluate(preset, seed=0)
-    assert found.dice is None and "the shared weights" in (found.failure or "")
+    assert found.objective is None and "the shared weights" in (found.failure or "")
 
 
 def test_a_drawn_score_is_that_of_the_drawn_network() -> None:

@@ -169,7 +169,7 @@ def test_another_number_of_workers_is_another_study(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another number of workers"):
         Study.resume(study.folder, study.config.changed(execution={"workers": 1}))
     text = (study.folder / "study.yaml").read_text()
-    (study.folder / "study.yaml").write_text(text.replace("workers: 2\n", ""))
+    (study.folder / "study.yaml").write_text(text.replace("    workers: 2\n", ""))
     assert Study.open(study.folder).config.workers == 1  # studies from before there were workers
 
 
