@@ -135,7 +135,7 @@ def test_epochs_before_the_schedule_has_ended_are_never_chosen(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ussearch.evaluators.metrics.segmentation import Detection
-    from ussearch.evaluators.training.engine import engine
+    from ussearch.evaluators.training import engine
 
     falling = iter([0.9, 0.8, 0.7, 0.6])
     monkeypatch.setattr(engine, "detect", lambda *_: Detection(next(falling), None, None))
@@ -147,7 +147,7 @@ def test_epochs_before_the_schedule_has_ended_are_never_chosen(
 
 def test_patience_stops_early(discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     from ussearch.evaluators.metrics.segmentation import Detection
-    from ussearch.evaluators.training.engine import engine
+    from ussearch.evaluators.training import engine
 
     monkeypatch.setattr(engine, "detect", lambda *_: Detection(0.5, None, None))
     _, result = trained(discs, discs_split, Recipe(epochs=9, batch_size=4, patience=2))
@@ -197,7 +197,7 @@ def test_nan_is_a_failure_with_its_reason(discs: ImageSet, discs_split: Split) -
 def test_divergence_is_a_failure_with_its_reason(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ussearch.evaluators.training.engine import losses
+    from ussearch.evaluators.training import losses
 
     factors = iter([1.0] * 4 + [100.0] * 100)
     real = losses.make_loss(QUICK)

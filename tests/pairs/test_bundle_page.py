@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "bundle.md"
 ALIKE = (
     (r"^cloud(\.|$)", r"edge\1"),
     (r"^metrics\.(cloud|routed)(\.|$)", r"metrics.edge\2"),
-    (r"^metrics\.strata\[\]\.(cloud|routed)(\.|$)", r"metrics.strata[].edge\2"),
+    (r"^metrics\.subgroups\[\]\.(cloud|routed)(\.|$)", r"metrics.subgroups[].edge\2"),
 )
 """What the page describes once: both ends, both networks and the pair."""
 
@@ -40,15 +40,15 @@ def once(key: str) -> str:
 
 def parts_of(annotation: Any, mark: str = "") -> Iterator[tuple[str, type[BaseModel]]]:
     """Yield the models in a type with how they are held: ``[]`` for several, ``.*`` by name."""
-    provenance, arguments = typing.get_origin(annotation), typing.get_args(annotation)
+    origin, arguments = typing.get_origin(annotation), typing.get_args(annotation)
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield mark, annotation
-    elif provenance in (typing.Union, types.UnionType, typing.Annotated):
+    elif origin in (typing.Union, types.UnionType, typing.Annotated):
         for each in arguments:
             yield from parts_of(each, mark)
-    elif provenance is tuple:
+    elif origin is tuple:
         yield from parts_of(arguments[0], f"{mark}[]")
-    elif provenance is dict:
+    elif origin is dict:
         yield from parts_of(arguments[1], f"{mark}.*")
 
 
@@ -63,9 +63,11 @@ def named(content: dict[str, Any]) -> set[str]:
     """Return the keys whose names are data of the program: figures and costs."""
     found = {f"metrics.edge.{name}" for name in content["metrics"]["edge"]}
     found |= {f"edge.parity.{name}" for name in content["edge"]["parity"]}
-    for subgroup in content["metrics"]["strata"]:
+    for subgroup in content["metrics"]["subgroups"]:
         for name, estimate in subgroup["edge"].items():
-            found |= {f"metrics.strata[].edge.*.{part}" for part in estimate or ()} | {f"metrics.strata[].edge.{name}"}
+            found |= {f"metrics.subgroups[].edge.*.{part}" for part in estimate or ()} | {
+                f"metrics.subgroups[].edge.{name}"
+            }
     return found | {f"edge.costs.{name}" for name in Costs.model_fields if name not in ("excess", "refused")}
 
 
