@@ -28,7 +28,7 @@ import torch
 from ussearch.compress import CompressionCandidate, Context, SpeedSource
 from ussearch.compress.evaluate import model_file
 from ussearch.compress.pruning import prune
-from ussearch.compress.retraining import Training, gentle, retrained
+from ussearch.compress.retraining import gentle, retrained, trained_weights
 from ussearch.compress.uniform import MATCHED, decide, factor_of, uniform_like
 from ussearch.datasets import Batches, ImageSet, PhantomParameters, phantoms_from, prepare, split
 from ussearch.errors import UserError
@@ -108,9 +108,10 @@ class Bench:
 
     def trained(self, architecture: Architecture, seed: int) -> Network:
         """Return a network trained in full on the masks alone."""
-        full = Training(architecture, Recipe(epochs=self.epochs), "full training", None, taught=False)
+        recipe = Recipe(epochs=self.epochs)
+        weights = trained_weights(self.context(seed, ()), architecture, recipe, "full training", taught=False)
         network = build(architecture)
-        network.load_state_dict(full.run(self.context(seed, ())))
+        network.load_state_dict(weights)
         return network.eval()
 
 
@@ -164,9 +165,10 @@ def ways(bench: Bench, whole: Network, context: Context) -> Iterator[tuple[str, 
     for importance in WAYS:
         cut = matched(whole, context, importance, architecture)
         yield importance, retrained(cut, context, context.epochs, importance)
-    weights = Training(architecture, context.recipe, "uniform, from scratch", None, taught=True).run(context)
-    distilled = Training(architecture, gentle(context.recipe, context.epochs), "uniform", weights, taught=True)
-    yield "uniform", CompressionCandidate(architecture, distilled.run(context), fused=True)
+    weights = trained_weights(context, architecture, context.recipe, "uniform, from scratch")
+    recipe = gentle(context.recipe, context.epochs)
+    distilled = trained_weights(context, architecture, recipe, "uniform", initial=weights)
+    yield "uniform", CompressionCandidate(architecture, distilled, fused=True)
 
 
 def pruned(whole: Network, context: Context, importance: str, ratio: float) -> CompressionCandidate:

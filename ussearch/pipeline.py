@@ -37,7 +37,7 @@ from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
-from ussearch.studies.executors import Staffing, require_cluster
+from ussearch.studies.executors import ExecutorFactory, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
@@ -225,7 +225,7 @@ def _finish(
     table: Timetable,
     on_event: OnEvent,
     *,
-    staffing: Staffing | None = None,
+    staffing: ExecutorFactory | None = None,
 ) -> Delivery:
     """Turn the finished trials into a verified bundle."""
     pair = choose_pair(study, spec.edge, spec.cloud)

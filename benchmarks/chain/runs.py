@@ -16,7 +16,7 @@ import torch
 from chain.enlarged import EnlargedSpeed, enlarged
 from ussearch.compress import Compressed, CompressionCandidate, Context, StepRecord, compress, steps_named
 from ussearch.compress.quantisation import Settings, calibration_images, quantise
-from ussearch.compress.retraining import Training
+from ussearch.compress.retraining import trained_weights
 from ussearch.compress.waterfall import row_of
 from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
 from ussearch.evaluators import Recipe
@@ -98,9 +98,9 @@ class Bench:
 
     def network(self, architecture: Architecture, name: str, seed: int) -> Network:
         """Return a network trained in full; one that was trained before is read."""
-        training = Training(architecture, self.recipe, "full training", None, taught=False)
+        context = self.context(name, seed, ())
         network = build(architecture)
-        network.load_state_dict(training.run(self.context(name, seed, ())))
+        network.load_state_dict(trained_weights(context, architecture, self.recipe, "full training", taught=False))
         return network.eval()
 
 

@@ -18,13 +18,13 @@ from safetensors.torch import load_file
 
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.training import checkpoints
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.full_training import FullTraining, train_fully
 from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed, InitialWeights
 from ussearch.search_spaces import build
-from ussearch.studies.executors import Job, JobOutcome, LocalExecutor, ProcessExecutor, Tell
+from ussearch.studies.executors import LocalExecutor, ProcessExecutor, TaskOutcome, Tell
 
 pytestmark = pytest.mark.training
 
@@ -80,7 +80,8 @@ def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
     assert [attempt["objective"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.objective]
     assert not (tmp_path / "attempts").exists()
     separately = [
-        make_evaluator().evaluate(ARCHITECTURE, seed).objective for seed in sorted({each["seed"] for each in attempts})
+        make_evaluator().evaluate(TrainingTask(ARCHITECTURE, seed)).objective
+        for seed in sorted({each["seed"] for each in attempts})
     ]
     scratch = [each["objective"] for each in sorted(attempts, key=lambda e: e["seed"]) if each["start"] == "scratch"]
     assert scratch == separately
@@ -115,7 +116,7 @@ def test_what_is_there_is_not_trained_again_unless_it_was_made_from_something_el
 def test_the_kept_weights_are_those_of_the_evaluation(tmp_path: Path) -> None:
     evaluator = make_evaluator()
     trained = train_one(tmp_path, evaluator, seeds=2)
-    best = evaluator.evaluate(ARCHITECTURE, trained.evaluation.seed)
+    best = evaluator.evaluate(TrainingTask(ARCHITECTURE, trained.evaluation.seed))
     assert best.weights is not None
     kept = load_file(trained.weights)
     assert all(torch.equal(value, kept[name]) for name, value in best.weights.items())
@@ -183,14 +184,14 @@ class Unlucky:
     def __init__(self, evaluator: TrainEvaluator, times: int) -> None:
         self._inner, self._times = LocalExecutor(evaluator), times
 
-    def submit(self, job: Job) -> None:
-        self._inner.submit(job)
+    def submit(self, task: TrainingTask) -> None:
+        self._inner.submit(task)
 
-    def collect(self, tell: Tell) -> JobOutcome:
+    def collect(self, tell: Tell) -> TaskOutcome:
         if self._times == 0:
             return self._inner.collect(tell)
         self._times -= 1
-        return JobOutcome(
+        return TaskOutcome(
             self._inner.collect(lambda _: None).trial_id,
             None,
             "its worker process was killed",

@@ -16,7 +16,7 @@ from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.studies.conftest import outcome
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.evaluation import highest, standing, trained_part
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.export_pair import choose_pair
@@ -103,7 +103,7 @@ def test_the_promoted_are_as_if_trained_at_once(undisturbed: tuple[Path, list[tu
     promoted = [each for each in study.trials() if each.evaluation.fidelity == "trained"]
     assert len(promoted) == 2
     for record in promoted:
-        again = evaluator.evaluate(study.architecture(record.trial_id), record.evaluation.seed)
+        again = evaluator.evaluate(TrainingTask(study.architecture(record.trial_id), record.evaluation.seed))
         assert again.objective == record.objective
         kept = study.network(record.trial_id).state_dict()
         assert again.weights is not None

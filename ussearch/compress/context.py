@@ -16,7 +16,7 @@ import torch
 
 from ussearch.compress.speed import SpeedSource
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators import EpochRecord, Recipe
+from ussearch.evaluators import EpochRecord, Recipe, TrainingResult, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Network
@@ -65,6 +65,16 @@ class Context:
             "seed": self.seed,
             "device": self.device.type,
         }
+
+    def train(self, task: TrainingTask, network: Network | None = None) -> TrainingResult:
+        """Carry a task out with the context's data; ``network``: what is trained instead of a new one."""
+        epochs = (task.recipe or self.recipe).epochs
+
+        def tell(record: EpochRecord) -> None:
+            if self.on_training:
+                self.on_training(task.title, record, epochs)
+
+        return task.run(self.images, self.split, self.recipe, self.device, tell, network=network)
 
     def place(self, title: str, *parts: Any) -> Path:
         """Return the folder of what is made from ``parts`` (JSON-ready) in this context."""

@@ -14,8 +14,9 @@ from tests.studies.executors.conftest import collected
 from tests.studies.executors.test_workers import assert_each_once, seed_of
 from tests.studies.executors.troubles import TroubledEvaluator
 from ussearch.errors import UserError
+from ussearch.evaluators import TrainingTask
 from ussearch.studies import EpochFinished, Event, Study, TrialRepeated, search
-from ussearch.studies.executors import Job, RayExecutor
+from ussearch.studies.executors import RayExecutor
 from ussearch.studies.executors.ray_cluster import gpu_share
 from ussearch.studies.resources import SearchResources
 
@@ -49,7 +50,7 @@ def test_a_killed_and_a_hanging_task_are_lost_with_the_reason(tmp_path: Path, cl
     executor = RayExecutor(evaluator, WORKERS, cluster.address)
     try:
         for seed in (1, 2, 3):
-            executor.submit(Job(seed, tiny(), seed, limit_s=5))
+            executor.submit(TrainingTask(tiny(), seed, seed, limit_s=5))
         outcomes, _ = collected(executor, 3)
     finally:
         executor.close()

@@ -23,7 +23,7 @@ from ussearch.pairs.delivery.tasks import InitialWeights
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.context import StudyContext
-from ussearch.studies.executors import Staffing
+from ussearch.studies.executors import ExecutorFactory
 from ussearch.studies.resources import default_resources
 
 EXAMPLES = 4
@@ -42,7 +42,7 @@ def train_pair(
     on_epoch: OnFinalistEpoch | None = None,
     *,
     initial: InitialWeights | None = None,
-    staffing: Staffing | None = None,
+    staffing: ExecutorFactory | None = None,
 ) -> dict[Tier, Finalist]:
     """Train both ends at full length; an end that was trained before is taken as it is.
 

@@ -22,7 +22,7 @@ from ussearch.pairs.delivery.tasks import (
 )
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies import Study
-from ussearch.studies.executors import EpochDone, Message, Staffing, in_this_process, run_jobs
+from ussearch.studies.executors import EpochDone, ExecutorFactory, Message, in_this_process, run_tasks
 from ussearch.studies.suggest import derived_seed
 
 
@@ -50,7 +50,7 @@ def train_fully(
     courses: Sequence[Course],
     evaluator: TrainEvaluator,
     *,
-    staffing: Staffing = in_this_process,
+    staffing: ExecutorFactory = in_this_process,
     on_epoch: OnCourseEpoch | None = None,
 ) -> tuple[FullTraining, ...]:
     """Make every attempt of every course at the length of ``evaluator.recipe``, and keep each course's best.
@@ -78,7 +78,7 @@ def train_fully(
 
 
 def _train_attempts(
-    works: Sequence[Work], evaluator: TrainEvaluator, staffing: Staffing, on_epoch: OnCourseEpoch | None
+    works: Sequence[Work], evaluator: TrainEvaluator, staffing: ExecutorFactory, on_epoch: OnCourseEpoch | None
 ) -> None:
     """Train every attempt that is not finished; one whose worker was lost is tried once more."""
     ahead = [(work, attempt) for work in works for attempt in work.course.attempts if not work.attempted(attempt)]
@@ -88,8 +88,8 @@ def _train_attempts(
             work, attempt = ahead[message.trial_id]
             on_epoch(work.course, attempt, message.record)
 
-    jobs = [work.job(number, attempt) for number, (work, attempt) in enumerate(ahead)]
-    for outcome in run_jobs(jobs, evaluator, staffing, tell):
+    tasks = [work.task(number, attempt) for number, (work, attempt) in enumerate(ahead)]
+    for outcome in run_tasks(tasks, evaluator, staffing, tell):
         work, attempt = ahead[outcome.trial_id]
         work.keep(attempt, outcome)
 
@@ -128,7 +128,7 @@ def train_finalists(
     trial_ids: Mapping[Tier, int],
     on_epoch: OnFinalistEpoch | None = None,
     *,
-    staffing: Staffing = in_this_process,
+    staffing: ExecutorFactory = in_this_process,
     initial: InitialWeights | None = None,
 ) -> dict[Tier, Finalist]:
     """Train the candidates in ``trial_ids`` at full length, as ``full_training.train_fully`` does, and keep them there.

@@ -24,7 +24,7 @@ from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
-from ussearch.studies.executors import Staffing, in_this_process
+from ussearch.studies.executors import ExecutorFactory, in_this_process
 from ussearch.studies.resources import default_resources
 from ussearch.studies.suggest import derived_seed
 
@@ -63,7 +63,7 @@ class FoldTraining:
         images = self.evaluator.images
         return k_folds(images, self.folds, self.seed, within=known, fractions=(train, validation, 0.0))
 
-    def run(self, staffing: Staffing = in_this_process, on_epoch: OnFoldEpoch | None = None) -> Samples:
+    def run(self, staffing: ExecutorFactory = in_this_process, on_epoch: OnFoldEpoch | None = None) -> Samples:
         """Train what is not yet trained and return what both networks of each fold score on its held-out images.
 
         Raises FullTrainingFailed where a fold's network cannot be trained.
@@ -73,7 +73,7 @@ class FoldTraining:
         samples.write(self.folder / TABLE)
         return samples
 
-    def _fold(self, number: int, fold: Split, staffing: Staffing, on_epoch: OnFoldEpoch | None) -> Samples:
+    def _fold(self, number: int, fold: Split, staffing: ExecutorFactory, on_epoch: OnFoldEpoch | None) -> Samples:
         place = self.folder / f"fold-{number}"
         images = self.evaluator.images
         record_ids(place / IDS, images, fold)
@@ -161,7 +161,7 @@ def fit_router(
     request: RoutingRequest,
     *,
     pair_seconds: float = 0.0,
-    staffing: Staffing | None = None,
+    staffing: ExecutorFactory | None = None,
     on_epoch: OnFoldEpoch | None = None,
 ) -> RouterSpec:
     """Train out of fold and decide what ships; whatever stands against it becomes the reason why SDC does.

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from ussearch import schema
 from ussearch.errors import UserError
-from ussearch.evaluators import EpochRecord, Evaluation, TrainEvaluator
+from ussearch.evaluators import EpochRecord, Evaluation, TrainEvaluator, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture
-from ussearch.studies.executors import TRACEBACK, Job, JobOutcome, keep_traceback
+from ussearch.studies.executors import TRACEBACK, TaskOutcome, keep_traceback
 
 Start = Literal["scratch", "drawn"]
 InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
@@ -126,17 +126,18 @@ class Work:
         found = _kept(place, self.origin((attempt,)))
         return None if found is None else (found, place)
 
-    def job(self, number: int, attempt: Attempt) -> Job:
+    def task(self, number: int, attempt: Attempt) -> TrainingTask:
         """Return the training of an attempt; an unfinished one goes on from its checkpoint."""
-        return Job(
-            number,
+        return TrainingTask(
             self.course.architecture,
             attempt.seed,
+            number,
+            initial=attempt.initial,
             checkpoint=self._place(attempt) / CHECKPOINT,
-            initial=None if attempt.initial is None else save(_contiguous(attempt.initial)),
+            title=attempt.title,
         )
 
-    def keep(self, attempt: Attempt, outcome: JobOutcome) -> None:
+    def keep(self, attempt: Attempt, outcome: TaskOutcome) -> None:
         """Keep how an attempt ended."""
         place = self._place(attempt)
         keep_traceback(self.course.folder, outcome)
