@@ -17,7 +17,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -35,6 +35,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, costs
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.evaluators.training.losses import make_loss
+from ussearch.events import Event, TrainingEpoch
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
@@ -91,9 +92,7 @@ class Bench:
             epochs=self.step_epochs,
             teachers=teachers,
             seed=seed,
-            on_training=lambda title, record, epochs: print(
-                f"  seed {seed}, {title}: epoch {record.epoch} of {epochs}, Dice {record.lesion_dice}", flush=True
-            ),
+            on_event=partial(_tell, seed),
         )
 
     @property
@@ -113,6 +112,11 @@ class Bench:
         network = build(architecture)
         network.load_state_dict(weights)
         return network.eval()
+
+
+def _tell(seed: int, event: Event) -> None:
+    if isinstance(event, TrainingEpoch):
+        print(f"  seed {seed}, {event}, Dice {event.record.lesion_dice}", flush=True)
 
 
 def main() -> int:

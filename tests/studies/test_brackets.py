@@ -18,10 +18,11 @@ from tests.studies.conftest import outcome
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.evaluation import highest, standing, trained_part
+from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.export_pair import choose_pair
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, EpochFinished, Event, Study, front, front_hypervolume, search
+from ussearch.studies import DataSource, Study, front, front_hypervolume, search
 from ussearch.studies.executors import EXECUTORS, ExecutorSettings
 from ussearch.studies.halving import Halving
 from ussearch.studies.pareto import pareto_report
@@ -63,7 +64,7 @@ def drive(
     trained: list[tuple[int, int]] = []
 
     def on_event(event: Event) -> None:
-        if isinstance(event, EpochFinished):
+        if isinstance(event, TrainingEpoch):
             trained.append((event.trial_id, event.record.epoch))
             if trained[-1] == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -17,11 +17,11 @@ from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
 from ussearch.evaluators.shared import WeightStore, drawing_of
 from ussearch.evaluators.trust import Trust
+from ussearch.events import Event, RungChosen, RungMeasured, SearchFinished
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import build, load_preset
 from ussearch.studies import DataSource, Study, ladder
 from ussearch.studies.context import StudyContext
-from ussearch.studies.events import Event, RungChosen, RungMeasured, SearchFinished
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
 from ussearch.studies.resources import SearchResources

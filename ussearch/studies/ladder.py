@@ -25,11 +25,11 @@ from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, drawn_weights, 
 from ussearch.evaluators.shared import UnknownWeights, WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
+from ussearch.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
 from ussearch.files import write_atomically
 from ussearch.run_config import SamplerSettings
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.context import StudyContext
-from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
 from ussearch.studies.executors import TRACEBACK, keep_traceback, run_tasks
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord

@@ -7,12 +7,12 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
+from ussearch import events
 from ussearch.errors import UserError
 from ussearch.evaluators import CostsByTier, Evaluation, Evaluator, TrainingTask
+from ussearch.events import OnEvent
 from ussearch.search_spaces import Architecture, SearchSpace
-from ussearch.studies import events
 from ussearch.studies.brackets import Brackets, reached_by
-from ussearch.studies.events import OnEvent
 from ussearch.studies.executors import EpochDone, Executor, Message, TaskOutcome, after, keep_traceback, loss_of
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
@@ -257,7 +257,8 @@ class _Search:
         """Tell what a worker says."""
         pending = self._pending[message.trial_id]
         if isinstance(message, EpochDone):
-            self._tell(events.EpochFinished(message.trial_id, message.record, self._study.config.recipe.epochs))
+            epochs = self._study.config.recipe.epochs
+            self._tell(events.TrainingEpoch(pending.task.title, message.record, epochs, message.trial_id))
         elif pending.reached is None:
             pending.started = _now()
             self._timings.begun(pending.submitted)

@@ -19,7 +19,8 @@ from tests.studies.executors.conftest import collected
 from tests.studies.executors.troubles import TroubledEvaluator, Unsendable
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingTask
-from ussearch.studies import EpochFinished, Event, Study, TrialRecord, TrialRepeated, search
+from ussearch.events import Event, TrainingEpoch, TrialRepeated
+from ussearch.studies import Study, TrialRecord, search
 from ussearch.studies.executors import LocalExecutor, ProcessExecutor
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.suggest import derived_seed
@@ -76,7 +77,7 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
     def on_event(event: Event) -> None:
         if isinstance(event, TrialRepeated):
             repeated[event.trial_id] = event.reason
-        if isinstance(event, EpochFinished) and event.trial_id == 1 and 1 not in repeated:
+        if isinstance(event, TrainingEpoch) and event.trial_id == 1 and 1 not in repeated:
             psutil.Process(int((tmp_path / f"{seed_of(1)}.1").read_text())).kill()
 
     records = search(study, evaluator, SPACE, on_event=on_event, resources=resources(limit_s=4))
