@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from ussearch.datasets import ImageSet, Normalisation, PhantomParameters, Split, phantoms_from, prepare, split
-from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, predict, trace
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingTask, predict, trace
 from ussearch.evaluators.metrics.segmentation import detect
 from ussearch.evaluators.outlook import foretold_without_itself
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
@@ -143,7 +143,7 @@ class Bench:
             return
         architecture = self.architectures[number]
         start = time.process_time()
-        found = RungEvaluator(self.trainer, rung, store).evaluate(architecture, SEEDS[seed])
+        found = RungEvaluator(self.trainer, rung, store).evaluate(TrainingTask(architecture, SEEDS[seed]))
         objective = self.objective(architecture, found)
         row = self._row(number, rung, seed, found, time.process_time() - start) | {"objective": objective}
         write_atomically(path, json.dumps(row))

@@ -12,32 +12,21 @@ from typing import Any
 import torch
 
 from ussearch.compress import Compression
-from ussearch.evaluators import EpochRecord, Tier
-from ussearch.events import (
-    CompressionEpoch,
-    FinalistEpoch,
-    FoldEpoch,
-    OnEvent,
-    PairChosen,
-    PlanReady,
-    StageStarted,
-    StepJudged,
-    UniformJudged,
-    ignore,
-)
+from ussearch.evaluators import Tier
+from ussearch.events import OnEvent, PairChosen, PlanReady, StageStarted, ignore
 from ussearch.files import aside_of, mend
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.bundles.bundle import require_replaceable
 from ussearch.pairs.bundles.router import replace_router, require_reroutable
-from ussearch.pairs.delivery.compression import CompressionRequest, Listeners, compress_finalist
+from ussearch.pairs.delivery.compression import CompressionRequest, compress_finalist
 from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
-from ussearch.pairs.delivery.router_training import OnFoldEpoch, RoutingRequest, fit_router
+from ussearch.pairs.delivery.router_training import RoutingRequest, fit_router
 from ussearch.pairs.routing.policies import share_policy
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
-from ussearch.studies.executors import Staffing, require_cluster
+from ussearch.studies.executors import ExecutorFactory, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
@@ -151,7 +140,7 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
             LadderSearch(study, made.evaluator, made.space, seeds, resources, on_event).run()
     routing = RoutingRequest(share_policy(config.routing.offload_share), budget_seconds=router_seconds(config))
     spec = ExportRequest(out=config.output.out, routing=routing, compression=_compression(config))
-    delivery = _finish(study, made.study_context, spec, table, on_event, staffing=resources.executor)
+    delivery = _finish(study, made.study_context, spec, table, on_event, make_executor=resources.executor)
     return replace(delivery, search_timings=resources.timings)
 
 
@@ -199,13 +188,7 @@ def route(
         require_reroutable(opened, study_context.images)
         on_event(StageStarted("route"))
         tiers: dict[Tier, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
-        spec = fit_router(
-            study,
-            study_context,
-            tiers,
-            request,
-            on_epoch=_fold_listener(study, request, on_event),
-        )
+        spec = fit_router(study, study_context, tiers, request, on_event=on_event)
         return replace_router(opened, study_context.images, spec)
 
 
@@ -225,35 +208,29 @@ def _finish(
     table: Timetable,
     on_event: OnEvent,
     *,
-    staffing: Staffing | None = None,
+    make_executor: ExecutorFactory | None = None,
 ) -> Delivery:
     """Turn the finished trials into a verified bundle."""
     pair = choose_pair(study, spec.edge, spec.cloud)
     on_event(PairChosen(pair))
     with table.stage("full training", on_event):
         initial = drawn_starts(study, study_context)
-        finalists = train_pair(
-            study,
-            study_context,
-            pair,
-            lambda *epoch: on_event(FinalistEpoch(*epoch)),
-            initial=initial,
-            staffing=staffing,
-        )
+        finalists = train_pair(study, study_context, pair, on_event, initial=initial, make_executor=make_executor)
     compressed = None
     if spec.compression is not None:
         with table.stage("compress", on_event):
-            compressed = compress_finalist(study, study_context, finalists, spec.compression, _listeners(on_event))
+            compressed = compress_finalist(study, study_context, finalists, spec.compression, on_event)
     with table.stage("route", on_event):
-        edge = compressed.candidate.architecture if compressed else study.architecture(finalists["edge"].trial_id)
+        trained: dict[Tier, Architecture] = {tier: each.training.architecture for tier, each in finalists.items()}
+        shipped = trained if compressed is None else {**trained, "edge": compressed.candidate.architecture}
         router = fit_router(
             study,
             study_context,
-            {"edge": edge, "cloud": study.architecture(finalists["cloud"].trial_id)},
+            shipped,
             spec.routing,
             pair_seconds=sum(each.evaluation.training_seconds for each in finalists.values()),
-            staffing=staffing,
-            on_epoch=_fold_listener(study, spec.routing, on_event),
+            make_executor=make_executor,
+            on_event=on_event,
         )
     with table.stage("export", on_event):
         out = spec.out or study.folder / BUNDLE
@@ -269,18 +246,3 @@ def _compression(config: RunConfig) -> CompressionRequest | None:
     if not config.compression.enabled:
         return None
     return CompressionRequest(max_drop=config.compression.max_drop / 100, budget_seconds=compression_seconds(config))
-
-
-def _fold_listener(study: Study, request: RoutingRequest, on_event: OnEvent) -> OnFoldEpoch:
-    def tell(fold: int, tier: Tier, record: EpochRecord) -> None:
-        on_event(FoldEpoch(fold, tier, record, request.folds, study.config.final_epochs))
-
-    return tell
-
-
-def _listeners(on_event: OnEvent) -> Listeners:
-    return Listeners(
-        on_training=lambda *epoch: on_event(CompressionEpoch(*epoch)),
-        on_record=lambda record: on_event(StepJudged(record)),
-        on_uniform=lambda record: on_event(UniformJudged(record)),
-    )

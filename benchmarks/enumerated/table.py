@@ -16,7 +16,7 @@ import torch
 
 from enumerated.subspace import CHOICES, IMAGE_SIZE, architecture_of, points
 from ussearch.datasets import PhantomParameters, Split, phantoms_from, prepare
-from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingTask
 from ussearch.hardware_profiles import load_profile
 
 PATH = Path(__file__).resolve().parents[1] / "data" / "search_table.csv"
@@ -63,7 +63,7 @@ def train_part(part: int, parts: int, path: Path = PATH) -> None:
     evaluator = make_evaluator()
     for count, job in enumerate(missing, start=1):
         start = time.process_time()
-        evaluation = evaluator.evaluate(architecture_of(points()[job.point]), job.number)
+        evaluation = evaluator.evaluate(TrainingTask(architecture_of(points()[job.point]), job.number))
         _append(path, _row(job, evaluation, time.process_time() - start))
         print(f"{count} of {len(missing)}: point {job.point}, seed {job.seed}, {evaluation.objective}", flush=True)
 

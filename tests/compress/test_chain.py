@@ -34,6 +34,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import predict
 from ussearch.evaluators.costs import trace
 from ussearch.evaluators.prediction import deploy_form
+from ussearch.events import Event, TrainingEpoch
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.runtime.onnx_network import OnnxNetwork
@@ -353,7 +354,12 @@ def test_a_share_out_of_reach_fails_untrained_and_milder_ones_are_tried(
     rounds: int, make_context: MakeContext, trained: Trained
 ) -> None:
     trainings: list[str] = []
-    context = make_context(on_training=lambda title, record, epochs: trainings.append(title))
+
+    def note(event: Event) -> None:
+        if isinstance(event, TrainingEpoch):
+            trainings.append(event.title)
+
+    context = make_context(on_event=note)
     chain = Chain(context, replace(trained.candidate, fused=True), trainings_left=2)
     chain.run([Prune(share_of_latency=0.95, rounds=rounds)])
     first, *others = chain.records

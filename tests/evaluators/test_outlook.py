@@ -12,7 +12,7 @@ from scipy.stats import kendalltau
 
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.margins import above, below, reaches
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.outlook import fit_outlook, foretold_without_itself
 from ussearch.evaluators.rungs import Rung, RungEvaluator
 from ussearch.evaluators.trust import measure_trust
@@ -90,8 +90,8 @@ def test_a_rung_with_an_outlook_reports_both_selections() -> None:
     recipe = Recipe(epochs=2, batch_size=4)
     trainer = TrainEvaluator(images, disc_split(images), recipe, profiles)  # type: ignore[arg-type]  # names are ends
     outlook = fit_outlook(*population(3))
-    plain = RungEvaluator(trainer, Rung(drawn=False, steps=3)).evaluate(tiny(), 0)
-    told = RungEvaluator(trainer, Rung(drawn=False, steps=3), outlook=outlook).evaluate(tiny(), 0)
+    plain = RungEvaluator(trainer, Rung(drawn=False, steps=3)).evaluate(TrainingTask(tiny(), 0))
+    told = RungEvaluator(trainer, Rung(drawn=False, steps=3), outlook=outlook).evaluate(TrainingTask(tiny(), 0))
     costs = plain.costs["edge"]
     assert plain.objective is not None and told.metrics["rung_objective"] == plain.objective
     assert told.objective == outlook.foretold(plain.objective, costs.macs, costs.parameters)

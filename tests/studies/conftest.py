@@ -15,7 +15,18 @@ import torch
 
 from tests.configurations import study_config
 from ussearch.datasets import Split
-from ussearch.evaluators import Costs, CostsByTier, EpochRecord, Evaluation, OnEpoch, Recipe, Scores, Summary, Tier
+from ussearch.evaluators import (
+    Costs,
+    CostsByTier,
+    EpochRecord,
+    Evaluation,
+    OnEpoch,
+    Recipe,
+    Scores,
+    Summary,
+    Tier,
+    TrainingTask,
+)
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
@@ -88,7 +99,8 @@ class FormulaEvaluator:
         edge = made_costs(EDGE, work / 25, 600 + work / 40)
         return {"edge": edge, "cloud": made_costs(CLOUD, work / 200, 48 + work / 40)}
 
-    def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
+    def evaluate(self, task: TrainingTask, on_epoch: OnEpoch | None = None) -> Evaluation:
+        architecture, seed = task.architecture, task.seed
         self._before(len(self.trained), architecture)
         self.trained.append(architecture.id)
         if on_epoch:

@@ -21,9 +21,10 @@ from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, search
+from ussearch.studies import DataSource, SearchInterrupted, Study, search
 from ussearch.studies import study as study_module
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.locking import held
@@ -79,7 +80,7 @@ def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int
     split = disc_split(images)
 
     def on_event(event: Event) -> None:
-        if isinstance(event, EpochFinished):
+        if isinstance(event, TrainingEpoch):
             print(f"epoch of trial {event.trial_id}", flush=True)  # noqa: T201
 
     try:

@@ -16,12 +16,13 @@ from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.studies.conftest import outcome
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.evaluation import highest, standing, trained_part
+from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.export_pair import choose_pair
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, EpochFinished, Event, Study, front, front_hypervolume, search
+from ussearch.studies import DataSource, Study, front, front_hypervolume, search
 from ussearch.studies.executors import EXECUTORS, ExecutorSettings
 from ussearch.studies.halving import Halving
 from ussearch.studies.pareto import pareto_report
@@ -63,7 +64,7 @@ def drive(
     trained: list[tuple[int, int]] = []
 
     def on_event(event: Event) -> None:
-        if isinstance(event, EpochFinished):
+        if isinstance(event, TrainingEpoch):
             trained.append((event.trial_id, event.record.epoch))
             if trained[-1] == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -103,7 +104,7 @@ def test_the_promoted_are_as_if_trained_at_once(undisturbed: tuple[Path, list[tu
     promoted = [each for each in study.trials() if each.evaluation.fidelity == "trained"]
     assert len(promoted) == 2
     for record in promoted:
-        again = evaluator.evaluate(study.architecture(record.trial_id), record.evaluation.seed)
+        again = evaluator.evaluate(TrainingTask(study.architecture(record.trial_id), record.evaluation.seed))
         assert again.objective == record.objective
         kept = study.network(record.trial_id).state_dict()
         assert again.weights is not None

@@ -10,20 +10,17 @@ import pytest
 
 from tests.studies.conftest import CLOUD, EDGE, SPACE, SPLIT, FormulaEvaluator, make_config, outcome, run_search
 from ussearch.errors import UserError
-from ussearch.search_spaces import Architecture, load_preset
-from ussearch.studies import (
+from ussearch.events import (
     CandidateSkipped,
-    EpochFinished,
     Event,
-    SamplerSettings,
     SearchFinished,
     SearchStarted,
-    Study,
+    TrainingEpoch,
     TrialFinished,
     TrialStarted,
-    front_hypervolume,
-    search,
 )
+from ussearch.search_spaces import Architecture, load_preset
+from ussearch.studies import SamplerSettings, Study, front_hypervolume, search
 from ussearch.studies.suggest import derived_seed, tier_of
 
 
@@ -93,7 +90,7 @@ def test_progress_is_told_in_order(tmp_path: Path) -> None:
     study = Study.create(tmp_path / "s", make_config(trials=2), SPLIT)
     search(study, FormulaEvaluator(), SPACE, on_event=events.append)
     kinds = [type(event) for event in events]
-    once = [TrialStarted, EpochFinished, TrialFinished]
+    once = [TrialStarted, TrainingEpoch, TrialFinished]
     assert kinds == [SearchStarted, *once, *once, SearchFinished]
     last = events[-2]
     assert isinstance(last, TrialFinished) and last.front == study.front("edge")

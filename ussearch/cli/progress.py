@@ -13,30 +13,25 @@ from ussearch.cli.result_lines import verdict_line
 from ussearch.evaluators import Costs
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.events import (
-    CompressionEpoch,
+    CandidateSkipped,
     Event,
-    FinalistEpoch,
-    FoldEpoch,
     PairChosen,
     PlanReady,
-    StageStarted,
-    StepJudged,
-    UniformJudged,
-)
-from ussearch.pairs import Pair
-from ussearch.studies import TrialRecord
-from ussearch.studies.events import (
-    CandidateSkipped,
-    EpochFinished,
     RungChosen,
     RungMeasured,
     SearchFinished,
     SearchStarted,
     SharedWeightsTrained,
+    StageStarted,
+    StepJudged,
+    TrainingEpoch,
     TrialFinished,
     TrialRepeated,
     TrialStarted,
+    UniformJudged,
 )
+from ussearch.pairs import Pair
+from ussearch.studies import TrialRecord
 
 SILENCE_S = 30
 """Without a terminal, a line is printed at least this often while something trains."""
@@ -96,7 +91,9 @@ class RunProgress:
                 if finished:
                     console.print(f"  {finished} of {total} trials are finished already")
                 self._live.begin(f"{finished} of {total} trials", total, finished)
-            case TrialStarted() | TrialRepeated() | EpochFinished():
+            case TrainingEpoch(trial_id=None):
+                self._training(event)
+            case TrialStarted() | TrialRepeated() | TrainingEpoch():
                 self._follow(event)
             case TrialFinished(record, front):
                 self._running.pop(record.trial_id, None)
@@ -109,17 +106,8 @@ class RunProgress:
                 self._finish_search(event)
             case SharedWeightsTrained() | RungMeasured() | RungChosen():
                 self._ladder(event)
-            case PairChosen() | FinalistEpoch():
-                self._pair(event)
-            case CompressionEpoch() | StepJudged() | UniformJudged() | FoldEpoch():
-                self._compression(event)
-
-    def _compression(self, event: CompressionEpoch | StepJudged | UniformJudged | FoldEpoch) -> None:
-        """Tell what the chain and the router's folds train, and the chain's verdicts."""
-        match event:
-            case CompressionEpoch() | FoldEpoch():
-                self._training(event.title, event.epochs, event.record.epoch)
-                self._sign_of_life(f"{event.title}: epoch {event.record.epoch} of {event.epochs}")
+            case PairChosen(pair):
+                self._pair(pair)
             case StepJudged(verdict) | UniformJudged(verdict):
                 say(f"  {verdict_line(verdict)}")
 
@@ -142,7 +130,7 @@ class RunProgress:
         self._live.begin(STAGES[name])
         console.print(f"{STAGES[name]} …")
 
-    def _follow(self, event: TrialStarted | TrialRepeated | EpochFinished) -> None:
+    def _follow(self, event: TrialStarted | TrialRepeated | TrainingEpoch) -> None:
         """Note how far a trial has come; several may run at a time."""
         match event:
             case TrialStarted(trial_id):
@@ -150,9 +138,9 @@ class RunProgress:
             case TrialRepeated(trial_id, reason):
                 self._running.pop(trial_id, None)
                 say(f"  trial {trial_id} begins anew: {reason}")
-            case EpochFinished(trial_id, record, epochs):
+            case TrainingEpoch(_, record, epochs, int(trial_id)):
                 self._running[trial_id] = record.epoch / epochs
-                self._sign_of_life(f"trial {trial_id}: epoch {record.epoch} of {epochs}")
+                self._sign_of_life(str(event))
         self._show_running()
 
     def _show_running(self) -> None:
@@ -209,33 +197,23 @@ class RunProgress:
                 f"{pair.cloud.score:.3f}): full training decides; a longer search finds stronger ones."
             )
 
-    def _pair(self, event: PairChosen | FinalistEpoch) -> None:
-        if isinstance(event, FinalistEpoch):
-            self._finalist(event)
-            return
+    def _pair(self, pair: Pair) -> None:
         self._last_line = time.monotonic()
-        edge, cloud = event.pair.edge.number, event.pair.cloud.number
-        console.print(f"Pair: trial {edge} for the device, trial {cloud} for the cloud.")
-        self._warn_of_a_weaker_cloud(event.pair)
+        console.print(f"Pair: trial {pair.edge.number} for the device, trial {pair.cloud.number} for the cloud.")
+        self._warn_of_a_weaker_cloud(pair)
 
-    def _finalist(self, event: FinalistEpoch) -> None:
-        training = f"{event.tier}, {event.training}" if event.training else event.tier
-        self._training(training, event.epochs, event.record.epoch)
-        self._sign_of_life(f"{training}: epoch {event.record.epoch} of {event.epochs}")
-        if event.record.epoch in (event.epochs, event.epochs // 2):
-            figure = score(event.record.lesion_dice)
-            console.print(
-                f"  {training}: epoch {event.record.epoch} of {event.epochs}, validation lesion Dice {figure}"
-            )
-
-    def _training(self, description: str, epochs: int, epoch: int) -> None:
-        """Draw how far the trainings are that run now; each may have been continued at any epoch."""
+    def _training(self, event: TrainingEpoch) -> None:
+        """Draw how far the trainings after the search are; each may have been continued at any epoch."""
+        epoch, epochs = event.record.epoch, event.epochs
         running = {name: done for name, done in self._trainings.items() if done < epochs}
-        if description not in running:
+        if event.title not in running:
             self._live.begin("")
-        self._trainings = running | {description: epoch}
+        self._trainings = running | {event.title: epoch}
         names = "; ".join(f"{name} {done} of {epochs}" for name, done in self._trainings.items())
         self._live.update(names, sum(self._trainings.values()), epochs * len(self._trainings))
+        self._sign_of_life(str(event))
+        if event.tier is not None and epoch in (epochs, epochs // 2):
+            console.print(f"  {event}, validation lesion Dice {score(event.record.lesion_dice)}")
 
 
 def _narrow() -> bool:

@@ -8,8 +8,8 @@ evaluators and below; knows nothing of studies.
 
 from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
 from ussearch.compress.candidate import CompressionCandidate
-from ussearch.compress.chain import Chain, OnRecord, steps_named
-from ussearch.compress.compression import COMPRESSION, Compressed, OnUniform, compress
+from ussearch.compress.chain import Chain, steps_named
+from ussearch.compress.compression import COMPRESSION, Compressed, compress
 from ussearch.compress.context import Context
 from ussearch.compress.evaluate import Measures
 from ussearch.compress.speed import KitTimes, SpeedComparison, SpeedSource, times_of_kit
@@ -25,8 +25,6 @@ __all__ = [
     "Context",
     "KitTimes",
     "Measures",
-    "OnRecord",
-    "OnUniform",
     "SpeedComparison",
     "SpeedSource",
     "Step",

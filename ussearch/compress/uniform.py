@@ -13,7 +13,7 @@ from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.chain import compared
 from ussearch.compress.context import Context
 from ussearch.compress.evaluate import evaluate
-from ussearch.compress.retraining import Training, gentle, retrained
+from ussearch.compress.retraining import gentle, retrained, trained_weights
 from ussearch.compress.speed import SpeedComparison
 from ussearch.evaluators import Costs, costs
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
@@ -97,9 +97,9 @@ def _trained(original: Architecture, target: Architecture, context: Context, epo
     architecture = uniform_like(original, target, context.images.image_size, context.profile)
     title = "uniform scaling"
     full = context.recipe.model_copy(update={"epochs": epochs, "steps": None})
-    weights = Training(architecture, full, title, None, taught=True).run(context)
-    distilled = Training(architecture, gentle(context.recipe, context.epochs), title, weights, taught=True)
-    return CompressionCandidate(architecture, distilled.run(context))
+    weights = trained_weights(context, architecture, full, title)
+    distilled = trained_weights(context, architecture, gentle(context.recipe, context.epochs), title, initial=weights)
+    return CompressionCandidate(architecture, distilled)
 
 
 def _change(before: CompressionCandidate, after: CompressionCandidate, context: Context) -> Change:

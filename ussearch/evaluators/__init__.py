@@ -12,6 +12,7 @@ from ussearch.evaluators.metrics.segmentation import objective_of
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.training.engine import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
 from ussearch.evaluators.training.recipe import Recipe
+from ussearch.evaluators.training.task import TrainingTask
 from ussearch.runtime.masks import THRESHOLD
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "TrainEvaluator",
     "TrainingFailed",
     "TrainingResult",
+    "TrainingTask",
     "costs",
     "objective_of",
     "predict",

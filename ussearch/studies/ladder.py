@@ -18,19 +18,19 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from ussearch import schema
-from ussearch.evaluators import Evaluator, Tier, TrainEvaluator, trace
+from ussearch.evaluators import Evaluator, Tier, TrainEvaluator, TrainingTask, trace
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.outlook import Outlook, fit_outlook, foretold_without_itself
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, drawn_weights, usual_ladder
 from ussearch.evaluators.shared import UnknownWeights, WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
+from ussearch.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
 from ussearch.files import write_atomically
 from ussearch.run_config import SamplerSettings
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.context import StudyContext
-from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
-from ussearch.studies.executors import TRACEBACK, Job, keep_traceback, run_jobs
+from ussearch.studies.executors import TRACEBACK, keep_traceback, run_tasks
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
@@ -225,14 +225,16 @@ class LadderSearch:
 
     def _judge(self, judge: Evaluator, trial_ids: Sequence[int], folder: Path) -> None:
         """Let the workers judge the architectures of some slots, and keep what they find."""
-        jobs = []
-        for trial_id in trial_ids:
-            architecture, seed = (
-                self.study.architecture(trial_id),
+        tasks = [
+            TrainingTask(
+                architecture := self.study.architecture(trial_id),
                 derived_seed(self.study.config.seed, trial_id, RUNG_SEED),
+                trial_id,
+                limit_s=self.resources.limit_s(architecture),
             )
-            jobs.append(Job(trial_id, architecture, seed, self.resources.limit_s(architecture)))
-        for outcome in run_jobs(jobs, judge, self.resources.executor, lambda _: None):
+            for trial_id in trial_ids
+        ]
+        for outcome in run_tasks(tasks, judge, self.resources.executor, lambda _: None):
             objective = None if outcome.evaluation is None else outcome.evaluation.objective
             found = {"objective": objective, "seconds": outcome.seconds}
             path = _kept_at(folder, outcome.trial_id)

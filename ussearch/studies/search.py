@@ -7,13 +7,13 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
+from ussearch import events
 from ussearch.errors import UserError
-from ussearch.evaluators import CostsByTier, Evaluation, Evaluator
+from ussearch.evaluators import CostsByTier, Evaluation, Evaluator, TrainingTask
+from ussearch.events import OnEvent
 from ussearch.search_spaces import Architecture, SearchSpace
-from ussearch.studies import events
 from ussearch.studies.brackets import Brackets, reached_by
-from ussearch.studies.events import OnEvent
-from ussearch.studies.executors import EpochDone, Executor, Job, JobOutcome, Message, after, keep_traceback, loss_of
+from ussearch.studies.executors import EpochDone, Executor, Message, TaskOutcome, after, keep_traceback, loss_of
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
@@ -85,11 +85,11 @@ class _Pending:
     """
 
     candidate: Suggestion
-    job: Job
+    task: TrainingTask
     number: int
     submitted: float
     started: str = field(default_factory=_now)
-    lost: JobOutcome | None = None
+    lost: TaskOutcome | None = None
     reached: Evaluation | None = None
     waiting: bool = False
 
@@ -245,25 +245,27 @@ class _Search:
     def _submit(self, candidate: Suggestion) -> None:
         trial_id, architecture = candidate.trial_id, candidate.architecture
         seed = derived_seed(self._study.config.seed, trial_id, 1)
-        job = Job(trial_id, architecture, seed, self._resources.limit_s(architecture))
+        limit_s = self._resources.limit_s(architecture)
+        task = TrainingTask(architecture, seed, trial_id, limit_s=limit_s, title=f"trial {trial_id}")
         if self._brackets is not None:
-            job = replace(job, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(trial_id))
-        self._pending[trial_id] = _Pending(candidate, job, self._storage.begin(candidate), self._timings.clock())
-        self._executor.submit(job)
+            task = replace(task, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(trial_id))
+        self._pending[trial_id] = _Pending(candidate, task, self._storage.begin(candidate), self._timings.clock())
+        self._executor.submit(task)
         self._note_staff()
 
     def _pass_on(self, message: Message) -> None:
         """Tell what a worker says."""
         pending = self._pending[message.trial_id]
         if isinstance(message, EpochDone):
-            self._tell(events.EpochFinished(message.trial_id, message.record, self._study.config.recipe.epochs))
+            epochs = self._study.config.recipe.epochs
+            self._tell(events.TrainingEpoch(pending.task.title, message.record, epochs, message.trial_id))
         elif pending.reached is None:
             pending.started = _now()
             self._timings.begun(pending.submitted)
             candidate = pending.candidate
             self._tell(events.TrialStarted(candidate.trial_id, candidate.role, candidate.architecture, candidate.costs))
 
-    def _take_back(self, outcome: JobOutcome) -> None:
+    def _take_back(self, outcome: TaskOutcome) -> None:
         """Keep what a worker found; what was lost is tried once more."""
         pending = self._pending[outcome.trial_id]
         self._timings.evaluation_s += outcome.seconds
@@ -274,7 +276,7 @@ class _Search:
             pending.lost = outcome
             self._study.log(f"trial {outcome.trial_id} is tried again: {reason}")
             self._tell(events.TrialRepeated(outcome.trial_id, reason))
-            self._executor.submit(pending.job)
+            self._executor.submit(pending.task)
             return
         evaluation = outcome.evaluation or self._failed(pending, outcome.reason)
         if self._brackets is None:
@@ -293,8 +295,8 @@ class _Search:
         for each, pending in waiting.items():
             if each in decisions.train:
                 pending.waiting = False
-                pending.job = replace(pending.job, until_epoch=decisions.train[each])
-                self._executor.submit(pending.job)
+                pending.task = replace(pending.task, until_epoch=decisions.train[each])
+                self._executor.submit(pending.task)
             elif each in decisions.stop or reached[each].ended:
                 self._keep(pending, evaluations[each])
         self._note_staff()
@@ -303,7 +305,7 @@ class _Search:
         """Return the evaluation of a candidate whose worker was lost twice."""
         return Evaluation(
             architecture_id=pending.candidate.architecture.id,
-            seed=pending.job.seed,
+            seed=pending.task.seed,
             fidelity=self._evaluator.fidelity,
             epochs=self._study.config.recipe.epochs,
             image_size=self._study.config.image_size,

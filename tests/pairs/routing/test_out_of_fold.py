@@ -10,6 +10,7 @@ import pytest
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Recipe, TrainEvaluator, predict
+from ussearch.events import Event
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.router_training import FoldTraining, record_ids
 from ussearch.pairs.routing.samples import Samples
@@ -71,12 +72,13 @@ def test_no_network_saw_the_patients_that_it_is_judged_on(trained: tuple[FoldTra
 
 def test_dice_is_that_of_the_fold_networks(trained: tuple[FoldTraining, Samples]) -> None:
     from ussearch.datasets import Normalisation
-    from ussearch.pairs.delivery.full_training import FullTraining
+    from ussearch.pairs.delivery.full_training import TrainedNetwork
+    from ussearch.pairs.delivery.tasks import FullTraining
 
     training, samples = trained
     images, fold = training.evaluator.images, training.splits()[0]
     for tier, architecture, column in (("edge", EDGE, samples.edge_dice), ("cloud", CLOUD, samples.cloud_dice)):
-        kept = FullTraining(training.folder / "fold-1" / tier, architecture, None)  # type: ignore[arg-type]  # not read
+        kept = TrainedNetwork(FullTraining(training.folder / "fold-1" / tier, architecture, 0), None)  # type: ignore[arg-type]  # not read
         network = kept.network()
         chosen = list(fold.test)
         found = predict(network, images.images[chosen], Normalisation.fit(images.images, fold.train)) >= 0.5
@@ -89,8 +91,8 @@ def test_dice_is_that_of_the_fold_networks(trained: tuple[FoldTraining, Samples]
 
 def test_what_was_trained_is_not_trained_again(trained: tuple[FoldTraining, Samples]) -> None:
     training, samples = trained
-    told: list[int] = []
-    again = training.run(on_epoch=lambda fold, tier, record: told.append(fold))
+    told: list[Event] = []
+    again = training.run(on_event=told.append)
     assert not told
     np.testing.assert_array_equal(again.features, samples.features)
 

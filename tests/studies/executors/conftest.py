@@ -1,4 +1,4 @@
-"""Executors of every kind, and jobs for them."""
+"""Executors of every kind, and tasks for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ussearch.evaluators import Evaluator
-from ussearch.studies.executors import EXECUTORS, Executor, ExecutorSettings, JobOutcome, Message
+from ussearch.studies.executors import EXECUTORS, Executor, ExecutorSettings, Message, TaskOutcome
 
 MakeExecutor = Callable[[Evaluator], Executor]
 
@@ -29,7 +29,7 @@ def make_executor(request: pytest.FixtureRequest) -> Iterator[MakeExecutor]:
         executor.close()
 
 
-def collected(executor: Executor, count: int) -> tuple[dict[int, JobOutcome], dict[int, list[str]]]:
+def collected(executor: Executor, count: int) -> tuple[dict[int, TaskOutcome], dict[int, list[str]]]:
     """Collect ``count`` outcomes; return them and the kinds of messages before, both by slot."""
     messages: dict[int, list[str]] = {}
 

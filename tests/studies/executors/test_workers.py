@@ -18,8 +18,10 @@ from tests.studies.conftest import SPACE, SPLIT, make_config, outcome, run_searc
 from tests.studies.executors.conftest import collected
 from tests.studies.executors.troubles import TroubledEvaluator, Unsendable
 from ussearch.errors import UserError
-from ussearch.studies import EpochFinished, Event, Study, TrialRecord, TrialRepeated, search
-from ussearch.studies.executors import Job, LocalExecutor, ProcessExecutor
+from ussearch.evaluators import TrainingTask
+from ussearch.events import Event, TrainingEpoch, TrialRepeated
+from ussearch.studies import Study, TrialRecord, search
+from ussearch.studies.executors import LocalExecutor, ProcessExecutor
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.suggest import derived_seed
 from ussearch.studies.timings import SearchTimings
@@ -75,7 +77,7 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
     def on_event(event: Event) -> None:
         if isinstance(event, TrialRepeated):
             repeated[event.trial_id] = event.reason
-        if isinstance(event, EpochFinished) and event.trial_id == 1 and 1 not in repeated:
+        if isinstance(event, TrainingEpoch) and event.trial_id == 1 and 1 not in repeated:
             psutil.Process(int((tmp_path / f"{seed_of(1)}.1").read_text())).kill()
 
     records = search(study, evaluator, SPACE, on_event=on_event, resources=resources(limit_s=4))
@@ -117,7 +119,7 @@ def test_the_whole_traceback_of_a_lost_trial_stays_in_its_folder(tmp_path: Path)
 
 def test_what_a_worker_said_before_its_end_is_kept_whole(tmp_path: Path) -> None:
     executor = ProcessExecutor(TroubledEvaluator(tmp_path, {1: ("talking crash", 1)}), 1)
-    executor.submit(Job(1, tiny(), 1))
+    executor.submit(TrainingTask(tiny(), 1, 1))
     outcomes, _ = collected(executor, 1)
     executor.close()
     assert "SIGABRT" in outcomes[1].reason
@@ -129,7 +131,7 @@ def test_what_a_worker_said_before_its_end_is_kept_whole(tmp_path: Path) -> None
 def test_workers_that_cannot_start_end_the_search(tmp_path: Path) -> None:
     executor = ProcessExecutor(Unsendable(), 3)
     for trial_id in range(3):
-        executor.submit(Job(trial_id, tiny(), trial_id))
+        executor.submit(TrainingTask(tiny(), trial_id, trial_id))
     with pytest.raises(UserError, match=r"No worker process can be started.*no such driver.*--resume"):
         collected(executor, 1)
     executor.close()
@@ -142,9 +144,9 @@ def test_as_many_drafts_ahead_as_the_number_of_workers_allows(tmp_path: Path) ->
     class Watching(LocalExecutor):
         most = 0
 
-        def submit(self, job: Job) -> None:
-            super().submit(job)
-            self.most = max(self.most, len(self._jobs))
+        def submit(self, task: TrainingTask) -> None:
+            super().submit(task)
+            self.most = max(self.most, len(self._tasks))
 
     found = {}
     for workers in (1, 3):
@@ -190,7 +192,7 @@ def test_time_is_accounted_for(tmp_path: Path) -> None:
 
 def test_submitting_does_not_wait_and_closing_ends_a_hanging_worker(tmp_path: Path) -> None:
     executor = ProcessExecutor(TroubledEvaluator(tmp_path, {1: ("hang", 1)}), 1)
-    executor.submit(Job(0, tiny(), 1))  # returns though the job hangs
+    executor.submit(TrainingTask(tiny(), 1, 0))  # returns though the task hangs
     collector = threading.Thread(target=lambda: executor.collect(lambda message: None), daemon=True)
     collector.start()
     while not (tmp_path / "1.1").exists():

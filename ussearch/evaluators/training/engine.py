@@ -50,11 +50,13 @@ OnEpoch = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training went. ``best_epoch`` counts from 1; ``seconds`` is time of training, over all continuations.
+    """A trained network and how it went. ``best_epoch`` counts from 1; ``seconds`` are those of all continuations.
 
     ``epochs`` is the full length; a training that is not ``complete`` was stopped before it and can be continued.
     """
 
+    network: Network = field(compare=False, repr=False)
+    """The one that was trained, in evaluation mode, with the weights that count."""
     history: tuple[EpochRecord, ...]
     best_epoch: int
     seconds: float
@@ -215,6 +217,7 @@ class _Training:
         self.network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
         complete = epochs == self.epochs or self._out_of_patience
         return TrainingResult(
+            network=self.network,
             history=tuple(self.history),
             best_epoch=best.epoch,
             seconds=self.seconds,

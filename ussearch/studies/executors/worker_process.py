@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from ussearch.errors import UserError
-from ussearch.studies.executors.base import Job
+from ussearch.evaluators import TrainingTask
 from ussearch.studies.executors.local import evaluated
-from ussearch.studies.executors.serialization import Letter, Parcel
+from ussearch.studies.executors.serialization import SerializedEvaluator, SerializedOutcome, SerializedTask
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has unpacked the evaluator and takes jobs."""
+    """The worker has unpacked the evaluator and takes tasks."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Refused:
 class Assignment:
     """What a worker gets first: the evaluator, and how many intra-op threads it may use."""
 
-    parcel: Parcel
+    evaluator: SerializedEvaluator
     threads: int
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     """Serve the driver at the other end of the socket whose number is the program's argument; never returns."""
     connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides when its workers stop
-    inbox: queue.SimpleQueue[Assignment | Job] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Assignment | SerializedTask] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
     connection.send(Hello())
     assignment = inbox.get()
@@ -62,20 +62,22 @@ def main() -> None:
         connection.send(Refused(str(error)))
 
 
-def serve(connection: Connection, inbox: queue.SimpleQueue[Assignment | Job], assignment: Assignment) -> None:
-    """Evaluate jobs one after the other; raises UserError as the evaluator does."""
+def serve(
+    connection: Connection, inbox: queue.SimpleQueue[Assignment | SerializedTask], assignment: Assignment
+) -> None:
+    """Evaluate tasks one after the other; raises UserError as the evaluator does."""
     import torch
 
     torch.set_num_threads(assignment.threads)
-    evaluator = assignment.parcel.open()
+    evaluator = assignment.evaluator.open()
     connection.send(Ready())
     while True:
-        job = inbox.get()
-        assert isinstance(job, Job)
-        connection.send(Letter.of(evaluated(evaluator, job, connection.send)))
+        task = inbox.get()
+        assert isinstance(task, SerializedTask)
+        connection.send(SerializedOutcome.of(evaluated(evaluator, task.open(), connection.send)))
 
 
-def _read(connection: Connection, inbox: queue.SimpleQueue[Assignment | Job]) -> None:
+def _read(connection: Connection, inbox: queue.SimpleQueue[Assignment | SerializedTask]) -> None:
     """Pass on what the driver sends; end the process where the driver has ended."""
     try:
         while True:
@@ -94,7 +96,7 @@ MOST_WORDS = 1 << 20
 
 
 class WorkerProcess:
-    """A process that evaluates one job at a time; it is ``ready`` once it has the evaluator."""
+    """A process that evaluates one task at a time; it is ``ready`` once it has the evaluator."""
 
     def __init__(self, threads: int) -> None:
         """Start the process; it imports its modules while the driver goes on."""
@@ -112,7 +114,7 @@ class WorkerProcess:
             )
         self.connection = Connection(ours.detach())
         self.ready = False
-        self.job: Job | None = None
+        self.task: TrainingTask | None = None
         self._threads = threads
         self._deadline: float | None = time.monotonic() + START_LIMIT_S
 
@@ -123,31 +125,31 @@ class WorkerProcess:
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a job."""
-        return self.ready and self.job is None
+        """Whether it waits for a task."""
+        return self.ready and self.task is None
 
     @property
     def overdue(self) -> bool:
-        """Whether its job, or its start, has taken longer than it may."""
+        """Whether its task, or its start, has taken longer than it may."""
         return self._deadline is not None and time.monotonic() > self._deadline
 
-    def equip(self, parcel: Parcel) -> None:
+    def equip(self, evaluator: SerializedEvaluator) -> None:
         """Send the evaluator; raises OSError where the process has ended."""
-        self.connection.send(Assignment(parcel, self._threads))
+        self.connection.send(Assignment(evaluator, self._threads))
 
     def settle(self) -> None:
-        """Note that the process has the evaluator and waits for jobs."""
+        """Note that the process has the evaluator and waits for tasks."""
         self.ready, self._deadline = True, None
 
-    def give(self, job: Job) -> None:
-        """Send a job, whose time limit begins now; raises OSError where the process has ended."""
-        self.job = job
-        self._deadline = None if job.limit_s is None else time.monotonic() + job.limit_s
-        self.connection.send(job)
+    def give(self, task: TrainingTask) -> None:
+        """Send a task, whose time limit begins now; raises OSError where the process has ended."""
+        self.task = task
+        self._deadline = None if task.limit_s is None else time.monotonic() + task.limit_s
+        self.connection.send(SerializedTask.of(task))
 
     def release(self) -> None:
-        """Note that its job is done."""
-        self.job, self._deadline = None, None
+        """Note that its task is done."""
+        self.task, self._deadline = None, None
 
     def kill(self) -> None:
         """End the process at once and wait for its end."""
