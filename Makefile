@@ -13,7 +13,7 @@ STAMP_OPENVINO := $(VENV_OPENVINO)/.installed
 # One intra-op thread each: two networks train side by side faster than one with two threads.
 ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: install run docs test test-all test-nni test-litert test-openvino package lint bench clean
+.PHONY: install run docs test test-all test-nightly test-nni test-litert test-openvino package lint bench clean
 
 install: $(STAMP)  ## the program and what it needs, in .venv
 
@@ -23,8 +23,11 @@ run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a 
 test: lint docs  ## formatting, types, the pages and the tests that take minutes
 	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-all: lint docs  ## also the long tests
-	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
+test-all: lint docs  ## also the long tests; ends with the lines that no test reached
+	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal -m "" --cov=ussearch --cov-report=term
+
+test-nightly: $(STAMP_DEV)  ## all tests, with other examples of Hypothesis each time; a failure prints how to repeat it
+	$(ENVIRONMENT) HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -n 2 --dist worksteal -m ""
 
 test-nni: $(STAMP_NNI)  ## NNI's pruning criteria, in an environment of their own: NNI pins old packages
 	$(ENVIRONMENT) $(VENV_NNI)/bin/python -m pytest -m "" tests/compress/pruning/test_nni.py
@@ -76,4 +79,4 @@ $(STAMP_OPENVINO): pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) $(VENV_NNI) $(VENV_LITERT) $(VENV_OPENVINO) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .coverage $(VENV) $(VENV_NNI) $(VENV_LITERT) $(VENV_OPENVINO) build dist site *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -27,6 +27,7 @@ from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
+from ussearch.process_settings import settle
 from ussearch.search_spaces import Architecture, load_preset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,6 +52,7 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "compression")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    settle()
     images = "all" if arguments.normals else "lesions"
     bench = Bench(
         arguments.data,

@@ -40,6 +40,7 @@ from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
+from ussearch.process_settings import settle
 from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
@@ -128,6 +129,7 @@ def main() -> int:
     parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "equal-latency")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    settle()
     folder = arguments.runs / f"{arguments.epochs}-{arguments.step_epochs}"
     bench = Bench(arguments.epochs, arguments.step_epochs, folder)
     found = [outcome(bench, seed) for seed in range(arguments.seeds)]

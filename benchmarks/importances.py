@@ -16,6 +16,7 @@ from ussearch.datasets import Batches, Normalisation
 from ussearch.evaluators import predict
 from ussearch.evaluators.training.losses import make_loss
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
+from ussearch.process_settings import settle
 from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Network
 from ussearch.studies import Study
@@ -34,6 +35,7 @@ def main() -> None:
     parser.add_argument("--ratios", default="0.06,0.13,0.25,0.5")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    settle()
     study = Study.open(arguments.study)
     bench = reopen_context(study, "cpu")
     pair = choose_pair(study, arguments.trial)

@@ -39,6 +39,7 @@ from ussearch.evaluators.trust import Trust, measure_trust
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
+from ussearch.process_settings import settle
 from ussearch.search_spaces import Architecture, SearchSpace, build
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -186,6 +187,7 @@ def main() -> int:
     parser.add_argument("--full-epochs", type=int, default=FULL_EPOCHS, help="length of a full training")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    settle()
     bench = Bench(arguments.runs, arguments.full_epochs)
     index, parts = map(int, arguments.part.split("/"))
     stages = [arguments.stage] if arguments.stage else ["store", "full", "rungs", "table"]

@@ -30,6 +30,7 @@ from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
 from ussearch.hardware_profiles.onnx_files.export import export_module
+from ussearch.process_settings import settle
 from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build, load_preset
@@ -51,6 +52,7 @@ def main() -> None:
     parser.add_argument("--methods", default="minmax")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    settle()
     torch.manual_seed(SEED)
     print(f"{measure.machine()}; {COUNT} phantoms of {arguments.size} pixels, {arguments.epochs} epochs, seed {SEED}")
     with tempfile.TemporaryDirectory() as folder:

@@ -17,6 +17,7 @@ from routed.page import page
 from routed.runs import Setting, run_busi, run_phantoms
 
 from ussearch.files import write_atomically
+from ussearch.process_settings import settle
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,6 +38,7 @@ def main() -> None:
     parser.add_argument("--page-only", action="store_true", help="train nothing")
     given = parser.parse_args()
     torch.set_num_threads(1)
+    settle()
     setting = Setting(given.work, given.tables, given.count, given.image_size, given.epochs, device=given.device)
     if not given.page_only:
         setting.write()

@@ -15,11 +15,15 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
+from ussearch.process_settings import settle
+
 torch.set_num_threads(1)
+settle()
 # A shell starts what it puts in the background with SIGINT ignored, and so would be what tests start and interrupt.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 settings.register_profile("ussearch", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("ussearch")
+settings.register_profile("nightly", parent=settings.get_profile("ussearch"), derandomize=False, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ussearch"))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

@@ -12,6 +12,7 @@ one of these names is used.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from ussearch.errors import UserError
@@ -19,8 +20,11 @@ from ussearch.errors import UserError
 if TYPE_CHECKING:
     from ussearch.api import Bundle, CloudOptions, Outcome, PredictionResult, Study, run
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 __all__ = ["Bundle", "CloudOptions", "Outcome", "PredictionResult", "Study", "UserError", "run"]
+
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # who runs it decides what is shown
 
 
 def __getattr__(name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ from ussearch.pairs.delivery.compression import CompressionRequest, compress_fin
 from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
 from ussearch.pairs.delivery.router_training import RoutingRequest, fit_router
 from ussearch.pairs.routing.policies import share_policy
+from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
@@ -32,8 +34,10 @@ from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
 from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
+from ussearch.studies.study import logged
 from ussearch.studies.timings import SearchTimings, outside_training
 
+LOG = logging.getLogger(__name__)
 BUNDLE = "bundle"
 """Folder of the bundle in a study."""
 
@@ -48,11 +52,14 @@ class Timetable:
     def stage(self, name: str, on_event: OnEvent) -> Iterator[None]:
         """Time the block and tell that it begins."""
         on_event(StageStarted(name))
+        LOG.info("%s begins", name)
         start = time.perf_counter()
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+            taken = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + taken
+            LOG.info("%s ends after %.1f s", name, taken)
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,7 @@ def run(config: RunConfig, on_event: OnEvent = ignore) -> Delivery:
 
     Raises UserError for anything the configuration gets wrong, SearchInterrupted on Ctrl-C during the search.
     """
-    with claimed(config) as folder:
+    with claimed(config) as folder, logged(folder):
         return _run(config, folder, on_event)
 
 
@@ -126,6 +133,12 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
         made = plan(as_continued(config, folder))
         study = _open(config, made, folder)
         on_event(PlanReady(made.continued(study.trials()), folder))
+    with intra_op_threads(made.config.run.execution.threads or torch.get_num_threads()):
+        return _searched(config, made, study, table, on_event)
+
+
+def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_event: OnEvent) -> Delivery:
+    """Do what was planned."""
     with table.stage("search", on_event):
         seeds = [load_preset(name).architecture.for_task() for name in study.config.initial_architectures]
         resources = resources_for(

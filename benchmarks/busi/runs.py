@@ -17,6 +17,7 @@ from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.evaluators import EpochRecord, Recipe, predict, train
 from ussearch.files import write_atomically
+from ussearch.process_settings import settle
 from ussearch.search_spaces import Architecture, Network, build
 
 
@@ -76,6 +77,7 @@ def run(task: Task, *, quiet: bool = False) -> Run:
     if found is not None:
         return found
     torch.set_num_threads(1)
+    settle()
     busi = published_split(open_busi(task.data, task.image_size), task.data, task.number)
     torch.manual_seed(task.seed)
     network = build(task.architecture)

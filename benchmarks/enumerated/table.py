@@ -18,6 +18,7 @@ from enumerated.subspace import CHOICES, IMAGE_SIZE, architecture_of, points
 from ussearch.datasets import PhantomParameters, Split, phantoms_from, prepare
 from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingTask
 from ussearch.hardware_profiles import load_profile
+from ussearch.process_settings import settle
 
 PATH = Path(__file__).resolve().parents[1] / "data" / "search_table.csv"
 SEEDS = ("A", "B")
@@ -57,6 +58,7 @@ class Job:
 def train_part(part: int, parts: int, path: Path = PATH) -> None:
     """Train what is missing of part ``part`` (from 1) of ``parts``, on one thread, adding each row when it is there."""
     torch.set_num_threads(1)
+    settle()
     _begin(path)
     done = {(row["point"], row["seed"]) for row in read(path)}
     missing = [job for job in list(_jobs())[part - 1 :: parts] if (job.point, job.seed) not in done]

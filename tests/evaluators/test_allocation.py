@@ -9,8 +9,8 @@ import sys
 import pytest
 
 PAGES = """
-import resource, torch
-from ussearch.evaluators.training.memory import keep_freed_memory
+import resource, torch, ussearch.evaluators
+from ussearch.process_settings import keep_freed_memory
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -20,9 +20,8 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 print(faults())
-keep_freed_memory("cuda")
 print(faults())
-keep_freed_memory("cpu")
+keep_freed_memory()
 faults()
 print(faults())
 """
@@ -33,8 +32,7 @@ MAPPED = 10 * 2**24 * 4 // 4096
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="what is told is glibc's")
 def test_large_blocks_are_mapped_once() -> None:
     done = subprocess.run([sys.executable, "-c", PAGES], capture_output=True, text=True, check=True)
-    plain, on_a_gpu, kept = map(int, done.stdout.split())
+    plain, _, kept = map(int, done.stdout.split())
     if plain < MAPPED // 2:
         pytest.skip(f"this kernel needed {plain} page faults for {MAPPED} pages: nothing to save")
-    assert on_a_gpu > MAPPED // 2
     assert kept < MAPPED // 50

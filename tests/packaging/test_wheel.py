@@ -15,6 +15,7 @@ import ussearch
 
 ROOT = Path(__file__).parents[2]
 METADATA = ("pyproject.toml", "README.md", "LICENSE", "MANIFEST.in", "constraints.txt")
+METADATA = (*METADATA, "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "SECURITY.md")
 
 
 def files_of_the_package(folder: Path) -> set[str]:

@@ -31,6 +31,7 @@ from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
 from ussearch.studies.resources import SearchResources
+from ussearch.studies.study import logged
 
 EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
 SPLIT = Split(train=(0, 1), validation=(2,), calibration=(3,), test=(4,), fingerprint="discs")
@@ -158,7 +159,8 @@ def run_search(
     """Create a study and search it to the end."""
     config = make_config(initial_architectures=tuple(seed.name for seed in seeds), **changes)
     study = Study.create(folder, config, SPLIT)
-    return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds, resources=resources)
+    with logged(folder):
+        return study, search(study, evaluator or FormulaEvaluator(), SPACE, seeds, resources=resources)
 
 
 def outcome(records: Sequence[TrialRecord]) -> list[tuple[int, str, str, float | None]]:

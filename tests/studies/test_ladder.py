@@ -25,6 +25,7 @@ from ussearch.studies.context import StudyContext
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
 from ussearch.studies.resources import SearchResources
+from ussearch.studies.study import logged
 from ussearch.studies.timings import SearchTimings, outside_training
 
 pytestmark = pytest.mark.training
@@ -93,7 +94,8 @@ def searched(
         if stop_at is not None and isinstance(event, stop_at):
             raise Killed
 
-    LadderSearch(study, TRAINER, space, (), resources or SearchResources(), tell).run()
+    with logged(folder):
+        LadderSearch(study, TRAINER, space, (), resources or SearchResources(), tell).run()
     return study, told
 
 

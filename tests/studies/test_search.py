@@ -21,6 +21,7 @@ from ussearch.events import (
 )
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import SamplerSettings, Study, front_hypervolume, search
+from ussearch.studies.study import logged
 from ussearch.studies.suggest import derived_seed, tier_of
 
 
@@ -88,7 +89,8 @@ def test_presets_come_first_and_hopeless_ones_are_told(tmp_path: Path) -> None:
 def test_progress_is_told_in_order(tmp_path: Path) -> None:
     events: list[Event] = []
     study = Study.create(tmp_path / "s", make_config(trials=2), SPLIT)
-    search(study, FormulaEvaluator(), SPACE, on_event=events.append)
+    with logged(study.folder):
+        search(study, FormulaEvaluator(), SPACE, on_event=events.append)
     kinds = [type(event) for event in events]
     once = [TrialStarted, TrainingEpoch, TrialFinished]
     assert kinds == [SearchStarted, *once, *once, SearchFinished]

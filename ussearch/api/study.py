@@ -30,7 +30,7 @@ class Study(studies.Study):
     >>> study = ussearch.Study.load("study")
     >>> study
     Study('study': 3 of 6 trials, discs on jetson-nano)
-    >>> [record.slot for record in study.front()]
+    >>> [record.trial_id for record in study.front()]
     [1, 2]
     >>> study.best_pair().edge.number
     2

@@ -34,6 +34,7 @@ from ussearch.cli import (
 )
 from ussearch.cli.command import Command
 from ussearch.cli.interrupts import INTERRUPTED, TERMINATED, sigterm_as_interrupt
+from ussearch.cli.verbosity import show_log
 from ussearch.errors import UserError
 
 USER_ERROR = 2
@@ -55,9 +56,14 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _options(
+    context: typer.Context,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Show the log on standard error; -vv: all of it.")
+    ] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing there but errors.")] = False,
 ) -> None:
-    pass
+    show_log(context, verbose, quiet)
 
 
 for command in (

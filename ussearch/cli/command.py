@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ussearch.cli.crash import StudyCommand
+from ussearch.cli.verbosity import without_verbosity
 from ussearch.deprecations import renamed, tell
 from ussearch.run_options import IN_SIGHT
 
@@ -17,7 +18,7 @@ class Command(StudyCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments under the names of today."""
-        return super().parse_args(ctx, with_new_options(self.name or "", args))
+        return super().parse_args(ctx, with_new_options(self.name or "", without_verbosity(ctx, args)))
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options, those of a run in two groups."""

@@ -77,10 +77,12 @@ def _compressed(
     from ussearch.cli.interrupts import interruptible
     from ussearch.pairs.delivery.compression import compress_trial
     from ussearch.pairs.delivery.export_pair import choose_pair
+    from ussearch.process_settings import settle
     from ussearch.studies import Study
     from ussearch.studies.context import reopen_context
     from ussearch.studies.ladder import drawn_starts
 
+    settle()
     with Study.driven(study) as driven:
         study_context = reopen_context(driven, accelerator, data)
         pair = choose_pair(driven, request.trial, request.teacher)

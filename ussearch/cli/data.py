@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ussearch.cli.command import Command
 from ussearch.cli.console import counted
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def data() -> None:
     """Examine a data set before training on it."""
 
 
-@app.command("check")
+@app.command("check", cls=Command)
 def check_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set, or one level above it.")],
     split_file: Annotated[Path | None, typer.Option(help="Published split to examine for leakage.")] = None,

@@ -45,8 +45,10 @@ def export(
     from ussearch.pairs.routing.policies import share_policy
     from ussearch.pipeline import ExportRequest
     from ussearch.pipeline import export as export_pipeline
+    from ussearch.process_settings import settle
     from ussearch.run_config import seconds_from
 
+    settle()
     chain = CompressionRequest(
         steps=steps_from(steps),
         kit=times_of_kit(measurements) if measurements else KitTimes(),

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ussearch.cli.command import Command
+
 if TYPE_CHECKING:
     from ussearch.hardware_profiles.calibration.profiles import Calibrated
 
@@ -25,7 +27,7 @@ def profile() -> None:
     """Make a profile of a device of your own."""
 
 
-@app.command()
+@app.command(cls=Command)
 def calibrate(
     name: Name,
     networks: Networks = 22,
@@ -54,7 +56,7 @@ def calibrate(
     _save(made, _folder(profiles_dir), replace, json_output)
 
 
-@app.command()
+@app.command(cls=Command)
 def kit(
     out: Annotated[Path, typer.Option(help="New folder for the kit.")],
     like: Annotated[str, typer.Option(help="Profile whose export rules hold for the board.")] = "jetson-nano",
@@ -82,7 +84,7 @@ def kit(
     console.print(f"Then: ussearch profile fit {out}/results.csv --name my-board --like {made.like}", soft_wrap=True)
 
 
-@app.command()
+@app.command(cls=Command)
 def fit(
     results: Annotated[Path, typer.Argument(metavar="RESULTS.csv", help="What measure.py wrote on the board.")],
     name: Name,

@@ -46,7 +46,9 @@ def route(
     from ussearch.pairs import Bundle
     from ussearch.pairs.delivery.router_training import RoutingRequest
     from ussearch.pipeline import route as fit
+    from ussearch.process_settings import settle
 
+    settle()
     if folds < 2:
         raise UserError(f"--folds {folds} is not possible: expected at least 2.")
     place = bundle or study / "bundle"

@@ -34,8 +34,10 @@ def run(
     from ussearch.cli.progress import RunProgress
     from ussearch.cli.result_lines import print_delivery
     from ussearch.pipeline import run as run_pipeline
+    from ussearch.process_settings import settle
     from ussearch.studies.plan import plan
 
+    settle()
     asked = asked_for(options, config, set or ())
     if dry_run:
         made = plan(asked)

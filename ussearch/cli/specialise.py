@@ -40,11 +40,13 @@ def specialise(
     """
     from ussearch.errors import UserError
     from ussearch.hardware_profiles import load_profile
+    from ussearch.process_settings import settle
     from ussearch.studies import Study
     from ussearch.studies.locking import held
     from ussearch.studies.specialise import specialise as specialise_study
     from ussearch.studies.study import LOCK
 
+    settle()
     for option, number, least in (("candidates", candidates, 1), ("train", train, 0)):
         if number < least:
             raise UserError(f"--{option} {number} is not possible: expected at least {least}.")

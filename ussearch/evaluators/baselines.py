@@ -40,7 +40,8 @@ def _mean_mask(images: ImageSet, train: Sequence[int], chosen: Sequence[int]) ->
     levels = np.linspace(0.05, 0.95, 19) * max(float(mean.max()), 1e-9)
     best = max(levels, key=lambda level: _mean_dice(np.broadcast_to(mean >= level, masks.shape), masks))
     scaled = np.clip(mean / best * THRESHOLD, 0, 1).astype(np.float32)
-    return np.broadcast_to(scaled, (len(chosen), *scaled.shape)).copy()
+    repeated: Probabilities = np.broadcast_to(scaled, (len(chosen), *scaled.shape)).copy()
+    return repeated
 
 
 def _otsu(images: ImageSet, train: Sequence[int], chosen: Sequence[int]) -> Probabilities:

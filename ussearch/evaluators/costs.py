@@ -6,7 +6,7 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
@@ -114,12 +114,7 @@ def _tensors(network: nn.Module) -> list[Tensor]:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """Keep the garbage collector from walking through all of torch again and again while many objects are made.
-
-    What is alive when the first network is traced, mostly imported modules, is taken out of its sight for good: a walk
-    through it takes longer than a network.
-    """
-    _freeze_once()
+    """Keep the garbage collector from walking through all of torch again and again while many objects are made."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -127,12 +122,6 @@ def _no_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-@cache
-def _freeze_once() -> None:
-    gc.collect()
-    gc.freeze()
 
 
 def _within_network(path: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 import yaml
@@ -16,6 +15,9 @@ from ussearch.documents import load_yaml, validated
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.profile import Profile
 from ussearch.registry import nearest_names
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable  # in importlib.resources.abc since Python 3.11
 
 _PACKAGE = files("ussearch.hardware_profiles")
 

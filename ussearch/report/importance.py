@@ -42,8 +42,8 @@ def importance(report_data: ReportData, fewest: int = FEWEST_TRIALS) -> ChoiceIm
 
     from ussearch.studies.suggest import DIRECTIONS, finished_trial, quiet_optuna
 
-    quiet_optuna()
-    study = optuna.create_study(directions=DIRECTIONS)
+    with quiet_optuna():
+        study = optuna.create_study(directions=DIRECTIONS)
     study.add_trials([finished_trial(record, space, "edge") for record in sampled])
 
     def shares(position: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ import torch
 
 from ussearch.evaluators import Recipe, trace
 from ussearch.evaluators.training.losses import make_loss
-from ussearch.evaluators.training.memory import keep_freed_memory, to_channels_last
+from ussearch.evaluators.training.memory import to_channels_last
 from ussearch.search_spaces import Architecture, build, load_preset
 
 _MIB = 2**20
@@ -55,7 +55,6 @@ def measure_speed(
 
     Returns the machine's speed, in the seconds that ``clock`` tells.
     """
-    keep_freed_memory(device)
     architecture = load_preset(YARDSTICK).architecture.for_task()
     network = to_channels_last(build(architecture), device).train()
     fused = torch.device(device).type in ("cpu", "cuda")

@@ -8,6 +8,7 @@ trusted, all candidates are trained.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,7 @@ from ussearch.studies.search import search
 from ussearch.studies.study import Study
 from ussearch.studies.suggest import SearchPhase, Suggestion, derived_seed
 
+LOG = logging.getLogger(__name__)
 SAMPLES = FEWEST + 4
 """Random candidates that are trained in full; a few may fail."""
 PROMOTED = 3
@@ -183,7 +185,8 @@ class LadderSearch:
         for rung in self._rungs():
             record = self._measured(rung, RungEvaluator(self.trainer, rung, store), samples)
             measured.append(record)
-            self.study.log(f"rung {rung.fidelity}: τ {record.trust.tau:.2f}; {'; '.join(record.trust.doubts) or 'yes'}")
+            doubts = "; ".join(record.trust.doubts) or "trusted"
+            LOG.info("rung %s: τ %.2f; %s", rung.fidelity, record.trust.tau, doubts)
             self.tell(RungMeasured(record.fidelity, record.seconds, record.trust))
             if record.trust.trusted:
                 chosen = rung

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -14,6 +13,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Summary, Tier, TrainEvaluator
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.hardware_profiles import Profile, load_profile
+from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
@@ -149,9 +149,14 @@ def plan(asked: RunConfig) -> Plan:
         require_driver(asked.execution.storage)
     on_gpu = choose_device(asked.execution.accelerator).type == "cuda"
     sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), on_gpu=on_gpu))
+    threads = sized.execution.threads or torch.get_num_threads()
+    with intra_op_threads(threads):
+        return _decided(asked, sized, threads)
+
+
+def _decided(asked: RunConfig, sized: RunConfig, threads: int) -> Plan:
+    """Decide everything that is not decided by the sizes."""
     execution, image_size = sized.execution, sized.space.image_size or 0
-    threads = execution.threads or torch.get_num_threads()
-    torch.set_num_threads(threads)
     folders = () if asked.profiles_dir is None else (asked.profiles_dir,)
     edge, cloud = (load_profile(name, folders) for name in (asked.profile, asked.cloud_profile))
     space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
@@ -160,7 +165,7 @@ def plan(asked: RunConfig) -> Plan:
     evaluator = study_context.evaluator(recipe)
     seen = probe(space, evaluator, asked.seed)
     side_by_side = execution.trials_at_a_time
-    with _threads(execution.worker_threads(threads)):
+    with intra_op_threads(execution.worker_threads(threads)):
         speed = measure_speed(image_size, recipe.batch_size, study_context.device)
     epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(study_context.split.train)
     halving = _halving(asked, recipe)
@@ -228,17 +233,6 @@ def compression_seconds(config: RunConfig) -> float | None:
     if config.budget is not None:
         return COMPRESSION_SHARE * config.budget
     return PHANTOM_COMPRESSION_S if config.data.path is None else None
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    """Use this number of intra-op threads for the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _recipe(asked: RunConfig, sized: RunConfig) -> Recipe:

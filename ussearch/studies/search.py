@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from ussearch.studies.storage import StudyStorage, storage_errors
 from ussearch.studies.study import Study
 from ussearch.studies.suggest import MAX_SUGGESTIONS, SearchPhase, Suggestion, derived_seed, suggest, tier_of
 
+LOG = logging.getLogger(__name__)
 LAG_PER_WORKER = 4
 """For every worker after the first, a candidate is drafted without the records of this many slots just before its own.
 
@@ -131,7 +133,7 @@ class _Search:
             for trial_id in self._records:  # a kill just after a record was written leaves the checkpoint behind
                 self._study.checkpoint(trial_id).unlink(missing_ok=True)
         self._tell(events.SearchStarted(len(self._records), self._total))
-        self._study.log(f"search of {self._total} trials begins; {len(self._records)} are finished")
+        LOG.info("search of %d trials begins; %d are finished", self._total, len(self._records))
         try:
             if not self._study.baselines:
                 self._study.keep_baselines(self._evaluator.baselines())
@@ -143,7 +145,7 @@ class _Search:
             for pending in self._pending.values():
                 self._storage.abandon(pending.number)
         self._note_staff()
-        self._study.log(f"search ends with {len(self._records)} trials; {self._shortfall or 'complete'}")
+        LOG.info("search ends with %d trials; %s", len(self._records), self._shortfall or "complete")
         self._tell(events.SearchFinished(len(self._records), self._total, self._shortfall, self._front()))
         return self._ordered()
 
@@ -196,7 +198,7 @@ class _Search:
         for architecture in self._seeds:
             costs, reason = self._seed_costs(architecture, {each.architecture.id for each in candidates})
             if costs is None:
-                self._study.log(f"preset {architecture.name} is not trained: {reason}")
+                LOG.info("preset %s is not trained: %s", architecture.name, reason)
                 self._tell(events.CandidateSkipped(architecture.name, reason))
             else:
                 candidates.append(Suggestion(len(candidates), "preset", architecture, costs))
@@ -274,7 +276,7 @@ class _Search:
         keep_traceback(self._study.trial_folder(outcome.trial_id), outcome)
         if reason is not None and pending.lost is None:
             pending.lost = outcome
-            self._study.log(f"trial {outcome.trial_id} is tried again: {reason}")
+            LOG.warning("trial %d is tried again: %s", outcome.trial_id, reason)
             self._tell(events.TrialRepeated(outcome.trial_id, reason))
             self._executor.submit(pending.task)
             return
@@ -336,7 +338,7 @@ class _Search:
             update={"evaluation": evaluation.model_copy(update={"weights": None})}
         )
         self._note_staff()
-        self._study.log(_line(record))
+        LOG.log(logging.WARNING if record.failed else logging.INFO, "%s", _line(record))
         self._tell(events.TrialFinished(self._records[trial_id], self._front()))
 
     def _note_staff(self) -> None:
@@ -353,7 +355,7 @@ class _Search:
             f"Stopped after {len(self._records)} of {self._total} trials, all of them kept: the same command with "
             f"--resume continues the study in {self._study.folder}."
         )
-        self._study.log(message)
+        LOG.info("stopped after %d of %d trials", len(self._records), self._total)
         return message
 
     def _ordered(self) -> tuple[TrialRecord, ...]:

@@ -139,6 +139,7 @@ class StudyStorage:
         require_driver(url)
         return cls(_rdb(normalised(url)), space, name)
 
+    @quiet_optuna()
     def _opened(self) -> optuna.Study:
         return optuna.create_study(
             storage=self._storage, study_name=self._name, directions=DIRECTIONS, load_if_exists=True
@@ -205,9 +206,9 @@ class StudyStorage:
         )
 
 
+@quiet_optuna()
 def _rdb(url: str) -> RDBStorage:
     """Return Optuna's storage at ``url``; connections that have gone stale between long trials are made anew."""
-    quiet_optuna()
     for _ in range(_ATTEMPTS - 1):
         try:
             return RDBStorage(url, engine_kwargs=_engine_settings(url))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from ussearch import schema
+from ussearch import logs, schema
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators import Summary, Tier
@@ -79,7 +79,7 @@ class Study:
         Raises UserError where there is no study, or another driver is alive.
         """
         cls.open(folder)
-        with held(folder / LOCK):
+        with held(folder / LOCK), logged(folder):
             yield cls.open(folder)
 
     @classmethod
@@ -167,13 +167,15 @@ class Study:
             write_atomically(folder / "weights.safetensors", save(weights))
         write_atomically(folder / "record.json", schema.TRIAL.to_json(record, indent=1))
 
-    def log(self, message: str) -> None:
-        """Add a line with the time to ``log.txt``."""
-        with (self.folder / "log.txt").open("a", encoding="utf-8") as file:
-            file.write(f"{datetime.now().isoformat(timespec='seconds')} {message}\n")
-
     def _write_config(self) -> None:
         write_atomically(self.folder / "study.yaml", self.config.to_yaml())
+
+
+@contextmanager
+def logged(folder: Path) -> Iterator[None]:
+    """Add what the package says in the block to ``log.txt`` of the study in ``folder``; for the holder of its lock."""
+    with logs.listening(logs.LogFile(folder / "log.txt", begun=folder / "study.yaml"), logging.INFO):
+        yield
 
 
 def _record(path: Path) -> TrialRecord:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -26,9 +27,15 @@ DIRECTIONS: tuple[Direction, Direction, Direction] = ("maximize", "minimize", "m
 Space = Mapping[str, tuple[Any, ...]]
 
 
-def quiet_optuna() -> None:
-    """Silence Optuna's own log: progress is told by events."""
+@contextmanager
+def quiet_optuna() -> Iterator[None]:
+    """Silence Optuna's own log for the block: progress is told by events."""
+    before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def distributions_of(choices: Mapping[str, Any], space: Space) -> dict[str, BaseDistribution]:
@@ -147,10 +154,10 @@ def _replayed(
     sampler: optuna.samplers.BaseSampler, space: SearchSpace, records: Sequence[TrialRecord], tier: Tier
 ) -> optuna.Study:
     """Return an in-memory study that holds the sampled records as this end sees them."""
-    quiet_optuna()
-    study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
-    # NOTE: presets have no choices; a trial without parameters would leave NSGA-II nothing to cross.
-    study.add_trials([finished_trial(record, space.choices, tier) for record in records if record.choices])
+    with quiet_optuna():
+        study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
+        # NOTE: presets have no choices; a trial without parameters would leave NSGA-II nothing to cross.
+        study.add_trials([finished_trial(record, space.choices, tier) for record in records if record.choices])
     return study
 
 

@@ -209,9 +209,10 @@ def _check(data: bytes, source: onnx.ModelProto) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Keep onnxruntime's remarks about the file, by the root logger, off the terminal."""
-    logger = logging.getLogger()
+    """Keep onnxruntime's remarks about the file, by the root logger, off the terminal, and leave that as it was."""
+    logger, nobody = logging.getLogger(), logging.NullHandler()
     level = logger.level
+    logger.addHandler(nobody)  # where it has no handler, logging.warning would give it one for good
     logger.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
@@ -219,3 +220,4 @@ def _quietly() -> Iterator[None]:
             yield
     finally:
         logger.setLevel(level)
+        logger.removeHandler(nobody)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar, Literal, Protocol, Self
+from typing import Any, ClassVar, Literal, Protocol
+
+from typing_extensions import Self
 
 from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.context import Context

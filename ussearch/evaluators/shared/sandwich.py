@@ -28,7 +28,6 @@ from ussearch.evaluators.shared.optimiser import SliceAdamW
 from ussearch.evaluators.shared.store import WeightStore
 from ussearch.evaluators.training.engine import TrainingFailed
 from ussearch.evaluators.training.losses import Loss, make_loss
-from ussearch.evaluators.training.memory import keep_freed_memory
 from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
 from ussearch.files import write_atomically
 from ussearch.search_spaces import SearchSpace
@@ -66,7 +65,6 @@ class SandwichTraining:
 
     def __post_init__(self) -> None:
         self.device = self.store.device
-        keep_freed_memory(self.device)
         self.normalisation = Normalisation.fit(self.images.images, self.split.train)
         self.batches = Batches(
             self.images,

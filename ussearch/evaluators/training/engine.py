@@ -21,7 +21,7 @@ from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import Supervised, TrainingLoss
-from ussearch.evaluators.training.memory import keep_freed_memory, to_channels_last
+from ussearch.evaluators.training.memory import to_channels_last
 from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
 from ussearch.search_spaces import Network
 
@@ -163,7 +163,6 @@ class _Training:
         self.steps = recipe.steps or recipe.epochs * len(self.batches)
         self.epochs = math.ceil(self.steps / len(self.batches))
         self.on_cuda = self.device.type == "cuda" and recipe.mixed_precision
-        keep_freed_memory(self.device)
         # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
         to_channels_last(self.network, self.device)
         self.training_loss.to(self.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 import traceback
 from collections import deque
@@ -19,6 +20,8 @@ from ussearch.studies.executors.base import (
     Tell,
     reason_of,
 )
+
+LOG = logging.getLogger(__name__)
 
 
 class LocalExecutor:
@@ -52,17 +55,22 @@ def evaluated(
     """
 
     def on_epoch(record: EpochRecord) -> None:
+        LOG.debug("trial %d: epoch %d, loss %.4f, %.1f s", task.trial_id, record.epoch, record.loss, record.seconds)
         tell(EpochDone(task.trial_id, record))
 
     tell(TaskStarted(task.trial_id))
+    LOG.debug("task %d begins", task.trial_id)
     start = clock()
     try:
         evaluation = evaluator.evaluate(task, on_epoch)
     except UserError:
         raise
     except Exception as error:
+        LOG.warning("task %d is lost to %s", task.trial_id, type(error).__name__)
         return lost(task, error)
-    return TaskOutcome(task.trial_id, evaluation, seconds=clock() - start)
+    seconds = clock() - start
+    LOG.info("task %d ends after %.1f s", task.trial_id, seconds)
+    return TaskOutcome(task.trial_id, evaluation, seconds=seconds)
 
 
 def lost(task: TrainingTask, error: Exception) -> TaskOutcome:

@@ -14,6 +14,7 @@ from multiprocessing.connection import wait
 
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, TrainingTask
+from ussearch.logs import RemoteRecord
 from ussearch.studies.executors.base import (
     EXECUTORS,
     EpochDone,
@@ -128,6 +129,8 @@ class ProcessExecutor:
                 self._false_starts = 0
             case TaskStarted() | EpochDone():
                 self._news.put(message)
+            case RemoteRecord():
+                message.repeat(f"worker {worker.pid}")
             case SerializedOutcome():
                 worker.release()
                 self._news.put(message.open())

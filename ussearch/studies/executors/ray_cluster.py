@@ -16,8 +16,10 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+from ussearch import logs, process_settings
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, TrainingTask
 from ussearch.studies.executors.base import (
@@ -35,8 +37,11 @@ from ussearch.studies.executors.processes import overdue
 from ussearch.studies.executors.serialization import SerializedEvaluator, SerializedOutcome, SerializedTask
 from ussearch.studies.executors.worker_process import Refused
 
+USAGE_STATISTICS = "RAY_USAGE_STATS_ENABLED"
 GLANCE_S = 0.5
 """How often time limits are looked at."""
+Said = Message | SerializedOutcome | Refused | logs.RemoteRecord
+"""What a task streams."""
 
 
 class RayExecutor:
@@ -88,13 +93,15 @@ class RayExecutor:
     def _launch(self) -> None:
         while self._waiting and len(self._running) < self.workers:
             task = self._waiting.popleft()
-            self._running[self._remote.remote(self._evaluator, self._threads, SerializedTask.of(task))] = task
+            level = logs.TREE.getEffectiveLevel()
+            stream = self._remote.remote(self._evaluator, self._threads, SerializedTask.of(task), level)
+            self._running[stream] = task
 
     def _next_of(self, stream: Any, tell: Tell) -> TaskOutcome | None:
         """Take the next thing that a task says: its outcome, or None after something that was told."""
         task = self._running[stream]
         try:
-            said: Message | SerializedOutcome | Refused = self._ray.get(next(stream))
+            said: Said = self._ray.get(next(stream))
         except (StopIteration, self._ray.exceptions.RayError) as error:
             self._forget(stream)
             return TaskOutcome(task.trial_id, None, self._loss(error), traceback=traceback.format_exc())
@@ -104,6 +111,9 @@ class RayExecutor:
                 return said.open()
             case Refused():
                 raise UserError(said.message)
+            case logs.RemoteRecord():
+                said.repeat("worker on the cluster")
+                return None
             case TaskStarted() if task.limit_s is not None:
                 self._deadlines[task.trial_id] = time.monotonic() + task.limit_s
         tell(said)
@@ -146,22 +156,36 @@ def joined(address: str) -> tuple[Any, bool]:
 
     Raises UserError as ``require_cluster`` does.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        ray: Any = importlib.import_module("ray")
+        with _without_usage_statistics():
+            ray: Any = importlib.import_module("ray")
     except ImportError as error:
         raise UserError("--ray needs Ray, which is not installed: pip install 'ussearch[ray]'.") from error
     if ray.is_initialized():
         return ray, False
     try:
         _require_listening(address)
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        with _without_usage_statistics():
+            ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (OSError, RuntimeError, ValueError) as error:
         raise UserError(
             f"No Ray cluster can be reached at {address!r} ({reason_of(error)}): expected auto on a machine of the "
             "cluster, or HOST:PORT of its head; `ray start --head` starts one."
         ) from error
     return ray, True
+
+
+@contextmanager
+def _without_usage_statistics() -> Iterator[None]:
+    """Have Ray report nothing to its makers, unless the user said otherwise; the environment is left as it was."""
+    if USAGE_STATISTICS in os.environ:
+        yield
+        return
+    os.environ[USAGE_STATISTICS] = "0"
+    try:
+        yield
+    finally:
+        os.environ.pop(USAGE_STATISTICS, None)
 
 
 def _require_listening(address: str) -> None:
@@ -181,14 +205,15 @@ def gpu_share(workers: int, gpus: float) -> float:
 
 
 def _evaluated_remotely(
-    serialized: SerializedEvaluator, threads: int, task: SerializedTask
-) -> Iterator[Message | SerializedOutcome | Refused]:
+    serialized: SerializedEvaluator, threads: int, task: SerializedTask, log_level: int
+) -> Iterator[Said]:
     """Carry a task out on a node, in a thread beside this generator."""
-    said: queue.SimpleQueue[Message | SerializedOutcome | Refused] = queue.SimpleQueue()
+    said: queue.SimpleQueue[Said] = queue.SimpleQueue()
 
     def work() -> None:
         try:
-            said.put(SerializedOutcome.of(_evaluated_in_thread(serialized, threads, task, said.put)))
+            with logs.listening(logs.Forwarding(said.put), log_level):
+                said.put(SerializedOutcome.of(_evaluated_in_thread(serialized, threads, task, said.put)))
         except UserError as error:
             said.put(Refused(str(error)))
         except Exception as error:
@@ -207,6 +232,7 @@ def _evaluated_in_thread(
 ) -> TaskOutcome:
     import torch
 
+    process_settings.settle()
     torch.set_num_threads(threads)  # here, because OpenMP keeps the number of threads by thread
     return evaluated(serialized.open(), task.open(), tell)
 

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import IO, Any
 
+from ussearch import logs, process_settings
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingTask
 from ussearch.studies.executors.local import evaluated
@@ -41,10 +42,11 @@ class Refused:
 
 @dataclass(frozen=True)
 class Assignment:
-    """What a worker gets first: the evaluator, and how many intra-op threads it may use."""
+    """What a worker gets first: the evaluator, how many intra-op threads it may use, what of its log is wanted."""
 
     evaluator: SerializedEvaluator
     threads: int
+    log_level: int
 
 
 def main() -> None:
@@ -57,7 +59,8 @@ def main() -> None:
     assignment = inbox.get()
     assert isinstance(assignment, Assignment)
     try:
-        serve(connection, inbox, assignment)
+        with logs.listening(logs.Forwarding(connection.send), assignment.log_level):
+            serve(connection, inbox, assignment)
     except UserError as error:
         connection.send(Refused(str(error)))
 
@@ -70,6 +73,7 @@ def serve(
 
     torch.set_num_threads(assignment.threads)
     evaluator = assignment.evaluator.open()
+    process_settings.settle()
     connection.send(Ready())
     while True:
         task = inbox.get()
@@ -135,7 +139,7 @@ class WorkerProcess:
 
     def equip(self, evaluator: SerializedEvaluator) -> None:
         """Send the evaluator; raises OSError where the process has ended."""
-        self.connection.send(Assignment(evaluator, self._threads))
+        self.connection.send(Assignment(evaluator, self._threads, logs.TREE.getEffectiveLevel()))
 
     def settle(self) -> None:
         """Note that the process has the evaluator and waits for tasks."""

@@ -39,7 +39,7 @@ def completed(figures: Floats, columns: Columns) -> Floats:
 
     A figure that fewer than two rows know stays as it is.
     """
-    filled = figures.copy()
+    filled: Floats = figures.copy()
     unknown = np.isnan(figures)
     # NOTE: most figures are known for the same rows, and one fit serves them all.
     for pattern in np.unique(unknown, axis=1).T:
