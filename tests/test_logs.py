@@ -14,7 +14,8 @@ import pytest
 from tests.evaluators.conftest import tiny
 from tests.studies.conftest import FormulaEvaluator
 from ussearch import logs
-from ussearch.studies.executors import Job, ProcessExecutor
+from ussearch.evaluators import TrainingTask
+from ussearch.studies.executors import ProcessExecutor
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) ussearch(\.\w+)+: .+")
 RUN = ("run", "--profile", "jetson-nano", "--phantoms", "40", "--image-size", "64", "--trials", "2", "--epochs", "1")
@@ -75,11 +76,11 @@ def test_the_library_is_silent_where_nobody_listens() -> None:
 def test_what_workers_say_arrives_with_its_level_and_logger(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="ussearch"):
         executor = ProcessExecutor(FormulaEvaluator(), 1)
-        executor.submit(Job(4, tiny(), 4))
+        executor.submit(TrainingTask(tiny(), 4, 4))
         (pid, *_) = (executor.collect(lambda _: None), *executor.pids)[1:]
         executor.close()
     said = [(each.name, each.levelno, each.getMessage()) for each in caplog.records if "worker" in each.getMessage()]
-    assert ("ussearch.studies.executors.local", logging.DEBUG, f"worker {pid}: job 4 begins") in said
+    assert ("ussearch.studies.executors.local", logging.DEBUG, f"worker {pid}: task 4 begins") in said
 
 
 @pytest.mark.parametrize(

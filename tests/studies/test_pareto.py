@@ -139,7 +139,7 @@ def test_a_study_without_results_has_no_picture(tmp_path: Path) -> None:
         front_picture(pareto_report(empty))
 
 
-@pytest.mark.parametrize("end", ["edge", "cloud"])
+@pytest.mark.parametrize("tier", ["edge", "cloud"])
 def test_kernels_sum_to_the_prediction(study: Study, tier: str) -> None:
     card = trial_card(study, 1, tier)  # type: ignore[arg-type]
     expected = trace(study.architecture(1), 64).predict(study.config.profiles[tier]).latency_ms  # type: ignore[index]
