@@ -29,7 +29,7 @@ from ussearch.compress import CompressionCandidate, Context, SpeedSource
 from ussearch.compress.evaluate import model_file
 from ussearch.compress.pruning import prune
 from ussearch.compress.retraining import gentle, retrained, trained_weights
-from ussearch.compress.uniform import MATCHED, decide, factor_of, uniform_like
+from ussearch.compress.width_multiplier import MATCHED, decide, factor_of, scaled_like
 from ussearch.datasets import Batches, ImageSet, PhantomParameters, phantoms_from, prepare, split
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, costs
@@ -167,7 +167,7 @@ def outcome(bench: Bench, seed: int) -> dict[str, Any]:
 def ways(bench: Bench, whole: Network, context: Context) -> Iterator[tuple[str, CompressionCandidate]]:
     """Yield every way's name and its trained network, all of the latency that the uniformly scaled one has."""
     half = pruned(whole, context, "taylor", RATIO).architecture
-    architecture = uniform_like(bench.network, half, IMAGE_SIZE, context.profile)
+    architecture = scaled_like(bench.network, half, IMAGE_SIZE, context.profile)
     for importance in WAYS:
         cut = matched(whole, context, importance, architecture)
         yield importance, retrained(cut, context, context.epochs, importance)
@@ -249,7 +249,7 @@ def page(bench: Bench, found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for name in ("whole", *WAYS, "uniform"):
         yield f"| {name} | {' | '.join(cells(found, name))} |"
     yield ""
-    yield "What the chain would ship at the end, by seed (`compress.uniform.decide` on the judging phantoms):"
+    yield "What the chain would ship at the end, by seed (`compress.width_multiplier.decide` on the judging phantoms):"
     yield ""
     for seed, each in enumerate(found):
         change = paired_change(each[CHAIN]["dice"], each["uniform"]["dice"], range(JUDGES))

@@ -41,6 +41,7 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed("json", "", "slot", "trial_id"),
     Renamed("json", "", "end", "tier"),
     Renamed("json", "", "strata", "subgroups"),
+    Renamed("json", "", "mend", "hint"),
     Renamed("json", "", "worth", "routing_gain"),
     Renamed("json", "", "contest", "router_comparison"),
     Renamed("json", "", "seed_presets", "initial_architectures"),

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ussearch.compress import StepRecord, UniformRecord
+    from ussearch.compress import StepRecord, WidthMultiplierRecord
     from ussearch.evaluators import CostsByTier, EpochRecord, Tier
     from ussearch.evaluators.shared.sandwich import SharedEpoch
     from ussearch.evaluators.trust import Trust
@@ -138,17 +138,17 @@ class PairChosen:
 
 
 @dataclass(frozen=True)
-class StepJudged:
+class StepEvaluated:
     """A step of the chain was tried and judged."""
 
     record: StepRecord
 
 
 @dataclass(frozen=True)
-class UniformJudged:
+class WidthMultiplierEvaluated:
     """Uniform width scaling was held against the pruned network."""
 
-    record: UniformRecord
+    record: WidthMultiplierRecord
 
 
 Event = (
@@ -165,8 +165,8 @@ Event = (
     | RungMeasured
     | RungChosen
     | PairChosen
-    | StepJudged
-    | UniformJudged
+    | StepEvaluated
+    | WidthMultiplierEvaluated
 )
 OnEvent = Callable[[Event], None]
 

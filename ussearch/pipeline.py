@@ -15,7 +15,7 @@ import torch
 from ussearch.compress import Compression
 from ussearch.evaluators import Tier
 from ussearch.events import OnEvent, PairChosen, PlanReady, StageStarted, ignore
-from ussearch.files import aside_of, mend
+from ussearch.files import aside_of, recover
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.bundles.bundle import require_replaceable
 from ussearch.pairs.bundles.router import replace_router, require_reroutable
@@ -195,7 +195,7 @@ def route(
     request = request or RoutingRequest()
     place = bundle or folder / BUNDLE
     with Study.driven(folder) as study:
-        mend([aside_of(place)])
+        recover([aside_of(place)])
         opened = Bundle.load(place)
         study_context = reopen_context(study, accelerator, data)
         require_reroutable(opened, study_context.images)

@@ -21,7 +21,7 @@ from ussearch.compress.waterfall import row_of
 from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
 from ussearch.evaluators import Recipe
 from ussearch.evaluators.prediction import export_network
-from ussearch.events import Event, StepJudged, TrainingEpoch
+from ussearch.events import Event, StepEvaluated, TrainingEpoch
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
@@ -143,7 +143,7 @@ def _tell(what: str, event: Event) -> None:
     match event:
         case TrainingEpoch(_, epoch):
             print(f"  {what}, {event}, Dice {epoch.lesion_dice}", flush=True)
-        case StepJudged(record):
+        case StepEvaluated(record):
             row = row_of(record)
             print(f"{row.title}: {row.verdict}, {row.reason}", flush=True)
 

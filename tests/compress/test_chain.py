@@ -59,7 +59,7 @@ class Narrowed:
     def settings(self) -> Mapping[str, Any]:
         return {"strength": self.strength}
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         return ""
 
     def trainings(self) -> int:
@@ -167,7 +167,7 @@ def test_contract_of_steps(name: str, make_context: MakeContext, trained: Traine
     step = STEPS[name]()
     candidate = replace(trained.candidate, fused=name != "fuse")
     assert step.name == name and json.dumps(dict(step.settings))
-    assert step.off(candidate, context) == ""
+    assert step.skip_reason(candidate, context) == ""
     before = {key: value.clone() for key, value in candidate.weights.items()}
     after = step.apply(candidate, context)
     assert all(torch.equal(value, candidate.weights[key]) for key, value in before.items()), "the input stays"

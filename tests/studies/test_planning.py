@@ -12,7 +12,7 @@ from ussearch.evaluators.costs import trace
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset, preset_names
 from ussearch.studies.estimates import training_work
-from ussearch.studies.planning import LARGEST_SHARE, plan_seeds, probe
+from ussearch.studies.planning import LARGEST_SHARE, feasibility, plan_seeds
 
 
 class Prices:
@@ -76,8 +76,8 @@ def test_more_named_presets_than_trials_is_an_error() -> None:
 
 def test_the_probe_sees_what_limits_leave() -> None:
     space = SearchSpace.standard(128)
-    free = probe(space, Prices(128, frames_per_second=1.0), 0)  # type: ignore[arg-type]
-    none = probe(space, Prices(128, frames_per_second=1000.0), 0)  # type: ignore[arg-type]
+    free = feasibility(space, Prices(128, frames_per_second=1.0), 0)  # type: ignore[arg-type]
+    none = feasibility(space, Prices(128, frames_per_second=1000.0), 0)  # type: ignore[arg-type]
     assert free.feasible_share["edge"] > 0.8  # the rest mixes kernels for each image, which the Nano refuses
     assert none.feasible_share["edge"] == 0.0
     assert none.feasible_share["cloud"] == free.feasible_share["cloud"] > 0

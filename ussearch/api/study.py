@@ -141,14 +141,14 @@ class Study(studies.Study):
 
         Raises UserError where a trial cannot serve, the data is gone, or ``out`` holds something else than a bundle.
         """
-        wish = pipeline.ExportRequest(
+        spec = pipeline.ExportRequest(
             edge=edge,
             cloud=cloud,
             out=_path(out),
             routing=RoutingRequest(share_policy(offload_share), budget_seconds=0.0),
             compression=CompressionRequest(budget_seconds=budget_seconds) if compress else None,
         )
-        done = pipeline.export(self.folder, wish, data=_path(data), accelerator=accelerator, on_event=on_event)
+        done = pipeline.export(self.folder, spec, data=_path(data), accelerator=accelerator, on_event=on_event)
         return Outcome.of(done)
 
 

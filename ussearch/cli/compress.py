@@ -98,7 +98,7 @@ def _compressed(
 def listener(say: Callable[[str], None]) -> OnEvent:
     """Return who tells ``say`` what the chain and the full trainings before it do."""
     from ussearch.cli.result_lines import verdict_line
-    from ussearch.events import Event, StepJudged, TrainingEpoch, UniformJudged
+    from ussearch.events import Event, StepEvaluated, TrainingEpoch, WidthMultiplierEvaluated
 
     def tell(event: Event) -> None:
         match event:
@@ -106,7 +106,7 @@ def listener(say: Callable[[str], None]) -> OnEvent:
                 say(f"  {event}")
             case TrainingEpoch():
                 say(f"  full training, {event}")
-            case StepJudged(record) | UniformJudged(record):
+            case StepEvaluated(record) | WidthMultiplierEvaluated(record):
                 say(verdict_line(record))
 
     return tell

@@ -23,12 +23,12 @@ from ussearch.events import (
     SearchStarted,
     SharedWeightsTrained,
     StageStarted,
-    StepJudged,
+    StepEvaluated,
     TrainingEpoch,
     TrialFinished,
     TrialRepeated,
     TrialStarted,
-    UniformJudged,
+    WidthMultiplierEvaluated,
 )
 from ussearch.pairs import Pair
 from ussearch.studies import TrialRecord
@@ -108,7 +108,7 @@ class RunProgress:
                 self._ladder(event)
             case PairChosen(pair):
                 self._pair(pair)
-            case StepJudged(verdict) | UniformJudged(verdict):
+            case StepEvaluated(verdict) | WidthMultiplierEvaluated(verdict):
                 say(f"  {verdict_line(verdict)}")
 
     def _ladder(self, event: SharedWeightsTrained | RungMeasured | RungChosen) -> None:

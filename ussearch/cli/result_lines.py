@@ -15,7 +15,7 @@ from ussearch.pairs.bundles.evaluation import baseline_warnings
 from ussearch.pipeline import Delivery
 
 if TYPE_CHECKING:
-    from ussearch.compress import Compression, StepRecord, UniformRecord
+    from ussearch.compress import Compression, StepRecord, WidthMultiplierRecord
     from ussearch.compress.waterfall import WaterfallRow
 
 
@@ -25,7 +25,7 @@ WATERFALL_NOTE = (
 )
 
 
-def verdict_line(record: StepRecord | UniformRecord) -> str:
+def verdict_line(record: StepRecord | WidthMultiplierRecord) -> str:
     """Return what was decided about a step, or about uniform scaling, and why."""
     from ussearch.compress import StepRecord
     from ussearch.compress.waterfall import row_of, uniform_row

@@ -18,7 +18,7 @@ from ussearch.compress.steps import STEPS, Failure, Step
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingFailed
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
-from ussearch.events import StepJudged
+from ussearch.events import StepEvaluated
 from ussearch.files import found_at, staged_directory, write_atomically
 
 RECORD = "record.json"
@@ -49,7 +49,7 @@ class Chain:
         for step in steps:
             for record, after in self._attempts(step):
                 self.records.append(record)
-                self.context.on_event(StepJudged(record))
+                self.context.on_event(StepEvaluated(record))
                 if record.kept:
                     self.candidate = after
                 elif record.tried:
@@ -59,7 +59,7 @@ class Chain:
     def _attempts(self, step: Step) -> Iterator[tuple[StepRecord, CompressionCandidate]]:
         """Yield a step's attempts until one is kept or there is no milder one."""
         before = evaluate(self.candidate, self.context)
-        why = step.off(self.candidate, self.context)
+        why = step.skip_reason(self.candidate, self.context)
         if why:
             yield nothing_made(step, before, f"not tried: {why}"), self.candidate
             return

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ussearch import schema
-from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
+from ussearch.compress.acceptance import Compression, StepRecord, WidthMultiplierRecord
 from ussearch.compress.candidate import MODEL, ONNX, CompressionCandidate
 from ussearch.compress.chain import Chain, compared
 from ussearch.compress.context import Context
 from ussearch.compress.evaluate import evaluate, model_file
 from ussearch.compress.steps import Step
-from ussearch.compress.uniform import against_uniform
+from ussearch.compress.width_multiplier import against_width_multiplier
 from ussearch.evaluators.metrics.paired_bootstrap import paired_change
-from ussearch.events import UniformJudged
+from ussearch.events import WidthMultiplierEvaluated
 from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture, Network
 
@@ -78,8 +78,8 @@ def compress(
     kept = _kept(chain.records, SHRINKING)
     refused = None if kept else _faster_but_undone(chain)
     if uniform_epochs is not None and (kept or refused):
-        uniform, chain.candidate = against_uniform(original, chain.candidate, context, uniform_epochs, refused)
-        context.on_event(UniformJudged(uniform))
+        uniform, chain.candidate = against_width_multiplier(original, chain.candidate, context, uniform_epochs, refused)
+        context.on_event(WidthMultiplierEvaluated(uniform))
     chain.run(steps[last:])
     return _finished(original, chain, uniform, context, skipped or {})
 
@@ -87,7 +87,7 @@ def compress(
 def _finished(
     original: CompressionCandidate,
     chain: Chain,
-    uniform: UniformRecord | None,
+    uniform: WidthMultiplierRecord | None,
     context: Context,
     skipped: dict[str, str],
 ) -> Compressed:

@@ -186,8 +186,8 @@ def images(comparison: CandidateComparison | None) -> StudyCheck:
     if not second.tie:
         return StudyCheck(question, "good", f"Yes for the first place: {words}.")
     needed = comparison.images * (half / gap) ** 2 if gap > 0 else 0.0
-    mend = f"; a difference this small would take about {needed:,.0f} images" if 0 < needed < 1e6 else ""
-    return StudyCheck(question, "look", f"Not to name one winner: {words}{mend}.")
+    hint = f"; a difference this small would take about {needed:,.0f} images" if 0 < needed < 1e6 else ""
+    return StudyCheck(question, "look", f"Not to name one winner: {words}{hint}.")
 
 
 def extrapolation(report_data: ReportData) -> StudyCheck:

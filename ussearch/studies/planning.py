@@ -40,7 +40,7 @@ class SeedPlan:
     """Training work of one image summed over the seeds."""
 
 
-def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibility:
+def feasibility(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibility:
     """Price ``PROBES`` random architectures on both ends."""
     architectures = [space.sample(seed + number) for number in range(PROBES)]
     costs = [evaluator.costs(architecture) for architecture in architectures]

@@ -43,7 +43,7 @@ class Quantise:
         """Whether rounding is trained with."""
         return {"aware": self.aware}
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why the device has nothing smaller, or why nobody knows that it would be faster."""
         profile, precision = context.profile, precision_for(context.profile)
         if precision is None:
