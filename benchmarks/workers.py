@@ -105,10 +105,10 @@ def timed(evaluator: TrainEvaluator, architectures: Sequence[Architecture], sett
     try:
         start = time.perf_counter()
         finish(
-            executor, [TrainingTask(-1 - trial_id, architectures[0], trial_id) for trial_id in range(setting.workers)]
+            executor, [TrainingTask(architectures[0], trial_id, -1 - trial_id) for trial_id in range(setting.workers)]
         )
         ready = time.perf_counter()
-        finish(executor, [TrainingTask(trial_id, each, trial_id) for trial_id, each in enumerate(architectures)])
+        finish(executor, [TrainingTask(each, trial_id, trial_id) for trial_id, each in enumerate(architectures)])
         return Timing(ready - start, time.perf_counter() - ready)
     finally:
         executor.close()
