@@ -101,7 +101,7 @@ class Bundle(pairs.Bundle):
         >>> import ussearch
         >>> figures = ussearch.Bundle.load("bundle").figures
         >>> sorted(figures)
-        ['baselines', 'cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed', 'strata']
+        ['baselines', 'cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed', 'subgroups']
         >>> figures["images"], round(figures["routed"]["lesion_dice"], 2)
         (8, 0.89)
         >>> figures["costs"]["edge"]["latency_ms"]
