@@ -17,7 +17,7 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -28,13 +28,14 @@ import torch
 from ussearch.compress import CompressionCandidate, Context, SpeedSource
 from ussearch.compress.evaluate import model_file
 from ussearch.compress.pruning import prune
-from ussearch.compress.retraining import Training, gentle, retrained
-from ussearch.compress.uniform import MATCHED, decide, factor_of, uniform_like
+from ussearch.compress.retraining import gentle, retrained, trained_weights
+from ussearch.compress.width_multiplier import MATCHED, decide, factor_of, scaled_like
 from ussearch.datasets import Batches, ImageSet, PhantomParameters, phantoms_from, prepare, split
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, costs
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.evaluators.training.losses import make_loss
+from ussearch.events import Event, TrainingEpoch
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
@@ -92,9 +93,7 @@ class Bench:
             epochs=self.step_epochs,
             teachers=teachers,
             seed=seed,
-            on_training=lambda title, record, epochs: print(
-                f"  seed {seed}, {title}: epoch {record.epoch} of {epochs}, Dice {record.lesion_dice}", flush=True
-            ),
+            on_event=partial(_tell, seed),
         )
 
     @property
@@ -109,10 +108,16 @@ class Bench:
 
     def trained(self, architecture: Architecture, seed: int) -> Network:
         """Return a network trained in full on the masks alone."""
-        full = Training(architecture, Recipe(epochs=self.epochs), "full training", None, taught=False)
+        recipe = Recipe(epochs=self.epochs)
+        weights = trained_weights(self.context(seed, ()), architecture, recipe, "full training", taught=False)
         network = build(architecture)
-        network.load_state_dict(full.run(self.context(seed, ())))
+        network.load_state_dict(weights)
         return network.eval()
+
+
+def _tell(seed: int, event: Event) -> None:
+    if isinstance(event, TrainingEpoch):
+        print(f"  seed {seed}, {event}, Dice {event.record.lesion_dice}", flush=True)
 
 
 def main() -> int:
@@ -162,13 +167,14 @@ def outcome(bench: Bench, seed: int) -> dict[str, Any]:
 def ways(bench: Bench, whole: Network, context: Context) -> Iterator[tuple[str, CompressionCandidate]]:
     """Yield every way's name and its trained network, all of the latency that the uniformly scaled one has."""
     half = pruned(whole, context, "taylor", RATIO).architecture
-    architecture = uniform_like(bench.network, half, IMAGE_SIZE, context.profile)
+    architecture = scaled_like(bench.network, half, IMAGE_SIZE, context.profile)
     for importance in WAYS:
         cut = matched(whole, context, importance, architecture)
         yield importance, retrained(cut, context, context.epochs, importance)
-    weights = Training(architecture, context.recipe, "uniform, from scratch", None, taught=True).run(context)
-    distilled = Training(architecture, gentle(context.recipe, context.epochs), "uniform", weights, taught=True)
-    yield "uniform", CompressionCandidate(architecture, distilled.run(context), fused=True)
+    weights = trained_weights(context, architecture, context.recipe, "uniform, from scratch")
+    recipe = gentle(context.recipe, context.epochs)
+    distilled = trained_weights(context, architecture, recipe, "uniform", initial=weights)
+    yield "uniform", CompressionCandidate(architecture, distilled, fused=True)
 
 
 def pruned(whole: Network, context: Context, importance: str, ratio: float) -> CompressionCandidate:
@@ -243,7 +249,7 @@ def page(bench: Bench, found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for name in ("whole", *WAYS, "uniform"):
         yield f"| {name} | {' | '.join(cells(found, name))} |"
     yield ""
-    yield "What the chain would ship at the end, by seed (`compress.uniform.decide` on the judging phantoms):"
+    yield "What the chain would ship at the end, by seed (`compress.width_multiplier.decide` on the judging phantoms):"
     yield ""
     for seed, each in enumerate(found):
         change = paired_change(each[CHAIN]["dice"], each["uniform"]["dice"], range(JUDGES))

@@ -39,7 +39,7 @@ def main() -> None:
     study = Study.open(arguments.study)
     bench = reopen_context(study, "cpu")
     pair = choose_pair(study, arguments.trial)
-    network = train_pair(study, bench, pair, None, drawn_starts(study, bench))["edge"].network
+    network = train_pair(study, bench, pair, initial=drawn_starts(study, bench))["edge"].network()
     normalisation = Normalisation.fit(bench.images.images, bench.split.train)
     batches = Batches(
         bench.images, bench.split.train, normalisation, study.config.recipe.batch_size, seed=0, augment=False

@@ -18,6 +18,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -89,14 +90,20 @@ class Undisturbed:
             raise SystemExit(f"{command.name} ends with {status}: {(work / 'place' / 'log.txt').read_text()}")
         return cls(command, finished, before, tuple(operations), outcome(study))
 
-    def places(self, count: int) -> Iterator[int]:
-        """Yield ``count`` numbers of operations of every stage, spread over it; all where it has fewer."""
+    def places(self, count: int) -> Iterator[list[tuple[Undisturbed, int]]]:
+        """Yield for every stage the numbers of its operations at which the command is killed.
+
+        These are both renames of each folder that is replaced, and ``count`` spread over all (all where it has fewer).
+        """
         stages: dict[str, list[int]] = {}
         for number, operation in enumerate(self.operations, 1):
             stages.setdefault(stage_of(operation), []).append(number)
         for numbers in stages.values():
             chosen = min(count, len(numbers))
-            yield from (numbers[(2 * index + 1) * len(numbers) // (2 * chosen)] for index in range(chosen))
+            swaps = [n for n in numbers if self.operations[n - 1].sets_aside]
+            spread = [numbers[(2 * index + 1) * len(numbers) // (2 * chosen)] for index in range(chosen)]
+            both = [each for n in swaps for each in (n, n + 1)]
+            yield [(self, n) for n in dict.fromkeys([*both, *spread])]
 
     def killed(self, n: int, work: Path) -> Row:
         """Kill the command before its n-th operation, give the next one, and return what was found."""
@@ -144,9 +151,8 @@ def main() -> None:
     os.environ.setdefault("USSEARCH_CACHE_DIR", str(work / "cache"))
     warm_up()
     try:
-        for command in COMMANDS:
-            if command.name in arguments.commands.split(","):
-                kill(command, arguments.places, arguments.rows, work)
+        chosen = [each for each in COMMANDS if each.name in arguments.commands.split(",")]
+        kill([Undisturbed.watched(each, work) for each in chosen], arguments.places, arguments.rows, work)
     finally:
         if arguments.work is None:
             shutil.rmtree(work, ignore_errors=True)
@@ -157,15 +163,15 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def kill(command: Command, count: int, path: Path, work: Path) -> None:
-    """Kill one command at its places."""
-    known = {row.n for row in read(path) if row.command == command.name}
-    undisturbed = Undisturbed.watched(command, work)
-    for n in undisturbed.places(count):
-        if n not in known:
-            row = undisturbed.killed(n, work)
-            write(path, [row])
-            print(f"{'ok  ' if row.passed else 'WRONG'} {row}")
+def kill(watched: Sequence[Undisturbed], count: int, path: Path, work: Path) -> None:
+    """Kill every command at its places, stages and commands in turn: whenever this is stopped, each has its rows."""
+    known = {(row.command, row.n) for row in read(path)}
+    for places in zip_longest(*(stage for each in watched for stage in each.places(count))):
+        for undisturbed, n in filter(None, places):
+            if (undisturbed.command.name, n) not in known:
+                row = undisturbed.killed(n, work)
+                write(path, [row])
+                print(f"{'ok  ' if row.passed else 'WRONG'} {row}", flush=True)
 
 
 def read(path: Path) -> list[Row]:

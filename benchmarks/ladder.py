@@ -29,7 +29,7 @@ import numpy as np
 import torch
 
 from ussearch.datasets import ImageSet, Normalisation, PhantomParameters, Split, phantoms_from, prepare, split
-from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, predict, trace
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingTask, predict, trace
 from ussearch.evaluators.metrics.segmentation import detect
 from ussearch.evaluators.outlook import foretold_without_itself
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
@@ -53,7 +53,7 @@ FULL_EPOCHS, STORE_EPOCHS = 15, 12
 SEEDS = {"A": 1, "B": 2, "rung": 3}
 """Of the two full trainings and of what is done on rungs."""
 LEAST_TAU, MOST_COST = 0.55, 0.15
-COLUMNS = ("number", "architecture", "macs", "parameters", "fidelity", "seed", "selection", "seconds")
+COLUMNS = ("number", "architecture", "macs", "parameters", "fidelity", "seed", "objective", "seconds")
 
 
 @dataclass(frozen=True)
@@ -144,20 +144,20 @@ class Bench:
             return
         architecture = self.architectures[number]
         start = time.process_time()
-        found = RungEvaluator(self.trainer, rung, store).evaluate(architecture, SEEDS[seed])
-        selection = self.selection(architecture, found)
-        row = self._row(number, rung, seed, found, time.process_time() - start) | {"selection": selection}
+        found = RungEvaluator(self.trainer, rung, store).evaluate(TrainingTask(architecture, SEEDS[seed]))
+        objective = self.objective(architecture, found)
+        row = self._row(number, rung, seed, found, time.process_time() - start) | {"objective": objective}
         write_atomically(path, json.dumps(row))
-        print(f"{number:3d} {rung.fidelity} {seed}: {selection}  {time.process_time() - start:.1f} s", flush=True)
+        print(f"{number:3d} {rung.fidelity} {seed}: {objective}  {time.process_time() - start:.1f} s", flush=True)
 
-    def selection(self, architecture: Architecture, found: Evaluation) -> float | str:
+    def objective(self, architecture: Architecture, found: Evaluation) -> float | str:
         """Return the score of a trained network on the judging phantoms; nothing where it has none."""
         if found.weights is None:
             return ""
         network = build(architecture)
         network.load_state_dict(dict(found.weights))
         normalisation = Normalisation.fit(self.images.images, self.split.train)
-        return detect(predict(network, self.judges.images, normalisation), np.asarray(self.judges.masks)).selection
+        return detect(predict(network, self.judges.images, normalisation), np.asarray(self.judges.masks)).objective
 
     def _row(self, number: int, rung: Rung, seed: str, found: Evaluation, seconds: float) -> dict[str, object]:
         return {
@@ -225,13 +225,13 @@ def lines_of(rows: list[dict[str, str]]) -> Iterator[Line]:
     by_key = {(row["fidelity"], row["seed"], row["number"]): row for row in rows}
     full = {row["number"]: row for row in rows if row["fidelity"] == FULL.fidelity and row["seed"] == "A"}
     again = {row["number"]: row for row in rows if row["fidelity"] == FULL.fidelity and row["seed"] == "B"}
-    numbers = sorted(number for number in full.keys() & again.keys() if full[number]["selection"])
+    numbers = sorted(number for number in full.keys() & again.keys() if full[number]["objective"])
     for fidelity in dict.fromkeys(row["fidelity"] for row in rows if row["seed"] == "rung"):
-        known = [n for n in numbers if by_key.get((fidelity, "rung", n), {}).get("selection")]
+        known = [n for n in numbers if by_key.get((fidelity, "rung", n), {}).get("objective")]
         cheap = [by_key[fidelity, "rung", number] for number in known]
-        selections = [float(row["selection"]) for row in cheap]
+        selections = [float(row["objective"]) for row in cheap]
         macs, parameters = ([float(full[n][name]) for n in known] for name in ("macs", "parameters"))
-        first, second = ([float(by[n]["selection"]) for n in known] for by in (full, again))
+        first, second = ([float(by[n]["objective"]) for n in known] for by in (full, again))
         truth = [(one + other) / 2 for one, other in zip(first, second, strict=True)]
         foretold = foretold_without_itself(selections, macs, parameters, truth)
         alone, trust = (measure_trust(each, truth, macs) for each in (selections, foretold))

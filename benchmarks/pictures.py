@@ -50,12 +50,12 @@ def segmentations(study: Study, bundle: Bundle, path: Path) -> None:
     chosen = [index for index in study_context.split.test if study_context.images.masks[index].any()]
     pixels, masks = study_context.images.images[chosen], study_context.images.masks[chosen]
     answers = {"edge": pair.edge.probabilities(pixels), "cloud": pair.cloud.probabilities(pixels)}
-    dice = {end: score(probabilities, masks).dice for end, probabilities in answers.items()}
+    dice = {tier: score(probabilities, masks).dice for tier, probabilities in answers.items()}
     ranked = np.argsort(dice["edge"])
     ranks = ranked[np.linspace(0, len(ranked) - 1, COLUMNS).round().astype(int)]
     figure, axes = plt.subplots(1, COLUMNS, figsize=(3 * COLUMNS, 3.7))
     for axis, rank in zip(axes, ranks, strict=True):
-        contours = {"truth": masks[rank, 0], **{end: answers[end][rank, 0] >= 0.5 for end in answers}}
+        contours = {"truth": masks[rank, 0], **{tier: answers[tier][rank, 0] >= 0.5 for tier in answers}}
         draw_contours(axis, pixels[rank, 0], contours)
         axis.set_title(f"Dice {dice['edge'][rank]:.2f} edge, {dice['cloud'][rank]:.2f} cloud", fontsize=10)
     handles = [Line2D([], [], color=colour, label=name) for name, colour in COLOURS.items()]
@@ -85,8 +85,8 @@ def report_pictures(study: Path, out: Path) -> None:
             path = out / f"report-{width}.png"
             browser.open(report, width)
             browser.wait_for("document.getElementById('card').dataset.trial !== undefined")
-            end = browser.evaluate("document.getElementById('health').getBoundingClientRect().top + scrollY")
-            browser.screenshot(path, end)
+            tier = browser.evaluate("document.getElementById('health').getBoundingClientRect().top + scrollY")
+            browser.screenshot(path, tier)
             Image.open(path).convert("RGB").quantize(PAPER_COLOURS).save(path, optimize=True)
 
 

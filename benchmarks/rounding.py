@@ -114,9 +114,9 @@ def teaching(network: Network, images: ImageSet, split: Split) -> None:
     recipe = Recipe(epochs=TIMED_EPOCHS)
     taught = Distillation(network, (teacher,), recipe, images.image_size)
     seconds = []
-    for objective in (None, None, taught):  # the first one warms up
+    for training_loss in (None, None, taught):  # the first one warms up
         start = time.process_time()
-        train(network, images, split, recipe, seed=SEED, objective=objective)
+        train(network, images, split, recipe, seed=SEED, training_loss=training_loss)
         seconds.append((time.process_time() - start) / TIMED_EPOCHS)
     print(f"an epoch {seconds[1]:.2f} CPU s, taught by {TEACHER} {seconds[2]:.2f} s: {seconds[2] / seconds[1]:.2f} ×")
 

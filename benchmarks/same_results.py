@@ -1,7 +1,7 @@
 """No result changes: the same seeded study by an older commit and by this checkout, compared file by file.
 
 Both run the command line (``run`` with compression and a learned router, then ``export`` of another pair without it) on
-the same phantoms, with one thread and one worker. Architectures, Dice, weights and ONNX files must be equal to the bit.
+the same images, with one thread and one worker. Architectures, Dice, weights and ONNX files must be equal to the bit.
 In YAML and JSON, only what ``EXPLAINED`` lists may differ; every differing key is printed with its reason. Names that
 changed since are known by ``RENAMED_OPTIONS``, ``RENAMED_KEYS`` and ``RENAMED_FILES``.
 
@@ -26,28 +26,65 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
+from PIL import Image
+
+from ussearch.deprecations import RENAMED
 
 ROOT = Path(__file__).resolve().parents[1]
 BEFORE = "0f14119"
 
+IMAGES, SIDE = 160, 48
 RUN = (
-    *("run", "--profile", "raspberry-pi-4", "--phantoms", "160", "--image-size", "32", "--seed", "3"),
-    *("--trials", "5", "--epochs", "3", "--final-epochs", "5", "--seed-presets", "cea-net-standin,laednet-s"),
-    *("--offload-share", "0.3", "--device", "cpu", "--threads", "1", "--workers", "1", "--study", "study", "--json"),
+    *("run", "--profile", "raspberry-pi-4", "--data", "data", "--image-size", "32", "--seed", "3", "--trials", "4"),
+    *("--epochs", "2", "--final-epochs", "3", "--seed-presets", "cea-net-standin", "--offload-share", "0.3"),
+    *("--device", "cpu", "--threads", "1", "--workers", "1", "--study", "study", "--json"),
 )
+"""Data in a folder: a run on the built-in phantoms takes a fixed time, and what fits into it depends on the machine."""
 EXPORT = (
-    *("export", "study", "--edge", "3", "--cloud", "1", "--no-compress", "--offload-share", "0.2"),
+    *("export", "study", "--edge", "2", "--cloud", "1", "--no-compress", "--offload-share", "0.2"),
     *("--device", "cpu", "--out", "second", "--json"),
 )
 
-RENAMED_OPTIONS: Mapping[str, str] = {}
+RENAMED_OPTIONS: Mapping[str, str] = {each.old: each.new for each in RENAMED if each.kind == "option"}
 """Old option of the command line → its name in this checkout."""
-RENAMED_KEYS: Mapping[tuple[str, str], str] = {}
+RESULTS, CONFIGURATION, BUNDLE = ("study/*.json", "study/study.yaml", "*/bundle.yaml")
+RENAMED_KEYS: Mapping[tuple[str, str], str] = {
+    (RESULTS, "slot"): "trial_id",
+    (RESULTS, "selection"): "objective",
+    (RESULTS, "evaluation.device"): "evaluation.accelerator",
+    (CONFIGURATION, "trials"): "run.search.trials",
+    (CONFIGURATION, "image_size"): "run.space.image_size",
+    (CONFIGURATION, "final_epochs"): "run.training.final_epochs",
+    (CONFIGURATION, "final_seeds"): "run.training.final_restarts",
+    (CONFIGURATION, "seeds"): "run.space.warm_start",
+    (CONFIGURATION, "edge_share"): "run.space.edge_share",
+    (CONFIGURATION, "sampler"): "run.search.sampler",
+    (CONFIGURATION, "evaluator"): "run.search.evaluator",
+    (CONFIGURATION, "seed"): "run.seed",
+    (CONFIGURATION, "workers"): "run.execution.workers",
+    (BUNDLE, "origin"): "provenance",
+    (BUNDLE, "final_seeds"): "final_restarts",
+    (BUNDLE, "strata"): "subgroups",
+    (BUNDLE, "selection"): "objective",
+    (BUNDLE, "router.worth"): "router.routing_gain",
+    (BUNDLE, "router.contest"): "router.router_comparison",
+}
 """(pattern of the file's path, old key path) → new key path; a run of dotted keys anywhere in the path."""
 RENAMED_FILES: Mapping[str, str] = {}
 """Beginning of an old path below the folder that the commands ran in → its beginning in this checkout."""
+ADDED: Mapping[tuple[str, str], str] = {
+    (CONFIGURATION, "run.*"): "the run's configuration in one part, its budget and paths included",
+    **{
+        (f"{name}.json", f"*{each.new}*"): "a new name beside the old one"
+        for name in ("run", "export")
+        for each in RENAMED
+    },
+}
+"""(pattern of the file's path, pattern of the key path) → why there is a key that was not there before."""
 
+ABSENT = "absent"
 WHEN = "when it was made, and how long it took"
 HOLDS = "the digest of a file whose text may differ as explained"
 EXPLAINED: Mapping[tuple[str, str], str] = {
@@ -60,8 +97,10 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("study/trials/*", "started"): WHEN,
     ("study/trials/*", "finished"): WHEN,
     ("study/study.yaml", "created"): WHEN,
-    ("*/bundle.yaml", "origin.begun"): WHEN,
+    ("*/bundle.yaml", "provenance.begun"): WHEN,
+    ("*/bundle.yaml", "provenance.commands.*"): "options have new names",
     ("study/study.yaml", "command_line"): "where the program lies",
+    ("study/study.yaml", "data.root"): "where the data lies",
     ("study/study.yaml", "versions.*"): "versions of packages",
     ("*/bundle.yaml", "versions.*"): "versions of packages",
     ("*/bundle.yaml", "files.MODEL_CARD.md"): HOLDS,
@@ -98,7 +137,8 @@ class Comparison:
 
     def differs(self, file: str, key: str, before: Any, after: Any) -> None:
         """Note a difference in a key path, explained or not."""
-        reasons = [why for (path, keys), why in EXPLAINED.items() if _fits(file, path) and _fits(key, keys)]
+        known = {**EXPLAINED, **(ADDED if before == ABSENT else {})}
+        reasons = [why for (path, keys), why in known.items() if _fits(file, path) and _fits(key, keys)]
         if isinstance(before, str) and isinstance(after, str) and DURATION.sub("", before) == DURATION.sub("", after):
             reasons.append(WHEN)
         if not reasons:
@@ -144,7 +184,7 @@ def worktree(commit: str) -> Iterator[Path]:
 
 def made(checkout: Path, folder: Path, renamed: Mapping[str, str]) -> None:
     """Run both commands by the code of ``checkout`` in the new folder ``folder``; what they print is kept there."""
-    folder.mkdir(parents=True)
+    write_data(folder / "data")
     paths = {"PYTHONPATH": str(checkout), "XDG_CACHE_HOME": str(folder / ".cache")}
     threads = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE", "COLUMNS": "120"}
     environment = {**os.environ, **threads, **paths}
@@ -160,6 +200,20 @@ def made(checkout: Path, folder: Path, renamed: Mapping[str, str]) -> None:
         if done.returncode:
             sys.exit(f"{checkout}: ussearch {words[0]} ended with {done.returncode}:\n{done.stderr}")
         print(f"{folder.name}: ussearch {words[0]}: {time.perf_counter() - start:.0f} s", flush=True)
+
+
+def write_data(folder: Path) -> None:
+    """Write seeded images, dark ellipses in speckle, and their masks; one in eight has none."""
+    random = np.random.default_rng(7)
+    rows, columns = np.mgrid[:SIDE, :SIDE] / SIDE
+    for name in ("images", "masks"):
+        (folder / name).mkdir(parents=True)
+    for number in range(IMAGES):
+        y, x, height, width = random.uniform((0.3, 0.3, 0.1, 0.1), (0.7, 0.7, 0.3, 0.3))
+        inside = ((rows - y) / height) ** 2 + ((columns - x) / width) ** 2 < (0.0 if number % 8 == 0 else 1.0)
+        grey = random.rayleigh(60.0, (SIDE, SIDE)) * np.where(inside, 0.4, 1.0) + 20.0 * rows
+        Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).save(folder / "images" / f"{number:03d}.png")
+        Image.fromarray(inside.astype(np.uint8) * 255).save(folder / "masks" / f"{number:03d}.png")
 
 
 def compared(before: Path, after: Path) -> Comparison:
@@ -206,7 +260,7 @@ def _compare_values(comparison: Comparison, name: str, before: Mapping[str, Any]
         if old == new and type(old) is type(new):
             comparison.same("values in YAML, JSON and headers")
         else:
-            comparison.differs(name, key, *("absent" if each is missing else each for each in (old, new)))
+            comparison.differs(name, key, *(ABSENT if each is missing else each for each in (old, new)))
 
 
 def _compare_bytes(comparison: Comparison, kind: str, name: str, before: bytes, after: bytes) -> None:

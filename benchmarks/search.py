@@ -73,7 +73,7 @@ def raced(table: Table, entries: Sequence[Entry], seeds: range) -> list[Result]:
 
 def load_table() -> Table:
     """Return the table: searches see seed A, seed B judges them."""
-    dice = {(row["point"], row["seed"]): row["selection"] or 0.0 for row in read()}
+    dice = {(row["point"], row["seed"]): row["objective"] or 0.0 for row in read()}
     latency = latencies()
     losses = [np.array([(-dice[number, seed], latency[number]) for number in range(len(latency))]) for seed in SEEDS]
     return Table(points(), losses[0], losses[1], reference_point(losses[1]))

@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ussearch.datasets import PhantomParameters, phantoms_from, prepare, split
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset
-from ussearch.studies.executors import Job, Message, ProcessExecutor
+from ussearch.studies.executors import Message, ProcessExecutor
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "results" / "workers.md"
 SIZE = 64
@@ -104,22 +104,24 @@ def timed(evaluator: TrainEvaluator, architectures: Sequence[Architecture], sett
     executor = ProcessExecutor(evaluator, setting.workers, setting.threads)
     try:
         start = time.perf_counter()
-        finish(executor, [Job(-1 - slot, architectures[0], slot) for slot in range(setting.workers)])
+        finish(
+            executor, [TrainingTask(architectures[0], trial_id, -1 - trial_id) for trial_id in range(setting.workers)]
+        )
         ready = time.perf_counter()
-        finish(executor, [Job(slot, each, slot) for slot, each in enumerate(architectures)])
+        finish(executor, [TrainingTask(each, trial_id, trial_id) for trial_id, each in enumerate(architectures)])
         return Timing(ready - start, time.perf_counter() - ready)
     finally:
         executor.close()
 
 
-def finish(executor: ProcessExecutor, jobs: Sequence[Job]) -> None:
-    """Have all jobs evaluated; raises RuntimeError where one is lost."""
-    for job in jobs:
-        executor.submit(job)
-    for _ in jobs:
+def finish(executor: ProcessExecutor, tasks: Sequence[TrainingTask]) -> None:
+    """Have all tasks evaluated; raises RuntimeError where one is lost."""
+    for task in tasks:
+        executor.submit(task)
+    for _ in tasks:
         outcome = executor.collect(_ignore)
         if outcome.evaluation is None:
-            raise RuntimeError(f"trial {outcome.slot} was lost: {outcome.reason}")
+            raise RuntimeError(f"trial {outcome.trial_id} was lost: {outcome.reason}")
 
 
 def _ignore(message: Message) -> None:

@@ -20,7 +20,7 @@ from ussearch.files import (
     folders_in,
     found_at,
     inside,
-    mend,
+    recover,
     sha256_of,
     staged_directory,
     write_atomically,
@@ -130,7 +130,7 @@ def test_a_folder_survives_the_failure_of_any_line(out: Path, monkeypatch: pytes
     assert len(seen) >= at and content(out) == stands
     write_folder(out, "later")
     assert content(out) == LATER
-    mend(out.parent.glob(".*"), own=True)
+    recover(out.parent.glob(".*"), own=True)
     assert list(out.parent.iterdir()) == [out]
 
 
@@ -147,7 +147,7 @@ def test_a_folder_survives_a_kill_at_any_line(out: Path, at: int) -> None:
 @pytest.mark.parametrize("at", range(1, len(SWAP) + 1))
 def test_who_holds_the_lock_mends_what_a_kill_left(out: Path, at: int) -> None:
     killed(lambda: write_folder(out, "new"), at)
-    mend(out.parent.rglob(".*"), own=True)
+    recover(out.parent.rglob(".*"), own=True)
     assert content(out) == (OLD if at <= 6 else NEW)
     assert list(out.parent.iterdir()) == [out]
 
@@ -165,7 +165,7 @@ def test_a_file_survives_failures_and_kills(tmp_path: Path, monkeypatch: pytest.
             write_atomically(path, "new")
     assert tuple(seen[:at]) == WRITE[:at]
     assert path.read_text() == ("old" if at <= 3 else "new")
-    mend(tmp_path.glob(".*"), own=True)
+    recover(tmp_path.glob(".*"), own=True)
     assert list(tmp_path.iterdir()) == [path]
 
 
@@ -175,13 +175,20 @@ def test_a_link_to_a_folder_stays_a_link(tmp_path: Path, out: Path) -> None:
     assert (tmp_path / "link").is_symlink() and content(out) == NEW
 
 
+def test_a_file_is_not_replaced_by_a_folder(out: Path) -> None:
+    (out / "mine").write_text("three years")
+    with pytest.raises(UserError, match="a file is there, not a folder"):
+        write_folder(out / "mine", "new")
+    assert (out / "mine").read_text() == "three years"
+
+
 def test_what_a_live_process_writes_is_left_alone(tmp_path: Path) -> None:
     theirs, ours = tmp_path / f".x.{os.getppid()}.abc.part", tmp_path / f".x.{os.getpid()}.abc.part"
     for path in (theirs, ours, tmp_path / ".part", tmp_path / ".hidden"):
         path.write_text("")
-    mend(tmp_path.glob("*"))
+    recover(tmp_path.glob("*"))
     assert theirs.exists() and ours.exists()
-    mend(tmp_path.glob("*"), own=True)
+    recover(tmp_path.glob("*"), own=True)
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted([theirs.name, ".part", ".hidden"])
 
 

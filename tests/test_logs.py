@@ -14,9 +14,10 @@ import pytest
 from tests.evaluators.conftest import tiny
 from tests.studies.conftest import FormulaEvaluator
 from ussearch import logs
-from ussearch.studies.executors import Job, ProcessExecutor
+from ussearch.evaluators import TrainingTask
+from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.executors.ray_cluster import _evaluated_remotely
-from ussearch.studies.executors.serialization import Letter, Parcel
+from ussearch.studies.executors.serialization import SerializedEvaluator, SerializedOutcome, SerializedTask
 
 LINE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d (DEBUG|INFO|WARNING|ERROR) ussearch(\.\w+)+: .+")
 RUN = ("run", "--profile", "jetson-nano", "--phantoms", "40", "--image-size", "64", "--trials", "2", "--epochs", "1")
@@ -77,20 +78,20 @@ def test_the_library_is_silent_where_nobody_listens() -> None:
 def test_what_workers_say_arrives_with_its_level_and_logger(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG, logger="ussearch"):
         executor = ProcessExecutor(FormulaEvaluator(), 1)
-        executor.submit(Job(4, tiny(), 4))
+        executor.submit(TrainingTask(tiny(), 4, 4))
         (pid, *_) = (executor.collect(lambda _: None), *executor.pids)[1:]
         executor.close()
     said = [(each.name, each.levelno, each.getMessage()) for each in caplog.records if "worker" in each.getMessage()]
-    assert ("ussearch.studies.executors.local", logging.DEBUG, f"worker {pid}: job 4 begins") in said
+    assert ("ussearch.studies.executors.local", logging.DEBUG, f"worker {pid}: task 4 begins") in said
 
 
 def test_a_task_on_a_cluster_streams_what_it_says_beside_its_outcome() -> None:
-    parcel = Parcel.of(FormulaEvaluator(), same_machine=False)
-    *before, last = _evaluated_remotely(parcel, 1, Job(4, tiny(), 4), logging.INFO)
+    evaluator = SerializedEvaluator.of(FormulaEvaluator(), same_machine=False)
+    *before, last = _evaluated_remotely(evaluator, 1, SerializedTask.of(TrainingTask(tiny(), 4, 4)), logging.INFO)
     said = [each for each in before if isinstance(each, logs.RemoteRecord)]
     assert [(each.level, each.logger) for each in said] == [(logging.INFO, "ussearch.studies.executors.local")]
-    assert said[0].text.startswith("job 4 ends after")
-    assert isinstance(last, Letter)
+    assert said[0].text.startswith("task 4 ends after")
+    assert isinstance(last, SerializedOutcome)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,8 @@ def test_a_run_keeps_a_log_and_shows_as_much_as_was_asked_for(
     assert kept and all(LINE.fullmatch(line) for line in kept)
     assert any("INFO ussearch.pipeline: plan begins" in line for line in kept)
     assert any("INFO ussearch.studies.search: trial 1 (" in line for line in kept)
-    assert any(re.search(r" INFO ussearch.studies.executors.local: worker \d+: job 1 ends", line) for line in kept)
-    assert any("worker" in line and "job 0 begins" in line for line in shown) == ("DEBUG" in levels)
+    assert any(re.search(r" INFO ussearch.studies.executors.local: worker \d+: task 1 ends", line) for line in kept)
+    assert any("worker" in line and "task 0 begins" in line for line in shown) == ("DEBUG" in levels)
 
 
 @pytest.mark.parametrize("words", ["-q config", "config -q", "-v config -v"])

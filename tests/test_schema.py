@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import torch
 from pydantic import BaseModel
 
 from ussearch import schema
+from ussearch.compress.candidate import CompressionCandidate
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe
 from ussearch.evaluators.shared import WeightStore
@@ -21,6 +23,7 @@ from ussearch.hardware_profiles import load_profile, parse_profile
 from ussearch.runtime.manifest_versions import MANIFEST
 from ussearch.schema import KEY, Schema
 from ussearch.search_spaces import Architecture, load_preset
+from ussearch.studies.storage import existing_storage
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "files.md"
 THREE = Schema(
@@ -140,3 +143,39 @@ def test_documents_that_users_write_have_a_number_and_need_none(kind: str) -> No
 def test_numbers_are_no_part_of_ids() -> None:
     assert load_preset("unext").architecture.id == "74cccf933299"
     assert load_profile("jetson-nano").digest == "3387aa502a3ba634"
+
+
+OLD = Path(__file__).resolve().parent / "fixtures" / "0f14119" / "study"
+
+
+def newer(folder: Path, name: str, content: dict[str, Any], tmp_path: Path) -> Path:
+    """A copy of a folder whose file ``name`` is of a version to come."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    (copy / name).write_text(json.dumps({**content, KEY: 2}))
+    return copy
+
+
+def test_a_newer_form_of_a_network_is_refused(tmp_path: Path) -> None:
+    network = OLD / "compressed" / "0001" / "network"
+    assert CompressionCandidate.load(network).architecture.id
+    copy = newer(network, "form.json", json.loads((network / "form.json").read_text()), tmp_path)
+    with pytest.raises(UserError, match=r"form\.json has the format 2 of a newer ussearch, formats up to 1 were"):
+        CompressionCandidate.load(copy)
+
+
+def test_a_newer_place_of_a_database_is_refused(tmp_path: Path) -> None:
+    copy = newer(OLD, "storage.json", {"name": "search", "url": "sqlite:///x.db"}, tmp_path)
+    with pytest.raises(UserError, match=r"storage\.json has the format 2 of a newer ussearch, formats up to 1 were"):
+        existing_storage(copy)
+
+
+def test_every_kind_is_written_and_read_by_its_schema() -> None:
+    """A reader or writer that goes around the number would leave its kind out of one of these lists."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in Path(schema.__file__).parent.rglob("*.py"))
+    names = {name for name, kind in vars(schema).items() if isinstance(kind, Schema)}
+    assert {getattr(schema, name).file for name in names} == {kind.file for kind in schema.KINDS}
+    written = set(re.findall(r"\b([A-Z_]+)\.(?:to_json|numbered|header)\(", code))
+    read = set(re.findall(r"schema\.([A-Z_]+)\.(?:read|from_json|current|from_header)\(", code))
+    read |= set(re.findall(r"parse_yaml\(.*schema\.([A-Z_]+)", code))
+    assert names - written == set()
+    assert names - read == {"FOLD", "SPECIALISED"}  # for people; the program does not read them

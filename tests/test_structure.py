@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import resource
 import subprocess
 import sys
@@ -13,17 +14,8 @@ import pytest
 import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
-LEAVES = {
-    "errors",
-    "registry",
-    "files",
-    "documents",
-    "regression_tree",
-    "deprecations",
-    "schema",
-    "logs",
-    "process_settings",
-}
+LEAVES = {"errors", "registry", "files", "documents", "regression_tree", "deprecations", "schema", "events"}
+LEAVES |= {"run_config", "run_options", "logs", "process_settings"}
 ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
 ALLOWED["datasets"] = {"runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}
@@ -32,17 +24,26 @@ ALLOWED["studies"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["compress"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["pairs"] = {*ALLOWED["studies"], "studies", "compress", "serving"}
 ALLOWED["report"] = {*ALLOWED["pairs"], "pairs"} - {"serving"}
-ALLOWED["events"] = {"evaluators", "studies", "compress", "pairs"}
-ALLOWED["pipeline"] = {*ALLOWED["pairs"], "pairs", "events"}
+ALLOWED["pipeline"] = {*ALLOWED["pairs"], "pairs"}
 ALLOWED["api"] = {*ALLOWED, "pipeline"}
 """What each folder may import besides itself and the leaf modules; ``cli`` may import everything."""
 HEAVY = ("torch", "ray", "monai", "onnxruntime", "optuna", "sklearn", "scipy", "matplotlib", "plotly", "numpy")
 
 
-def imported_parts(path: Path) -> set[str]:
-    """Return the first-level parts of ussearch that a file imports, at any depth of its code."""
+def is_for_the_type_checker(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+
+
+def imported_parts(path: Path, *, running: bool = False) -> set[str]:
+    """Return the first-level parts of ussearch that a file imports, at any depth of its code.
+
+    While it is ``running`` what it imports for the type checker does not count.
+    """
     found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    if running:
+        tree.body = [node for node in tree.body if not is_for_the_type_checker(node)]
+    for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
             modules = [alias.name for alias in node.names if (PACKAGE / f"{alias.name}.py").is_file()]
@@ -67,7 +68,7 @@ def test_imports_point_one_way(part: str) -> None:
 
 def test_leaves_import_nothing_else() -> None:
     for leaf in LEAVES:
-        assert imported_parts(PACKAGE / f"{leaf}.py") <= LEAVES
+        assert imported_parts(PACKAGE / f"{leaf}.py", running=True) <= LEAVES
 
 
 def test_every_folder_says_what_lives_there() -> None:
@@ -75,6 +76,28 @@ def test_every_folder_says_what_lives_there() -> None:
         assert (
             len(ast.get_docstring(ast.parse((PACKAGE / part / "__init__.py").read_text(encoding="utf-8"))) or "") > 30
         )
+
+
+def test_only_a_training_task_trains() -> None:
+    """Trials, finalists, folds and the chain are seeded, built and trained in one place."""
+    training = [
+        path.relative_to(PACKAGE).as_posix()
+        for path in PACKAGE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "train"
+    ]
+    assert training == ["evaluators/training/task.py"]
+
+
+@pytest.mark.parametrize(("road", "most"), [("The road of a candidate", 7), ("The road of an answer", 2)])
+def test_the_types_on_the_roads_are_where_the_page_says(road: str, most: int) -> None:
+    page = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    section = page.split(f"## {road}\n")[1].split("\n## ")[0]
+    listed = re.findall(r"^(\d)\. `(\w+)` \(`([\w/]+\.py)`\): \S", section, flags=re.MULTILINE)
+    assert [int(number) for number, _, _ in listed] == list(range(1, most + 1))
+    for _, name, file in listed:
+        tree = ast.parse((PACKAGE / file).read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.ClassDef)}
 
 
 @pytest.mark.parametrize("code", ["import ussearch", "import ussearch.cli"])

@@ -6,12 +6,15 @@ Every old name works until ``REMOVED_IN``, with one line a process on standard e
 
 from __future__ import annotations
 
+import functools
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, ParamSpec, TypeVar
 
 REMOVED_IN = "0.4.0"
+P = ParamSpec("P")
+R = TypeVar("R")
 Kind = Literal["option", "json", "file", "python"]
 
 
@@ -33,12 +36,24 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed("option", "compress", "--device", "--accelerator"),
     Renamed("option", "route", "--device", "--accelerator"),
     Renamed("option", "specialise", "--device", "--accelerator"),
+    Renamed("option", "show", "--end", "--tier"),
     Renamed("json", "", "selection", "objective"),
     Renamed("json", "", "slot", "trial_id"),
+    Renamed("json", "", "end", "tier"),
+    Renamed("json", "", "strata", "subgroups"),
+    Renamed("json", "", "mend", "hint"),
+    Renamed("json", "", "worth", "routing_gain"),
+    Renamed("json", "", "contest", "router_comparison"),
     Renamed("json", "", "seed_presets", "initial_architectures"),
     Renamed("json", "", "final_seeds", "final_restarts"),
     Renamed("file", "study.yaml", "seeds", "initial_architectures"),
     Renamed("file", "study.yaml", "final_seeds", "final_restarts"),
+    Renamed("file", "bundle.yaml", "origin", "provenance"),
+    Renamed("file", "bundle.yaml", "final_seeds", "final_restarts"),
+    Renamed("file", "bundle.yaml", "strata", "subgroups"),
+    Renamed("file", "bundle.yaml", "worth", "routing_gain"),
+    Renamed("file", "bundle.yaml", "contest", "router_comparison"),
+    Renamed("file", "bundle.yaml", "selection", "objective"),
     Renamed("file", "record.json", "slot", "trial_id"),
     Renamed("file", "record.json", "selection", "objective"),
     Renamed("file", "record.json", "device", "accelerator"),
@@ -47,6 +62,13 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed("python", "ussearch.run", "seed_presets", "warm_start"),
     Renamed("python", "ussearch.run", "final_seeds", "final_restarts"),
     Renamed("python", "ussearch.run", "device", "accelerator"),
+    Renamed("python", "ussearch.run", "budget_seconds", "budget"),
+    Renamed("python", "ussearch.run", "trial_timeout_seconds", "trial_timeout"),
+    Renamed("python", "ussearch.Study.export", "device", "accelerator"),
+    Renamed("python", "ussearch.Study.show", "end", "tier"),
+    Renamed("python", "ussearch.EdgeClient", "answer", "predict"),
+    Renamed("python", "ussearch.pairs", "client", "ussearch.serving.client"),
+    Renamed("python", "ussearch.pairs", "server", "ussearch.serving.server"),
 )
 _told: set[Renamed] = set()
 
@@ -61,9 +83,11 @@ def tell(entry: Renamed) -> None:
     if entry not in _told:
         _told.add(entry)
         where = f" of {entry.place}" if entry.place else ""
-        print(  # noqa: T201 - standard error is where users look; loggers may be off
-            f"ussearch: {entry.old}{where} is now {entry.new}; the old name works until {REMOVED_IN}.", file=sys.stderr
-        )
+        _say(f"{entry.old}{where} is now {entry.new}; the old name works until {REMOVED_IN}.")
+
+
+def _say(sentence: str) -> None:
+    sys.stderr.write(f"ussearch: {sentence}\n")
 
 
 def with_new_names(kind: Kind, place: str, content: Mapping[str, Any]) -> dict[str, Any]:
@@ -81,20 +105,26 @@ def with_new_names(kind: Kind, place: str, content: Mapping[str, Any]) -> dict[s
 
 
 def with_old_json_keys(content: Any) -> Any:
-    """Return JSON-ready data in which every renamed key stands under its old name, too."""
+    """Return JSON-ready data in which every renamed key stands under its old name, too; one line says so."""
     old = {each.new: each for each in RENAMED if each.kind == "json"}
-    return _doubled(content, old)
+    doubled: set[Renamed] = set()
+    found = _doubled(content, old, doubled)
+    if doubled and not _told & doubled:
+        _told.update(doubled)
+        words = ", ".join(f"{each.old} ({each.new})" for each in sorted(doubled, key=lambda each: each.old))
+        _say(f"JSON keys with new names stand under their old ones, too, until {REMOVED_IN}: {words}.")
+    return found
 
 
-def _doubled(content: Any, old: Mapping[str, Renamed]) -> Any:
+def _doubled(content: Any, old: Mapping[str, Renamed], doubled: set[Renamed]) -> Any:
     if isinstance(content, Mapping):
-        found = {name: _doubled(value, old) for name, value in content.items()}
+        found = {name: _doubled(value, old, doubled) for name, value in content.items()}
         for name in [name for name in found if name in old and old[name].old not in found]:
-            tell(old[name])
+            doubled.add(old[name])
             found[old[name].old] = found[name]
         return found
     if isinstance(content, Collection) and not isinstance(content, (str, bytes)):
-        return [_doubled(each, old) for each in content]
+        return [_doubled(each, old, doubled) for each in content]
     return content
 
 
@@ -105,3 +135,16 @@ def python_name(place: str, name: str) -> str:
         return name
     tell(entry)
     return entry.new
+
+
+def renamed_arguments(place: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function take arguments by their old names, too."""
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def call(*arguments: P.args, **options: P.kwargs) -> R:
+            return function(*arguments, **with_new_names("python", place, options))
+
+        return call
+
+    return decorate

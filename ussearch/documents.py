@@ -13,29 +13,29 @@ from ussearch.schema import Schema
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def parse_yaml(model: type[Model], text: str, source: str, schema: Schema, mend: str = "mend that field") -> Model:
-    """Return ``text`` as a ``model``; raises UserError naming ``source``, the first wrong field and the ``mend``.
+def parse_yaml(model: type[Model], text: str, source: str, schema: Schema, hint: str = "mend that field") -> Model:
+    """Return ``text`` as a ``model``; raises UserError naming ``source``, the first wrong field and the ``hint``.
 
     ``schema`` is the kind of document that was expected, of any version. An empty text gives the defaults.
     """
-    data = schema.current(load_yaml(text, source, schema.what, mend), source)
-    return validated(model, {} if data is None else data, source, schema.what, mend)
+    data = schema.current(load_yaml(text, source, schema.what, hint), source)
+    return validated(model, {} if data is None else data, source, schema.what, hint)
 
 
-def load_yaml(text: str, source: str, what: str, mend: str) -> Any:
+def load_yaml(text: str, source: str, what: str, hint: str) -> Any:
     """Return what the YAML ``text`` holds; raises UserError naming ``source`` where it is none."""
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{source} is not YAML ({reason}): expected {what}; {mend}.") from error
+        raise UserError(f"{source} is not YAML ({reason}): expected {what}; {hint}.") from error
 
 
-def validated(model: type[Model], data: Any, source: str, what: str, mend: str) -> Model:
+def validated(model: type[Model], data: Any, source: str, what: str, hint: str) -> Model:
     """Return ``data`` as a ``model``; raises UserError naming ``source`` and the first wrong field."""
     try:
         return model.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "content"
-        raise UserError(f"{source} is not {what}: {place}: {first['msg']}; {mend}.") from error
+        raise UserError(f"{source} is not {what}: {place}: {first['msg']}; {hint}.") from error

@@ -4,6 +4,6 @@
 class UserError(Exception):
     """Something the user gave cannot be used.
 
-    The message is one sentence that names what was given, what was expected and the mend. The command
+    The message is one sentence that names what was given, what was expected and the hint. The command
     line prints it without a traceback and exits with status 2.
     """

@@ -1,16 +1,24 @@
-"""What happens on the road from data to bundle, for those who watch."""
+"""What happens on the road from data to bundle, for those who watch; whoever listens draws it. Nothing here prints.
+
+A leaf: it names the records of other rooms for the type checker alone.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ussearch.compress import StepRecord, UniformRecord
-from ussearch.evaluators import End, EpochRecord
-from ussearch.pairs import Pair
-from ussearch.studies.events import Event as SearchEvent
-from ussearch.studies.plan import Plan
+if TYPE_CHECKING:
+    from ussearch.compress import StepRecord, WidthMultiplierRecord
+    from ussearch.evaluators import CostsByTier, EpochRecord, Tier
+    from ussearch.evaluators.shared.sandwich import SharedEpoch
+    from ussearch.evaluators.trust import Trust
+    from ussearch.pairs import Pair
+    from ussearch.search_spaces import Architecture
+    from ussearch.studies import Role, TrialRecord
+    from ussearch.studies.plan import Plan
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,100 @@ class PlanReady:
 
 
 @dataclass(frozen=True)
+class TrainingEpoch:
+    """A training has done one of ``epochs`` epochs: a trial's, a finalist's, that of a fold or of a step of the chain.
+
+    ``trial_id`` is known of trials of the search, ``tier`` of networks of the pair that are trained at full length.
+    """
+
+    title: str
+    """Which training it is, in words."""
+    record: EpochRecord
+    epochs: int
+    trial_id: int | None = None
+    tier: Tier | None = None
+
+    def __str__(self) -> str:
+        return f"{self.title}: epoch {self.record.epoch} of {self.epochs}"
+
+
+@dataclass(frozen=True)
+class SearchStarted:
+    """A search begins or continues: ``finished`` of ``total`` trials are there already."""
+
+    finished: int
+    total: int
+
+
+@dataclass(frozen=True)
+class CandidateSkipped:
+    """A preset is not trained, for the reason given."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrialStarted:
+    """Training of a candidate begins."""
+
+    trial_id: int
+    role: Role
+    architecture: Architecture
+    costs: CostsByTier
+
+
+@dataclass(frozen=True)
+class TrialRepeated:
+    """A trial's worker was lost, for the reason given; the trial begins anew."""
+
+    trial_id: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class TrialFinished:
+    """A candidate is finished, well or not; ``front`` is the edge front of all finished trials."""
+
+    record: TrialRecord
+    front: tuple[TrialRecord, ...]
+
+
+@dataclass(frozen=True)
+class SearchFinished:
+    """The search has ended; ``shortfall`` says why there are fewer trials than asked for, if so."""
+
+    finished: int
+    total: int
+    shortfall: str | None = None
+    front: tuple[TrialRecord, ...] = ()
+    """The edge front of all finished trials, those of earlier runs included."""
+
+
+@dataclass(frozen=True)
+class SharedWeightsTrained:
+    """The weights that all architectures share were trained for one more epoch."""
+
+    epoch: SharedEpoch
+
+
+@dataclass(frozen=True)
+class RungMeasured:
+    """It is known how well a rung ranks, and what it costs for one candidate."""
+
+    fidelity: str
+    seconds: float
+    trust: Trust
+
+
+@dataclass(frozen=True)
+class RungChosen:
+    """Candidates are judged on this rung from now on; ``trained`` where none may be trusted."""
+
+    fidelity: str
+
+
+@dataclass(frozen=True)
 class PairChosen:
     """The candidates for both ends are known; their full training begins."""
 
@@ -36,65 +138,35 @@ class PairChosen:
 
 
 @dataclass(frozen=True)
-class FinalistEpoch:
-    """One end of the pair has trained one of ``epochs`` epochs."""
-
-    end: End
-    record: EpochRecord
-    epochs: int
-    training: str = ""
-    """Which of several trainings of that end it belongs to, in words."""
-
-
-@dataclass(frozen=True)
-class CompressionEpoch:
-    """A step of the chain has trained one of ``epochs`` epochs; ``title`` says what for."""
-
-    title: str
-    record: EpochRecord
-    epochs: int
-
-
-@dataclass(frozen=True)
-class StepJudged:
+class StepEvaluated:
     """A step of the chain was tried and judged."""
 
     record: StepRecord
 
 
 @dataclass(frozen=True)
-class UniformJudged:
+class WidthMultiplierEvaluated:
     """Uniform width scaling was held against the pruned network."""
 
-    record: UniformRecord
-
-
-@dataclass(frozen=True)
-class FoldEpoch:
-    """A network of a fold (of ``folds``) has trained one of ``epochs`` epochs, for the router."""
-
-    fold: int
-    end: End
-    record: EpochRecord
-    folds: int
-    epochs: int
-
-    @property
-    def title(self) -> str:
-        """Which training it belongs to, in words."""
-        return f"router, fold {self.fold} of {self.folds}, {self.end}"
+    record: WidthMultiplierRecord
 
 
 Event = (
     StageStarted
     | PlanReady
+    | TrainingEpoch
+    | SearchStarted
+    | CandidateSkipped
+    | TrialStarted
+    | TrialRepeated
+    | TrialFinished
+    | SearchFinished
+    | SharedWeightsTrained
+    | RungMeasured
+    | RungChosen
     | PairChosen
-    | FinalistEpoch
-    | CompressionEpoch
-    | StepJudged
-    | UniformJudged
-    | FoldEpoch
-    | SearchEvent
+    | StepEvaluated
+    | WidthMultiplierEvaluated
 )
 OnEvent = Callable[[Event], None]
 

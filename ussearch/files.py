@@ -3,7 +3,7 @@
 A file or folder is written under the name of a leftover (``.NAME.PID.XXXX.part``), synced to disk and renamed into its
 place. A folder that stands there is renamed to a neighbour (``.NAME.aside``) just before, and removed once the new one
 stands. After a kill the old or the new folder is there whole: readers ask ``found_at`` where, and the next who writes
-there puts back what was set aside and removes what was left half-written (``mend``).
+there puts back what was set aside and removes what was left half-written (``recover``).
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ def staged_directory(path: Path) -> Iterator[Path]:
     try:
         make_folder(path.parent)
         real = path.resolve()
-        mend(real.parent.glob(f".{glob.escape(real.name)}.*"))
+        if real.exists() and not real.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "a file is there, not a folder")
+        recover(real.parent.glob(f".{glob.escape(real.name)}.*"))
         staging = _leftover(path)
     except OSError as error:
         raise unwritable(path, error) from error
@@ -108,7 +110,7 @@ def folders_in(parent: Path) -> dict[str, Path]:
     return {name: found_at(parent / name) for name in sorted(names)}
 
 
-def mend(paths: Iterable[Path], *, own: bool = False) -> None:
+def recover(paths: Iterable[Path], *, own: bool = False) -> None:
     """Finish what dead processes left, as far as ``paths`` name it; for whoever may write there, and nobody else.
 
     Folders that were set aside stand again where nothing took their place, and what was being written is removed, save

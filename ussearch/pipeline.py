@@ -13,33 +13,22 @@ from typing import Any
 import torch
 
 from ussearch.compress import Compression
-from ussearch.evaluators import End, EpochRecord
-from ussearch.events import (
-    CompressionEpoch,
-    FinalistEpoch,
-    FoldEpoch,
-    OnEvent,
-    PairChosen,
-    PlanReady,
-    StageStarted,
-    StepJudged,
-    UniformJudged,
-    ignore,
-)
-from ussearch.files import aside_of, mend
+from ussearch.evaluators import Tier
+from ussearch.events import OnEvent, PairChosen, PlanReady, StageStarted, ignore
+from ussearch.files import aside_of, recover
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.bundles.bundle import require_replaceable
 from ussearch.pairs.bundles.router import replace_router, require_reroutable
-from ussearch.pairs.delivery.compression import CompressionRequest, Listeners, compress_finalist
+from ussearch.pairs.delivery.compression import CompressionRequest, compress_finalist
 from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
-from ussearch.pairs.delivery.router_training import OnFoldEpoch, RoutingRequest, fit_router
+from ussearch.pairs.delivery.router_training import RoutingRequest, fit_router
 from ussearch.pairs.routing.policies import share_policy
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, load_preset
 from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
-from ussearch.studies.executors import Staffing, require_cluster
+from ussearch.studies.executors import ExecutorFactory, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
@@ -114,7 +103,7 @@ class Delivery:
             "cloud_trial": self.pair.cloud.number,
             "verified": self.verification.passed,
             "compression": None if self.compression is None else self.compression.model_dump(mode="json"),
-            "costs": {end: self.bundle.manifest.entry(end).costs for end in ("edge", "cloud")},
+            "costs": {tier: self.bundle.manifest.entry(tier).costs for tier in ("edge", "cloud")},
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
             "router": self.bundle.manifest.router.model_dump(mode="json", exclude={"model"}),
             "seconds": dict(self.seconds),
@@ -164,7 +153,7 @@ def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_
             LadderSearch(study, made.evaluator, made.space, seeds, resources, on_event).run()
     routing = RoutingRequest(share_policy(config.routing.offload_share), budget_seconds=router_seconds(config))
     spec = ExportRequest(out=config.output.out, routing=routing, compression=_compression(config))
-    delivery = _finish(study, made.study_context, spec, table, on_event, staffing=resources.executor)
+    delivery = _finish(study, made.study_context, spec, table, on_event, make_executor=resources.executor)
     return replace(delivery, search_timings=resources.timings)
 
 
@@ -173,7 +162,7 @@ def export(
     spec: ExportRequest | None = None,
     *,
     data: Path | None = None,
-    device: str = "auto",
+    accelerator: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Delivery:
     """Make a bundle of an existing study, from the best candidates or from those named by trial number.
@@ -186,7 +175,7 @@ def export(
         with table.stage("plan", on_event):
             require_replaceable(spec.out or folder / BUNDLE)
             choose_pair(study, spec.edge, spec.cloud)
-            study_context = reopen_context(study, device, data)
+            study_context = reopen_context(study, accelerator, data)
         return _finish(study, study_context, spec, table, on_event)
 
 
@@ -196,7 +185,7 @@ def route(
     *,
     bundle: Path | None = None,
     data: Path | None = None,
-    device: str = "auto",
+    accelerator: str = "auto",
     on_event: OnEvent = ignore,
 ) -> Bundle:
     """Fit the router of a study's bundle (``STUDY/bundle`` unless it is named) and rewrite the bundle with it.
@@ -206,19 +195,13 @@ def route(
     request = request or RoutingRequest()
     place = bundle or folder / BUNDLE
     with Study.driven(folder) as study:
-        mend([aside_of(place)])
+        recover([aside_of(place)])
         opened = Bundle.load(place)
-        study_context = reopen_context(study, device, data)
+        study_context = reopen_context(study, accelerator, data)
         require_reroutable(opened, study_context.images)
         on_event(StageStarted("route"))
-        ends: dict[End, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
-        spec = fit_router(
-            study,
-            study_context,
-            ends,
-            request,
-            on_epoch=_fold_listener(study, request, on_event),
-        )
+        tiers: dict[Tier, Architecture] = {"edge": opened.architecture("edge"), "cloud": opened.architecture("cloud")}
+        spec = fit_router(study, study_context, tiers, request, on_event=on_event)
         return replace_router(opened, study_context.images, spec)
 
 
@@ -238,35 +221,29 @@ def _finish(
     table: Timetable,
     on_event: OnEvent,
     *,
-    staffing: Staffing | None = None,
+    make_executor: ExecutorFactory | None = None,
 ) -> Delivery:
     """Turn the finished trials into a verified bundle."""
     pair = choose_pair(study, spec.edge, spec.cloud)
     on_event(PairChosen(pair))
     with table.stage("full training", on_event):
         initial = drawn_starts(study, study_context)
-        finalists = train_pair(
-            study,
-            study_context,
-            pair,
-            lambda *epoch: on_event(FinalistEpoch(*epoch)),
-            initial=initial,
-            staffing=staffing,
-        )
+        finalists = train_pair(study, study_context, pair, on_event, initial=initial, make_executor=make_executor)
     compressed = None
     if spec.compression is not None:
         with table.stage("compress", on_event):
-            compressed = compress_finalist(study, study_context, finalists, spec.compression, _listeners(on_event))
+            compressed = compress_finalist(study, study_context, finalists, spec.compression, on_event)
     with table.stage("route", on_event):
-        edge = compressed.candidate.architecture if compressed else study.architecture(finalists["edge"].slot)
+        trained: dict[Tier, Architecture] = {tier: each.training.architecture for tier, each in finalists.items()}
+        shipped = trained if compressed is None else {**trained, "edge": compressed.candidate.architecture}
         router = fit_router(
             study,
             study_context,
-            {"edge": edge, "cloud": study.architecture(finalists["cloud"].slot)},
+            shipped,
             spec.routing,
             pair_seconds=sum(each.evaluation.training_seconds for each in finalists.values()),
-            staffing=staffing,
-            on_epoch=_fold_listener(study, spec.routing, on_event),
+            make_executor=make_executor,
+            on_event=on_event,
         )
     with table.stage("export", on_event):
         out = spec.out or study.folder / BUNDLE
@@ -281,19 +258,4 @@ def _compression(config: RunConfig) -> CompressionRequest | None:
     """Return what a run asks of the chain: as much as its budget leaves, or all of it."""
     if not config.compression.enabled:
         return None
-    return CompressionRequest(budget_seconds=compression_seconds(config))
-
-
-def _fold_listener(study: Study, request: RoutingRequest, on_event: OnEvent) -> OnFoldEpoch:
-    def tell(fold: int, end: End, record: EpochRecord) -> None:
-        on_event(FoldEpoch(fold, end, record, request.folds, study.config.final_epochs))
-
-    return tell
-
-
-def _listeners(on_event: OnEvent) -> Listeners:
-    return Listeners(
-        on_training=lambda *epoch: on_event(CompressionEpoch(*epoch)),
-        on_record=lambda record: on_event(StepJudged(record)),
-        on_uniform=lambda record: on_event(UniformJudged(record)),
-    )
+    return CompressionRequest(max_drop=config.compression.max_drop / 100, budget_seconds=compression_seconds(config))

@@ -104,6 +104,7 @@ class CompressionOptions(_Section):
     """Whether the edge network goes through the chain of compression."""
 
     enabled: bool = Field(default=True, description="Prune, distil and quantise the edge network, where it helps.")
+    max_drop: float = Field(default=1.0, ge=0, description="Points of mean Dice that a step of the chain may lose.")
 
 
 class RoutingOptions(_Section):

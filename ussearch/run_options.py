@@ -117,12 +117,20 @@ def _read(file: Path) -> dict[str, Any]:
 def _setting(text: str) -> tuple[tuple[str, ...], Any]:
     """Return the path and the value of ``a.b=c``; raises UserError for a path that there is not."""
     dotted, equals, value = text.partition("=")
-    known = [option.dotted for option in run_options()]
     if not equals:
         raise UserError(f"--set {text} is not possible: expected a key and a value, such as training.epochs=20.")
-    if dotted not in known:
-        raise UserError(f"--set {text}: there is no key {dotted!r}: {nearest_names(dotted, known)}")
+    if dotted not in _keys():
+        raise UserError(f"--set {text}: there is no key {dotted!r}: {_nearest_key(dotted)}")
     return tuple(dotted.split(".")), load_yaml(value, f"--set {text}", "a value", "write it as in YAML")
+
+
+def _keys() -> list[str]:
+    return [option.dotted for option in run_options()]
+
+
+def _nearest_key(dotted: str) -> str:
+    close = nearest_names(dotted, _keys())
+    return close if close.startswith("did you mean") else "see: ussearch config."
 
 
 def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
@@ -153,8 +161,7 @@ def _sentence(error: ErrorDetails, names: Mapping[tuple[str, ...], str]) -> str:
     if error["type"] == "missing":
         return f"{name} is missing: give --profile, a name such as jetson-nano (see: ussearch profiles)."
     if error["type"] == "extra_forbidden":
-        known = [option.dotted for option in run_options()]
-        return f"There is no key {'.'.join(path)!r} in a run: {nearest_names('.'.join(path), known)}"
+        return f"There is no key {'.'.join(path)!r} in a run: {_nearest_key('.'.join(path))}"
     if not path:
         return f"{error['msg'].removeprefix('Value error, ')}."
     expected = {

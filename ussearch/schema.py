@@ -98,6 +98,37 @@ class Schema:
         return known
 
 
+def renamed_keys(content: Any, names: Mapping[str, str]) -> Any:
+    """Return JSON-ready data with keys under their new ``names``, however deep they lie."""
+    if isinstance(content, Mapping):
+        return {names.get(key, key): renamed_keys(value, names) for key, value in content.items()}
+    if isinstance(content, list):
+        return [renamed_keys(value, names) for value in content]
+    return content
+
+
+RESULT_NAMES = {"selection": "objective", "rung_selection": "rung_objective", "slot": "trial_id"}
+"""How results of version 0 are called since."""
+
+
+def _results_from_0(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Version 1 calls the selection the objective, a slot a trial's id, and the training's device an accelerator."""
+    found: dict[str, Any] = renamed_keys(content, RESULT_NAMES)
+    evaluation = found.get("evaluation")
+    if isinstance(evaluation, dict) and "device" in evaluation:
+        found["evaluation"] = renamed_keys(evaluation, {"device": "accelerator"})
+    return found
+
+
+def _checkpoint_from_0(header: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Version 1 calls the selection of an epoch its objective."""
+    try:
+        progress = json.loads(header["progress"])
+    except (KeyError, TypeError, ValueError):  # told by whoever reads it
+        return header
+    return {**header, "progress": json.dumps(renamed_keys(progress, RESULT_NAMES))}
+
+
 def _study_from_0(content: Mapping[str, Any]) -> Mapping[str, Any]:
     """Version 1 holds the run's configuration in one part, ``run``, its budget included."""
     old = dict(content)
@@ -132,17 +163,21 @@ def _study_from_0(content: Mapping[str, Any]) -> Mapping[str, Any]:
 RUN_CONFIG = Schema("the file for --config", "the configuration of a run")
 STUDY = Schema("study.yaml", "a study", upgrades={0: _study_from_0})
 SPLIT = Schema("split.json", "the record of a split")
-BASELINES = Schema("baselines.json", "figures of trivial baselines")
+BASELINES = Schema("baselines.json", "figures of trivial baselines", upgrades={0: _results_from_0})
 STORAGE = Schema("storage.json", "the place of a database")
-TRIAL = Schema("trials/NNNN/record.json", "the record of a trial")
-CHECKPOINT = Schema("checkpoint.safetensors", "a training that was stopped")
+TRIAL = Schema("trials/NNNN/record.json", "the record of a trial", upgrades={0: _results_from_0})
+CHECKPOINT = Schema("checkpoint.safetensors", "a training that was stopped", upgrades={0: _checkpoint_from_0})
 ARCHITECTURE = Schema("architecture.yaml", "an architecture")
 PROFILE = Schema("profile.yaml, and profiles of your own", "a profile")
 RECIPE = Schema("the file for --recipe", "a recipe")
 LADDER = Schema("ladder.json", "the record of the ladder")
-RUNG = Schema("rungs/RUNG/NNNN.json", "a score on a rung")
+RUNG = Schema("rungs/RUNG/NNNN.json", "a score on a rung", upgrades={0: _results_from_0})
 SHARED_WEIGHTS = Schema("shared.safetensors", "shared weights")
-FULL_TRAINING = Schema("finalists/NNNN/record.json, and of attempts and folds", "the record of a full training")
+FULL_TRAINING = Schema(
+    "finalists/NNNN/record.json, and of attempts and folds",
+    "the record of a full training",
+    upgrades={0: _results_from_0},
+)
 FOLD = Schema("router/PAIR/fold-N/ids.json", "the images of a fold")
 COMPRESSION = Schema("compressed/NNNN/compression.json", "the record of a chain")
 STEP = Schema("compressed/NNNN/steps/STEP/record.json", "the record of a step")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -14,13 +14,14 @@ import numpy.typing as npt
 import torch
 
 from chain.enlarged import EnlargedSpeed, enlarged
-from ussearch.compress import Compressed, CompressionCandidate, Context, StepRecord, compress, steps_named
+from ussearch.compress import Compressed, CompressionCandidate, Context, compress, steps_named
 from ussearch.compress.quantisation import Settings, calibration_images, quantise
-from ussearch.compress.retraining import Training
+from ussearch.compress.retraining import trained_weights
 from ussearch.compress.waterfall import row_of
 from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
 from ussearch.evaluators import Recipe
 from ussearch.evaluators.prediction import export_network
+from ussearch.events import Event, StepEvaluated, TrainingEpoch
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
@@ -90,17 +91,14 @@ class Bench:
             asked=frozenset({"quantise"}),
             device=torch.device(self.device),
             seed=seed,
-            on_training=lambda title, record, epochs: print(
-                f"  {name}, seed {seed}, {title}: epoch {record.epoch} of {epochs}, Dice {record.lesion_dice}",
-                flush=True,
-            ),
+            on_event=partial(_tell, f"{name}, seed {seed}"),
         )
 
     def network(self, architecture: Architecture, name: str, seed: int) -> Network:
         """Return a network trained in full; one that was trained before is read."""
-        training = Training(architecture, self.recipe, "full training", None, taught=False)
+        context = self.context(name, seed, ())
         network = build(architecture)
-        network.load_state_dict(training.run(self.context(name, seed, ())))
+        network.load_state_dict(trained_weights(context, architecture, self.recipe, "full training", taught=False))
         return network.eval()
 
 
@@ -117,7 +115,6 @@ def run(bench: Bench, name: str, architecture: Architecture, seed: int) -> None:
         steps_named(),
         bench.context(name, seed, (teacher,)),
         uniform_epochs=bench.epochs,
-        on_record=_tell,
     )
     _write_timed(bench, CompressionCandidate(architecture, network.state_dict(), fused=True), done)
     found = {
@@ -142,9 +139,13 @@ def outcome_of(bench: Bench, name: str, seed: int) -> dict[str, Any]:
     return {**kept, "ratio": dict(zip(FORMS[1:], ratios, strict=True)), "file_bytes": sizes}
 
 
-def _tell(record: StepRecord) -> None:
-    row = row_of(record)
-    print(f"{row.title}: {row.verdict}, {row.reason}", flush=True)
+def _tell(what: str, event: Event) -> None:
+    match event:
+        case TrainingEpoch(_, epoch):
+            print(f"  {what}, {event}, Dice {epoch.lesion_dice}", flush=True)
+        case StepEvaluated(record):
+            row = row_of(record)
+            print(f"{row.title}: {row.verdict}, {row.reason}", flush=True)
 
 
 def _accuracy(bench: Bench, done: Compressed) -> dict[str, Any]:

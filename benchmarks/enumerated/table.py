@@ -16,7 +16,7 @@ import torch
 
 from enumerated.subspace import CHOICES, IMAGE_SIZE, architecture_of, points
 from ussearch.datasets import PhantomParameters, Split, phantoms_from, prepare
-from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingTask
 from ussearch.hardware_profiles import load_profile
 from ussearch.process_settings import settle
 
@@ -36,7 +36,7 @@ TRAINED_ON = 144
 """Phantoms to train on; the others validate."""
 RECIPE = Recipe(epochs=4, batch_size=8, augmentation=None, pixel_weight=0.2)
 """Mostly Dice: with a full share of cross-entropy the weaker networks of a training this short find nothing."""
-FIGURES = ("selection", "latency_ms", "memory_mib", "macs", "parameters", "cpu_seconds")
+FIGURES = ("objective", "latency_ms", "memory_mib", "macs", "parameters", "cpu_seconds")
 COLUMNS = ("point", *CHOICES, "architecture", "seed", *FIGURES)
 ORDER_SEED = 5
 """The order of training is shuffled, so that an unfinished table is a fair sample."""
@@ -65,9 +65,9 @@ def train_part(part: int, parts: int, path: Path = PATH) -> None:
     evaluator = make_evaluator()
     for count, job in enumerate(missing, start=1):
         start = time.process_time()
-        evaluation = evaluator.evaluate(architecture_of(points()[job.point]), job.number)
+        evaluation = evaluator.evaluate(TrainingTask(architecture_of(points()[job.point]), job.number))
         _append(path, _row(job, evaluation, time.process_time() - start))
-        print(f"{count} of {len(missing)}: point {job.point}, seed {job.seed}, {evaluation.dice}", flush=True)
+        print(f"{count} of {len(missing)}: point {job.point}, seed {job.seed}, {evaluation.objective}", flush=True)
 
 
 def make_evaluator() -> TrainEvaluator:
@@ -94,8 +94,8 @@ def _jobs() -> Iterator[Job]:
 
 def _row(job: Job, evaluation: Evaluation, cpu_seconds: float) -> list[Any]:
     costs = evaluation.costs["edge"]
-    selection = "" if evaluation.dice is None else f"{evaluation.dice:.6f}"
-    figures = [selection, f"{costs.latency_ms:.5f}", f"{costs.memory_mib:.4f}", costs.macs, costs.parameters]
+    objective = "" if evaluation.objective is None else f"{evaluation.objective:.6f}"
+    figures = [objective, f"{costs.latency_ms:.5f}", f"{costs.memory_mib:.4f}", costs.macs, costs.parameters]
     choices = points()[job.point].values()
     return [job.point, *choices, evaluation.architecture_id, job.seed, *figures, f"{cpu_seconds:.2f}"]
 
@@ -103,7 +103,7 @@ def _row(job: Job, evaluation: Evaluation, cpu_seconds: float) -> list[Any]:
 def _parsed(row: dict[str, str]) -> dict[str, Any]:
     numbers: dict[str, Any] = {name: int(row[name]) for name in ("point", "macs", "parameters")}
     numbers |= {name: float(row[name]) for name in ("latency_ms", "memory_mib", "cpu_seconds")}
-    return {**row, **numbers, "selection": float(row["selection"]) if row["selection"] else None}
+    return {**row, **numbers, "objective": float(row["objective"]) if row["objective"] else None}
 
 
 def _begin(path: Path) -> None:

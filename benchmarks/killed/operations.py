@@ -33,6 +33,11 @@ class Operation:
         """The path without what differs from one process to the next."""
         return TEMPORARY.sub(".part", self.path)
 
+    @property
+    def sets_aside(self) -> bool:
+        """Whether a folder that is replaced is set aside; the new one's rename into its place comes next."""
+        return self.kind == "rename" and self.path.endswith(".aside")
+
 
 class Watch:
     """Sees every operation below ``root`` in this process, from ``begin`` on, and kills it before the n-th."""

@@ -11,14 +11,14 @@ import torch
 
 from routed import sets
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators import End, Recipe, TrainEvaluator, predict
+from ussearch.evaluators import Recipe, Tier, TrainEvaluator, predict
 from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
-from ussearch.pairs.delivery.full_training import FullTraining, train_fully
+from ussearch.pairs.delivery.full_training import TrainedNetwork, train_fully
 from ussearch.pairs.delivery.router_training import FoldTraining
-from ussearch.pairs.delivery.tasks import Course
+from ussearch.pairs.delivery.tasks import FullTraining
 from ussearch.pairs.routing.samples import Samples, collect_features
 from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Architecture, load_preset
@@ -57,7 +57,7 @@ class Setting:
 
     def evaluator(self, images: ImageSet, split: Split) -> TrainEvaluator:
         """Return what trains on these images."""
-        profiles: dict[End, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
+        profiles: dict[Tier, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
         return TrainEvaluator(images, split, Recipe(epochs=self.epochs), profiles, torch.device(self.device))
 
     def folds(self, name: str, images: ImageSet, split: Split, seed: int) -> FoldTraining:
@@ -73,11 +73,11 @@ def run_phantoms(setting: Setting, seed: int) -> None:
     images, split = sets.phantoms(setting.count, setting.image_size, seed)
     setting.folds(f"phantoms-{seed}", images, split, seed).run().write(place / OUT_OF_FOLD)
     evaluator = setting.evaluator(images, split)
-    courses = [
-        Course(setting.work / f"phantoms-{seed}" / end, each, 1000 * seed + number)
-        for number, (end, each) in enumerate(zip(("edge", "cloud"), setting.pair(), strict=True))
+    trainings = [
+        FullTraining(setting.work / f"phantoms-{seed}" / tier, each, 1000 * seed + number)
+        for number, (tier, each) in enumerate(zip(("edge", "cloud"), setting.pair(), strict=True))
     ]
-    edge, cloud = train_fully(courses, evaluator)
+    edge, cloud = train_fully(trainings, evaluator)
     normalisation, moved = Normalisation.fit(images.images, split.train), sets.shifted(images, seed)
     for name, shown, part in (
         (CALIBRATION, images, split.calibration),
@@ -98,8 +98,8 @@ def run_busi(setting: Setting, data: Path, *, normals: bool) -> None:
 
 def _observe(
     setting: Setting,
-    edge: FullTraining,
-    cloud: FullTraining,
+    edge: TrainedNetwork,
+    cloud: TrainedNetwork,
     normalisation: Normalisation,
     *,
     images: ImageSet,

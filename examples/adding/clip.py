@@ -29,7 +29,7 @@ class Clip:
         """How far a weight may lie from the mean."""
         return {"deviations": self.deviations}
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why there is nothing to do."""
         return "the weights are rounded already" if candidate.precision == "int8" else ""
 

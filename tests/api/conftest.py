@@ -23,7 +23,7 @@ def examples(finished: Bundle, data_folder: Path, tmp_path_factory: pytest.TempP
     for number, name in ((5, "scan.png"), (6, "other.png")):
         shutil.copyfile(data_folder / "images" / f"{number:02d}.png", root / name)
     dice_and_ms = ((0.4, 30.0), (0.6, 10.0), (0.7, 20.0))
-    make_material(root / "study", [make_record(slot, *figures) for slot, figures in enumerate(dice_and_ms)])
+    make_material(root / "study", [make_record(trial_id, *figures) for trial_id, figures in enumerate(dice_and_ms)])
     return root
 
 

@@ -42,7 +42,9 @@ def test_the_pages_runs_ask_for_what_there_is(monkeypatch: pytest.MonkeyPatch) -
         raise KeyboardInterrupt
 
     monkeypatch.setattr("ussearch.pipeline.run", run)
-    for block in blocks("python"):
+    runs = [block for block in blocks("python") if "ussearch.run(" in block]
+    for block in runs:
         with pytest.raises(KeyboardInterrupt):
             exec(block, {"ussearch": ussearch, "tell": print})
     assert [config.search.trials for config in asked] == [20, None]
+    assert asked[0].budget == 3600

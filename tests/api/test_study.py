@@ -57,7 +57,7 @@ def test_the_whole_road_from_python(tmp_path: Path) -> None:
     assert origin is not None and origin.trials == 3 and origin.final_epochs == 1
     assert str(tmp_path) not in outcome.bundle.card and "## Reproduction" in outcome.bundle.card
     edge = outcome.pair.edge.number
-    other = next(record.slot for record in outcome.study.trials() if record.slot != edge)
+    other = next(record.trial_id for record in outcome.study.trials() if record.trial_id != edge)
     again = outcome.study.export(tmp_path / "b", edge=edge, cloud=other, compress=False, offload_share=0.5)
     assert again.bundle.manifest.cloud.trial == other
     assert again.bundle.manifest.router.requested_share == 0.5

@@ -13,6 +13,7 @@ import typer
 from PIL import Image
 
 from ussearch.cli.app import app
+from ussearch.deprecations import RENAMED
 
 from .conftest import TINY_RUN, Command
 
@@ -20,6 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "json.md"
 ROW = re.compile(r"\| `([^`]+)` \| ([^|]+) \| ([^|]+) \| ([^|]+) \|")
 PYTHON = {"text": str, "integer": int, "number": (int, float), "flag": bool}
 Keys = dict[str, str]
+OLD = {each.old: each.new for each in RENAMED if each.kind == "json"}
 
 
 @cache
@@ -52,6 +54,7 @@ def faults(value: Any, keys: Keys, place: str = "") -> list[str]:
         return [f"{place} is {value!r}, documented as {sorted(keys)}"]
     if everyone := below(keys, "*"):
         return [fault for name, each in value.items() for fault in faults(each, everyone, f"{place}.{name}")]
+    value = {name: each for name, each in value.items() if OLD.get(name) not in value}
     heads = {re.split(r"[.\[]", key)[0] for key in keys}
     optional = {key for key, kind in keys.items() if "may be absent" in kind}
     wrong = [f"{place}.{name} is not documented" for name in value.keys() - heads]
@@ -103,6 +106,7 @@ def test_listing_commands(ussearch: Command, tmp_path: Path) -> None:
     for name, arguments in {
         "profiles": ("profiles",),
         "data check": ("data", "check", tmp_path),
+        "config": ("config", "--data", tmp_path, "--budget", "2h"),
     }.items():
         assert faults(json.loads(ussearch(*arguments, "--json").out), documented()[name]) == [], name
 

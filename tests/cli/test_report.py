@@ -37,9 +37,9 @@ def test_ties_are_judged_image_by_image_and_differ_as_the_records_do(tiny_study:
     material = gather(tiny_study)
     found = compare(material)
     assert found is not None and found.method == "paired"
-    dice = {record.slot: record.dice or 0.0 for record in material.good}
+    dice = {record.trial_id: record.objective or 0.0 for record in material.good}
     for each in found.differences:
-        assert each.mean == pytest.approx(dice[each.slot] - dice[found.best], abs=1e-4)
+        assert each.mean == pytest.approx(dice[each.trial_id] - dice[found.best], abs=1e-4)
         assert each.low <= each.mean <= each.high
 
 

@@ -111,14 +111,14 @@ def test_readers_of_a_study_answer_in_json(ussearch: Command, tiny_study: Path, 
 def test_show_accounts_for_every_millisecond(ussearch: Command, tiny_study: Path) -> None:
     card = json.loads(ussearch("show", tiny_study, 0, "--json").out)
     record = Study.open(tiny_study).trial(0)
-    assert card["trial"] == record.slot == 0
+    assert card["trial"] == record.trial_id == 0
     shares = [kernel["latency_ms"] for kernel in card["latency"]["kernels"]]
     whole = sum(shares) + card["latency"]["call_ms"]
     assert whole == pytest.approx(record.costs("edge").latency_ms, rel=1e-6)
 
 
 def test_export_takes_named_trials(ussearch: Command, tiny_study: Path, tmp_path: Path) -> None:
-    edge = next(record.slot for record in Study.open(tiny_study).trials() if record.feasible("edge"))
+    edge = next(record.trial_id for record in Study.open(tiny_study).trials() if record.feasible("edge"))
     outcome = ussearch("export", tiny_study, "--edge", edge, "--out", tmp_path / "bundle")
     assert outcome.status == 0, outcome.err
     assert Bundle.load(tmp_path / "bundle").manifest.edge.trial == edge

@@ -10,7 +10,6 @@ import yaml
 
 from tests.cli.conftest import Command
 from tests.configurations import run_config
-from ussearch.deprecations import RENAMED
 from ussearch.errors import UserError
 from ussearch.run_config import RunConfig
 from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, run_options
@@ -23,6 +22,7 @@ from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, run_opti
         ("epochs", 0, "--epochs 0 is not possible: expected at least 1"),
         ("phantoms", 3, "--phantoms 3 is not possible: expected at least 40"),
         ("edge_share", 2.0, "--edge-share 2.0 is not possible: expected at most 1"),
+        ("max_drop", -1, "--max-drop -1 is not possible: expected at least 0"),
         ("seed", -1, "--seed -1 is not possible: expected at least 0"),
         ("budget", "soon", "'soon' is no time"),
         ("budget", 0, "--budget 0 is not possible: expected at least 1"),
@@ -111,20 +111,16 @@ def test_help_shows_first_what_most_runs_need(ussearch: Command) -> None:
             assert option.flag not in first.replace("--study studies", "")
 
 
-@pytest.mark.parametrize("entry", [each for each in RENAMED if each.kind == "option"], ids=str)
-def test_old_options_still_work_and_say_the_new_word(entry: object, capsys: pytest.CaptureFixture[str]) -> None:
-    from ussearch import deprecations
-    from ussearch.cli.command import with_new_options
-
-    assert isinstance(entry, deprecations.Renamed)
-    deprecations._told.clear()
-    assert with_new_options(entry.place, [entry.old, "x"]) == [entry.new, "x"]
-    assert with_new_options(entry.place, [f"{entry.old}=x", "--", entry.old]) == [f"{entry.new}=x", "--", entry.old]
-    assert capsys.readouterr().err.count(entry.new) == 1
-
-
 def test_python_has_the_same_options() -> None:
     import ussearch as package
 
     parameters = inspect.signature(package.run).parameters
     assert {"profile", "config", "on_event", "options"} == set(parameters)
+
+
+def test_what_a_step_may_lose_reaches_the_chain() -> None:
+    from ussearch.pipeline import _compression
+
+    asked = _compression(run_config(max_drop=2.5))
+    assert asked is not None and asked.max_drop == pytest.approx(0.025)
+    assert _compression(run_config(compress=False)) is None

@@ -116,8 +116,8 @@ def study(tiny_study: Path, tmp_path: Path) -> Path:
 
 def test_in_every_stage_of_export(study: Path, tiny_data: Path, tmp_path: Path) -> None:
     rival = Rival(tmp_path, study, tiny_data)
-    wish = pipeline.ExportRequest(compression=CompressionRequest(steps=("fuse",)))
-    pipeline.export(study, wish, on_event=rival.hears)
+    spec = pipeline.ExportRequest(compression=CompressionRequest(steps=("fuse",)))
+    pipeline.export(study, spec, on_event=rival.hears)
     assert rival.stages == ["plan", "full training", "compress", "route", "export", "verify"]
 
 

@@ -34,10 +34,13 @@ from ussearch.errors import UserError
 from ussearch.evaluators import predict
 from ussearch.evaluators.costs import trace
 from ussearch.evaluators.prediction import deploy_form
+from ussearch.events import Event, TrainingEpoch
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Architecture, Network, build
+
+pytestmark = pytest.mark.training
 
 NANO = load_profile("jetson-nano")
 
@@ -56,7 +59,7 @@ class Narrowed:
     def settings(self) -> Mapping[str, Any]:
         return {"strength": self.strength}
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         return ""
 
     def trainings(self) -> int:
@@ -164,7 +167,7 @@ def test_contract_of_steps(name: str, make_context: MakeContext, trained: Traine
     step = STEPS[name]()
     candidate = replace(trained.candidate, fused=name != "fuse")
     assert step.name == name and json.dumps(dict(step.settings))
-    assert step.off(candidate, context) == ""
+    assert step.skip_reason(candidate, context) == ""
     before = {key: value.clone() for key, value in candidate.weights.items()}
     after = step.apply(candidate, context)
     assert all(torch.equal(value, candidate.weights[key]) for key, value in before.items()), "the input stays"
@@ -351,7 +354,12 @@ def test_a_share_out_of_reach_fails_untrained_and_milder_ones_are_tried(
     rounds: int, make_context: MakeContext, trained: Trained
 ) -> None:
     trainings: list[str] = []
-    context = make_context(on_training=lambda title, record, epochs: trainings.append(title))
+
+    def note(event: Event) -> None:
+        if isinstance(event, TrainingEpoch):
+            trainings.append(event.title)
+
+    context = make_context(on_event=note)
     chain = Chain(context, replace(trained.candidate, fused=True), trainings_left=2)
     chain.run([Prune(share_of_latency=0.95, rounds=rounds)])
     first, *others = chain.records

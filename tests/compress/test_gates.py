@@ -8,7 +8,7 @@ from scipy import stats
 
 from ussearch.compress.acceptance import accept
 from ussearch.compress.speed import SpeedComparison
-from ussearch.compress.uniform import decide
+from ussearch.compress.width_multiplier import decide
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 
 

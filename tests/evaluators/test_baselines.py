@@ -20,7 +20,7 @@ def test_all_three_are_listed(discs: ImageSet, discs_split: Split) -> None:
 
 def test_empty_looks_as_bad_as_it_is(discs: ImageSet, discs_split: Split) -> None:
     summary = trivial_baselines(discs, discs_split)["empty"].summary
-    assert summary["lesion_dice"] == summary["selection"] == 0.0
+    assert summary["lesion_dice"] == summary["objective"] == 0.0
     assert summary["dice_all"] == pytest.approx(summary["empty_share"])
 
 

@@ -20,6 +20,8 @@ from ussearch.evaluators import EpochRecord, Recipe, TrainingResult, train
 from ussearch.evaluators.training import checkpoints
 from ussearch.search_spaces import Architecture, Network, build
 
+pytestmark = pytest.mark.training
+
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = Recipe(epochs=6, batch_size=4)
 

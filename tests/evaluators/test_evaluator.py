@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 
 from tests.evaluators.conftest import tiny
 from ussearch.datasets import ImageSet, Split
-from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingFailed, costs, evaluator, trace
+from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingFailed, TrainingTask, costs, trace
+from ussearch.evaluators.training import task
 from ussearch.hardware_profiles import load_profile, profile_names
 from ussearch.search_spaces import Architecture, SearchSpace, build, count, load_preset
+
+pytestmark = pytest.mark.training
 
 EDGE, CLOUD = load_profile("jetson-nano"), load_profile("x86-server")
 
@@ -80,10 +83,10 @@ def test_an_image_that_does_not_divide_is_a_value_error() -> None:
 
 def test_evaluation_is_a_record(discs: ImageSet, discs_split: Split) -> None:
     architecture = tiny("fusible")
-    evaluation = judge(discs, discs_split).evaluate(architecture, seed=3)
+    evaluation = judge(discs, discs_split).evaluate(TrainingTask(architecture, 3))
     assert evaluation.failure is None and evaluation.architecture_id == architecture.id
     assert set(evaluation.costs) == {"edge", "cloud"} and evaluation.fidelity == "trained"
-    assert evaluation.dice == evaluation.metrics["selection"]
+    assert evaluation.objective == evaluation.metrics["objective"]
     assert evaluation.weights is not None
     build(architecture).load_state_dict(evaluation.weights)
     again = Evaluation.model_validate_json(evaluation.model_dump_json())
@@ -91,7 +94,7 @@ def test_evaluation_is_a_record(discs: ImageSet, discs_split: Split) -> None:
 
 
 def test_evaluation_is_repeatable(discs: ImageSet, discs_split: Split) -> None:
-    first, second = (judge(discs, discs_split).evaluate(tiny(), seed=3) for _ in range(2))
+    first, second = (judge(discs, discs_split).evaluate(TrainingTask(tiny(), 3)) for _ in range(2))
     assert first.metrics == second.metrics
 
 
@@ -109,18 +112,18 @@ def test_failures_belong_to_the_candidate(
     def fail(*args: object, **kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr(evaluator, "train", fail)
-    evaluation = judge(discs, discs_split).evaluate(tiny(), seed=0)
+    monkeypatch.setattr(task, "train", fail)
+    evaluation = judge(discs, discs_split).evaluate(TrainingTask(tiny(), 0))
     assert evaluation.failure == reason
-    assert evaluation.dice is None and evaluation.weights is None and evaluation.costs["edge"].feasible
+    assert evaluation.objective is None and evaluation.weights is None and evaluation.costs["edge"].feasible
 
 
 def test_defects_of_the_program_are_not_swallowed(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(evaluator, "train", lambda *a, **k: {}["missing"])
+    monkeypatch.setattr(task, "train", lambda *a, **k: {}["missing"])
     with pytest.raises(KeyError):
-        judge(discs, discs_split).evaluate(tiny(), seed=0)
+        judge(discs, discs_split).evaluate(TrainingTask(tiny(), 0))
 
 
 def test_a_network_that_cannot_be_built_is_refused_before_training(discs: ImageSet, discs_split: Split) -> None:
@@ -133,5 +136,5 @@ def test_a_network_that_cannot_be_built_is_refused_before_training(discs: ImageS
 
 def test_baselines_are_judged_on_the_same_part(discs: ImageSet, discs_split: Split) -> None:
     figures = judge(discs, discs_split).baselines()
-    assert figures["empty"]["selection"] == 0.0
+    assert figures["empty"]["objective"] == 0.0
     assert all(summary["images"] == len(discs_split.validation) for summary in figures.values())

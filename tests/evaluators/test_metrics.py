@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ussearch.evaluators import score, selection_score
+from ussearch.evaluators import objective_of, score
 from ussearch.evaluators.metrics.scores import CONVENTION
 from ussearch.evaluators.metrics.segmentation import detect, hausdorff95, outline, pixel_auc
 from ussearch.runtime.masks import dice_and_iou
@@ -96,19 +96,19 @@ def test_summary_separates_lesions_and_empty_images() -> None:
     assert summary["lesion_dice_p50"] == pytest.approx((1 + 2 / 3) / 2)
     assert summary["dice_all"] == pytest.approx((1 + 2 / 3 + 1 + 0) / 4)
     assert summary["false_positive_rate"] == 0.5 and summary["empty_share"] == 0.5
-    assert summary["selection"] == pytest.approx((1 + 2 / 3) / 2 - 0.25)
+    assert summary["objective"] == pytest.approx((1 + 2 / 3) / 2 - 0.25)
 
 
 def test_summary_without_empty_images_has_no_false_positive_rate() -> None:
     summary = score(np.ones((1, 1, 4, 4), np.float32), np.ones((1, 1, 4, 4), np.uint8)).summary
-    assert summary["false_positive_rate"] is None and summary["selection"] == 1.0
+    assert summary["false_positive_rate"] is None and summary["objective"] == 1.0
     assert summary["auc"] is None and summary["auc_sd"] is None
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.99))
 def test_an_always_empty_predictor_is_chosen_last(dice: float, rate: float, share: float) -> None:
-    assert selection_score(0.0, 0.0, share) == 0.0
-    assert selection_score(dice, rate, share) <= selection_score(dice, 0.0, share)
+    assert objective_of(0.0, 0.0, share) == 0.0
+    assert objective_of(dice, rate, share) <= objective_of(dice, 0.0, share)
 
 
 def test_detect_agrees_with_the_summary() -> None:

@@ -16,6 +16,8 @@ from ussearch.evaluators import EpochRecord, Recipe, TrainingFailed, TrainingRes
 from ussearch.evaluators.training.recipe import learning_rate_at
 from ussearch.search_spaces import Network, build, deploy, load_preset, preset_names
 
+pytestmark = pytest.mark.training
+
 QUICK = Recipe(epochs=8, batch_size=4, augmentation=None)
 
 
@@ -27,16 +29,16 @@ def trained(
     return network, train(network, images, split, recipe, seed=seed)
 
 
-@reaches(lesion_dice=above(0.85), loss_ratio=below(1))
+@reaches(lesion_dice=above(0.8), loss_ratio=below(1))
 def learning(seed: int, folder: Path) -> dict[str, float]:
     images = disc_images()
     split = disc_split(images)
     network, result = trained(images, split, Recipe(epochs=25, batch_size=4, augmentation=None), seed=seed)
     chosen = list(split.validation)
     summary = score(predict(network, images.images[chosen], result.normalisation), images.masks[chosen]).summary
-    best = max(result.history, key=lambda record: record.selection)
+    best = max(result.history, key=lambda record: record.objective)
     assert result.best_epoch == best.epoch
-    assert summary["selection"] == pytest.approx(best.selection)
+    assert summary["objective"] == pytest.approx(best.objective)
     assert summary["lesion_dice"] is not None
     losses = [record.loss for record in result.history]
     return {"lesion_dice": summary["lesion_dice"], "loss_ratio": losses[-1] / losses[0]}
@@ -133,7 +135,7 @@ def test_epochs_before_the_schedule_has_ended_are_never_chosen(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from ussearch.evaluators.metrics.segmentation import Detection
-    from ussearch.evaluators.training.engine import engine
+    from ussearch.evaluators.training import engine
 
     falling = iter([0.9, 0.8, 0.7, 0.6])
     monkeypatch.setattr(engine, "detect", lambda *_: Detection(next(falling), None, None))
@@ -145,7 +147,7 @@ def test_epochs_before_the_schedule_has_ended_are_never_chosen(
 
 def test_patience_stops_early(discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch) -> None:
     from ussearch.evaluators.metrics.segmentation import Detection
-    from ussearch.evaluators.training.engine import engine
+    from ussearch.evaluators.training import engine
 
     monkeypatch.setattr(engine, "detect", lambda *_: Detection(0.5, None, None))
     _, result = trained(discs, discs_split, Recipe(epochs=9, batch_size=4, patience=2))
@@ -195,7 +197,7 @@ def test_nan_is_a_failure_with_its_reason(discs: ImageSet, discs_split: Split) -
 def test_divergence_is_a_failure_with_its_reason(
     discs: ImageSet, discs_split: Split, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from ussearch.evaluators.training.engine import losses
+    from ussearch.evaluators.training import losses
 
     factors = iter([1.0] * 4 + [100.0] * 100)
     real = losses.make_loss(QUICK)

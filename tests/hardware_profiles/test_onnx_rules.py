@@ -29,7 +29,7 @@ def test_a_planted_fault_is_the_one_finding(case: Case) -> None:
     findings = check_onnx(case.bad(), load_profile(case.profile))
     expected = {(case.rule, case.node)} | ({("operators", "else-node")} if case.node == "then-node" else set())
     assert {(finding.rule, finding.node) for finding in findings} == expected, findings
-    assert all(finding.mend and finding.message for finding in findings)
+    assert all(finding.hint and finding.message for finding in findings)
 
 
 @pytest.mark.parametrize("case", CASES, ids=NAMES)
@@ -85,7 +85,7 @@ def test_a_parser_has_rules_of_its_own() -> None:
 )
 def test_the_mend_names_the_version_that_imports_an_operator(operator: str, version: str) -> None:
     (finding,) = [each for each in check_onnx(model(node(operator, "image")), NANO) if each.rule == "operators"]
-    assert version in finding.mend
+    assert version in finding.hint
 
 
 def test_what_one_device_lacks_another_has() -> None:

@@ -231,3 +231,11 @@ def test_a_sealed_manifest_that_is_none_is_refused(text: str, expected: str, cop
     (copy / SEAL).write_text(f"{sha256_of(copy / MANIFEST)}  {MANIFEST}\n")
     with pytest.raises(UserError, match=expected):
         Bundle.load(copy)
+
+
+def test_a_bundle_that_a_kill_left_set_aside_is_read_there(copy: Path) -> None:
+    digests_before = Bundle.load(copy).manifest.files
+    copy.rename(copy.with_name(".bundle.aside"))
+    assert Bundle.load(copy).manifest.files == digests_before
+    assert verify_bundle(copy).passed
+    assert not copy.exists(), "only a writer renames it back"

@@ -21,7 +21,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "bundle.md"
 ALIKE = (
     (r"^cloud(\.|$)", r"edge\1"),
     (r"^metrics\.(cloud|routed)(\.|$)", r"metrics.edge\2"),
-    (r"^metrics\.strata\[\]\.(cloud|routed)(\.|$)", r"metrics.strata[].edge\2"),
+    (r"^metrics\.subgroups\[\]\.(cloud|routed)(\.|$)", r"metrics.subgroups[].edge\2"),
 )
 """What the page describes once: both ends, both networks and the pair."""
 
@@ -63,9 +63,11 @@ def named(content: dict[str, Any]) -> set[str]:
     """Return the keys whose names are data of the program: figures and costs."""
     found = {f"metrics.edge.{name}" for name in content["metrics"]["edge"]}
     found |= {f"edge.parity.{name}" for name in content["edge"]["parity"]}
-    for stratum in content["metrics"]["strata"]:
-        for name, estimate in stratum["edge"].items():
-            found |= {f"metrics.strata[].edge.*.{part}" for part in estimate or ()} | {f"metrics.strata[].edge.{name}"}
+    for subgroup in content["metrics"]["subgroups"]:
+        for name, estimate in subgroup["edge"].items():
+            found |= {f"metrics.subgroups[].edge.*.{part}" for part in estimate or ()} | {
+                f"metrics.subgroups[].edge.{name}"
+            }
     return found | {f"edge.costs.{name}" for name in Costs.model_fields if name not in ("excess", "refused")}
 
 

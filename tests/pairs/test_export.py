@@ -13,8 +13,7 @@ from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import check_onnx, load_profile, profile_names
 from ussearch.pairs import export_network
-from ussearch.pairs.bundles import parity
-from ussearch.pairs.bundles.parity import Parity, require_parity
+from ussearch.pairs.bundles.parity import Parity, parity, require_parity
 from ussearch.runtime.masks import dice_and_iou
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import Network, build, load_preset, preset_names

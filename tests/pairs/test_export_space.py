@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ussearch.datasets import Normalisation
 from ussearch.hardware_profiles import check_onnx, load_profile, profile_names
 from ussearch.pairs import export_network
-from ussearch.pairs.bundles import parity
+from ussearch.pairs.bundles.parity import parity
 from ussearch.search_spaces import Architecture, SearchSpace, build, load_preset, preset_names
 
 SIZE = 64

@@ -18,13 +18,16 @@ from safetensors.torch import load_file
 
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.training import checkpoints
+from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
-from ussearch.pairs.delivery.full_training import FullTraining, train_fully
-from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed, InitialWeights
+from ussearch.pairs.delivery.full_training import TrainedNetwork, train_fully
+from ussearch.pairs.delivery.tasks import FullTraining, FullTrainingFailed, InitialWeights
 from ussearch.search_spaces import build
-from ussearch.studies.executors import Job, JobOutcome, LocalExecutor, ProcessExecutor, Tell
+from ussearch.studies.executors import LocalExecutor, ProcessExecutor, TaskOutcome, Tell
+
+pytestmark = pytest.mark.training
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURE = tiny("fusible")
@@ -48,14 +51,23 @@ def make_evaluator(epochs: int = 4, learning_rate: float = 1e-2) -> TrainEvaluat
 def train_one(
     folder: Path,
     evaluator: TrainEvaluator,
-    seeds: int = 1,
+    restarts: int = 1,
     initial: InitialWeights | None = None,
-    on_epoch: Callable[[Attempt, Any], None] | None = None,
-) -> FullTraining:
-    course = Course(folder, ARCHITECTURE, seed=5, seeds=seeds, initial=initial)
-    tell = None if on_epoch is None else lambda _, attempt, record: on_epoch(attempt, record)
-    (trained,) = train_fully([course], evaluator, on_epoch=tell)
+    on_epoch: Callable[[TrainingEpoch], None] | None = None,
+) -> TrainedNetwork:
+    def tell(event: Event) -> None:
+        assert isinstance(event, TrainingEpoch)
+        if on_epoch:
+            on_epoch(event)
+
+    training = FullTraining(folder, ARCHITECTURE, seed=5, restarts=restarts, initial=initial)
+    (trained,) = train_fully([training], evaluator, on_event=tell)
     return trained
+
+
+def number_of(event: TrainingEpoch) -> int:
+    """Return which of several runs an epoch belongs to, as its title says."""
+    return int(event.title.split()[1])
 
 
 def record_of(folder: Path) -> dict[str, Any]:
@@ -66,21 +78,23 @@ def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     drawn = build(ARCHITECTURE).state_dict()
 
-    def note(attempt: Attempt, record: Any) -> None:
-        seen.append((attempt.number, record.epoch))
+    def note(event: TrainingEpoch) -> None:
+        assert event.epochs == 4 and event.tier is None and event.trial_id is None
+        seen.append((number_of(event), event.record.epoch))
 
-    trained = train_one(tmp_path, make_evaluator(), seeds=2, initial=lambda _: drawn, on_epoch=note)
+    trained = train_one(tmp_path, make_evaluator(), restarts=2, initial=lambda _: drawn, on_epoch=note)
     assert seen == [(number, epoch) for number in (1, 2, 3, 4) for epoch in (1, 2, 3, 4)]
     attempts = record_of(tmp_path)["attempts"]
     assert [attempt["start"] for attempt in attempts] == ["scratch", "drawn", "scratch", "drawn"]
     assert len({attempt["seed"] for attempt in attempts}) == 2
-    assert trained.evaluation.dice == max(attempt["selection"] for attempt in attempts)
-    assert [attempt["selection"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.dice]
+    assert trained.evaluation.objective == max(attempt["objective"] for attempt in attempts)
+    assert [attempt["objective"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.objective]
     assert not (tmp_path / "attempts").exists()
     separately = [
-        make_evaluator().evaluate(ARCHITECTURE, seed).dice for seed in sorted({each["seed"] for each in attempts})
+        make_evaluator().evaluate(TrainingTask(ARCHITECTURE, seed)).objective
+        for seed in sorted({each["seed"] for each in attempts})
     ]
-    scratch = [each["selection"] for each in sorted(attempts, key=lambda e: e["seed"]) if each["start"] == "scratch"]
+    scratch = [each["objective"] for each in sorted(attempts, key=lambda e: e["seed"]) if each["start"] == "scratch"]
     assert scratch == separately
 
 
@@ -88,8 +102,8 @@ def test_drawn_weights_are_trained_as_they_were_used(tmp_path: Path) -> None:
     """λ of deep training is 1 from the first step on; from scratch it begins at 0."""
     schedules: dict[str, list[float]] = {"scratch": [], "drawn": []}
 
-    def note(attempt: Attempt, record: Any) -> None:
-        schedules[attempt.start].append(record.schedule)
+    def note(event: TrainingEpoch) -> None:
+        schedules["drawn" if event.title.endswith(" from drawn weights") else "scratch"].append(event.record.schedule)
 
     initial = build(ARCHITECTURE).state_dict()
     train_one(tmp_path, make_evaluator(), initial=lambda _: initial, on_epoch=note)
@@ -100,18 +114,20 @@ def test_what_is_there_is_not_trained_again_unless_it_was_made_from_something_el
     first = train_one(tmp_path, make_evaluator())
     (tmp_path / "attempts").mkdir()  # what a kill just after the record was written leaves behind
     again = train_one(tmp_path, make_evaluator(), on_epoch=lambda *_: pytest.fail("trained again"))
-    assert again.evaluation.dice == first.evaluation.dice and first.weights == again.weights
+    assert again.evaluation.objective == first.evaluation.objective and first.weights == again.weights
     assert not (tmp_path / "attempts").exists()
     longer = train_one(tmp_path, make_evaluator(epochs=5))
     assert len(longer.evaluation.history) == 5
-    more = train_one(tmp_path, make_evaluator(epochs=5), seeds=2)
-    assert len(record_of(tmp_path)["attempts"]) == 2 and (more.evaluation.dice or 0) >= (longer.evaluation.dice or 0)
+    more = train_one(tmp_path, make_evaluator(epochs=5), restarts=2)
+    assert len(record_of(tmp_path)["attempts"]) == 2 and (more.evaluation.objective or 0) >= (
+        longer.evaluation.objective or 0
+    )
 
 
 def test_the_kept_weights_are_those_of_the_evaluation(tmp_path: Path) -> None:
     evaluator = make_evaluator()
-    trained = train_one(tmp_path, evaluator, seeds=2)
-    best = evaluator.evaluate(ARCHITECTURE, trained.evaluation.seed)
+    trained = train_one(tmp_path, evaluator, restarts=2)
+    best = evaluator.evaluate(TrainingTask(ARCHITECTURE, trained.evaluation.seed))
     assert best.weights is not None
     kept = load_file(trained.weights)
     assert all(torch.equal(value, kept[name]) for name, value in best.weights.items())
@@ -129,13 +145,13 @@ def test_failure_of_all_is_an_error_with_its_reason(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys, torch
 from pathlib import Path
-from tests.pairs.test_full_training import ARCHITECTURE, checkpoints, make_evaluator, train_one
+from tests.pairs.test_full_training import ARCHITECTURE, checkpoints, make_evaluator, number_of, train_one
 checkpoints.INTERVAL_S = 0.0
 torch.set_num_threads(1)
-def die(attempt, record):
-    if (attempt.number, record.epoch) == (2, 3):
+def die(event):
+    if (number_of(event), event.record.epoch) == (2, 3):
         os.kill(os.getpid(), signal.SIGKILL)
-train_one(Path(sys.argv[1]), make_evaluator(), seeds=2, on_epoch=die)
+train_one(Path(sys.argv[1]), make_evaluator(), restarts=2, on_epoch=die)
 """
 
 
@@ -147,9 +163,9 @@ def test_killed_it_goes_on_at_its_last_epoch(tmp_path: Path, monkeypatch: pytest
     )
     assert child.returncode == -signal.SIGKILL and list(folder.glob("attempts/*/checkpoint.safetensors"))
     seen: list[tuple[int, int]] = []
-    train_one(folder, make_evaluator(), 2, on_epoch=lambda attempt, record: seen.append((attempt.number, record.epoch)))
+    train_one(folder, make_evaluator(), 2, on_epoch=lambda event: seen.append((number_of(event), event.record.epoch)))
     assert seen == [(2, 4)]
-    train_one(undisturbed, make_evaluator(), seeds=2)
+    train_one(undisturbed, make_evaluator(), restarts=2)
     assert (folder / "weights.safetensors").read_bytes() == (undisturbed / "weights.safetensors").read_bytes()
     assert not list(folder.rglob("checkpoint*"))
 
@@ -158,14 +174,14 @@ def test_killed_it_goes_on_at_its_last_epoch(tmp_path: Path, monkeypatch: pytest
 def test_side_by_side_in_processes_they_become_what_they_become_here(tmp_path: Path) -> None:
     evaluator, drawn = make_evaluator(), build(ARCHITECTURE).state_dict()
 
-    def courses(name: str) -> list[Course]:
+    def trainings(name: str) -> list[FullTraining]:
         return [
-            Course(tmp_path / name / "a", ARCHITECTURE, seed=5, initial=lambda _: drawn),
-            Course(tmp_path / name / "b", tiny("conv"), seed=6),
+            FullTraining(tmp_path / name / "a", ARCHITECTURE, seed=5, initial=lambda _: drawn),
+            FullTraining(tmp_path / name / "b", tiny("conv"), seed=6),
         ]
 
-    here = train_fully(courses("here"), evaluator)
-    there = train_fully(courses("there"), evaluator, staffing=lambda wanted: ProcessExecutor(wanted, 2))
+    here = train_fully(trainings("here"), evaluator)
+    there = train_fully(trainings("there"), evaluator, make_executor=lambda wanted: ProcessExecutor(wanted, 2))
     for one, other in zip(here, there, strict=True):
         assert one.weights.read_bytes() == other.weights.read_bytes()
         assert one.evaluation.metrics == other.evaluation.metrics
@@ -179,14 +195,19 @@ class Unlucky:
     def __init__(self, evaluator: TrainEvaluator, times: int) -> None:
         self._inner, self._times = LocalExecutor(evaluator), times
 
-    def submit(self, job: Job) -> None:
-        self._inner.submit(job)
+    def submit(self, task: TrainingTask) -> None:
+        self._inner.submit(task)
 
-    def collect(self, tell: Tell) -> JobOutcome:
+    def collect(self, tell: Tell) -> TaskOutcome:
         if self._times == 0:
             return self._inner.collect(tell)
         self._times -= 1
-        return JobOutcome(self._inner.collect(lambda _: None).slot, None, "its worker process was killed")
+        return TaskOutcome(
+            self._inner.collect(lambda _: None).trial_id,
+            None,
+            "its worker process was killed",
+            traceback=f"left {self._times}",
+        )
 
     def close(self) -> None:
         self._inner.close()
@@ -194,11 +215,13 @@ class Unlucky:
 
 def test_a_lost_training_is_tried_once_more_then_given_up_with_what_is_kept(tmp_path: Path) -> None:
     def train(times: int) -> None:
-        course = Course(tmp_path, ARCHITECTURE, seed=5)
+        training = FullTraining(tmp_path, ARCHITECTURE, seed=5)
         evaluator = make_evaluator(epochs=1)
-        train_fully([course], evaluator, staffing=lambda _: Unlucky(evaluator, times))
+        train_fully([training], evaluator, make_executor=lambda _: Unlucky(evaluator, times))
 
-    with pytest.raises(UserError, match=r"lost twice \(its worker process was killed\).*the same command continues"):
+    with pytest.raises(UserError, match=r"lost twice \(its worker process was killed, .*traceback\.txt\).*continues"):
         train(2)
+    assert (tmp_path / "traceback.txt").read_text() == "left 1\nleft 0"
     train(1)
     assert (tmp_path / "record.json").exists()
+    assert (tmp_path / "traceback.txt").read_text() == "left 0"

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ussearch.deprecations import RENAMED
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Manifest, PairData, verify_bundle
 from ussearch.pairs.bundles.evaluation import differences, evaluate_pair
@@ -17,6 +18,7 @@ from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
 from ussearch.runtime.integrity import MANIFEST, SEAL, sha256_of
 from ussearch.runtime.manifest_versions import MANIFEST as SCHEMA
+from ussearch.schema import renamed_keys
 
 CURRENT = SCHEMA.version
 OLD = Path(__file__).parent / "manifests"
@@ -28,7 +30,15 @@ def test_there_is_an_upgrade_and_a_file_of_every_older_version(version: int) -> 
     before, after = json.loads(text), json.loads(Manifest.from_text(text, "old").to_text())
     assert before["schema_version"] == version and version in SCHEMA.upgrades
     assert after["schema_version"] == CURRENT
-    assert lost(before, after) == ["schema_version"]
+    assert lost(in_todays_words(before), after) == ["schema_version"]
+
+
+def in_todays_words(content: Any) -> Any:
+    """Return a manifest with the names that format 3 gave to what older ones hold."""
+    words = {each.old: each.new for each in RENAMED if (each.kind, each.place) == ("file", "bundle.yaml")}
+    if isinstance(content, dict):
+        return {words.get(name, name): in_todays_words(value) for name, value in content.items()}
+    return [in_todays_words(each) for each in content] if isinstance(content, list) else content
 
 
 def lost(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
@@ -44,7 +54,7 @@ def lost(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> lis
 
 def test_what_version_1_did_not_record_is_empty() -> None:
     manifest = Manifest.from_text((OLD / "bundle-1.yaml").read_text(), "old")
-    assert (manifest.origin, manifest.data.counts, manifest.metrics.strata) == (None, None, ())
+    assert (manifest.provenance, manifest.data.counts, manifest.metrics.subgroups) == (None, None, ())
     assert manifest.metrics.edge["lesion_dice"] == pytest.approx(0.6619, abs=1e-4)
 
 
@@ -67,7 +77,9 @@ def old(copy: Path) -> Path:
     """The bundle as format 1 had it."""
     content = json.loads((copy / MANIFEST).read_text()) | {"schema_version": 1}
     (copy / CARD).unlink()
-    del content["origin"], content["data"]["counts"], content["metrics"]["strata"], content["files"][CARD]
+    words = {"objective": "selection", "routing_gain": "worth", "router_comparison": "contest"}
+    content = renamed_keys(content, words)
+    del content["provenance"], content["data"]["counts"], content["metrics"]["subgroups"], content["files"][CARD]
     (copy / MANIFEST).write_text(json.dumps(content))
     (copy / SEAL).write_text(f"{sha256_of(copy / MANIFEST)}  {MANIFEST}\n")
     return copy
@@ -91,12 +103,12 @@ def test_another_router_brings_an_old_bundle_to_this_format(old: Path, pair_data
 
 def test_a_stated_interval_that_is_wrong_is_found(finished: Bundle, pair_data: PairData) -> None:
     metrics = finished.manifest.metrics
-    everything = metrics.strata[0]
+    everything = metrics.subgroups[0]
     estimate = everything.edge["lesion_dice"]
     assert estimate is not None and estimate.low is not None
     flattering = everything.model_copy(
         update={"edge": {**everything.edge, "lesion_dice": estimate.model_copy(update={"low": estimate.low + 0.01})}}
     )
-    stated = metrics.model_copy(update={"strata": (flattering, *metrics.strata[1:])})
+    stated = metrics.model_copy(update={"subgroups": (flattering, *metrics.subgroups[1:])})
     found = evaluate_pair(finished.predictor(), pair_data.images, pair_data.split)
     assert differences(stated, found) == ["all all: edge.lesion_dice.low"]

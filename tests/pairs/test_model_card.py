@@ -44,18 +44,18 @@ def test_its_figures_are_those_of_the_files(finished: Bundle, pair_data: PairDat
     """Dice by a plain loop over what onnxruntime answers."""
     chosen = list(pair_data.split.test)
     shown = {}
-    for end in ("edge", "cloud"):
-        session = onnxruntime.InferenceSession(str(finished.folder / end / "model.onnx"))
+    for tier in ("edge", "cloud"):
+        session = onnxruntime.InferenceSession(str(finished.folder / tier / "model.onnx"))
         dice = []
         for index in chosen:
             image, truth = pair_data.images.images[index][None], pair_data.images.masks[index][None] > 0
             guess = session.run(["logits"], {session.get_inputs()[0].name: image.astype(np.float32)})[0] >= 0
             if truth.any():
                 dice.append(2 * (guess & truth).sum() / (guess.sum() + truth.sum()))
-        shown[end] = f"{np.mean(dice):.3f} ("
+        shown[tier] = f"{np.mean(dice):.3f} ("
     lines = section(card_of(finished), "Figures on the test images").splitlines()
-    for end, figure in shown.items():
-        assert any(f"| {end} | {figure}" in line for line in lines)
+    for tier, figure in shown.items():
+        assert any(f"| {tier} | {figure}" in line for line in lines)
 
 
 def test_it_says_what_is_known_of_data_device_and_thresholds(finished: Bundle, pair_data: PairData) -> None:
@@ -93,7 +93,7 @@ def test_classes_phantoms_and_a_torn_split_are_told(
     assert "phantoms, made by a program" in section(card, "Intended use")
     assert "tears groups apart" in section(card, "Limits") and "1 of them are torn" in section(card, "Data")
     assert "cyst (6), none (2), small (2)" in section(card, "Limits")
-    routed, edge = bundle.manifest.metrics.routed["selection"], bundle.manifest.metrics.edge["selection"]
+    routed, edge = bundle.manifest.metrics.routed["objective"], bundle.manifest.metrics.edge["objective"]
     assert ("no better than the edge network alone" in section(card, "Limits")) == ((routed or 0.0) <= (edge or 0.0))
     assert "Every image goes to the cloud" in section(card, "Thresholds")
     assert "images/00.png" not in card

@@ -6,7 +6,7 @@ from ussearch.pairs.bundles.manifest import MetricsEntry
 
 def metrics(edge: float, cloud: float, **baselines: float) -> MetricsEntry:
     """Return figures in which selection equals lesion Dice."""
-    edge_figures, cloud_figures = ({"lesion_dice": each, "selection": each} for each in (edge, cloud))
+    edge_figures, cloud_figures = ({"lesion_dice": each, "objective": each} for each in (edge, cloud))
     return MetricsEntry(
         convention="",
         images=10,
@@ -14,8 +14,8 @@ def metrics(edge: float, cloud: float, **baselines: float) -> MetricsEntry:
         edge=edge_figures,
         cloud=cloud_figures,
         routed=edge_figures,
-        baselines={name: {"lesion_dice": each, "selection": each} for name, each in baselines.items()},
-        strata=(),
+        baselines={name: {"lesion_dice": each, "objective": each} for name, each in baselines.items()},
+        subgroups=(),
     )
 
 
@@ -28,7 +28,7 @@ def test_a_network_that_loses_to_no_network_is_named_with_both_figures() -> None
 
 def test_the_baseline_that_is_named_is_one_that_reaches_the_network() -> None:
     found = metrics(0.35, 0.9)
-    baselines = {"Otsu": {"lesion_dice": 0.2, "selection": 0.3}, "mean mask": {"lesion_dice": 0.4, "selection": 0.1}}
+    baselines = {"Otsu": {"lesion_dice": 0.2, "objective": 0.3}, "mean mask": {"lesion_dice": 0.4, "objective": 0.1}}
     (line,) = baseline_warnings(found.model_copy(update={"baselines": baselines}))
     assert "mean mask: lesion Dice 0.400" in line
 

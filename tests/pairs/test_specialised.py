@@ -11,6 +11,7 @@ import torch
 from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import check_onnx, load_profile
 from ussearch.pairs.delivery.full_training import finalist_folder, train_finalists
 from ussearch.pairs.delivery.specialised import train_specialised
@@ -19,6 +20,8 @@ from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, Study, search
 from ussearch.studies.context import StudyContext
 from ussearch.studies.specialise import Specialised, specialise
+
+pytestmark = pytest.mark.training
 
 PI = load_profile("raspberry-pi-4")
 
@@ -70,8 +73,8 @@ def test_the_best_are_trained_and_exported_and_the_study_is_left_alone(
     assert [each.known.trial for each in trained] == [each.known.trial for each in found.best[:2]]
     for each in trained:
         assert each.model is not None and not check_onnx(each.model, PI)
-        assert each.training.evaluation.costs["edge"].profile == "raspberry-pi-4"
-        assert len(each.training.evaluation.history) == 2
+        assert each.network.evaluation.costs["edge"].profile == "raspberry-pi-4"
+        assert len(each.network.evaluation.history) == 2
         pixels = study_context.images.images[:1].astype("float32")
         assert OnnxNetwork(each.model).logits(pixels).shape == (1, 1, 32, 32)
     assert files_of(study) == before
@@ -79,21 +82,24 @@ def test_the_best_are_trained_and_exported_and_the_study_is_left_alone(
 
 def test_training_again_goes_on_where_it_was(study_context: StudyContext, found: Specialised, tmp_path: Path) -> None:
     seen: list[tuple[str, int]] = []
-    train_specialised(
-        found, study_context, 1, tmp_path, on_epoch=lambda known, _, each: seen.append((known.label, each.epoch))
-    )
+
+    def note(event: Event) -> None:
+        assert isinstance(event, TrainingEpoch)
+        seen.append((event.title, event.record.epoch))
+
+    train_specialised(found, study_context, 1, tmp_path, on_event=note)
     assert [epoch for _, epoch in seen] == [1, 2] and seen[0][0] == found.best[0].known.label
-    train_specialised(found, study_context, 1, tmp_path, on_epoch=lambda *_: pytest.fail("trained again"))
+    train_specialised(found, study_context, 1, tmp_path, on_event=lambda _: pytest.fail("trained again"))
 
 
 def test_what_the_study_trained_in_full_is_taken_over(
     study: Study, study_context: StudyContext, found: Specialised, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slot = found.best[0].known.trial
-    assert slot is not None
+    trial_id = found.best[0].known.trial
+    assert trial_id is not None
     recipe = study.config.recipe.model_copy(update={"epochs": study.config.final_epochs})
-    train_finalists(study, study_context.evaluator(recipe), {"edge": slot})
+    train_finalists(study, study_context.evaluator(recipe), {"edge": trial_id})
     monkeypatch.setattr(TrainEvaluator, "evaluate", lambda *_, **__: pytest.fail("trained again"))
     (again,) = train_specialised(found, study_context, 1, tmp_path)
-    assert again.training.weights.read_bytes() == (finalist_folder(study, slot) / "weights.safetensors").read_bytes()
-    assert again.training.evaluation.costs["edge"].profile == "raspberry-pi-4"
+    assert again.network.weights.read_bytes() == (finalist_folder(study, trial_id) / "weights.safetensors").read_bytes()
+    assert again.network.evaluation.costs["edge"].profile == "raspberry-pi-4"

@@ -47,16 +47,16 @@ def test_means_are_those_of_a_loop() -> None:
         for each in subgroups_of(images, chosen, {"edge": part, "cloud": part, "routed": part})
     }
     for label in LABELS:
-        stratum = found["class", label]
+        subgroup = found["class", label]
         members = [index for index in chosen if images.labels[index] == label]
-        assert stratum.images == len(members) and stratum.groups == len({index // 2 for index in members})
+        assert subgroup.images == len(members) and subgroup.groups == len({index // 2 for index in members})
         if label == "normal":
-            rate = stratum.edge["false_positive_rate"]
+            rate = subgroup.edge["false_positive_rate"]
             assert rate is not None and rate.mean == pytest.approx(np.mean([scores.predicted_any[i] for i in members]))
-            assert stratum.edge["lesion_dice"] is None and stratum.shares is None
+            assert subgroup.edge["lesion_dice"] is None and subgroup.shares is None
         else:
-            dice, hd95 = stratum.cloud["lesion_dice"], stratum.cloud["hd95"]
-            assert dice is not None and hd95 is not None and stratum.edge["false_positive_rate"] is None
+            dice, hd95 = subgroup.cloud["lesion_dice"], subgroup.cloud["hd95"]
+            assert dice is not None and hd95 is not None and subgroup.edge["false_positive_rate"] is None
             assert dice.mean == pytest.approx(np.mean([scores.dice[index] for index in members]))
             assert hd95.mean == pytest.approx(40 * np.mean([scores.iou[index] for index in members]))
             assert dice.low is not None and dice.high is not None and dice.low < dice.mean < dice.high
@@ -64,8 +64,8 @@ def test_means_are_those_of_a_loop() -> None:
 
 def test_sizes_are_thirds_in_order_and_hold_every_lesion_once() -> None:
     images, scores = made()
-    strata = subgroups_of(images, list(range(60)), dict.fromkeys(("edge", "cloud", "routed"), scores))
-    thirds = [each for each in strata if each.kind == "size"]
+    subgroups = subgroups_of(images, list(range(60)), dict.fromkeys(("edge", "cloud", "routed"), scores))
+    thirds = [each for each in subgroups if each.kind == "size"]
     assert [each.name for each in thirds] == ["small", "medium", "large"]
     assert sum(each.images for each in thirds) == 40 and all(9 <= each.images <= 18 for each in thirds)
     bounds = [bound for each in thirds for bound in each.shares or ()]

@@ -13,42 +13,42 @@ from ussearch.search_spaces import Architecture
 from ussearch.studies import Study, TrialRecord
 
 
-def make_summary(selection: float, sd: float = 0.2, images: int = 100) -> Summary:
+def make_summary(objective: float, sd: float = 0.2, images: int = 100) -> Summary:
     """Return the summary of images that all show a lesion."""
     return {
         "images": images,
         "lesion_images": images,
-        "lesion_dice": selection,
+        "lesion_dice": objective,
         "lesion_dice_sd": sd,
-        "dice_all": selection,
+        "dice_all": objective,
         "false_positive_rate": None,
         "empty_share": 0.0,
-        "selection": selection,
+        "objective": objective,
         "hd95": 9.0,
     }
 
 
-def make_record(slot: int, selection: float, latency_ms: float = 10.0, **changes: Any) -> TrialRecord:
+def make_record(trial_id: int, objective: float, latency_ms: float = 10.0, **changes: Any) -> TrialRecord:
     """Return a record of a network with this selection and latency; ``changes`` are of record or evaluation."""
-    architecture = SPACE.sample(slot)
+    architecture = SPACE.sample(trial_id)
     evaluation: dict[str, Any] = {
         "architecture_id": architecture.id,
-        "seed": slot,
+        "seed": trial_id,
         "fidelity": "trained",
         "epochs": 1,
         "image_size": 64,
-        "device": "cpu",
-        "metrics": make_summary(selection),
+        "accelerator": "cpu",
+        "metrics": make_summary(objective),
         "costs": {"edge": made_costs(EDGE, latency_ms, 610.0), "cloud": made_costs(CLOUD, latency_ms / 5, 60.0)},
         "history": (epoch_record(),),
     }
     record: dict[str, Any] = {
-        "slot": slot,
+        "trial_id": trial_id,
         "role": "edge",
         "architecture_id": architecture.id,
         "choices": None,
-        "started": f"2026-01-01T00:00:{slot:02d}",
-        "finished": f"2026-01-01T00:01:{slot:02d}",
+        "started": f"2026-01-01T00:00:{trial_id:02d}",
+        "finished": f"2026-01-01T00:01:{trial_id:02d}",
     }
     evaluation |= {name: value for name, value in changes.items() if name in Evaluation.model_fields}
     record |= {name: value for name, value in changes.items() if name not in Evaluation.model_fields}
@@ -60,6 +60,6 @@ def make_material(folder: Path, records: Sequence[TrialRecord], **config: Any) -
     study = Study.create(folder, make_config(**config), SPLIT)
     study.keep_baselines({"empty": make_summary(0.0), "Otsu": make_summary(0.2)})
     for record in records:
-        architecture: Architecture = SPACE.sample(record.slot)
+        architecture: Architecture = SPACE.sample(record.trial_id)
         study.keep(record, architecture.model_copy(update={"name": record.name}))
     return gather(folder)

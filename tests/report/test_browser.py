@@ -50,12 +50,12 @@ def test_it_opens_without_complaint_and_without_network(browser: Chromium, repor
 def test_a_click_on_a_point_shows_its_card(browser: Chromium, report: Path, width: int) -> None:
     browser.open(report, width)
     browser.wait_for("document.getElementById('card').dataset.trial === '1'")  # the best one, to begin with
-    for slot in (2, 0):
-        place = browser.evaluate(POINT.replace("SLOT", str(slot)))
+    for trial_id in (2, 0):
+        place = browser.evaluate(POINT.replace("SLOT", str(trial_id)))
         browser.click(*place)
-        browser.wait_for(f"document.getElementById('card').dataset.trial === '{slot}'")
+        browser.wait_for(f"document.getElementById('card').dataset.trial === '{trial_id}'")
         heading = browser.evaluate("document.querySelector('#card h3').textContent")
-        assert heading.startswith(f"Trial {slot}:")
+        assert heading.startswith(f"Trial {trial_id}:")
         assert browser.evaluate("document.querySelectorAll('#card svg.blocks rect').length") > 3
     assert browser.errors == []
 

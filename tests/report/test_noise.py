@@ -22,7 +22,7 @@ def test_the_mean_of_the_contributions_is_the_selection(rows: list[tuple[bool, b
     lesion, predicted = (np.array([row[place] for row in rows]) for place in (0, 1))
     dice = np.array([row[2] for row in rows])
     scores = Scores(dice=dice, iou=dice, auc=dice, hd95=dice, has_lesion=lesion, predicted_any=predicted)
-    assert contributions(scores).mean() == pytest.approx(scores.summary["selection"])
+    assert contributions(scores).mean() == pytest.approx(scores.summary["objective"])
 
 
 def test_the_variance_is_that_of_repeated_draws() -> None:
@@ -46,7 +46,7 @@ def test_small_differences_are_ties_and_large_ones_are_not(tmp_path: Path) -> No
     assert found is not None and found.method == "unpaired"
     assert found.best == 0  # trial 3 is beyond the device's limit
     assert found.ties == (1,)
-    assert found.second is not None and found.second.slot == 1
+    assert found.second is not None and found.second.trial_id == 1
     assert found.second.high - found.second.mean == pytest.approx(0.0554, abs=1e-4)
 
 
@@ -57,4 +57,4 @@ def test_one_candidate_has_no_ties(tmp_path: Path) -> None:
 def test_fidelities_are_never_compared(tmp_path: Path) -> None:
     stopped = make_record(1, 0.9, fidelity="trained 3 of 9 epochs")
     found = compare(make_material(tmp_path / "s", [make_record(0, 0.7), stopped, make_record(2, 0.5)]))
-    assert found is not None and found.best == 0 and [each.slot for each in found.differences] == [2]
+    assert found is not None and found.best == 0 and [each.trial_id for each in found.differences] == [2]

@@ -31,26 +31,26 @@ from ussearch.studies.front_picture import Point, front_picture
 
 def test_progress_is_the_hypervolume_of_all_trials_so_far(tmp_path: Path) -> None:
     random = np.random.default_rng(0)
-    records = [make_record(slot, random.random(), 50 * random.random()) for slot in range(12)]
+    records = [make_record(trial_id, random.random(), 50 * random.random()) for trial_id in range(12)]
     records.append(make_record(12, 0.99, fidelity="trained 1 of 9 epochs"))
     found = progress(make_material(tmp_path / "s", records))
     expected = [front_hypervolume(records[:count], EDGE) for count in range(1, 13)]
     assert [step.hypervolume for step in found] == pytest.approx(expected)
-    assert [step.slot for step in found] == list(range(12))
+    assert [step.trial_id for step in found] == list(range(12))
 
 
 @pytest.mark.slow
 def test_the_choice_that_decides_is_the_most_important(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     records = []
-    for slot in range(32):
+    for trial_id in range(32):
         choices = {name: values[random.integers(len(values))] for name, values in SPACE.choices.items()}
-        selection = 0.5 + 0.1 * SPACE.choices["width_1"].index(choices["width_1"]) + 0.01 * random.random()
-        records.append(make_record(slot, selection, 10 + random.random(), choices=choices))
+        objective = 0.5 + 0.1 * SPACE.choices["width_1"].index(choices["width_1"]) + 0.01 * random.random()
+        records.append(make_record(trial_id, objective, 10 + random.random(), choices=choices))
     report_data = make_material(tmp_path / "s", records)
     found = importance(report_data)
-    assert max(found.selection, key=lambda name: found.selection[name]) == "width_1"
-    assert sum(found.selection.values()) == pytest.approx(1.0) and found.trials == 32
+    assert max(found.objective, key=lambda name: found.objective[name]) == "width_1"
+    assert sum(found.objective.values()) == pytest.approx(1.0) and found.trials == 32
     assert not importance(report_data, fewest=33).enough
 
 
@@ -75,7 +75,7 @@ def test_the_front_shows_every_point_once_and_hollow_where_extrapolated(tmp_path
     records = [make_record(0, 0.7), make_record(1, 0.6, 20.0), make_record(2, 0.8, 90.0)]
     figure = front_figure(front_picture(make_material(tmp_path / "s", records).report), ties=(1,))
     points = [trace for trace in figure["data"] if trace["mode"] == "markers" and "tie" not in trace["name"]]
-    assert sorted(slot for trace in points for slot in trace["customdata"]) == [0, 1, 2]
+    assert sorted(trial_id for trace in points for trial_id in trace["customdata"]) == [0, 1, 2]
     assert all(symbol.endswith(("-open", "-thin")) for trace in points for symbol in trace["marker"]["symbol"])
     (ring,) = [trace for trace in figure["data"] if "tie" in trace["name"]]
     assert ring["customdata"] == [1]
@@ -85,7 +85,7 @@ def test_the_front_shows_every_point_once_and_hollow_where_extrapolated(tmp_path
 
 def test_names_know_where_points_are() -> None:
     frame = PlotFrame(left=0.0, right=2.0, low=0.0, high=1.0, width=200.0, height=100.0)
-    point = Point(slot=0, name="a", latency_ms=10.0, dice=0.5, fit="edge", on_front=True, extrapolated=False)
+    point = Point(trial_id=0, name="a", latency_ms=10.0, dice=0.5, fit="edge", on_front=True, extrapolated=False)
     box = frame.around(point, 5, 0, 10, 10)
     assert (box.left, box.right, box.low, box.high) == (100.0, 110.0, 45.0, 55.0)
     assert box.overlaps(frame.around(point, 14, 0, 10, 10)) and not box.overlaps(frame.around(point, 16, 0, 10, 10))
@@ -98,9 +98,9 @@ def test_parallel_axes_run_from_the_least_to_the_most(tmp_path: Path) -> None:
     lines = {
         line["customdata"][0]: line for line in parallel_figure([report.row(each) for each in report.records])["data"]
     }
-    assert [lines[slot]["y"][0] for slot in (0, 1, 2)] == pytest.approx([0.0, 0.5, 1.0])  # logarithmic
+    assert [lines[trial_id]["y"][0] for trial_id in (0, 1, 2)] == pytest.approx([0.0, 0.5, 1.0])  # logarithmic
     place = lines[0]["x"].index("lesion<br>Dice")
-    assert [lines[slot]["y"][place] for slot in (0, 1, 2)] == pytest.approx([1.0, 0.5, 0.0])
+    assert [lines[trial_id]["y"][place] for trial_id in (0, 1, 2)] == pytest.approx([1.0, 0.5, 0.0])
     assert "false<br>positives" not in lines[0]["x"]  # no empty image
 
 

@@ -15,7 +15,18 @@ import torch
 
 from tests.configurations import study_config
 from ussearch.datasets import Split
-from ussearch.evaluators import Costs, CostsByEnd, End, EpochRecord, Evaluation, OnEpoch, Recipe, Scores, Summary
+from ussearch.evaluators import (
+    Costs,
+    CostsByTier,
+    EpochRecord,
+    Evaluation,
+    OnEpoch,
+    Recipe,
+    Scores,
+    Summary,
+    Tier,
+    TrainingTask,
+)
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
@@ -81,15 +92,16 @@ class FormulaEvaluator:
         self.trained: list[str] = []
         self._before = before
 
-    def refused(self, architecture: Architecture, end: End) -> bool:
-        return end == "edge" and "dynamic_conv" in architecture.features
+    def refused(self, architecture: Architecture, tier: Tier) -> bool:
+        return tier == "edge" and "dynamic_conv" in architecture.features
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         work = sum(block.width for block in architecture.blocks) * (1000 if architecture.name == "huge" else 1)
         edge = made_costs(EDGE, work / 25, 600 + work / 40)
         return {"edge": edge, "cloud": made_costs(CLOUD, work / 200, 48 + work / 40)}
 
-    def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
+    def evaluate(self, task: TrainingTask, on_epoch: OnEpoch | None = None) -> Evaluation:
+        architecture, seed = task.architecture, task.seed
         self._before(len(self.trained), architecture)
         self.trained.append(architecture.id)
         if on_epoch:
@@ -100,7 +112,7 @@ class FormulaEvaluator:
             "fidelity": self.fidelity,
             "epochs": 1,
             "image_size": 64,
-            "device": "cpu",
+            "accelerator": "cpu",
             "costs": self.costs(architecture),
         }
         if architecture.name == "broken":
@@ -116,7 +128,7 @@ class FormulaEvaluator:
 
 def epoch_record() -> EpochRecord:
     return EpochRecord(
-        epoch=1, loss=1.0, schedule=1.0, selection=0.0, lesion_dice=0.0, false_positive_rate=None, seconds=0.0
+        epoch=1, loss=1.0, schedule=1.0, objective=0.0, lesion_dice=0.0, false_positive_rate=None, seconds=0.0
     )
 
 
@@ -153,7 +165,7 @@ def run_search(
 
 def outcome(records: Sequence[TrialRecord]) -> list[tuple[int, str, str, float | None]]:
     """Return what a repeated search must reproduce."""
-    return [(record.slot, record.role, record.architecture_id, record.dice) for record in records]
+    return [(record.trial_id, record.role, record.architecture_id, record.objective) for record in records]
 
 
 @pytest.fixture

@@ -21,9 +21,10 @@ from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, EpochFinished, Event, SearchInterrupted, Study, search
+from ussearch.studies import DataSource, SearchInterrupted, Study, search
 from ussearch.studies import study as study_module
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.locking import held
@@ -34,7 +35,7 @@ from ussearch.studies.study import LOCK
 torch.set_num_threads(1)
 
 
-def arrange_crash(point: str, slot: int) -> None:
+def arrange_crash(point: str, trial_id: int) -> None:
     """Make the process kill itself at a point of writing a trial."""
 
     def die() -> None:
@@ -43,15 +44,15 @@ def arrange_crash(point: str, slot: int) -> None:
     write, finish = study_module.write_atomically, StudyStorage.finish
 
     def dying_write(path: Path, content: str | bytes) -> None:
-        if path.name == point and path.parent.name == f"{slot:04d}":
+        if path.name == point and path.parent.name == f"{trial_id:04d}":
             die()
         write(path, content)
 
     def dying_finish(self: StudyStorage, number: int, record: Any) -> None:
-        if record.slot == slot and point == "tell":
+        if record.trial_id == trial_id and point == "tell":
             die()
         finish(self, number, record)
-        if record.slot == slot and point == "told":
+        if record.trial_id == trial_id and point == "told":
             die()
 
     study_module.write_atomically = dying_write  # type: ignore[attr-defined]
@@ -61,8 +62,8 @@ def arrange_crash(point: str, slot: int) -> None:
 def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int:
     """Create or resume the study and search it; return the exit status that the command line would give."""
     if crash:
-        point, _, slot = crash.partition(":")
-        arrange_crash(point, int(slot))
+        point, _, trial_id = crash.partition(":")
+        arrange_crash(point, int(trial_id))
     images, space = disc_images(), SearchSpace.standard(32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     recipe = Recipe(epochs=1, batch_size=8)
@@ -79,8 +80,8 @@ def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int
     split = disc_split(images)
 
     def on_event(event: Event) -> None:
-        if isinstance(event, EpochFinished):
-            print(f"epoch of trial {event.slot}", flush=True)  # noqa: T201
+        if isinstance(event, TrainingEpoch):
+            print(f"epoch of trial {event.trial_id}", flush=True)  # noqa: T201
 
     try:
         with held(folder / LOCK):

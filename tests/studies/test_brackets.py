@@ -16,16 +16,19 @@ from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.studies.conftest import outcome
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.evaluation import highest, standing, trained_part
+from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.export_pair import choose_pair
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import DataSource, EpochFinished, Event, Study, front, front_hypervolume, search
+from ussearch.studies import DataSource, Study, front, front_hypervolume, search
 from ussearch.studies.executors import EXECUTORS, ExecutorSettings
 from ussearch.studies.halving import Halving
 from ussearch.studies.pareto import pareto_report
 from ussearch.studies.resources import SearchResources
+
+pytestmark = pytest.mark.training
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 6
@@ -61,8 +64,8 @@ def drive(
     trained: list[tuple[int, int]] = []
 
     def on_event(event: Event) -> None:
-        if isinstance(event, EpochFinished):
-            trained.append((event.slot, event.record.epoch))
+        if isinstance(event, TrainingEpoch):
+            trained.append((event.trial_id, event.record.epoch))
             if trained[-1] == die_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -84,12 +87,12 @@ def test_no_epoch_is_trained_twice_and_only_the_best_go_on(undisturbed: tuple[Pa
     records = Study.open(folder).trials()
     assert len(records) == TRIALS
     # NOTE: a bracket of four is trained to 1, 2 and 4 epochs; of the last one, with two slots, each rung promotes one.
-    lengths = Counter((record.slot // 4, len(record.evaluation.history)) for record in records)
+    lengths = Counter((record.trial_id // 4, len(record.evaluation.history)) for record in records)
     assert lengths == {(0, 1): 2, (0, 2): 1, (0, 4): 1, (1, 1): 1, (1, 4): 1}
     for record in records:
         epochs = len(record.evaluation.history)
         assert record.evaluation.fidelity == ("trained" if epochs == 4 else f"trained {epochs} of 4 epochs")
-        assert Study.open(folder).network(record.slot) is not None
+        assert Study.open(folder).network(record.trial_id) is not None
     assert not list(folder.rglob("checkpoint*"))
 
 
@@ -98,10 +101,12 @@ def test_the_promoted_are_as_if_trained_at_once(undisturbed: tuple[Path, list[tu
     images = disc_images()
     profiles = {"edge": study.config.edge, "cloud": study.config.cloud}
     evaluator = TrainEvaluator(images, disc_split(images), study.config.recipe, profiles)  # type: ignore[arg-type]
-    for record in (each for each in study.trials() if each.evaluation.fidelity == "trained"):
-        again = evaluator.evaluate(study.architecture(record.slot), record.evaluation.seed)
-        assert again.dice == record.dice
-        kept = study.network(record.slot).state_dict()
+    promoted = [each for each in study.trials() if each.evaluation.fidelity == "trained"]
+    assert len(promoted) == 2
+    for record in promoted:
+        again = evaluator.evaluate(TrainingTask(study.architecture(record.trial_id), record.evaluation.seed))
+        assert again.objective == record.objective
+        kept = study.network(record.trial_id).state_dict()
         assert again.weights is not None
         assert all(torch.equal(value, kept[name]) for name, value in again.weights.items())
 
@@ -120,9 +125,9 @@ def test_killed_at_every_rung_and_resumed_equals_undisturbed(
 ) -> None:
     folder = tmp_path / "study"
     last = max(undisturbed[1], key=lambda each: (each[1], -each[0]))
-    for slot, epoch in ((2, 1), last):
+    for trial_id, epoch in ((2, 1), last):
         child = subprocess.run(
-            [sys.executable, "-c", KILLED, str(folder), str(slot), str(epoch)],
+            [sys.executable, "-c", KILLED, str(folder), str(trial_id), str(epoch)],
             cwd=ROOT,
             check=False,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -131,8 +136,8 @@ def test_killed_at_every_rung_and_resumed_equals_undisturbed(
     drive(folder)
     one, other = Study.open(folder), Study.open(undisturbed[0])
     assert outcome(one.trials()) == outcome(other.trials())
-    for slot in range(TRIALS):
-        weights = [each.trial_folder(slot) / "weights.safetensors" for each in (one, other)]
+    for trial_id in range(TRIALS):
+        weights = [each.trial_folder(trial_id) / "weights.safetensors" for each in (one, other)]
         assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
@@ -150,8 +155,8 @@ def test_workers_continue_each_others_checkpoints_to_the_same_study(
     drive(tmp_path / "one", trials=10, workers=2)
     two, one = Study.open(tmp_path / "two"), Study.open(tmp_path / "one")
     assert outcome(two.trials()) == outcome(one.trials())
-    for slot in range(10):
-        weights = [each.trial_folder(slot) / "weights.safetensors" for each in (two, one)]
+    for trial_id in range(10):
+        weights = [each.trial_folder(trial_id) / "weights.safetensors" for each in (two, one)]
         assert weights[0].read_bytes() == weights[1].read_bytes()
 
 
@@ -160,7 +165,7 @@ def test_a_study_that_asks_for_more_trials_fills_its_last_bracket_up(
 ) -> None:
     drive(tmp_path / "study", trials=5)
     drive(tmp_path / "study", trials=7)
-    assert [record.slot for record in Study.open(tmp_path / "study").trials()] == list(range(7))
+    assert [record.trial_id for record in Study.open(tmp_path / "study").trials()] == list(range(7))
 
 
 def test_fidelities_are_never_compared(undisturbed: tuple[Path, list[tuple[int, int]]]) -> None:
@@ -175,12 +180,12 @@ def test_fidelities_are_never_compared(undisturbed: tuple[Path, list[tuple[int, 
         record.model_copy(update={"evaluation": record.evaluation.model_copy(update={"fidelity": "drawn"})})
         for record in stopped
     ]
-    both = {(record.slot, record.evaluation.fidelity) for record in front([*full, *drawn])}
-    assert both == {(record.slot, record.evaluation.fidelity) for record in (*front(full), *front(drawn))}
+    both = {(record.trial_id, record.evaluation.fidelity) for record in front([*full, *drawn])}
+    assert both == {(record.trial_id, record.evaluation.fidelity) for record in (*front(full), *front(drawn))}
     report = pareto_report(study)
     assert report.mixed and "trained 1 of 4 epochs; " in report.fidelity
     pair = choose_pair(study)
-    assert {pair.edge.number, pair.cloud.number} == {record.slot for record in full}
+    assert {pair.edge.number, pair.cloud.number} == {record.trial_id for record in full}
 
 
 def test_a_checkpoint_that_outlived_its_record_is_removed(tmp_path: Path) -> None:

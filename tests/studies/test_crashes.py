@@ -58,12 +58,12 @@ def assert_same_study(folder: Path, undisturbed: Study) -> None:
     """Check records, weights and database against those of the undisturbed study."""
     study = Study.open(folder)
     assert outcome(study.trials()) == outcome(undisturbed.trials())
-    for slot in range(TRIALS):
-        weights = [each.trial_folder(slot) / "weights.safetensors" for each in (study, undisturbed)]
+    for trial_id in range(TRIALS):
+        weights = [each.trial_folder(trial_id) / "weights.safetensors" for each in (study, undisturbed)]
         assert weights[0].read_bytes() == weights[1].read_bytes()
     trials = optuna.load_study(study_name="search", storage=f"sqlite:///{folder / 'study.db'}").trials
     complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
-    assert sorted(trial.user_attrs["slot"] for trial in complete) == list(range(TRIALS))
+    assert sorted(trial.user_attrs["trial_id"] for trial in complete) == list(range(TRIALS))
     assert all(trial.state.is_finished() for trial in trials)
     assert not (folder / "lock.json").exists()
 
@@ -74,7 +74,7 @@ def test_killed_again_and_again_while_trials_are_written(tmp_path: Path, undistu
     seen: dict[Path, int] = {}
     for crash, finished in kept.items():
         assert status_of_driver(folder, crash) == -signal.SIGKILL
-        assert [record.slot for record in Study.open(folder).trials()] == list(range(finished))
+        assert [record.trial_id for record in Study.open(folder).trials()] == list(range(finished))
         assert all(path.stat().st_mtime_ns == time_ns for path, time_ns in seen.items())
         seen = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/record.json")}
     assert status_of_driver(folder) == 0

@@ -49,7 +49,7 @@ def test_front_is_sorted_by_latency_and_dice_rises_where_memory_does_not_pay(rec
     chosen = front(records)
     latencies = [record.costs().latency_ms for record in chosen]
     assert latencies == sorted(latencies) and chosen
-    best = max(records, key=lambda record: record.dice or 0)
+    best = max(records, key=lambda record: record.objective or 0)
     assert best in chosen
 
 
@@ -59,8 +59,8 @@ def test_views_keep_to_the_limits(records: tuple[TrialRecord, ...]) -> None:
 
 
 def test_fidelities_are_never_mixed(records: tuple[TrialRecord, ...]) -> None:
-    worse = records[0].evaluation.model_copy(update={"fidelity": "drawn", "metrics": {"selection": -1.0}})
-    drawn = records[0].model_copy(update={"slot": 99, "evaluation": worse})
+    worse = records[0].evaluation.model_copy(update={"fidelity": "drawn", "metrics": {"objective": -1.0}})
+    drawn = records[0].model_copy(update={"trial_id": 99, "evaluation": worse})
     assert drawn in front([*records, drawn])
     assert all(record in front([*records, drawn]) for record in front(records))
 

@@ -16,9 +16,13 @@ LENGTHS = (2, 6, 18)
 
 
 def state(
-    selections: list[float], latency_ms: float = 10.0, memory_mib: float = 600.0, end: str = "edge", ended: bool = False
+    selections: list[float],
+    latency_ms: float = 10.0,
+    memory_mib: float = 600.0,
+    tier: str = "edge",
+    ended: bool = False,
 ) -> Reached:
-    return Reached(end, tuple(selections), latency_ms, memory_mib, ended)  # type: ignore[arg-type]
+    return Reached(tier, tuple(selections), latency_ms, memory_mib, ended)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -93,16 +97,16 @@ def test_everyone_is_trained_to_the_first_rung() -> None:
 
 
 def test_only_a_complete_rung_promotes_and_the_others_stop() -> None:
-    bracket: dict[int, Reached | None] = {slot: state([0.0, slot / 10]) for slot in range(9)}
+    bracket: dict[int, Reached | None] = {trial_id: state([0.0, trial_id / 10]) for trial_id in range(9)}
     assert decide(bracket, LENGTHS, 3) == Decisions({6: 6, 7: 6, 8: 6}, frozenset(range(6)))
     bracket |= {6: state([0.0, 0.6, 0.9, 0.9, 0.9, 0.9]), 7: state([0.0] * 6), 8: None}
     assert decide(bracket, LENGTHS, 3).train == {8: 2}
 
 
 def test_the_best_of_the_last_but_one_rung_is_trained_in_full() -> None:
-    bracket: dict[int, Reached | None] = {slot: state([0.0, slot / 10]) for slot in range(9)}
-    for slot, selection in ((6, 0.9), (7, 0.8), (8, 0.85)):
-        bracket[slot] = state([0.0, slot / 10, *[selection] * 4])
+    bracket: dict[int, Reached | None] = {trial_id: state([0.0, trial_id / 10]) for trial_id in range(9)}
+    for trial_id, objective in ((6, 0.9), (7, 0.8), (8, 0.85)):
+        bracket[trial_id] = state([0.0, trial_id / 10, *[objective] * 4])
     assert decide(bracket, LENGTHS, 3) == Decisions({6: 18}, frozenset(set(range(9)) - {6}))
     bracket[6] = state([0.0, 0.6, *[0.9] * 16], ended=True)
     assert decide(bracket, LENGTHS, 3) == Decisions({}, frozenset(set(range(9)) - {6}))
@@ -110,14 +114,16 @@ def test_the_best_of_the_last_but_one_rung_is_trained_in_full() -> None:
 
 def test_later_epochs_do_not_change_what_an_earlier_rung_decided() -> None:
     """A killed study finds some candidates further than the rung; it must decide as it did before."""
-    bracket: dict[int, Reached | None] = {slot: state([0.0, slot / 10]) for slot in range(9)}
+    bracket: dict[int, Reached | None] = {trial_id: state([0.0, trial_id / 10]) for trial_id in range(9)}
     promoted = set(decide(bracket, LENGTHS, 3).train)
     bracket[6] = state([0.0, 0.6, 0.0, 0.0])
     assert set(decide(bracket, LENGTHS, 3).train) == promoted
 
 
 def test_failed_candidates_are_never_promoted() -> None:
-    bracket: dict[int, Reached | None] = {slot: state([], ended=True) for slot in range(8)} | {8: state([0.1, 0.1])}
+    bracket: dict[int, Reached | None] = {trial_id: state([], ended=True) for trial_id in range(8)} | {
+        8: state([0.1, 0.1])
+    }
     assert decide(bracket, LENGTHS, 3) == Decisions({8: 6}, frozenset())
     assert decide({0: state([], ended=True)}, LENGTHS, 3) == Decisions({}, frozenset())
 
@@ -125,27 +131,28 @@ def test_failed_candidates_are_never_promoted() -> None:
 def test_each_end_has_its_share() -> None:
     """Candidates for the cloud are better everywhere in Dice and slower on the device; the device keeps its own."""
     bracket: dict[int, Reached | None] = {
-        slot: state([0.5, 0.5 + slot / 100], 10.0 + slot, end="cloud" if slot % 2 else "edge") for slot in range(9)
+        trial_id: state([0.5, 0.5 + trial_id / 100], 10.0 + trial_id, tier="cloud" if trial_id % 2 else "edge")
+        for trial_id in range(9)
     }
     promoted = set(decide(bracket, LENGTHS, 3).train)
-    assert sum(slot % 2 == 0 for slot in promoted) == 2 and sum(slot % 2 for slot in promoted) == 1
+    assert sum(trial_id % 2 == 0 for trial_id in promoted) == 2 and sum(trial_id % 2 for trial_id in promoted) == 1
 
 
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_a_bracket_always_ends_and_never_depends_on_the_order_of_results(seed: int) -> None:
     random = np.random.default_rng(seed)
-    courses = {slot: np.maximum.accumulate(random.random(18)) for slot in range(9)}
-    latencies = {slot: float(latency) for slot, latency in enumerate(random.random(9))}
+    courses = {trial_id: np.maximum.accumulate(random.random(18)) for trial_id in range(9)}
+    latencies = {trial_id: float(latency) for trial_id, latency in enumerate(random.random(9))}
 
     def run(order: np.random.Generator) -> tuple[dict[int, int], frozenset[int]]:
         reached: dict[int, Reached | None] = dict.fromkeys(range(9))
         while (decisions := decide(reached, LENGTHS, 3)).train:
-            slot = int(order.choice(sorted(decisions.train)))
-            epochs = decisions.train[slot]
-            done = [float(value) for value in courses[slot][:epochs]]
-            reached[slot] = state(done, latencies[slot], ended=epochs == 18)
-        return {slot: len(each.selections) for slot, each in reached.items() if each}, decisions.stop
+            trial_id = int(order.choice(sorted(decisions.train)))
+            epochs = decisions.train[trial_id]
+            done = [float(value) for value in courses[trial_id][:epochs]]
+            reached[trial_id] = state(done, latencies[trial_id], ended=epochs == 18)
+        return {trial_id: len(each.selections) for trial_id, each in reached.items() if each}, decisions.stop
 
     one, other = run(np.random.default_rng(1)), run(np.random.default_rng(2))
     assert one == other

@@ -12,21 +12,23 @@ import pytest
 from tests.configurations import run_config, study_config
 from tests.evaluators.conftest import disc_images, disc_split, small_space
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, usual_ladder
 from ussearch.evaluators.shared import WeightStore, drawing_of
 from ussearch.evaluators.trust import Trust
+from ussearch.events import Event, RungChosen, RungMeasured, SearchFinished
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import build, load_preset
 from ussearch.studies import DataSource, Study, ladder
 from ussearch.studies.context import StudyContext
-from ussearch.studies.events import Event, RungChosen, RungMeasured, SearchFinished
 from ussearch.studies.executors import ProcessExecutor
 from ussearch.studies.ladder import LadderRecord, LadderSearch, drawn_starts, ladder_path, shared_path
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.study import logged
 from ussearch.studies.timings import SearchTimings, outside_training
+
+pytestmark = pytest.mark.training
 
 SIZE = 32
 IMAGES = disc_images(24, SIZE)
@@ -113,8 +115,8 @@ def test_the_cheapest_trusted_rung_judges_and_the_best_are_trained(
     promoted = records[SAMPLES + 5 :]
     judged = {record.architecture_id for record in records[SAMPLES : SAMPLES + 5]}
     assert {record.architecture_id for record in promoted} <= judged
-    best = max(record.dice or 0 for record in records[SAMPLES : SAMPLES + 5] if record.feasible("edge"))
-    assert any(record.dice == best and record.architecture_id == promoted[0].architecture_id for record in records)
+    best = max(record.objective or 0 for record in records[SAMPLES : SAMPLES + 5] if record.feasible("edge"))
+    assert any(record.objective == best and record.architecture_id == promoted[0].architecture_id for record in records)
 
 
 def test_where_no_rung_may_be_trusted_everything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +170,7 @@ def test_finalists_may_start_from_what_they_draw(tmp_path: Path, monkeypatch: py
 
 
 def outcome(study: Study) -> list[Any]:
-    return [(r.slot, r.role, r.architecture_id, r.evaluation.fidelity, r.dice) for r in study.trials()]
+    return [(r.trial_id, r.role, r.architecture_id, r.evaluation.fidelity, r.objective) for r in study.trials()]
 
 
 @pytest.mark.parametrize("drawn", [False, True])
@@ -186,8 +188,8 @@ def test_a_preset_outside_the_space_has_no_drawn_score() -> None:
     judge = RungEvaluator(TRAINER, Rung(drawn=True, steps=0), store)
     preset = load_preset("unext").architecture.for_task()
     assert judge.refused(preset, "cloud")
-    found = judge.evaluate(preset, seed=0)
-    assert found.dice is None and "the shared weights" in (found.failure or "")
+    found = judge.evaluate(TrainingTask(preset, 0))
+    assert found.objective is None and "the shared weights" in (found.failure or "")
 
 
 def test_a_drawn_score_is_that_of_the_drawn_network() -> None:
@@ -196,10 +198,10 @@ def test_a_drawn_score_is_that_of_the_drawn_network() -> None:
     architecture = SPACE.sample(0)
     store.grow(drawing_of(architecture))
     judge = RungEvaluator(TRAINER, Rung(drawn=True, steps=0), store)
-    first, second = (judge.evaluate(architecture, seed) for seed in (0, 1))
+    first, second = (judge.evaluate(TrainingTask(architecture, seed)) for seed in (0, 1))
     assert first.metrics == second.metrics and first.epochs == 0
-    steps = RungEvaluator(TRAINER, Rung(drawn=True, steps=3), store).evaluate(architecture, 0)
-    scratch = RungEvaluator(TRAINER, Rung(drawn=False, steps=3)).evaluate(architecture, 0)
+    steps = RungEvaluator(TRAINER, Rung(drawn=True, steps=3), store).evaluate(TrainingTask(architecture, 0))
+    scratch = RungEvaluator(TRAINER, Rung(drawn=False, steps=3)).evaluate(TrainingTask(architecture, 0))
     assert (steps.fidelity, scratch.fidelity) == ("drawn + 3 steps", "3 steps")
     assert steps.metrics != scratch.metrics
     assert steps.weights is not None and store.covers(drawing_of(architecture))

@@ -38,9 +38,9 @@ def invoke(*arguments: str) -> str:
 
 def test_report_lists_every_trial_once_front_first(study: Study) -> None:
     data = pareto_report(study).to_dict()
-    slots = [row["trial"] for row in data["trials"]]
-    assert sorted(slots) == list(range(9)) and slots[: len(data["front"])] == data["front"]
-    assert slots[-1] == 2 and data["trials"][-1]["failure"]
+    trial_ids = [row["trial"] for row in data["trials"]]
+    assert sorted(trial_ids) == list(range(9)) and trial_ids[: len(data["front"])] == data["front"]
+    assert trial_ids[-1] == 2 and data["trials"][-1]["failure"]
     assert data["convention"] == CONVENTION and data["fidelity"] == "formula, 1 epoch"
     assert list(data["baselines"]) == ["empty", "Otsu"]
     assert data["limits"]["edge"]["latency_ms"] == EDGE.limits.latency_target_ms
@@ -55,9 +55,9 @@ def test_every_row_shows_lesion_dice_all_dice_and_false_positives(study: Study) 
 
 def test_views_of_the_front_keep_to_their_limits(study: Study) -> None:
     report = pareto_report(study)
-    by_slot = {record.slot: record for record in report.records}
-    assert all(by_slot[slot].feasible("edge") for slot in report.edge)
-    assert all(by_slot[slot].feasible("cloud") for slot in report.cloud)
+    by_trial_id = {record.trial_id: record for record in report.records}
+    assert all(by_trial_id[trial_id].feasible("edge") for trial_id in report.edge)
+    assert all(by_trial_id[trial_id].feasible("cloud") for trial_id in report.cloud)
 
 
 def test_pareto_command(study: Study, tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_picture_names_presets_and_draws_the_limit(study: Study) -> None:
     assert picture.limit_ms == EDGE.limits.latency_target_ms
     texts = {text.get_text() for text in draw_front(picture).axes[0].texts}
     assert {"lv-unet", "bmis", "better", "empty", "Otsu"} <= texts
-    assert {f"#{point.slot}" for point in picture.points if point.on_front and not point.name} <= texts
+    assert {f"#{point.trial_id}" for point in picture.points if point.on_front and not point.name} <= texts
     assert any(text.startswith("limit 41.7 ms") for text in texts)
 
 
@@ -139,10 +139,10 @@ def test_a_study_without_results_has_no_picture(tmp_path: Path) -> None:
         front_picture(pareto_report(empty))
 
 
-@pytest.mark.parametrize("end", ["edge", "cloud"])
-def test_kernels_sum_to_the_prediction(study: Study, end: str) -> None:
-    card = trial_card(study, 1, end)  # type: ignore[arg-type]
-    expected = trace(study.architecture(1), 64).predict(study.config.profiles[end]).latency_ms  # type: ignore[index]
+@pytest.mark.parametrize("tier", ["edge", "cloud"])
+def test_kernels_sum_to_the_prediction(study: Study, tier: str) -> None:
+    card = trial_card(study, 1, tier)  # type: ignore[arg-type]
+    expected = trace(study.architecture(1), 64).predict(study.config.profiles[tier]).latency_ms  # type: ignore[index]
     kernels_ms = sum(milliseconds for _, milliseconds in card.kernels)
     assert kernels_ms + card.prediction.call_ms == pytest.approx(expected)
     parts = card.milliseconds_by_part()
@@ -203,7 +203,7 @@ def test_show_command(study: Study) -> None:
         assert words in text
     assert "Training failed: the loss became nan" in invoke("show", str(study.folder), "2")
     data = json.loads(invoke("show", str(study.folder), "1", "--json"))
-    assert data["slot"] == 1 and data["counts"]["parameters_training"] > 0
+    assert data["trial_id"] == 1 and data["counts"]["parameters_training"] > 0
     latency = data["latency"]
     kernels_ms = sum(kernel["latency_ms"] for kernel in latency["kernels"])
     assert kernels_ms + latency["call_ms"] == pytest.approx(latency["latency_ms"])

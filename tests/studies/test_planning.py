@@ -7,12 +7,12 @@ from statistics import median
 import pytest
 
 from ussearch.errors import UserError
-from ussearch.evaluators import CostsByEnd
+from ussearch.evaluators import CostsByTier
 from ussearch.evaluators.costs import trace
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset, preset_names
 from ussearch.studies.estimates import training_work
-from ussearch.studies.planning import LARGEST_SHARE, plan_seeds, probe
+from ussearch.studies.planning import LARGEST_SHARE, feasibility, plan_seeds
 
 
 class Prices:
@@ -25,9 +25,9 @@ class Prices:
             edge_profile = edge_profile.model_copy(update={"limits": edge_profile.limits.model_copy(update=limits)})
         self.profiles: dict[str, Profile] = {"edge": edge_profile, "cloud": load_profile("x86-server")}
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         traced = trace(architecture, self.image_size)
-        return {end: traced.costs(profile) for end, profile in self.profiles.items()}  # type: ignore[misc]
+        return {tier: traced.costs(profile) for tier, profile in self.profiles.items()}  # type: ignore[misc]
 
 
 def typical_work(image_size: int) -> float:
@@ -76,8 +76,8 @@ def test_more_named_presets_than_trials_is_an_error() -> None:
 
 def test_the_probe_sees_what_limits_leave() -> None:
     space = SearchSpace.standard(128)
-    free = probe(space, Prices(128, frames_per_second=1.0), 0)  # type: ignore[arg-type]
-    none = probe(space, Prices(128, frames_per_second=1000.0), 0)  # type: ignore[arg-type]
+    free = feasibility(space, Prices(128, frames_per_second=1.0), 0)  # type: ignore[arg-type]
+    none = feasibility(space, Prices(128, frames_per_second=1000.0), 0)  # type: ignore[arg-type]
     assert free.feasible_share["edge"] > 0.8  # the rest mixes kernels for each image, which the Nano refuses
     assert none.feasible_share["edge"] == 0.0
     assert none.feasible_share["cloud"] == free.feasible_share["cloud"] > 0

@@ -90,7 +90,7 @@ def names(server: Server) -> list[str]:
 def complete_slots(server: Server, name: str) -> list[int]:
     trials = optuna.load_study(study_name=name, storage=server.url()).trials
     assert all(trial.state.is_finished() for trial in trials)
-    return [trial.user_attrs["slot"] for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
+    return [trial.user_attrs["trial_id"] for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
 
 
 def all_text(folder: Path) -> str:

@@ -14,6 +14,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from tests.margins import above, reaches
 from tests.studies.conftest import SPACE, FormulaEvaluator, outcome, run_search
 from ussearch.errors import UserError
 from ussearch.run_config import SamplerName
@@ -131,15 +132,21 @@ def test_surrogate_never_proposes_what_exceeds_a_known_limit() -> None:
     assert all(cost(trial.params) <= limit for trial in study.trials[1:])
 
 
-def test_surrogate_learns_limits_of_which_only_trials_tell() -> None:
-    study = optuna.create_study(directions=["maximize", "minimize"], sampler=SurrogateSampler(2, startup=8))
+@reaches(feasible=above(0.8))
+def limits_learnt(seed: int, folder: Path) -> dict[str, float]:
+    """The share of proposals behind the first eight that keep a limit of which only trials tell."""
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=SurrogateSampler(seed, startup=8))
     for _ in range(24):
         trial = study.ask()
         chosen = {name: trial.suggest_categorical(name, values) for name, values in CHOICES.items()}
         trial.set_constraint("latency", cost(chosen) - 40.0)
         study.tell(trial, [accuracy(chosen), cost(chosen)])
     feasible = [cost(trial.params) <= 40 for trial in study.trials]
-    assert np.mean(feasible[8:]) > 0.8
+    return {"feasible": float(np.mean(feasible[8:]))}
+
+
+def test_surrogate_learns_limits_of_which_only_trials_tell(tmp_path: Path) -> None:
+    limits_learnt.check(2, tmp_path)
 
 
 def test_failed_trials_are_not_repeated() -> None:

@@ -10,22 +10,19 @@ import pytest
 
 from tests.studies.conftest import CLOUD, EDGE, SPACE, SPLIT, FormulaEvaluator, make_config, outcome, run_search
 from ussearch.errors import UserError
-from ussearch.search_spaces import Architecture, load_preset
-from ussearch.studies import (
+from ussearch.events import (
     CandidateSkipped,
-    EpochFinished,
     Event,
-    SamplerSettings,
     SearchFinished,
     SearchStarted,
-    Study,
+    TrainingEpoch,
     TrialFinished,
     TrialStarted,
-    front_hypervolume,
-    search,
 )
+from ussearch.search_spaces import Architecture, load_preset
+from ussearch.studies import SamplerSettings, Study, front_hypervolume, search
 from ussearch.studies.study import logged
-from ussearch.studies.suggest import derived_seed, end_of
+from ussearch.studies.suggest import derived_seed, tier_of
 
 
 def preset(name: str) -> Architecture:
@@ -38,11 +35,11 @@ def database(study: Study) -> list[optuna.trial.FrozenTrial]:
 
 def test_every_slot_is_filled_once(tmp_path: Path) -> None:
     study, records = run_search(tmp_path / "s", trials=7)
-    assert [record.slot for record in records] == list(range(7))
+    assert [record.trial_id for record in records] == list(range(7))
     assert len({record.architecture_id for record in records}) == 7
     assert study.trials() == records
     complete = [trial for trial in database(study) if trial.state == optuna.trial.TrialState.COMPLETE]
-    assert [trial.user_attrs["slot"] for trial in complete] == list(range(7))
+    assert [trial.user_attrs["trial_id"] for trial in complete] == list(range(7))
     assert [tuple(trial.values) for trial in complete] == [record.objectives("edge") for record in records]
 
 
@@ -63,12 +60,14 @@ def test_each_end_gets_its_share_within_its_limits(tmp_path: Path) -> None:
 @pytest.mark.parametrize("share", [0.0, 0.25, 1 / 3, 0.5, 0.9, 1.0])
 def test_shares_hold_at_any_time(share: float) -> None:
     for count in range(1, 40):
-        edge = sum(end_of(sampled, share) == "edge" for sampled in range(count))
+        edge = sum(tier_of(sampled, share) == "edge" for sampled in range(count))
         assert 0 <= edge - count * share < 1 + 1e-9
 
 
 def test_seeds_of_slots_are_distinct_and_stable() -> None:
-    seeds = [derived_seed(seed, slot, purpose) for seed in range(5) for slot in range(50) for purpose in range(2)]
+    seeds = [
+        derived_seed(seed, trial_id, purpose) for seed in range(5) for trial_id in range(50) for purpose in range(2)
+    ]
     assert len(set(seeds)) == len(seeds) and all(0 <= seed < 2**31 for seed in seeds)
     assert derived_seed(0, 0, 0) == derived_seed(0, 0, 0)
 
@@ -93,7 +92,7 @@ def test_progress_is_told_in_order(tmp_path: Path) -> None:
     with logged(study.folder):
         search(study, FormulaEvaluator(), SPACE, on_event=events.append)
     kinds = [type(event) for event in events]
-    once = [TrialStarted, EpochFinished, TrialFinished]
+    once = [TrialStarted, TrainingEpoch, TrialFinished]
     assert kinds == [SearchStarted, *once, *once, SearchFinished]
     last = events[-2]
     assert isinstance(last, TrialFinished) and last.front == study.front("edge")
@@ -123,8 +122,8 @@ def test_an_exhausted_space_ends_with_a_reason(tmp_path: Path) -> None:
     tight = EDGE.model_copy(update={"limits": EDGE.limits.model_copy(update={"memory_mib": 1.0})})
 
     class Refusing(FormulaEvaluator):
-        def refused(self, architecture: Architecture, end: str) -> bool:  # type: ignore[override]
-            return end == "edge"
+        def refused(self, architecture: Architecture, tier: str) -> bool:  # type: ignore[override]
+            return tier == "edge"
 
     events: list[Event] = []
     study = Study.create(tmp_path / "s", make_config(trials=4, edge=tight), SPLIT)

@@ -34,7 +34,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def content_of(folder: Path) -> dict[str, str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.endswith(("-wal", "-shm")))
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
@@ -46,7 +46,7 @@ def invoke(*arguments: str) -> Any:
 
 def dominated_pairwise(rows: list[dict[str, Any]]) -> set[int]:
     """Return positions that some row of the same fidelity dominates by a clear margin in memory as well."""
-    keys = [(-row["selection"], row["latency_ms"], row["memory_mib"]) for row in rows]
+    keys = [(-row["objective"], row["latency_ms"], row["memory_mib"]) for row in rows]
     return {
         one
         for one, first in enumerate(keys)
@@ -62,7 +62,7 @@ def test_costs_are_those_of_the_new_device_and_accuracies_those_of_the_study(stu
         assert each.known.trial is not None
         record = study.trial(each.known.trial)
         assert each.known.evaluation.metrics == record.evaluation.metrics
-        assert each.costs == costs(study.architecture(record.slot), 128, PI)
+        assert each.costs == costs(study.architecture(record.trial_id), 128, PI)
         assert each.costs.feasible
 
 
@@ -78,10 +78,10 @@ def test_the_front_is_that_of_a_pairwise_comparison(study: Study) -> None:
 
 def test_what_the_device_cannot_run_is_dropped_with_the_reason(study: Study) -> None:
     forbidden = PI.model_copy(update={"forbidden_features": {"dynamic_conv": "no such kernels"}})
-    dynamic = [slot for slot in range(8) if "dynamic_conv" in study.architecture(slot).features]
+    dynamic = [trial_id for trial_id in range(8) if "dynamic_conv" in study.architecture(trial_id).features]
     found = specialise(study, forbidden)
     assert {label for label, reason in found.dropped.items() if "no such kernels" in reason} == {
-        study.trial(slot).label for slot in dynamic
+        study.trial(trial_id).label for trial_id in dynamic
     }
     slow = PI.model_copy(update={"limits": PI.limits.model_copy(update={"frames_per_second": 60.0})})
     found = specialise(study, slow)
@@ -125,9 +125,9 @@ def test_other_sources_add_architectures_and_fidelities_stay_apart(study: Study)
 
 
 def test_fewer_candidates_are_the_best(study: Study) -> None:
-    best = sorted((record.dice or 0.0 for record in study.trials()), reverse=True)[:3]
+    best = sorted((record.objective or 0.0 for record in study.trials()), reverse=True)[:3]
     found = specialise(study, PI, candidates=3)
-    chosen = [each.known.evaluation.dice for each in (*found.fitting, *found.over)]
+    chosen = [each.known.evaluation.objective for each in (*found.fitting, *found.over)]
     assert sorted(filter(None, chosen), reverse=True) == best[: len(chosen)]
 
 
@@ -156,7 +156,9 @@ def test_json_report_and_picture(study: Study, tmp_path: Path) -> None:
     result = invoke("specialise", str(study.folder), *arguments)
     assert result.exit_code == 0
     kept = json.loads((tmp_path / "specialised.json").read_text())
-    assert json.loads(result.stdout)["candidates"] == kept["candidates"] and kept["trained"] == []
+    printed = json.loads(result.stdout)["candidates"]
+    assert [{name: row[name] for name in kept["candidates"][0]} for row in printed] == kept["candidates"]
+    assert kept["trained"] == []
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -164,20 +166,25 @@ def test_json_report_and_picture(study: Study, tmp_path: Path) -> None:
 def test_five_hundred_candidates_take_a_minute_of_the_processor_at_most(tmp_path: Path) -> None:
     space = SearchSpace.standard(128)
     study = Study.create(tmp_path / "s", make_config(image_size=128, space=dict(space.choices), trials=500), SPLIT)
-    for slot in range(500):
-        architecture = space.sample(slot)
+    for trial_id in range(500):
+        architecture = space.sample(trial_id)
         evaluation = Evaluation(
             architecture_id=architecture.id,
-            seed=slot,
+            seed=trial_id,
             fidelity="trained",
             epochs=1,
             image_size=128,
-            device="cpu",
+            accelerator="cpu",
             costs={},
-            metrics=made_summary(0.5 + 0.4 * math.sin(slot)),
+            metrics=made_summary(0.5 + 0.4 * math.sin(trial_id)),
         )
         record = TrialRecord(
-            slot=slot, role="edge", architecture_id=architecture.id, started="", finished="", evaluation=evaluation
+            trial_id=trial_id,
+            role="edge",
+            architecture_id=architecture.id,
+            started="",
+            finished="",
+            evaluation=evaluation,
         )
         study.keep(record, architecture)
     trace.cache_clear()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.studies.conftest import SPACE, run_search
 from ussearch.errors import UserError
-from ussearch.evaluators import CostsByEnd
+from ussearch.evaluators import CostsByTier
 from ussearch.studies import Study, Suggestion
 from ussearch.studies.storage import StudyStorage
 
@@ -26,11 +26,11 @@ def storage_of(study: Study) -> StudyStorage:
 
 def states(study: Study) -> list[tuple[int, optuna.trial.TrialState]]:
     loaded = optuna.load_study(study_name="search", storage=f"sqlite:///{study.folder / 'study.db'}")
-    return [(trial.user_attrs["slot"], trial.state) for trial in loaded.trials]
+    return [(trial.user_attrs["trial_id"], trial.state) for trial in loaded.trials]
 
 
-def candidate(study: Study, slot: int, costs: CostsByEnd) -> Suggestion:
-    return Suggestion(slot, "edge", study.architecture(0), costs)
+def candidate(study: Study, trial_id: int, costs: CostsByTier) -> Suggestion:
+    return Suggestion(trial_id, "edge", study.architecture(0), costs)
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_a_trial_left_running_is_failed_at_once(study: Study) -> None:
 
 def test_a_record_that_was_never_told_is_told(study: Study) -> None:
     storage = storage_of(study)
-    record = study.trial(0).model_copy(update={"slot": 2})
+    record = study.trial(0).model_copy(update={"trial_id": 2})
     storage.begin(candidate(study, 2, record.evaluation.costs))
     storage_of(study).reconcile([*study.trials(), record])
     assert states(study) == [(0, COMPLETE), (1, COMPLETE), (2, COMPLETE)]

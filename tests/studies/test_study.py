@@ -11,7 +11,7 @@ import torch
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.studies.conftest import CLOUD, SPLIT, FormulaEvaluator, make_config, run_search
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.hardware_profiles import load_profile
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord
 
@@ -42,10 +42,10 @@ def test_the_network_of_a_trial_comes_back_trained(tmp_path: Path) -> None:
     split = disc_split(images)
     evaluator = TrainEvaluator(images, split, Recipe(epochs=1), {"edge": CLOUD, "cloud": CLOUD})
     architecture = tiny("fusible")
-    evaluation = evaluator.evaluate(architecture, seed=1)
+    evaluation = evaluator.evaluate(TrainingTask(architecture, 1))
     study = Study.create(tmp_path / "s", make_config(), split, images)
     record = TrialRecord(
-        slot=0, role="edge", architecture_id=architecture.id, started="", finished="", evaluation=evaluation
+        trial_id=0, role="edge", architecture_id=architecture.id, started="", finished="", evaluation=evaluation
     )
     study.keep(record, architecture)
     network = study.network(0)

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ussearch import pairs
 from ussearch.datasets import read_frames
 from ussearch.errors import UserError
-from ussearch.evaluators import End
+from ussearch.evaluators import Tier
 from ussearch.pairs.bundles.model_card import CARD
 from ussearch.runtime.frames import Frame
 from ussearch.runtime.prediction import PredictionResult
@@ -27,7 +27,7 @@ Picture: TypeAlias = Path | str | npt.NDArray[Any]
 Cloud: TypeAlias = CloudOptions | str | None
 """Who answers what the edge is unsure of: ``"local"``, the URL of a server, how to ask one in full, or nobody."""
 LOCAL = "local"
-TIERS: tuple[End, ...] = ("edge", "cloud")
+TIERS: tuple[Tier, ...] = ("edge", "cloud")
 
 
 class Bundle(pairs.Bundle):
@@ -54,8 +54,8 @@ class Bundle(pairs.Bundle):
 
     def __repr__(self) -> str:
         manifest = self.manifest
-        ends = ", ".join(f"{manifest.entry(end).architecture} for {manifest.entry(end).profile}" for end in TIERS)
-        return f"Bundle({str(self.folder)!r}: {ends}, {manifest.data.name})"
+        tiers = ", ".join(f"{manifest.entry(tier).architecture} for {manifest.entry(tier).profile}" for tier in TIERS)
+        return f"Bundle({str(self.folder)!r}: {tiers}, {manifest.data.name})"
 
     def predict(self, image: Picture, cloud: Cloud = LOCAL) -> PredictionResult:
         """Segment one image as ``ussearch infer`` does: the edge network first, then the router's decision.
@@ -101,14 +101,14 @@ class Bundle(pairs.Bundle):
         >>> import ussearch
         >>> figures = ussearch.Bundle.load("bundle").figures
         >>> sorted(figures)
-        ['baselines', 'cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed', 'strata']
+        ['baselines', 'cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed', 'subgroups']
         >>> figures["images"], round(figures["routed"]["lesion_dice"], 2)
         (8, 0.89)
         >>> figures["costs"]["edge"]["latency_ms"]
         1.5
         """
         manifest = self.manifest.model_dump(mode="json")
-        return {**manifest["metrics"], "costs": {end: manifest[end]["costs"] for end in TIERS}}
+        return {**manifest["metrics"], "costs": {tier: manifest[tier]["costs"] for tier in TIERS}}
 
     @property
     def card(self) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 
 from ussearch import pipeline, studies
 from ussearch.api.bundle import Bundle
-from ussearch.evaluators import End
+from ussearch.deprecations import renamed_arguments
+from ussearch.evaluators import Tier
 from ussearch.events import OnEvent, ignore
 from ussearch.pairs import Pair
 from ussearch.pairs.delivery.compression import CompressionRequest
@@ -29,7 +30,7 @@ class Study(studies.Study):
     >>> study = ussearch.Study.load("study")
     >>> study
     Study('study': 3 of 6 trials, discs on jetson-nano)
-    >>> [record.slot for record in study.front()]
+    >>> [record.trial_id for record in study.front()]
     [1, 2]
     >>> study.best_pair().edge.number
     2
@@ -75,8 +76,9 @@ class Study(studies.Study):
         save_front(front_picture(self.pareto()), Path(out))
         return Path(out)
 
-    def show(self, trial: int, end: End = "edge") -> TrialCard:
-        """Return one candidate in full, its milliseconds those of ``end``, as ``ussearch show`` does.
+    @renamed_arguments("ussearch.Study.show")
+    def show(self, trial: int, tier: Tier = "edge") -> TrialCard:
+        """Return one candidate in full, its milliseconds those of ``tier``, as ``ussearch show`` does.
 
         Raises UserError where no such trial has finished.
 
@@ -87,7 +89,7 @@ class Study(studies.Study):
         >>> sum(card.milliseconds_by_part().values()) == card.prediction.latency_ms
         True
         """
-        return trial_card(self, trial, end)
+        return trial_card(self, trial, tier)
 
     def best_pair(self, edge: int | None = None, cloud: int | None = None) -> Pair:
         """Return the candidates that ``export`` would take; ``edge`` and ``cloud`` name trials instead.
@@ -112,6 +114,7 @@ class Study(studies.Study):
         """
         return write_report(self.folder, _path(out), _path(data))
 
+    @renamed_arguments("ussearch.Study.export")
     def export(
         self,
         out: Path | str | None = None,
@@ -122,7 +125,7 @@ class Study(studies.Study):
         compress: bool = True,
         budget_seconds: float | None = None,
         data: Path | str | None = None,
-        device: str = "auto",
+        accelerator: str = "auto",
         on_event: OnEvent = ignore,
     ) -> Outcome:
         """Train the best pair, or the named one, at full length and write its verified bundle, as ``ussearch export``.
@@ -133,19 +136,19 @@ class Study(studies.Study):
             offload_share: share of images that may go to the cloud, 0 to 1; None: the usual one where routing pays.
             compress: whether the edge network goes through the chain of compression, for ``budget_seconds`` at most.
             data: where the data set lies now, if it was moved.
-            device: ``auto``, ``cpu`` or ``cuda``, where training runs.
+            accelerator: ``auto``, ``cpu`` or ``cuda``, where training runs.
             on_event: is told what happens (``ussearch.events``).
 
         Raises UserError where a trial cannot serve, the data is gone, or ``out`` holds something else than a bundle.
         """
-        wish = pipeline.ExportRequest(
+        spec = pipeline.ExportRequest(
             edge=edge,
             cloud=cloud,
             out=_path(out),
             routing=RoutingRequest(share_policy(offload_share), budget_seconds=0.0),
             compression=CompressionRequest(budget_seconds=budget_seconds) if compress else None,
         )
-        done = pipeline.export(self.folder, wish, data=_path(data), device=device, on_event=on_event)
+        done = pipeline.export(self.folder, spec, data=_path(data), accelerator=accelerator, on_event=on_event)
         return Outcome.of(done)
 
 

@@ -1,9 +1,8 @@
-"""The program: registers the commands and turns errors of the user into one sentence and status 2."""
+"""The program: registers the commands and turns every end into a status, every error into one line."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from ussearch.cli import (
     check,
     compress,
     config,
+    crash,
     dashboard,
     data,
     export,
@@ -33,11 +33,11 @@ from ussearch.cli import (
     verify,
 )
 from ussearch.cli.command import Command
+from ussearch.cli.interrupts import INTERRUPTED, TERMINATED, sigterm_as_interrupt
 from ussearch.cli.verbosity import show_log
 from ussearch.errors import UserError
 
 USER_ERROR = 2
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="ussearch",
@@ -97,19 +97,29 @@ def main() -> None:
     # that sleep at once make two slower than one. A short spin (measured: 0.74 of one thread's time) avoids both.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    # Schedulers end a job with SIGTERM; what is under way is to be kept, and the terminal given back, as by Ctrl-C.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with sigterm_as_interrupt() as terminated:
+        status = _status()
+    sys.exit(TERMINATED if terminated and status == INTERRUPTED else status)
+
+
+def _status() -> int:
+    """Run the command and return the exit status; what went wrong is told in one line (``docs/exit-statuses.md``)."""
     try:
         app()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except UserError as error:
-        typer.echo(f"ussearch: {error}", err=True)
-        sys.exit(USER_ERROR)
+        return _told(str(error), USER_ERROR)
     except KeyboardInterrupt:
-        typer.echo("ussearch: interrupted.", err=True)
-        sys.exit(INTERRUPTED)
-    except OSError as error:
-        if error.errno is None or error.filename is None:
-            raise
-        problem = f"{error.filename}: {error.strerror}"
-        typer.echo(f"ussearch: {problem}; check the path, its rights and the free space.", err=True)
-        sys.exit(USER_ERROR)
+        return _told("interrupted.", INTERRUPTED)
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno is not None and error.filename is not None:
+            problem = f"{error.filename}: {error.strerror}; check the path, its rights and the free space."
+            return _told(problem, USER_ERROR)
+        return crash.report(error)
+    return 0
+
+
+def _told(sentence: str, status: int) -> int:
+    typer.echo(f"ussearch: {sentence}", err=True)
+    return status

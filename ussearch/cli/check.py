@@ -14,7 +14,7 @@ def check(
     profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List everything about a model file that a device cannot run, with the mend; exit status 1 where there
+    """List everything about a model file that a device cannot run, with the hint; exit status 1 where there
     is any.
 
     Example: ussearch check bundle/edge/model.onnx --profile jetson-nano
@@ -30,9 +30,9 @@ def check(
         print_json([finding.to_dict() for finding in findings])
     elif findings:
         console.print(f"{model} on {profile}: {counted(len(findings), 'finding')}", soft_wrap=True)
-        table = Table(*whole("rule", "node", "what is wrong", "mend"))
+        table = Table(*whole("rule", "node", "what is wrong", "hint"))
         for finding in findings:
-            table.add_row(finding.rule, finding.node, finding.message, finding.mend)
+            table.add_row(finding.rule, finding.node, finding.message, finding.hint)
         console.print(table)
     else:
         console.print(f"{model} keeps every rule of {profile}.", soft_wrap=True)

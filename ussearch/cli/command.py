@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand
-
+from ussearch.cli.crash import StudyCommand
 from ussearch.cli.verbosity import without_verbosity
 from ussearch.deprecations import renamed, tell
 from ussearch.run_options import IN_SIGHT
@@ -14,7 +13,7 @@ LONG_HELPS = {"run", "config"}
 SECOND_GROUP = "More options, each also a key of --config (see: ussearch config)"
 
 
-class Command(TyperCommand):
+class Command(StudyCommand):
     """A command that knows the options of before."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

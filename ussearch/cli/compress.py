@@ -10,7 +10,8 @@ import typer
 
 if TYPE_CHECKING:
     from ussearch.compress import Compressed
-    from ussearch.pairs.delivery.compression import CompressionRequest, Listeners
+    from ussearch.events import OnEvent
+    from ussearch.pairs.delivery.compression import CompressionRequest
 
 
 def compress(
@@ -91,26 +92,24 @@ def _compressed(
                 f"yet is trained first ({driven.config.final_epochs} epochs), and kept."
             )
         with interruptible("the same command continues it"), Lines(quiet) as lines:
-            return compress_trial(driven, study_context, request, listeners(lines), drawn_starts(driven, study_context))
+            return compress_trial(driven, study_context, request, listener(lines), drawn_starts(driven, study_context))
 
 
-def listeners(say: Callable[[str], None]) -> Listeners:
-    """Return who tells ``say`` what the chain does."""
+def listener(say: Callable[[str], None]) -> OnEvent:
+    """Return who tells ``say`` what the chain and the full trainings before it do."""
     from ussearch.cli.result_lines import verdict_line
-    from ussearch.compress import StepRecord, UniformRecord
-    from ussearch.evaluators import End, EpochRecord
-    from ussearch.pairs.delivery.compression import Listeners
+    from ussearch.events import Event, StepEvaluated, TrainingEpoch, WidthMultiplierEvaluated
 
-    def training(title: str, record: EpochRecord, epochs: int) -> None:
-        say(f"  {title}: epoch {record.epoch} of {epochs}")
+    def tell(event: Event) -> None:
+        match event:
+            case TrainingEpoch(tier=None):
+                say(f"  {event}")
+            case TrainingEpoch():
+                say(f"  full training, {event}")
+            case StepEvaluated(record) | WidthMultiplierEvaluated(record):
+                say(verdict_line(record))
 
-    def full(end: End, record: EpochRecord, epochs: int, which: str) -> None:
-        say(f"  full training, {end}{f', {which}' if which else ''}: epoch {record.epoch} of {epochs}")
-
-    def verdict(record: StepRecord | UniformRecord) -> None:
-        say(verdict_line(record))
-
-    return Listeners(full, training, verdict, verdict)
+    return tell
 
 
 def _show(done: Compressed) -> None:

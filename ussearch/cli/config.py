@@ -36,7 +36,7 @@ def config(
     else:
         found = asked_for(options, config, ["profile=jetson-nano", *(set or ())] if config is None else set or ())
     if json_output:
-        print_json(found.model_dump(mode="json"))
+        print_json(found.model_dump(mode="json"), old_keys=False)
     else:
         typer.echo(commented_yaml(found), nl=False)
 

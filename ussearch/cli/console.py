@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
+from ussearch.deprecations import with_old_json_keys
+
 if TYPE_CHECKING:
     from rich.table import Column
     from rich.text import Text
@@ -107,16 +109,19 @@ def score(value: float | None) -> str:
 
 
 def score_line(summary: Mapping[str, Any]) -> str:
-    """Return what candidates are chosen by: Dice on lesions, false positives, and the selection of both."""
+    """Return what candidates are chosen by: Dice on lesions, false positives, and the objective of both."""
     rate = summary.get("false_positive_rate")
     false_positives = "   –" if rate is None else f"{rate:4.0%}"
-    dice, selection = score(summary.get("lesion_dice")), score(summary.get("selection"))
-    return f"lesion Dice {dice}  false positives {false_positives}  selection {selection}"
+    dice, objective = score(summary.get("lesion_dice")), score(summary.get("objective"))
+    return f"lesion Dice {dice}  false positives {false_positives}  objective {objective}"
 
 
-def print_json(value: Any) -> None:
-    """Print ``value`` as indented JSON and nothing else."""
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+def print_json(value: Any, *, old_keys: bool = True) -> None:
+    """Print ``value`` as indented JSON and nothing else; renamed keys stand under their old names, too.
+
+    Without ``old_keys`` they do not: what was never printed before has none.
+    """
+    sys.stdout.write(json.dumps(with_old_json_keys(value) if old_keys else value, indent=2) + "\n")
 
 
 def print_presets(sheets: Sequence[dict[str, Any]], *, detailed: bool) -> None:

@@ -55,9 +55,9 @@ def export(
         budget_seconds=seconds_from(budget) if budget else None,
     )
     routing = RoutingRequest(share_policy(offload_share), budget_seconds=0.0)
-    wish = ExportRequest(edge=edge, cloud=cloud, out=out, routing=routing, compression=chain if compress else None)
+    spec = ExportRequest(edge=edge, cloud=cloud, out=out, routing=routing, compression=chain if compress else None)
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
-        delivery = export_pipeline(study, wish, data=data, device=accelerator, on_event=progress)
+        delivery = export_pipeline(study, spec, data=data, accelerator=accelerator, on_event=progress)
     print_json(delivery.to_dict()) if json_output else print_delivery(delivery)
     if triton is not None:
         _add_to_triton(delivery.bundle.folder, triton, quiet=json_output)

@@ -63,9 +63,9 @@ class _Scale:
 def front_plot(
     points: Sequence[Point], limit_ms: float, baselines: Mapping[str, float], width: int, height: int
 ) -> Text:
-    """Return selection over latency (logarithmic) as ``height`` lines of at most ``width`` letters.
+    """Return objective over latency (logarithmic) as ``height`` lines of at most ``width`` letters.
 
-    ``limit_ms`` is the device's; of the ``baselines`` (name to selection) the best is drawn. Needs a point.
+    ``limit_ms`` is the device's; of the ``baselines`` (name to objective) the best is drawn. Needs a point.
     """
     canvas = _Canvas(width - MARGIN, height - 3)
     latencies = [log(point.latency_ms) for point in points]
@@ -130,7 +130,7 @@ def _lines(canvas: _Canvas, across: _Scale, down: _Scale) -> Text:
     from rich.text import Text
 
     text = Text(no_wrap=True, overflow="crop")
-    text.append("selection (upper left is better)\n", QUIET)
+    text.append("objective (upper left is better)\n", QUIET)
     named = _round_figures(down)
     for row in range(canvas.height):
         text.append(f"{named[row]:>{MARGIN - 1}}┤" if row in named else f"{'│':>{MARGIN}}", QUIET)

@@ -83,13 +83,13 @@ class LiveView:
             self._progress.update(self._task, description=description, completed=completed, total=total)
 
     def expect(self, limit_ms: float, baselines: Mapping[str, float]) -> None:
-        """Tell what a front is held against: the device's limit, and the selection of trivial baselines by name."""
+        """Tell what a front is held against: the device's limit, and the objective of trivial baselines by name."""
         self._limit_ms, self._baselines = limit_ms, dict(baselines)
 
     def show_front(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
         """Draw one more finished trial and the front as it is now, whose trials may be of earlier runs."""
-        self._records |= {each.slot: each for each in (*front, record) if each.dice is not None}
-        self._front = frozenset(each.slot for each in front)
+        self._records |= {each.trial_id: each for each in (*front, record) if each.objective is not None}
+        self._front = frozenset(each.trial_id for each in front)
         self._redraw()
 
     def hide_front(self) -> None:
@@ -104,7 +104,7 @@ class LiveView:
     def _content(self) -> RenderableType:
         if not self._records or console.height < LEAST_HEIGHT:
             return self._progress
-        points = [point_of(record, record.slot in self._front) for record in self._records.values()]
+        points = [point_of(record, record.trial_id in self._front) for record in self._records.values()]
         width = min(console.width - 1, WIDEST)
         plot = front_plot(points, self._limit_ms, self._baselines, width, PLOT_HEIGHT)
         return Group(plot, Text(LEGEND, style="dim"), self._progress)

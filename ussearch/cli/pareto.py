@@ -56,15 +56,15 @@ def _show(report: ParetoReport) -> None:
     _show_plot(report)
     if any(row["extrapolated"] or row["cloud_extrapolated"] for row in map(report.row, report.records)):
         say(EXTRAPOLATED)
-    for end, profile in report.study.config.profiles.items():
+    for tier, profile in report.study.config.profiles.items():
         limits = profile.limits
         say(
-            f"{end.capitalize()}: {profile.name}, at most {limits.latency_target_ms:.1f} ms and "
+            f"{tier.capitalize()}: {profile.name}, at most {limits.latency_target_ms:.1f} ms and "
             f"{limits.memory_mib:.0f} MiB; {profile.label}."
         )
     for record in report.records:
         if record.failed:
-            say(f"Trial {record.slot} ({record.label}) failed: {record.evaluation.failure}")
+            say(f"Trial {record.trial_id} ({record.label}) failed: {record.evaluation.failure}")
     skipped = report.study.config.skipped
     reasons = _left_out(skipped)
     if len(reasons) > MOST_REASONS:
@@ -82,7 +82,7 @@ def _show_plot(report: ParetoReport) -> None:
     from ussearch.cli.front_plot import LEGEND, front_plot
     from ussearch.studies.front_picture import front_picture
 
-    if all(record.dice is None for record in report.records):
+    if all(record.objective is None for record in report.records):
         return
     console.print()
     shown = front_picture(report)
@@ -112,7 +112,7 @@ def _table(report: ParetoReport, *, intervals: bool) -> Table:
     table.add_column("front")
     table.add_column("trial", justify="right")
     table.add_column("network", no_wrap=True)
-    metrics = ("lesion\nDice", "Dice,\nall", "false\npositives", "selection", "HD95\npx")
+    metrics = ("lesion\nDice", "Dice,\nall", "false\npositives", "objective", "HD95\npx")
     latency = ("edge\nms", "90 %\ninterval") if intervals else ("edge\nms",)
     fidelity = ("fidelity",) if report.mixed else ()
     for column in (*fidelity, *metrics, *latency, "edge\nMiB", "cloud\nms", "parameters", "MMACs"):
@@ -152,7 +152,7 @@ def _narrow_table(report: ParetoReport) -> Table:
 
 
 def _narrow_cells(row: dict[str, Any], mixed: bool) -> list[str]:
-    ends = [end for end in ("edge", "cloud") if row["feasible"][end]]
+    tiers = [tier for tier in ("edge", "cloud") if row["feasible"][tier]]
     return [
         f"{'●' if row['on_front'] else ' '} {row['trial']}",
         row["name"] or row["architecture_id"],
@@ -160,17 +160,17 @@ def _narrow_cells(row: dict[str, Any], mixed: bool) -> list[str]:
         *_narrow_metrics(row),
         milliseconds(row["latency_ms"], row["extrapolated"]),
         f"{row['parameters'] / 1000:,.0f}k",
-        "both" if len(ends) == 2 else "".join(ends) or "none",
+        "both" if len(tiers) == 2 else "".join(tiers) or "none",
     ]
 
 
 def _narrow_metrics(row: dict[str, Any]) -> list[str]:
-    lesion_dice, _, rate, selection, _ = _metrics(row)
-    return [lesion_dice, rate, selection]
+    lesion_dice, _, rate, objective, _ = _metrics(row)
+    return [lesion_dice, rate, objective]
 
 
 def _cells(row: dict[str, Any], intervals: bool, mixed: bool) -> list[str]:
-    fits = ", ".join(end for end in ("edge", "cloud") if row["feasible"][end]) or "neither"
+    fits = ", ".join(tier for tier in ("edge", "cloud") if row["feasible"][tier]) or "neither"
     return [
         "●" if row["on_front"] else "",
         str(row["trial"]),
@@ -193,7 +193,7 @@ def _metrics(row: dict[str, Any]) -> list[str]:
         _number(row["lesion_dice"]),
         _number(row["dice_all"]),
         "–" if rate is None else f"{rate:.0%}",
-        _number(row["selection"]),
+        _number(row["objective"]),
         _number(row["hd95"], 1),
     ]
 

@@ -30,17 +30,17 @@ def print_plan(plan: Plan) -> None:
     if plan.depths_left_out:
         depths = ", ".join(map(str, plan.depths_left_out))
         console.print(f"  left out: {depths} stages, which would halve {config.image_size} pixels below 4")
-    for end, profile in config.profiles.items():
-        low, high = plan.probe.latency_range_ms[end]
+    for tier, profile in config.profiles.items():
+        low, high = plan.feasibility.latency_range_ms[tier]
         console.print(
-            f"{end.capitalize()}: {profile.name}, at most {profile.limits.latency_target_ms:.1f} ms and "
-            f"{profile.limits.memory_mib:.0f} MiB; {plan.probe.feasible_share[end]:.0%} of random architectures fit "
-            f"({low:.1f} to {high:.1f} ms, {profile.label})"
+            f"{tier.capitalize()}: {profile.name}, at most {profile.limits.latency_target_ms:.1f} ms and "
+            f"{profile.limits.memory_mib:.0f} MiB; {plan.feasibility.feasible_share[tier]:.0%} of random architectures "
+            f"fit ({low:.1f} to {high:.1f} ms, {profile.label})"
         )
-        least, most = plan.probe.latency_interval_ms[end]
+        least, most = plan.feasibility.latency_interval_ms[tier]
         console.print(
             f"  90 % intervals within {least:.1f} to {most:.1f} ms; "
-            f"{plan.probe.extrapolated_share[end]:.0%} of the predictions are extrapolated (marked ~)"
+            f"{plan.feasibility.extrapolated_share[tier]:.0%} of the predictions are extrapolated (marked ~)"
         )
     console.print(f"Presets first: {', '.join(config.initial_architectures) or 'none'}")
     for reason, names in by_reason(plan.seeds.skipped).items():

@@ -6,36 +6,32 @@ import time
 from types import TracebackType
 
 from ussearch.cli.console import EXTRAPOLATED, console, counted, interval, milliseconds, say, score, score_line
+from ussearch.cli.crash import remember_study
 from ussearch.cli.live import LiveView
 from ussearch.cli.plan_lines import print_plan
 from ussearch.cli.result_lines import verdict_line
 from ussearch.evaluators import Costs
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.events import (
-    CompressionEpoch,
+    CandidateSkipped,
     Event,
-    FinalistEpoch,
-    FoldEpoch,
     PairChosen,
     PlanReady,
-    StageStarted,
-    StepJudged,
-    UniformJudged,
-)
-from ussearch.pairs import Pair
-from ussearch.studies import TrialRecord
-from ussearch.studies.events import (
-    CandidateSkipped,
-    EpochFinished,
     RungChosen,
     RungMeasured,
     SearchFinished,
     SearchStarted,
     SharedWeightsTrained,
+    StageStarted,
+    StepEvaluated,
+    TrainingEpoch,
     TrialFinished,
     TrialRepeated,
     TrialStarted,
+    WidthMultiplierEvaluated,
 )
+from ussearch.pairs import Pair
+from ussearch.studies import TrialRecord
 
 SILENCE_S = 30
 """Without a terminal, a line is printed at least this often while something trains."""
@@ -74,15 +70,19 @@ class RunProgress:
 
     def __call__(self, event: Event) -> None:
         """Draw one event."""
-        if self._quiet:
-            return
+        if isinstance(event, PlanReady):
+            remember_study(event.folder)
+        if not self._quiet:
+            self._draw(event)
+
+    def _draw(self, event: Event) -> None:
         match event:
             case StageStarted(name):
                 self._stage(name)
             case PlanReady(plan, folder):
                 print_plan(plan)
                 console.print(f"Study: {folder}", soft_wrap=True)
-                baselines = {name: summary.get("selection") or 0.0 for name, summary in plan.baselines.items()}
+                baselines = {name: summary.get("objective") or 0.0 for name, summary in plan.baselines.items()}
                 self._live.expect(plan.config.edge.limits.latency_target_ms, baselines)
             case CandidateSkipped(name, reason):
                 console.print(f"  preset {name} left out: {reason}")
@@ -91,10 +91,12 @@ class RunProgress:
                 if finished:
                     console.print(f"  {finished} of {total} trials are finished already")
                 self._live.begin(f"{finished} of {total} trials", total, finished)
-            case TrialStarted() | TrialRepeated() | EpochFinished():
+            case TrainingEpoch(trial_id=None):
+                self._training(event)
+            case TrialStarted() | TrialRepeated() | TrainingEpoch():
                 self._follow(event)
             case TrialFinished(record, front):
-                self._running.pop(record.slot, None)
+                self._running.pop(record.trial_id, None)
                 self._finished += 1
                 self._show_running()
                 self._trial(record, front)
@@ -104,18 +106,9 @@ class RunProgress:
                 self._finish_search(event)
             case SharedWeightsTrained() | RungMeasured() | RungChosen():
                 self._ladder(event)
-            case PairChosen() | FinalistEpoch():
-                self._pair(event)
-            case CompressionEpoch() | StepJudged() | UniformJudged() | FoldEpoch():
-                self._compression(event)
-
-    def _compression(self, event: CompressionEpoch | StepJudged | UniformJudged | FoldEpoch) -> None:
-        """Tell what the chain and the router's folds train, and the chain's verdicts."""
-        match event:
-            case CompressionEpoch() | FoldEpoch():
-                self._training(event.title, event.epochs, event.record.epoch)
-                self._sign_of_life(f"{event.title}: epoch {event.record.epoch} of {event.epochs}")
-            case StepJudged(verdict) | UniformJudged(verdict):
+            case PairChosen(pair):
+                self._pair(pair)
+            case StepEvaluated(verdict) | WidthMultiplierEvaluated(verdict):
                 say(f"  {verdict_line(verdict)}")
 
     def _ladder(self, event: SharedWeightsTrained | RungMeasured | RungChosen) -> None:
@@ -137,37 +130,37 @@ class RunProgress:
         self._live.begin(STAGES[name])
         console.print(f"{STAGES[name]} …")
 
-    def _follow(self, event: TrialStarted | TrialRepeated | EpochFinished) -> None:
+    def _follow(self, event: TrialStarted | TrialRepeated | TrainingEpoch) -> None:
         """Note how far a trial has come; several may run at a time."""
         match event:
-            case TrialStarted(slot):
-                self._running[slot] = 0.0
-            case TrialRepeated(slot, reason):
-                self._running.pop(slot, None)
-                say(f"  trial {slot} begins anew: {reason}")
-            case EpochFinished(slot, record, epochs):
-                self._running[slot] = record.epoch / epochs
-                self._sign_of_life(f"trial {slot}: epoch {record.epoch} of {epochs}")
+            case TrialStarted(trial_id):
+                self._running[trial_id] = 0.0
+            case TrialRepeated(trial_id, reason):
+                self._running.pop(trial_id, None)
+                say(f"  trial {trial_id} begins anew: {reason}")
+            case TrainingEpoch(_, record, epochs, int(trial_id)):
+                self._running[trial_id] = record.epoch / epochs
+                self._sign_of_life(str(event))
         self._show_running()
 
     def _show_running(self) -> None:
         """Draw which trials run, and how far all of them have come; ``_running`` holds the share that each has done."""
-        names = ", ".join(str(slot) for slot in sorted(self._running)) or "–"
+        names = ", ".join(str(trial_id) for trial_id in sorted(self._running)) or "–"
         done = self._finished + sum(self._running.values())
         self._live.update(f"{self._finished} of {self._total} trials, now {names}", done)
 
     def _trial(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
         self._last_line = time.monotonic()
-        mark = "on the front" if any(each.slot == record.slot for each in front) else ""
+        mark = "on the front" if any(each.trial_id == record.trial_id for each in front) else ""
         mark += _stopped(record)
         if _narrow():
             console.print(f"{_short(record)}  {mark}".rstrip())
             return
         costs = record.costs("edge")
-        where = ", ".join(end for end in ("edge", "cloud") if record.feasible(end)) or "too large"
+        where = ", ".join(tier for tier in ("edge", "cloud") if record.feasible(tier)) or "too large"
         outcome = f"failed: {record.evaluation.failure}" if record.failed else score_line(record.evaluation.metrics)
         console.print(
-            f"  {record.slot:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
+            f"  {record.trial_id:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
             f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
         )
 
@@ -189,7 +182,7 @@ class RunProgress:
         for record in event.front:
             costs = record.costs("edge")
             figures = (
-                f"{record.slot:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms"
+                f"{record.trial_id:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms"
             )
             line = _short(record) if _narrow() else f"  {figures}"
             console.print(f"{line} ({interval(costs.latency_interval_ms)})")
@@ -200,37 +193,27 @@ class RunProgress:
     def _warn_of_a_weaker_cloud(self, pair: Pair) -> None:
         if pair.cloud.score < pair.edge.score:
             console.print(
-                f"No other candidate is stronger than the edge's so far (selection {pair.edge.score:.3f}, the cloud's "
+                f"No other candidate is stronger than the edge's so far (objective {pair.edge.score:.3f}, the cloud's "
                 f"{pair.cloud.score:.3f}): full training decides; a longer search finds stronger ones."
             )
 
-    def _pair(self, event: PairChosen | FinalistEpoch) -> None:
-        if isinstance(event, FinalistEpoch):
-            self._finalist(event)
-            return
+    def _pair(self, pair: Pair) -> None:
         self._last_line = time.monotonic()
-        edge, cloud = event.pair.edge.number, event.pair.cloud.number
-        console.print(f"Pair: trial {edge} for the device, trial {cloud} for the cloud.")
-        self._warn_of_a_weaker_cloud(event.pair)
+        console.print(f"Pair: trial {pair.edge.number} for the device, trial {pair.cloud.number} for the cloud.")
+        self._warn_of_a_weaker_cloud(pair)
 
-    def _finalist(self, event: FinalistEpoch) -> None:
-        training = f"{event.end}, {event.training}" if event.training else event.end
-        self._training(training, event.epochs, event.record.epoch)
-        self._sign_of_life(f"{training}: epoch {event.record.epoch} of {event.epochs}")
-        if event.record.epoch in (event.epochs, event.epochs // 2):
-            figure = score(event.record.lesion_dice)
-            console.print(
-                f"  {training}: epoch {event.record.epoch} of {event.epochs}, validation lesion Dice {figure}"
-            )
-
-    def _training(self, description: str, epochs: int, epoch: int) -> None:
-        """Draw how far the trainings are that run now; each may have been continued at any epoch."""
+    def _training(self, event: TrainingEpoch) -> None:
+        """Draw how far the trainings after the search are; each may have been continued at any epoch."""
+        epoch, epochs = event.record.epoch, event.epochs
         running = {name: done for name, done in self._trainings.items() if done < epochs}
-        if description not in running:
+        if event.title not in running:
             self._live.begin("")
-        self._trainings = running | {description: epoch}
+        self._trainings = running | {event.title: epoch}
         names = "; ".join(f"{name} {done} of {epochs}" for name, done in self._trainings.items())
         self._live.update(names, sum(self._trainings.values()), epochs * len(self._trainings))
+        self._sign_of_life(str(event))
+        if event.tier is not None and epoch in (epochs, epochs // 2):
+            console.print(f"  {event}, validation lesion Dice {score(event.record.lesion_dice)}")
 
 
 def _narrow() -> bool:
@@ -241,10 +224,10 @@ def _narrow() -> bool:
 def _short(record: TrialRecord) -> str:
     """Return what a narrow terminal shows of a trial."""
     if record.failed:
-        return f"  {record.slot:3d} {record.label:16s} failed: {record.evaluation.failure}"
+        return f"  {record.trial_id:3d} {record.label:16s} failed: {record.evaluation.failure}"
     metrics = record.evaluation.metrics
-    figures = f"selection {score(metrics.get('selection'))}  lesion Dice {score(metrics.get('lesion_dice'))}"
-    return f"  {record.slot:3d} {record.label:15s} {figures} {_latency(record.costs('edge'))} ms"
+    figures = f"objective {score(metrics.get('objective'))}  lesion Dice {score(metrics.get('lesion_dice'))}"
+    return f"  {record.trial_id:3d} {record.label:15s} {figures} {_latency(record.costs('edge'))} ms"
 
 
 def _stopped(record: TrialRecord) -> str:

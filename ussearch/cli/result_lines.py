@@ -15,7 +15,7 @@ from ussearch.pairs.bundles.evaluation import baseline_warnings
 from ussearch.pipeline import Delivery
 
 if TYPE_CHECKING:
-    from ussearch.compress import Compression, StepRecord, UniformRecord
+    from ussearch.compress import Compression, StepRecord, WidthMultiplierRecord
     from ussearch.compress.waterfall import WaterfallRow
 
 
@@ -25,7 +25,7 @@ WATERFALL_NOTE = (
 )
 
 
-def verdict_line(record: StepRecord | UniformRecord) -> str:
+def verdict_line(record: StepRecord | WidthMultiplierRecord) -> str:
     """Return what was decided about a step, or about uniform scaling, and why."""
     from ussearch.compress import StepRecord
     from ussearch.compress.waterfall import row_of, uniform_row
@@ -88,9 +88,9 @@ def print_delivery(delivery: Delivery) -> None:
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
     console.print(f"Mean ± SD over images. {CONVENTION}")
-    for end in ("edge", "cloud"):
-        if sentence := delivery.bundle.manifest.entry(end).latency_sentence:
-            console.print(f"Latency, {end} network: {sentence}")
+    for tier in ("edge", "cloud"):
+        if sentence := delivery.bundle.manifest.entry(tier).latency_sentence:
+            console.print(f"Latency, {tier} network: {sentence}")
     for line in verdicts(delivery):
         console.print(line)
     console.print("Timetable: " + ", ".join(f"{name} {spoken(each)}" for name, each in delivery.seconds.items()))
@@ -109,9 +109,9 @@ def verdicts(delivery: Delivery) -> list[str]:
         lines.append(
             f"Every image stays on the edge: {router.reason}. ussearch route with a policy sends some nevertheless."
         )
-    elif (metrics.routed["selection"] or 0.0) <= (metrics.edge["selection"] or 0.0):
+    elif (metrics.routed["objective"] or 0.0) <= (metrics.edge["objective"] or 0.0):
         lines.append(
-            "The pair is no better than the edge network alone on these images (selection): routing gains nothing "
+            "The pair is no better than the edge network alone on these images (objective): routing gains nothing "
             "here; search or train longer, or choose another cloud network with ussearch export --cloud."
         )
     if metrics.offload_share > asked + SHARE_TOLERANCE:

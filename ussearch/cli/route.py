@@ -57,7 +57,7 @@ def route(
     asked = _policy(policy, share, calls, mean_ms=mean_ms, cloud_ms=cloud_ms, edge_ms=edge_ms, risk=risk, bound=bound)
     request = RoutingRequest(asked, learn=learn, folds=folds)
     with interruptible("the same command continues it"), RunProgress(quiet=json_output) as progress:
-        done = fit(study, request, bundle=place, data=data, device=accelerator, on_event=progress)
+        done = fit(study, request, bundle=place, data=data, accelerator=accelerator, on_event=progress)
     if json_output:
         print_json({"bundle": str(done.folder), "router": done.manifest.router.model_dump(mode="json")})
     else:

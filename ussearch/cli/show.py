@@ -22,7 +22,7 @@ METRICS = {"lesion_dice": "lesion Dice", "dice_all": "Dice all", "iou": "IoU", "
 SHORTEST_NAME = 12
 
 
-class EndName(str, Enum):
+class TierName(str, Enum):
     """Whose milliseconds to show."""
 
     edge = "edge"
@@ -32,7 +32,7 @@ class EndName(str, Enum):
 def show(
     study: Annotated[Path, typer.Argument(help="Folder of the study; it may be running.")],
     trial: Annotated[int, typer.Argument(help="Number of the trial, as in the table of `ussearch pareto`.")],
-    end: Annotated[EndName, typer.Option(help="Whose milliseconds to show.")] = EndName.edge,
+    tier: Annotated[TierName, typer.Option(help="Whose milliseconds to show.")] = TierName.edge,
     layers: Annotated[bool, typer.Option("--layers", help="Add every kernel with its milliseconds.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
@@ -44,7 +44,7 @@ def show(
     from ussearch.studies import Study
     from ussearch.studies.card import trial_card
 
-    card = trial_card(Study.open(study), trial, end.value)
+    card = trial_card(Study.open(study), trial, tier.value)
     print_json(card.to_dict()) if as_json else _show(card, layers)
 
 
@@ -62,7 +62,7 @@ def _show(card: TrialCard, layers: bool) -> None:
         epochs = counted(len(evaluation.history), "epoch")
         say(
             f"{evaluation.fidelity.capitalize()}: {epochs} in {spoken(evaluation.training_seconds)} on "
-            f"{evaluation.device}; the figures are those of epoch {evaluation.best_epoch}, the best."
+            f"{evaluation.accelerator}; the figures are those of epoch {evaluation.best_epoch}, the best."
         )
         say(CONVENTION)
     console.print(_costs(card))
@@ -74,8 +74,8 @@ def _heading(card: TrialCard) -> str:
     record = card.record
     origin = f"a preset, architecture {record.architecture_id}" if record.name else f"drawn for the {record.role}"
     standing = "on the front" if record in card.study.front() else "not on the front"
-    fits = " and ".join(end for end in card.study.config.profiles if record.feasible(end)) or "neither end"
-    return f"Trial {record.slot}: {record.label}, {origin}; {standing}; fits {fits}."
+    fits = " and ".join(tier for tier in card.study.config.profiles if record.feasible(tier)) or "neither end"
+    return f"Trial {record.trial_id}: {record.label}, {origin}; {standing}; fits {fits}."
 
 
 def _show_latency(card: TrialCard, layers: bool) -> None:
@@ -148,9 +148,9 @@ def _costs(card: TrialCard) -> Table:
 
     table = Table(title="Costs of the deploy form", title_justify="left")
     table.add_column("")
-    for end, profile in card.study.config.profiles.items():
-        table.add_column(f"{end}: {profile.name}", justify="right")
-    both = [card.record.costs(end) for end in card.study.config.profiles]
+    for tier, profile in card.study.config.profiles.items():
+        table.add_column(f"{tier}: {profile.name}", justify="right")
+    both = [card.record.costs(tier) for tier in card.study.config.profiles]
     table.add_row("latency (ms), predicted", *(milliseconds(each.latency_ms, each.extrapolated, 2) for each in both))
     table.add_row("  90 % interval", *(interval(each.latency_interval_ms, 2) for each in both))
     table.add_row("  extrapolated", *("yes" if each.extrapolated else "no" for each in both))

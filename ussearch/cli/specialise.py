@@ -73,21 +73,17 @@ def _trained(
     """Train the best at full length; Ctrl-C and kills lose nothing that is finished."""
     from ussearch.cli.console import Lines
     from ussearch.cli.interrupts import interruptible
-    from ussearch.evaluators import EpochRecord
+    from ussearch.events import Event
     from ussearch.pairs.delivery.specialised import train_specialised
-    from ussearch.pairs.delivery.tasks import Attempt
     from ussearch.studies.context import reopen_context
-    from ussearch.studies.specialise import Known
 
     study_context = reopen_context(found.study, accelerator, data)
-    epochs = found.study.config.final_epochs
     with interruptible("the same command continues it"), Lines(quiet) as lines:
 
-        def tell(known: Known, attempt: Attempt, record: EpochRecord) -> None:
-            training = f"{known.label}, {attempt.title}" if attempt.title else known.label
-            lines(f"  {training}: epoch {record.epoch} of {epochs}")
+        def tell(event: Event) -> None:
+            lines(f"  {event}")
 
-        return train_specialised(found, study_context, count, out, export=export, on_epoch=tell)
+        return train_specialised(found, study_context, count, out, export=export, on_event=tell)
 
 
 def _write(found: Specialised, trained: Sequence[Trained], out: Path | None, as_json: bool) -> None:
@@ -112,14 +108,14 @@ def _write(found: Specialised, trained: Sequence[Trained], out: Path | None, as_
 
 
 def _outcome(trained: Trained) -> dict[str, Any]:
-    evaluation = trained.training.evaluation
+    evaluation = trained.network.evaluation
     return {
         "trial": trained.known.trial,
         "network": trained.known.label,
         "lesion_dice": evaluation.metrics.get("lesion_dice"),
-        "selection": evaluation.dice,
+        "objective": evaluation.objective,
         "latency_ms": evaluation.costs["edge"].latency_ms,
-        "weights": str(trained.training.weights),
+        "weights": str(trained.network.weights),
         "model": None if trained.model is None else str(trained.model),
     }
 
@@ -172,7 +168,7 @@ def _table(found: Specialised) -> Table:
     for column in (
         "lesion\nDice",
         "false\npositives",
-        "selection",
+        "objective",
         "ms",
         "90 %\ninterval",
         "MiB",
@@ -195,7 +191,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
         row["fidelity"],
         _number(row["lesion_dice"]),
         "–" if rate is None else f"{rate:.0%}",
-        _number(row["selection"]),
+        _number(row["objective"]),
         milliseconds(row["latency_ms"], row["extrapolated"]),
         interval(row["latency_interval_ms"]),
         f"{row['memory_mib']:.0f}",

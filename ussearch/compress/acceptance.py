@@ -112,7 +112,7 @@ class StepRecord(BaseModel):
         return self.after is not None
 
 
-class UniformRecord(BaseModel):
+class WidthMultiplierRecord(BaseModel):
     """The same architecture with all widths scaled alike, by the same recipe, at the latency of what was pruned."""
 
     model_config = ConfigDict(frozen=True)
@@ -140,7 +140,7 @@ class Compression(BaseModel):
     architecture: str
     """Name of the architecture that came in, or its id."""
     records: tuple[StepRecord, ...]
-    uniform: UniformRecord | None = None
+    uniform: WidthMultiplierRecord | None = None
     skipped: dict[str, str] = {}
     """Steps that did not fit into the budget, with the command that runs them later."""
     start: Measures

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from ussearch.compress.steps import STEPS, Failure, Step
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingFailed
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
+from ussearch.events import StepEvaluated
 from ussearch.files import found_at, staged_directory, write_atomically
 
 RECORD = "record.json"
-OnRecord = Callable[[StepRecord], None]
 
 
 def steps_named(names: Sequence[str] | None = None) -> tuple[Step, ...]:
@@ -38,7 +38,6 @@ class Chain:
 
     context: Context
     candidate: CompressionCandidate
-    on_record: OnRecord | None = None
     records: list[StepRecord] = field(default_factory=list)
     undone: list[tuple[StepRecord, CompressionCandidate]] = field(default_factory=list)
     """Attempts that did not pass, with what they had made."""
@@ -50,8 +49,7 @@ class Chain:
         for step in steps:
             for record, after in self._attempts(step):
                 self.records.append(record)
-                if self.on_record:
-                    self.on_record(record)
+                self.context.on_event(StepEvaluated(record))
                 if record.kept:
                     self.candidate = after
                 elif record.tried:
@@ -61,7 +59,7 @@ class Chain:
     def _attempts(self, step: Step) -> Iterator[tuple[StepRecord, CompressionCandidate]]:
         """Yield a step's attempts until one is kept or there is no milder one."""
         before = evaluate(self.candidate, self.context)
-        why = step.off(self.candidate, self.context)
+        why = step.skip_reason(self.candidate, self.context)
         if why:
             yield nothing_made(step, before, f"not tried: {why}"), self.candidate
             return

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ussearch import schema
-from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
+from ussearch.compress.acceptance import Compression, StepRecord, WidthMultiplierRecord
 from ussearch.compress.candidate import MODEL, ONNX, CompressionCandidate
-from ussearch.compress.chain import Chain, OnRecord, compared
+from ussearch.compress.chain import Chain, compared
 from ussearch.compress.context import Context
 from ussearch.compress.evaluate import evaluate, model_file
 from ussearch.compress.steps import Step
-from ussearch.compress.uniform import against_uniform
+from ussearch.compress.width_multiplier import against_width_multiplier
 from ussearch.evaluators.metrics.paired_bootstrap import paired_change
+from ussearch.events import WidthMultiplierEvaluated
 from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture, Network
 
 SHRINKING = ("prune",)
 """Steps that change widths: what they leave is held against uniform scaling."""
 COMPRESSION = "compression.json"
-OnUniform = Callable[[UniformRecord], None]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,6 @@ def compress(
     uniform_epochs: int | None = None,
     trainings: float = math.inf,
     skipped: dict[str, str] | None = None,
-    on_record: OnRecord | None = None,
-    on_uniform: OnUniform | None = None,
 ) -> Compressed:
     """Send a trained network (training form) through ``steps`` and keep the record in the context's folder.
 
@@ -73,16 +71,15 @@ def compress(
     """
     weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
     original = CompressionCandidate(architecture, weights)
-    chain = Chain(context, original, on_record, trainings_left=trainings)
+    chain = Chain(context, original, trainings_left=trainings)
     last = max((number for number, step in enumerate(steps, 1) if step.name in (*SHRINKING, "distil")), default=0)
     chain.run(steps[:last])
     uniform = None
     kept = _kept(chain.records, SHRINKING)
     refused = None if kept else _faster_but_undone(chain)
     if uniform_epochs is not None and (kept or refused):
-        uniform, chain.candidate = against_uniform(original, chain.candidate, context, uniform_epochs, refused)
-        if on_uniform:
-            on_uniform(uniform)
+        uniform, chain.candidate = against_width_multiplier(original, chain.candidate, context, uniform_epochs, refused)
+        context.on_event(WidthMultiplierEvaluated(uniform))
     chain.run(steps[last:])
     return _finished(original, chain, uniform, context, skipped or {})
 
@@ -90,7 +87,7 @@ def compress(
 def _finished(
     original: CompressionCandidate,
     chain: Chain,
-    uniform: UniformRecord | None,
+    uniform: WidthMultiplierRecord | None,
     context: Context,
     skipped: dict[str, str],
 ) -> Compressed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,11 @@ import torch
 
 from ussearch.compress.speed import SpeedSource
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators import EpochRecord, Recipe
+from ussearch.evaluators import EpochRecord, Recipe, TrainingResult, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
+from ussearch.events import OnEvent, TrainingEpoch, ignore
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Network
-
-OnTraining = Callable[[str, EpochRecord, int], None]
-"""(what is trained, in words; what the epoch did; how many there are)."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +42,7 @@ class Context:
     """Steps that were asked for by name."""
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     seed: int = 0
-    on_training: OnTraining | None = None
+    on_event: OnEvent = ignore
 
     @cached_property
     def normalisation(self) -> Normalisation:
@@ -65,6 +63,15 @@ class Context:
             "seed": self.seed,
             "device": self.device.type,
         }
+
+    def train(self, task: TrainingTask, network: Network | None = None) -> TrainingResult:
+        """Carry a task out with the context's data; ``network``: what is trained instead of a new one."""
+        epochs = (task.recipe or self.recipe).epochs
+
+        def tell(record: EpochRecord) -> None:
+            self.on_event(TrainingEpoch(task.title, record, epochs))
+
+        return task.run(self.images, self.split, self.recipe, self.device, tell, network=network)
 
     def place(self, title: str, *parts: Any) -> Path:
         """Return the folder of what is made from ``parts`` (JSON-ready) in this context."""

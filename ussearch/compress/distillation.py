@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from ussearch.datasets import Normalisation
 from ussearch.evaluators.training.checkpoints import digest_of
-from ussearch.evaluators.training.losses import Objective, make_loss
+from ussearch.evaluators.training.losses import TrainingLoss, make_loss
 from ussearch.evaluators.training.memory import to_channels_last
 from ussearch.evaluators.training.recipe import Recipe
 from ussearch.search_spaces import Network
@@ -40,7 +40,7 @@ class DistillationSettings(BaseModel):
     band_pixels: int = Field(default=5, ge=1, le=31, description="width of the band, odd")
 
 
-class Distillation(Objective):
+class Distillation(TrainingLoss):
     """The recipe's loss on masks and what ``teachers`` say; the mean of their probabilities where there are several.
 
     Features are those of the first teacher. Student and teacher levels of equal resolution are matched, through a 1×1
@@ -94,7 +94,7 @@ class Distillation(Objective):
         return self
 
     def forward(self, network: Network, images: Tensor, masks: Tensor, step: int) -> Tensor:
-        """See ``Objective.forward``."""
+        """See ``TrainingLoss.forward``."""
         labelled = len(images)
         images = self._with_unlabelled(images, step)
         with watched_levels(network) as own:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
-import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from ussearch.compress.candidate import WEIGHTS, CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.distillation import Distillation
-from ussearch.evaluators import EpochRecord, Recipe, train
+from ussearch.evaluators import Recipe, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
-from ussearch.evaluators.training.losses import Objective
 from ussearch.files import write_atomically
-from ussearch.search_spaces import Architecture, Network, build
+from ussearch.search_spaces import Architecture, Network
 
 GENTLER = 0.3
 """Peak of the learning rate, as a share of that of the full training."""
@@ -40,68 +38,51 @@ def retrained(
     candidate: CompressionCandidate, context: Context, epochs: int, title: str, *, taught: bool = True
 ) -> CompressionCandidate:
     """Return the candidate after ``epochs`` more epochs, taught by the context's teachers where there are any."""
-    training = Training(candidate.architecture, gentle(context.recipe, epochs), title, candidate.weights, taught)
-    return replace(candidate, weights=training.run(context), file=None, precision="fp32")
+    recipe = gentle(context.recipe, epochs)
+    weights = trained_weights(context, candidate.architecture, recipe, title, initial=candidate.weights, taught=taught)
+    return replace(candidate, weights=weights, file=None, precision="fp32")
 
 
-@dataclass(frozen=True)
-class Training:
-    """One training of an architecture; ``title`` says in words what it is for. ``initial``: None starts at random."""
+def trained_weights(
+    context: Context,
+    architecture: Architecture,
+    recipe: Recipe,
+    title: str,
+    *,
+    initial: Mapping[str, Tensor] | None = None,
+    taught: bool = True,
+) -> dict[str, Tensor]:
+    """Return the state of the training form after a training from ``initial``, or from random weights.
 
-    architecture: Architecture
-    recipe: Recipe
-    title: str
-    initial: Mapping[str, Tensor] | None
-    taught: bool
-
-    def run(self, context: Context) -> dict[str, Tensor]:
-        """Return the state of the training form after it.
-
-        A finished one is read from the context's folder; one that was killed goes on from its checkpoint.
-        """
-        start = None if self.initial is None else digest_of(self.initial)
-        key = (self.architecture.id, self.recipe.model_dump(mode="json"), start, self.taught)
-        place = context.place("training", *key)
-        if not (place / WEIGHTS).is_file():
-            weights = self._trained(context, place / "checkpoint.safetensors")
-            write_atomically(place / WEIGHTS, save(weights))
-            (place / "checkpoint.safetensors").unlink(missing_ok=True)
-        return load_file(place / WEIGHTS)
-
-    def _trained(self, context: Context, checkpoint: Path) -> dict[str, Tensor]:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(context.seed)
-            network = build(self.architecture)
-            objective = self._objective(network, context)  # its adapters start at random, too
-
-        def tell(record: EpochRecord) -> None:
-            if context.on_training:
-                context.on_training(self.title, record, self.recipe.epochs)
-
-        train(
-            network,
-            context.images,
-            context.split,
-            self.recipe,
-            seed=context.seed,
-            device=context.device,
-            initial=self.initial,
-            objective=objective,
-            checkpoint=checkpoint,
-            on_epoch=tell,
+    It learns from the context's teachers where it is ``taught`` and there are any; ``title`` says in words what it is
+    for. A finished training is read from the context's folder, one that was killed goes on from its checkpoint.
+    """
+    start = None if initial is None else digest_of(initial)
+    place = context.place("training", architecture.id, recipe.model_dump(mode="json"), start, taught)
+    if not (place / WEIGHTS).is_file():
+        task = TrainingTask(
+            architecture,
+            context.seed,
+            recipe=recipe,
+            initial=initial,
+            checkpoint=place / "checkpoint.safetensors",
+            make_loss=partial(_distillation, context, recipe) if taught and context.teachers else None,
+            title=title,
         )
-        return {name: value.detach().cpu().contiguous() for name, value in network.state_dict().items()}
+        state = context.train(task).network.state_dict()
+        write_atomically(place / WEIGHTS, save({name: value.cpu().contiguous() for name, value in state.items()}))
+        (place / "checkpoint.safetensors").unlink(missing_ok=True)
+    return load_file(place / WEIGHTS)
 
-    def _objective(self, network: Network, context: Context) -> Objective | None:
-        """Return what the teachers add; None trains on the masks alone."""
-        if not self.taught or not context.teachers:
-            return None
-        return Distillation(
-            network,
-            context.teachers,
-            self.recipe,
-            context.images.image_size,
-            unlabelled=context.unlabelled,
-            normalisation=context.normalisation,
-            seed=context.seed,
-        )
+
+def _distillation(context: Context, recipe: Recipe, network: Network) -> Distillation:
+    """Return what the teachers add to the recipe's loss."""
+    return Distillation(
+        network,
+        context.teachers,
+        recipe,
+        context.images.image_size,
+        unlabelled=context.unlabelled,
+        normalisation=context.normalisation,
+        seed=context.seed,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ussearch.compress.acceptance import Compression, StepRecord, UniformRecord
+from ussearch.compress.acceptance import Compression, StepRecord, WidthMultiplierRecord
 from ussearch.compress.evaluate import Measures
 
 
@@ -71,7 +71,7 @@ def row_of(record: StepRecord) -> WaterfallRow:
     )
 
 
-def uniform_row(uniform: UniformRecord) -> WaterfallRow:
+def uniform_row(uniform: WidthMultiplierRecord) -> WaterfallRow:
     """Return the line of uniform width scaling."""
     change = uniform.change
     return WaterfallRow(

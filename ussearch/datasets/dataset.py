@@ -36,7 +36,7 @@ class Sample:
 
 @dataclass(frozen=True)
 class Problem:
-    """Something wrong with one file: ``message`` is one sentence that names the file and the mend.
+    """Something wrong with one file: ``message`` is one sentence that names the file and the hint.
 
     A ``fatal`` problem stops training on the data set; any other is only shown by ``check``.
     """

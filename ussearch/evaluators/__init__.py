@@ -5,21 +5,21 @@ Knows architectures, data and profiles; knows nothing of studies, samplers or fr
 
 from ussearch.evaluators.baselines import trivial_baselines
 from ussearch.evaluators.costs import Costs, TracedNetwork, costs, trace
-from ussearch.evaluators.evaluation import CostsByEnd, End, Evaluation
+from ussearch.evaluators.evaluation import CostsByTier, Evaluation, Tier
 from ussearch.evaluators.evaluator import Evaluator, TrainEvaluator
 from ussearch.evaluators.metrics.scores import CONVENTION, Scores, Summary, score
-from ussearch.evaluators.metrics.segmentation import selection_score
+from ussearch.evaluators.metrics.segmentation import objective_of
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.training.engine import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
 from ussearch.evaluators.training.recipe import Recipe
+from ussearch.evaluators.training.task import TrainingTask
 from ussearch.runtime.masks import THRESHOLD
 
 __all__ = [
     "CONVENTION",
     "THRESHOLD",
     "Costs",
-    "CostsByEnd",
-    "End",
+    "CostsByTier",
     "EpochRecord",
     "Evaluation",
     "Evaluator",
@@ -27,14 +27,16 @@ __all__ = [
     "Recipe",
     "Scores",
     "Summary",
+    "Tier",
     "TracedNetwork",
     "TrainEvaluator",
     "TrainingFailed",
     "TrainingResult",
+    "TrainingTask",
     "costs",
+    "objective_of",
     "predict",
     "score",
-    "selection_score",
     "trace",
     "train",
     "trivial_baselines",

@@ -35,10 +35,10 @@ def highest(fidelities: Iterable[str]) -> str | None:
     return max(set(fidelities), key=lambda each: (standing(each), each), default=None)
 
 
-End = Literal["edge", "cloud"]
+Tier = Literal["edge", "cloud"]
 """The two ends of a pair: the device and the cloud."""
 
-CostsByEnd = dict[End, Costs]
+CostsByTier = dict[Tier, Costs]
 
 
 class Evaluation(BaseModel):
@@ -56,9 +56,10 @@ class Evaluation(BaseModel):
     """How the accuracy was come by, such as ``trained``; figures of different fidelity are not comparable."""
     epochs: int
     image_size: int
-    device: str
+    accelerator: str
+    """The hardware that trained it."""
     metrics: Summary = {}
-    costs: CostsByEnd
+    costs: CostsByTier
     history: tuple[EpochRecord, ...] = ()
     best_epoch: int | None = None
     training_seconds: float = 0.0
@@ -67,6 +68,6 @@ class Evaluation(BaseModel):
     weights: dict[str, Tensor] | None = Field(default=None, exclude=True, repr=False)
 
     @property
-    def dice(self) -> float | None:
-        """The objective: lesion Dice penalised by false positives (``overlap.selection_score``)."""
-        return self.metrics.get("selection")
+    def objective(self) -> float | None:
+        """The objective: lesion Dice penalised by false positives (``segmentation.objective_of``)."""
+        return self.metrics.get("objective")

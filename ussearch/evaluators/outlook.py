@@ -19,9 +19,9 @@ PENALTIES = tuple(float(each) for each in np.logspace(-2, 3, 11))
 
 
 class Outlook(BaseModel):
-    """A ridge over ranks: places among the samples of selection on the rung, MACs and parameters.
+    """A ridge over ranks: places among the samples of the objective on the rung, MACs and parameters.
 
-    Ranks, because selections of short trainings pile up at 0 and costs spread over orders of magnitude. ``evidence``
+    Ranks, because objectives of short trainings pile up at 0 and costs spread over orders of magnitude. ``evidence``
     [3, N] and ``trained`` [N] are the samples' figures, sorted.
     """
 
@@ -31,11 +31,11 @@ class Outlook(BaseModel):
     trained: tuple[float, ...]
     weights: tuple[float, ...]
 
-    def foretold(self, selection: float, macs: float, parameters: float) -> float:
-        """Return the selection that a full training would reach, within what the samples reached."""
+    def foretold(self, objective: float, macs: float, parameters: float) -> float:
+        """Return the objective that a full training would reach, within what the samples reached."""
         places = [
             _place(np.asarray(known), value)
-            for known, value in zip(self.evidence, (selection, macs, parameters), strict=True)
+            for known, value in zip(self.evidence, (objective, macs, parameters), strict=True)
         ]
         place = 0.5 + float(np.dot(self.weights, np.asarray(places) - 0.5))
         return float(np.quantile(self.trained, np.clip(place, 0.0, 1.0)))
@@ -44,7 +44,7 @@ class Outlook(BaseModel):
 def fit_outlook(
     selections: Sequence[float], macs: Sequence[float], parameters: Sequence[float], trained: Sequence[float]
 ) -> Outlook:
-    """Learn from N architectures what ``trained`` (the selection of full training) looks like before it.
+    """Learn from N architectures what ``trained`` (the objective of full training) looks like before it.
 
     ``selections`` are those of the rung. Raises ValueError for unequal lengths or fewer than 4 architectures.
     """

@@ -9,13 +9,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ussearch.datasets import ImageSet, Normalisation, Split
-from ussearch.evaluators.evaluation import TRAINED, CostsByEnd, End, Evaluation
+from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tier
 from ussearch.evaluators.evaluator import TrainEvaluator, device_name
 from ussearch.evaluators.metrics.scores import Summary
 from ussearch.evaluators.outlook import Outlook
@@ -23,6 +22,8 @@ from ussearch.evaluators.shared.drawing import drawing_of
 from ussearch.evaluators.shared.drawn import drawn_network
 from ussearch.evaluators.shared.store import UnknownWeights, WeightStore
 from ussearch.evaluators.training.engine import OnEpoch
+from ussearch.evaluators.training.recipe import Recipe
+from ussearch.evaluators.training.task import TrainingTask
 from ussearch.search_spaces import Architecture, Network
 
 
@@ -76,7 +77,7 @@ class RungEvaluator:
     rung: Rung
     store: WeightStore | None = None
     outlook: Outlook | None = None
-    """What turns the rung's own selection into the one that full training is foretold to reach."""
+    """What turns the rung's own objective into the one that full training is foretold to reach."""
 
     def __post_init__(self) -> None:
         if self.rung.drawn and self.store is None:
@@ -87,11 +88,11 @@ class RungEvaluator:
         """The rung's."""
         return self.rung.fidelity
 
-    def refused(self, architecture: Architecture, end: End) -> bool:
+    def refused(self, architecture: Architecture, tier: Tier) -> bool:
         """Return whether an end cannot run the architecture, or the shared weights do not hold it."""
-        return self.trainer.refused(architecture, end) or not self._known(architecture)
+        return self.trainer.refused(architecture, tier) or not self._known(architecture)
 
-    def costs(self, architecture: Architecture) -> CostsByEnd:
+    def costs(self, architecture: Architecture) -> CostsByTier:
         """Return the costs of the deploy form under both profiles."""
         return self.trainer.costs(architecture)
 
@@ -99,52 +100,32 @@ class RungEvaluator:
         """Return the trivial baselines' figures on the validation part."""
         return self.trainer.baselines()
 
-    def evaluate(
-        self,
-        architecture: Architecture,
-        seed: int,
-        on_epoch: OnEpoch | None = None,
-        *,
-        checkpoint: Path | None = None,
-        until_epoch: int | None = None,
-    ) -> Evaluation:
+    def evaluate(self, task: TrainingTask, on_epoch: OnEpoch | None = None) -> Evaluation:
         """Return the worth of a candidate on this rung; weights that the store lacks become a failure.
 
-        With an outlook the metric ``selection`` is what is foretold, ``rung_selection`` what was reached.
+        With an outlook the metric ``objective`` is what is foretold, ``rung_objective`` what was reached.
         """
-        return self._foretold(self._judged(architecture, seed, on_epoch, checkpoint, until_epoch))
+        return self._foretold(self._judged(task, on_epoch))
 
     def _foretold(self, found: Evaluation) -> Evaluation:
-        if self.outlook is None or found.dice is None:
+        if self.outlook is None or found.objective is None:
             return found
         costs = found.costs["edge"]
-        foretold = self.outlook.foretold(found.dice, costs.macs, costs.parameters)
-        metrics = {**found.metrics, "selection": foretold, "rung_selection": found.dice}
+        foretold = self.outlook.foretold(found.objective, costs.macs, costs.parameters)
+        metrics = {**found.metrics, "objective": foretold, "rung_objective": found.objective}
         return found.model_copy(update={"metrics": metrics})
 
-    def _judged(
-        self,
-        architecture: Architecture,
-        seed: int,
-        on_epoch: OnEpoch | None,
-        checkpoint: Path | None,
-        until_epoch: int | None,
-    ) -> Evaluation:
-        if not self.rung.drawn:
-            trainer = self._shortened()
-            found = trainer.evaluate(architecture, seed, on_epoch, checkpoint=checkpoint, until_epoch=until_epoch)
-            return self._renamed(found)
-        try:
-            if self.rung.steps == 0:
-                return self._drawn(architecture, seed)
-            initial = drawn_weights(self.store, architecture, self.trainer.images, self.trainer.split)
-        except UnknownWeights as error:
-            return self._failed(architecture, seed, str(error))
-        trainer = self._shortened()
-        found = trainer.evaluate(
-            architecture, seed, on_epoch, initial=initial, checkpoint=checkpoint, until_epoch=until_epoch
-        )
-        return self._renamed(found)
+    def _judged(self, task: TrainingTask, on_epoch: OnEpoch | None) -> Evaluation:
+        task = replace(task, recipe=self._shortened(task.recipe or self.trainer.recipe))
+        if self.rung.drawn:
+            try:
+                if self.rung.steps == 0:
+                    return self._drawn(task)
+                images, split = self.trainer.images, self.trainer.split
+                task = replace(task, initial=drawn_weights(self.store, task.architecture, images, split))
+            except UnknownWeights as error:
+                return Evaluation(**self._common(task), epochs=0, failure=str(error))
+        return self._renamed(self.trainer.evaluate(task, on_epoch))
 
     def _known(self, architecture: Architecture) -> bool:
         if not self.rung.drawn or self.store is None:
@@ -154,10 +135,10 @@ class RungEvaluator:
         except ValueError:  # a preset with an operator that has no role in the sampled space
             return False
 
-    def _shortened(self) -> TrainEvaluator:
-        """Return the trainer with the rung's number of steps."""
+    def _shortened(self, recipe: Recipe) -> Recipe:
+        """Return the recipe with the rung's number of steps."""
         changes: dict[str, Any] = {} if self.rung.steps is None else {"steps": self.rung.steps, "patience": None}
-        return replace(self.trainer, recipe=self.trainer.recipe.model_copy(update=changes))
+        return recipe.model_copy(update=changes)
 
     def _renamed(self, found: Evaluation) -> Evaluation:
         """Return an evaluation under the rung's fidelity; one that was stopped early keeps what it says."""
@@ -169,12 +150,12 @@ class RungEvaluator:
         normalisation = Normalisation.fit(images.images, split.train)
         return drawn_network(self.store, architecture, images, split, normalisation), normalisation
 
-    def _drawn(self, architecture: Architecture, seed: int) -> Evaluation:
+    def _drawn(self, task: TrainingTask) -> Evaluation:
         start = time.perf_counter()
-        network, normalisation = self._network(architecture)
+        network, normalisation = self._network(task.architecture)
         metrics = self.trainer.scored(network, normalisation)
         return Evaluation(
-            **self._common(architecture, seed),
+            **self._common(task),
             epochs=0,
             metrics=metrics,
             training_seconds=time.perf_counter() - start,
@@ -182,17 +163,14 @@ class RungEvaluator:
             weights={name: value.detach().cpu() for name, value in network.state_dict().items()},
         )
 
-    def _failed(self, architecture: Architecture, seed: int, reason: str) -> Evaluation:
-        return Evaluation(**self._common(architecture, seed), epochs=0, failure=reason)
-
-    def _common(self, architecture: Architecture, seed: int) -> dict[str, Any]:
+    def _common(self, task: TrainingTask) -> dict[str, Any]:
         return {
-            "architecture_id": architecture.id,
-            "seed": seed,
+            "architecture_id": task.architecture.id,
+            "seed": task.seed,
             "fidelity": self.fidelity,
             "image_size": self.trainer.images.image_size,
-            "device": device_name(self.trainer.device),
-            "costs": self.costs(architecture),
+            "accelerator": device_name(self.trainer.device),
+            "costs": self.costs(task.architecture),
         }
 
 

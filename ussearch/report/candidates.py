@@ -19,15 +19,15 @@ KERNELS = 6
 def cards(
     report_data: ReportData, comparison: CandidateComparison | None, examples: dict[int, tuple[Example, ...]]
 ) -> dict[str, dict[str, Any]]:
-    """Return the cards of all trials that finished well, by slot, as JSON-ready data."""
+    """Return the cards of all trials that finished well, by trial id, as JSON-ready data."""
     finalists = dict(report_data.finalists)
     found = {}
     for record in report_data.good:
-        card = trial_card(report_data.study, record.slot)
-        full = finalists.get(record.slot)
-        found[str(record.slot)] = {
-            "title": f"Trial {record.slot}: {record.label}",
-            "roles": roles(report_data, record.slot, comparison),
+        card = trial_card(report_data.study, record.trial_id)
+        full = finalists.get(record.trial_id)
+        found[str(record.trial_id)] = {
+            "title": f"Trial {record.trial_id}: {record.label}",
+            "roles": roles(report_data, record.trial_id, comparison),
             "facts": _facts(card),
             "doubts": _doubts(card),
             "drawing": draw(card.architecture),
@@ -35,21 +35,21 @@ def cards(
             "kernels": _kernels(card),
             "curve": curve(record.evaluation.history),
             "full_curve": curve(full.history) if full else None,
-            "examples": [example.to_dict() for example in examples.get(record.slot, ())],
+            "examples": [example.to_dict() for example in examples.get(record.trial_id, ())],
         }
     return found
 
 
-def roles(report_data: ReportData, slot: int, comparison: CandidateComparison | None) -> list[str]:
+def roles(report_data: ReportData, trial_id: int, comparison: CandidateComparison | None) -> list[str]:
     """Return in words what a trial is in this study."""
-    record = next(each for each in report_data.good if each.slot == slot)
+    record = next(each for each in report_data.good if each.trial_id == trial_id)
     named = {"preset": "published preset", "edge": "sampled for the device", "cloud": "sampled for the cloud"}
     found = [named[record.role]]
-    found += [f"{end} network of the bundle" for end, trial in report_data.pair.items() if trial == slot]
-    found += ["on the front"] if slot in report_data.report.front else []
-    if comparison and slot == comparison.best:
-        found.append("best by selection among those compared")
-    if comparison and slot in comparison.ties:
+    found += [f"{tier} network of the bundle" for tier, trial in report_data.pair.items() if trial == trial_id]
+    found += ["on the front"] if trial_id in report_data.report.front else []
+    if comparison and trial_id == comparison.best:
+        found.append("best by the objective among those compared")
+    if comparison and trial_id in comparison.ties:
         found.append(f"tie with trial {comparison.best}: the difference is smaller than the noise")
     return found
 
@@ -59,7 +59,7 @@ def curve(history: tuple[EpochRecord, ...]) -> dict[str, list[float | None]]:
     return {
         "epoch": [each.epoch for each in history],
         "loss": [each.loss for each in history],
-        "selection": [each.selection for each in history],
+        "objective": [each.objective for each in history],
         "lesion_dice": [each.lesion_dice for each in history],
     }
 
@@ -69,7 +69,7 @@ def _facts(card: TrialCard) -> list[tuple[str, str]]:
     edge, cloud = record.costs("edge"), record.costs("cloud")
     low, high = edge.latency_interval_ms
     return [
-        ("selection", figure_of(metrics.get("selection"))),
+        ("objective", figure_of(metrics.get("objective"))),
         ("lesion Dice", f"{figure_of(metrics.get('lesion_dice'))} ± {figure_of(metrics.get('lesion_dice_sd'))}"),
         ("false positives", percent(metrics.get("false_positive_rate"))),
         ("HD95", f"{figure_of(metrics.get('hd95'), 1)} px"),
@@ -78,7 +78,7 @@ def _facts(card: TrialCard) -> list[tuple[str, str]]:
         ("latency, cloud", f"{cloud.latency_ms:.1f} ms, {cloud.latency_label}"),
         ("memory, device", f"{edge.memory_mib:.0f} MiB"),
         ("parameters, MACs", f"{compact(edge.parameters)}, {compact(edge.macs)}"),
-        ("fits", ", ".join(end for end in ("edge", "cloud") if record.costs(end).feasible) or "neither"),
+        ("fits", ", ".join(tier for tier in ("edge", "cloud") if record.costs(tier).feasible) or "neither"),
     ]
 
 
@@ -109,8 +109,8 @@ def candidates_section(report_data: ReportData, found: dict[str, dict[str, Any]]
     if best is None:
         return ""
     options = "".join(
-        f'<option value="{slot}"{" selected" if slot == str(best.slot) else ""}>{text(card["title"])}</option>'
-        for slot, card in found.items()
+        f'<option value="{key}"{" selected" if key == str(best.trial_id) else ""}>{text(card["title"])}</option>'
+        for key, card in found.items()
     )
     choice = f'<label class="choose">Candidate <select id="choose">{options}</select></label>'
     return section(

@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from ussearch.evaluators import End
+from ussearch.evaluators import Tier
 from ussearch.report.markup import section, text
 from ussearch.report.report_data import ReportData
 from ussearch.report.significance import CandidateComparison
@@ -47,26 +47,26 @@ def study_checks(report_data: ReportData, comparison: CandidateComparison | None
     )
 
 
-def limits(report_data: ReportData, end: End) -> StudyCheck:
+def limits(report_data: ReportData, tier: Tier) -> StudyCheck:
     """Can the constraints of an end be met?"""
-    question = f"Can the limits of the {'device' if end == 'edge' else 'cloud'} be met?"
-    profile = report_data.study.config.profiles[end]
+    question = f"Can the limits of the {'device' if tier == 'edge' else 'cloud'} be met?"
+    profile = report_data.study.config.profiles[tier]
     bounds = f"{profile.limits.latency_target_ms:.1f} ms and {profile.limits.memory_mib:.0f} MiB of {profile.name}"
-    fitting = [record for record in report_data.good if record.feasible(end)]
+    fitting = [record for record in report_data.good if record.feasible(tier)]
     if fitting:
         return StudyCheck(
             question, "good", f"{len(fitting)} of {len(report_data.good)} candidates keep within {bounds}."
         )
     if not report_data.good:
         return StudyCheck(question, "look", "No trial has finished well yet.")
-    fastest = min(report_data.good, key=lambda record: record.costs(end).latency_ms)
-    leanest = min(report_data.good, key=lambda record: record.costs(end).memory_mib)
+    fastest = min(report_data.good, key=lambda record: record.costs(tier).latency_ms)
+    leanest = min(report_data.good, key=lambda record: record.costs(tier).memory_mib)
     return StudyCheck(
         question,
         "bad",
-        f"No candidate keeps within {bounds}: the fastest is trial {fastest.slot} with "
-        f"{fastest.costs(end).latency_ms:.1f} ms, the leanest trial {leanest.slot} with "
-        f"{leanest.costs(end).memory_mib:.0f} MiB; smaller images or other limits would help.",
+        f"No candidate keeps within {bounds}: the fastest is trial {fastest.trial_id} with "
+        f"{fastest.costs(tier).latency_ms:.1f} ms, the leanest trial {leanest.trial_id} with "
+        f"{leanest.costs(tier).memory_mib:.0f} MiB; smaller images or other limits would help.",
     )
 
 
@@ -95,21 +95,21 @@ def presets(report_data: ReportData, comparison: CandidateComparison | None) -> 
         return StudyCheck(
             question, "look", f"No {missing} within the device's limits has finished: nothing to compare."
         )
-    gap = (sampled.dice or 0.0) - (published.dice or 0.0)
+    gap = (sampled.objective or 0.0) - (published.objective or 0.0)
     words = (
-        f"best sampled trial {sampled.slot} {sampled.dice or 0.0:.3f} at {sampled.costs().latency_ms:.1f} ms, best "
-        f"preset {published.name} {published.dice or 0.0:.3f} at {published.costs().latency_ms:.1f} ms"
+        f"best sampled trial {sampled.trial_id} {sampled.objective or 0.0:.3f} at {sampled.costs().latency_ms:.1f} ms, "
+        f"best preset {published.name} {published.objective or 0.0:.3f} at {published.costs().latency_ms:.1f} ms"
     )
-    if comparison and {sampled.slot, published.slot} <= {comparison.best, *comparison.ties}:
+    if comparison and {sampled.trial_id, published.trial_id} <= {comparison.best, *comparison.ties}:
         return StudyCheck(question, "look", f"A tie within the noise: {words}.")
     if gap > 0:
-        return StudyCheck(question, "good", f"By {gap:.3f} of selection: {words}.")
-    return StudyCheck(question, "look", f"No, by {-gap:.3f} of selection: {words}; a longer search may.")
+        return StudyCheck(question, "good", f"By {gap:.3f} of the objective: {words}.")
+    return StudyCheck(question, "look", f"No, by {-gap:.3f} of the objective: {words}; a longer search may.")
 
 
 def _best(records: list[TrialRecord], preset: bool) -> TrialRecord | None:
     chosen = [record for record in records if (record.role == "preset") == preset]
-    return max(chosen, key=lambda record: record.dice or 0.0, default=None)
+    return max(chosen, key=lambda record: record.objective or 0.0, default=None)
 
 
 def space_edge(report_data: ReportData) -> StudyCheck:
@@ -120,16 +120,18 @@ def space_edge(report_data: ReportData) -> StudyCheck:
         return StudyCheck(question, "look", "No trial has finished well yet.")
     if not best.choices:
         return StudyCheck(
-            question, "good", f"The winner, trial {best.slot}, is the preset {best.name}, not a sampled one."
+            question, "good", f"The winner, trial {best.trial_id}, is the preset {best.name}, not a sampled one."
         )
     config = report_data.study.config
     at = places(dict(best.choices), config.space, config.image_size)
-    ends = [place for place in at if place.at_end]
+    tiers = [place for place in at if place.at_end]
     expected = sum(place.chance for place in at)
-    words = f"trial {best.slot} is at an end of {len(ends)} of {len(at)} numeric choices (chance gives {expected:.1f})"
-    if tail([place.chance for place in at], len(ends)) >= RARE:
+    words = (
+        f"trial {best.trial_id} is at an end of {len(tiers)} of {len(at)} numeric choices (chance gives {expected:.1f})"
+    )
+    if tail([place.chance for place in at], len(tiers)) >= RARE:
         return StudyCheck(question, "good", f"No sign against it: {words}.")
-    named = ", ".join(f"{place.name.replace('_', ' ')} {place.value:g}" for place in ends)
+    named = ", ".join(f"{place.name.replace('_', ' ')} {place.value:g}" for place in tiers)
     return StudyCheck(question, "look", f"A wider one may hold a better: {words}: {named}.")
 
 
@@ -178,21 +180,21 @@ def images(comparison: CandidateComparison | None) -> StudyCheck:
         return StudyCheck(question, "look", "Fewer than two candidates can be compared.")
     half, gap = (second.high - second.low) / 2, -second.mean
     words = (
-        f"first (trial {comparison.best}) and second (trial {second.slot}) differ by {gap:.3f} of selection, the 95 % "
-        f"half-width is {half:.3f} on {comparison.images} images ({comparison.method})"
+        f"first (trial {comparison.best}) and second (trial {second.trial_id}) differ by {gap:.3f} of the objective, "
+        f"the 95 % half-width is {half:.3f} on {comparison.images} images ({comparison.method})"
     )
     if not second.tie:
         return StudyCheck(question, "good", f"Yes for the first place: {words}.")
     needed = comparison.images * (half / gap) ** 2 if gap > 0 else 0.0
-    mend = f"; a difference this small would take about {needed:,.0f} images" if 0 < needed < 1e6 else ""
-    return StudyCheck(question, "look", f"Not to name one winner: {words}{mend}.")
+    hint = f"; a difference this small would take about {needed:,.0f} images" if 0 < needed < 1e6 else ""
+    return StudyCheck(question, "look", f"Not to name one winner: {words}{hint}.")
 
 
 def extrapolation(report_data: ReportData) -> StudyCheck:
     """Are latencies on the front backed by measurements of the device?"""
     question = "Are the front's latencies backed by measurements?"
-    by_slot = {record.slot: record for record in report_data.good}
-    front = [by_slot[slot] for slot in report_data.report.front if slot in by_slot]
+    by_trial_id = {record.trial_id: record for record in report_data.good}
+    front = [by_trial_id[trial_id] for trial_id in report_data.report.front if trial_id in by_trial_id]
     if not front:
         return StudyCheck(question, "look", "The front is empty.")
     doubtful = [record for record in front if record.costs().extrapolated]
@@ -216,7 +218,7 @@ def failures(report_data: ReportData) -> StudyCheck:
     return StudyCheck(
         question,
         "look",
-        f"{len(failed)} of {len(report_data.report.records)}; trial {first.slot}: {first.evaluation.failure}",
+        f"{len(failed)} of {len(report_data.report.records)}; trial {first.trial_id}: {first.evaluation.failure}",
     )
 
 

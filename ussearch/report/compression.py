@@ -29,12 +29,12 @@ def compression_section(report_data: ReportData) -> str:
     found = compressions(report_data)
     if not found:
         best = report_data.best
-        trial = "N" if best is None else str(best.slot)
+        trial = "N" if best is None else str(best.trial_id)
         command = f"ussearch compress {report_data.study.folder.name} --trial {trial}"
         return section("compression", "Compression", paragraph(f"No chain was run; this runs one: {command}."))
     parts = []
-    for slot, chain in found.items():
-        title = f"Trial {slot} ({chain.architecture}) for {chain.profile}: shipped {chain.form}"
+    for trial_id, chain in found.items():
+        title = f"Trial {trial_id} ({chain.architecture}) for {chain.profile}: shipped {chain.form}"
         parts.append(f"<h3>{text(title)}</h3>{waterfall(rows(chain))}")
     note = "Dice: mean over validation images, two empty masks counting 1; its change with the 95 % interval."
     return section("compression", "Compression", *parts, paragraph(note, "note"))

@@ -1,4 +1,4 @@
-"""The front: latency against selection, and all figures of every candidate side by side."""
+"""The front: latency against the objective, and all figures of every candidate side by side."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def front_figure(picture: FrontPicture, ties: Sequence[int]) -> dict[str, Any]:
             "range": [left, right],
             "tickvals": [tick for tick in TICKS if left <= log10(tick) <= right],
         },
-        "yaxis": {**axis("selection"), "range": [low, high]},
+        "yaxis": {**axis("objective"), "range": [low, high]},
         "shapes": _shapes(picture, right),
         "annotations": [*_notes(picture), *names(picture, PlotFrame(left, right, low, high))],
         "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "font": {"size": 12}},
@@ -59,9 +59,9 @@ def _points(picture: FrontPicture, fit: Fit, front: bool) -> dict[str, Any]:
         "name": f"{meaning}, {'front' if front else 'dominated'}",
         "x": [point.latency_ms for point in chosen],
         "y": [point.dice for point in chosen],
-        "customdata": [point.slot for point in chosen],
+        "customdata": [point.trial_id for point in chosen],
         "text": [_hover(point) for point in chosen],
-        "hovertemplate": "%{text}<br>%{x:.1f} ms, selection %{y:.3f}<extra></extra>",
+        "hovertemplate": "%{text}<br>%{x:.1f} ms, objective %{y:.3f}<extra></extra>",
         "marker": marker,
     }
 
@@ -72,25 +72,25 @@ def _hollow(symbol: str) -> str:
 
 def _hover(point: Point) -> str:
     doubt = ", extrapolated latency" if point.extrapolated else ""
-    return f"trial {point.slot}{f' ({point.name})' if point.name else ''}{doubt}"
+    return f"trial {point.trial_id}{f' ({point.name})' if point.name else ''}{doubt}"
 
 
 def _rings(picture: FrontPicture, ties: Sequence[int]) -> dict[str, Any]:
-    chosen = [point for point in picture.points if point.slot in ties]
+    chosen = [point for point in picture.points if point.trial_id in ties]
     return {
         "type": "scatter",
         "mode": "markers",
         "name": "tie with the best",
         "x": [point.latency_ms for point in chosen],
         "y": [point.dice for point in chosen],
-        "customdata": [point.slot for point in chosen],
+        "customdata": [point.trial_id for point in chosen],
         "hoverinfo": "skip",
         "marker": {"symbol": "circle-open", "size": 19, "color": "#f08c00", "line": {"width": 1.6}},
     }
 
 
 def _stairs(picture: FrontPicture) -> dict[str, Any]:
-    """Return the line of the best selection that a latency buys; memory, the third objective, is not in the picture."""
+    """Return the line of the best objective that a latency buys; memory, the third objective, is not in the picture."""
     corners: list[Point] = []
     for point in sorted(picture.points, key=lambda each: (each.latency_ms, -each.dice)):
         if point.on_front and (not corners or point.dice > corners[-1].dice):
@@ -173,7 +173,7 @@ def front_section(report_data: ReportData, comparison: CandidateComparison | Non
         return section("front", "Front", paragraph("No trial has finished well yet; nothing can be drawn."))
     picture = front_picture(report_data.report)
     ties = () if comparison is None else comparison.ties
-    both = chart("front", front_figure(picture, ties), 460, f"{picture.title}: selection over latency")
+    both = chart("front", front_figure(picture, ties), 460, f"{picture.title}: objective over latency")
     rows = [report_data.report.row(record) for record in report_data.report.ordered]
     words = (
         "Selection is lesion Dice less the rate of false positives on empty images, weighted by their share. Hollow: "
@@ -196,9 +196,9 @@ def tie_sentence(comparison: CandidateComparison | None) -> str:
     """Return which candidates cannot be told apart, and how that was judged."""
     if comparison is None:
         return "Fewer than two candidates can be compared; there are no ties to mark."
-    ties = ", ".join(str(slot) for slot in comparison.ties)
+    ties = ", ".join(str(trial_id) for trial_id in comparison.ties)
     found = f"cannot tell it from {ties} (ringed)" if ties else "tell it from all that were compared"
     return (
-        f"Best by selection: trial {comparison.best}. {comparison.images} validation images {found}; judged by "
+        f"Best by the objective: trial {comparison.best}. {comparison.images} validation images {found}; judged by "
         f"{METHODS[comparison.method]}, 95 %, among the {len(comparison.differences) + 1} best and the front."
     )

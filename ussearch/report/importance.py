@@ -17,17 +17,17 @@ SEED = 0
 
 @dataclass(frozen=True)
 class ChoiceImportance:
-    """Shares of the variance of selection and of latency by choice; ``trials`` were learnt from, of ``choices``."""
+    """Shares of the variance of the objective and of latency by choice; ``trials`` were learnt from, of ``choices``."""
 
     trials: int
     choices: int
-    selection: dict[str, float]
+    objective: dict[str, float]
     latency: dict[str, float]
 
     @property
     def enough(self) -> bool:
         """Whether anything was computed."""
-        return bool(self.selection)
+        return bool(self.objective)
 
 
 def importance(report_data: ReportData, fewest: int = FEWEST_TRIALS) -> ChoiceImportance:
@@ -46,9 +46,9 @@ def importance(report_data: ReportData, fewest: int = FEWEST_TRIALS) -> ChoiceIm
         study = optuna.create_study(directions=DIRECTIONS)
     study.add_trials([finished_trial(record, space, "edge") for record in sampled])
 
-    def shares(objective: int) -> dict[str, float]:
+    def shares(position: int) -> dict[str, float]:
         found = get_param_importances(
-            study, evaluator=FanovaImportanceEvaluator(seed=SEED), target=lambda trial: trial.values[objective]
+            study, evaluator=FanovaImportanceEvaluator(seed=SEED), target=lambda trial: trial.values[position]
         )
         return {name: float(share) for name, share in found.items()}
 
@@ -64,9 +64,9 @@ def importance_section(report_data: ReportData) -> str:
             f"mattered; at least {FEWEST_TRIALS} are asked for (ussearch run … --resume --trials N goes on)."
         )
         return section("importance", "Importance of choices", paragraph(few))
-    names = sorted(found.selection, key=lambda name: -found.selection[name])[:SHOWN][::-1]
+    names = sorted(found.objective, key=lambda name: -found.objective[name])[:SHOWN][::-1]
     bars = [
-        _bars("selection", names, found.selection, LINE),
+        _bars("objective", names, found.objective, LINE),
         _bars("latency", names, found.latency, "#cbd2d9"),
     ]
     layout = {

@@ -78,8 +78,8 @@ def _summary(report_data: ReportData) -> str:
     doubt = ", extrapolated" if costs.extrapolated else ""
     words = (
         f"{len(report_data.report.records)} of {config.trials} trials finished; {len(report_data.report.edge)} on the "
-        f"front within {config.edge.limits.latency_target_ms:.1f} ms. The device's network is trial {best.slot} "
-        f"({best.label}): selection {metrics.get('selection') or 0.0:.3f} on validation images in the search, "
+        f"front within {config.edge.limits.latency_target_ms:.1f} ms. The device's network is trial {best.trial_id} "
+        f"({best.label}): objective {metrics.get('objective') or 0.0:.3f} on validation images in the search, "
         f"{costs.latency_ms:.1f} ms predicted{doubt}."
     )
     return f'<p class="summary">{text(words)}</p>'

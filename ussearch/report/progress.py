@@ -17,10 +17,10 @@ from ussearch.studies.front import losses_of
 
 @dataclass(frozen=True)
 class ProgressStep:
-    """After ``trials`` finished trials, the last of them ``slot``, the front dominates this share of the box."""
+    """After ``trials`` finished trials, the last of them ``trial_id``, the front dominates this share of the box."""
 
     trials: int
-    slot: int
+    trial_id: int
     hypervolume: float
 
 
@@ -29,7 +29,7 @@ def progress(report_data: ReportData) -> tuple[ProgressStep, ...]:
 
     Only trials of the highest fidelity count, as in ``front_hypervolume``: the others are not comparable.
     """
-    records = sorted(report_data.good, key=lambda record: (record.finished, record.slot))
+    records = sorted(report_data.good, key=lambda record: (record.finished, record.trial_id))
     best = highest(record.evaluation.fidelity for record in records)
     kept: list[TrialRecord] = []
     steps: list[ProgressStep] = []
@@ -38,7 +38,7 @@ def progress(report_data: ReportData) -> tuple[ProgressStep, ...]:
         mask = non_dominated(losses_of(kept, "edge"))
         kept = [each for each, stays in zip(kept, mask, strict=True) if stays]
         volume = front_hypervolume(kept, report_data.study.config.edge)
-        steps.append(ProgressStep(len(steps) + 1, record.slot, volume))
+        steps.append(ProgressStep(len(steps) + 1, record.trial_id, volume))
     return tuple(steps)
 
 
@@ -52,7 +52,7 @@ def progress_section(report_data: ReportData) -> str:
         "mode": "lines+markers",
         "x": [step.trials for step in steps],
         "y": [step.hypervolume for step in steps],
-        "customdata": [step.slot for step in steps],
+        "customdata": [step.trial_id for step in steps],
         "line": {"shape": "hv", "color": LINE, "width": 1.6},
         "marker": {"size": 5, "color": LINE},
         "hovertemplate": "after trial %{customdata}: %{y:.4f}<extra></extra>",
@@ -69,7 +69,7 @@ def progress_section(report_data: ReportData) -> str:
     last = grown[-1] if grown else steps[0]
     lead = (
         f"Share of the box (Dice 0 to 1, latency and memory up to the device's limits) that the front dominates: "
-        f"{steps[-1].hypervolume:.3f} after {len(steps)} trials; trial {last.slot} was the last to add to it "
+        f"{steps[-1].hypervolume:.3f} after {len(steps)} trials; trial {last.trial_id} was the last to add to it "
         f"({len(steps) - last.trials} since)."
     )
     return section(

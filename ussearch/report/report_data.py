@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ussearch import schema
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Evaluation
+from ussearch.evaluators import Evaluation, Tier
 from ussearch.evaluators.evaluation import standing
 from ussearch.files import folders_in, found_at
 from ussearch.pairs import Bundle
@@ -41,26 +41,26 @@ class ReportData:
 
     @property
     def good(self) -> tuple[TrialRecord, ...]:
-        """The trials that finished well, by slot."""
+        """The trials that finished well, by trial id."""
         return tuple(record for record in self.report.records if not record.failed)
 
     @property
-    def pair(self) -> dict[End, int]:
+    def pair(self) -> dict[Tier, int]:
         """The trials that serve the ends, as the bundle records them; empty where there is no bundle."""
         if self.bundle is None:
             return {}
         manifest = self.bundle.manifest
-        trials: dict[End, int | None] = {"edge": manifest.edge.trial, "cloud": manifest.cloud.trial}
-        return {end: trial for end, trial in trials.items() if trial is not None}
+        trials: dict[Tier, int | None] = {"edge": manifest.edge.trial, "cloud": manifest.cloud.trial}
+        return {tier: trial for tier, trial in trials.items() if trial is not None}
 
     @property
     def best(self) -> TrialRecord | None:
         """The bundle's edge network; before there is one, the best trial within the device's limits, else of all."""
-        by_slot = {record.slot: record for record in self.good}
-        if (slot := self.pair.get("edge")) in by_slot:
-            return by_slot[slot]
+        by_trial_id = {record.trial_id: record for record in self.good}
+        if (trial_id := self.pair.get("edge")) in by_trial_id:
+            return by_trial_id[trial_id]
         fitting = [record for record in self.good if record.feasible("edge")] or list(self.good)
-        return max(fitting, key=lambda r: (standing(r.evaluation.fidelity), r.dice or 0.0), default=None)
+        return max(fitting, key=lambda r: (standing(r.evaluation.fidelity), r.objective or 0.0), default=None)
 
 
 def gather(folder: Path, data: Path | None = None) -> ReportData:

@@ -12,7 +12,7 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
     """Return everything that results depend on, as names with values."""
     config = report_data.study.config
     versions = ", ".join(f"{name} {version}" for name, version in config.versions.items())
-    devices = sorted({record.evaluation.device for record in report_data.good})
+    devices = sorted({record.evaluation.accelerator for record in report_data.good})
     found = [
         ("command", config.command_line),
         ("begun", config.created),
@@ -25,7 +25,7 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         ("full training", f"{config.final_epochs} epochs, random starts: {config.final_restarts}"),
         ("data", f"{config.data.name}, fingerprint {config.data.fingerprint}"),
         ("split", report_data.study.split.source),
-        ("profiles", ", ".join(f"{end} {profile.name}" for end, profile in config.profiles.items())),
+        ("profiles", ", ".join(f"{tier} {profile.name}" for tier, profile in config.profiles.items())),
         ("versions", versions),
     ]
     if report_data.bundle:

@@ -27,7 +27,7 @@ def decision(manifest: Manifest) -> list[tuple[str, str]]:
     found.append(("offload", share))
     found.append(("calibrated on", f"{router.calibration_images} images"))
     sentences = {
-        "worth": router.worth and router.worth.sentence,
+        "worth": router.routing_gain and router.routing_gain.sentence,
         "why this score": router.score_reason,
         "why this threshold": router.reason,
     }

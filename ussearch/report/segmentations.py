@@ -67,7 +67,7 @@ def examples(report_data: ReportData) -> dict[int, tuple[Example, ...]]:
     if not chosen:
         return {}
     answers = _shipped(report_data, study_context, chosen) or _trained(report_data, study_context, chosen)
-    return {slot: _ranked(study_context, chosen, part, answer) for slot, answer in answers.items()}
+    return {trial_id: _ranked(study_context, chosen, part, answer) for trial_id, answer in answers.items()}
 
 
 def _shipped(report_data: ReportData, study_context: StudyContext, chosen: list[int]) -> dict[int, Answers]:
@@ -76,8 +76,8 @@ def _shipped(report_data: ReportData, study_context: StudyContext, chosen: list[
     running, pixels = report_data.bundle.predictor(), np.asarray(study_context.images.images[chosen])
     networks = {"edge": running.edge, "cloud": running.cloud}
     return {
-        slot: Answers(networks[end].probabilities(pixels), f"{end}/model.onnx of the bundle")
-        for end, slot in report_data.pair.items()
+        trial_id: Answers(networks[tier].probabilities(pixels), f"{tier}/model.onnx of the bundle")
+        for tier, trial_id in report_data.pair.items()
     }
 
 
@@ -85,18 +85,18 @@ def _trained(report_data: ReportData, study_context: StudyContext, chosen: list[
     from safetensors.torch import load_file
 
     found = {}
-    for slot, evaluation in report_data.finalists[:MOST_FINALISTS]:
-        weights = found_at(finalist_folder(report_data.study, slot)) / "weights.safetensors"
+    for trial_id, evaluation in report_data.finalists[:MOST_FINALISTS]:
+        weights = found_at(finalist_folder(report_data.study, trial_id)) / "weights.safetensors"
         if evaluation.normalisation is None or not weights.exists():
             continue
-        network = build(report_data.study.architecture(slot))
+        network = build(report_data.study.architecture(trial_id))
         try:
             network.load_state_dict(load_file(weights))
         except RuntimeError as error:
-            raise UserError(f"{weights} does not fit trial {slot}: delete its folder and export again.") from error
+            raise UserError(f"{weights} does not fit trial {trial_id}: delete its folder and export again.") from error
         normalisation = Normalisation.from_record(evaluation.normalisation)
         answer = predict(network, study_context.images.images[chosen], normalisation)
-        found[slot] = Answers(answer, "its full training")
+        found[trial_id] = Answers(answer, "its full training")
     return found
 
 
@@ -127,9 +127,9 @@ def segmentations_section(report_data: ReportData, found: dict[int, tuple[Exampl
         reason = report_data.without_images or "No candidate has had its full training yet, or no image shows a lesion."
         return section("segmentations", "Example segmentations", paragraph(reason))
     rows = []
-    for slot, pictures in found.items():
-        ends = " and ".join(end for end, trial in report_data.pair.items() if trial == slot)
-        title = f"Trial {slot}{f', {ends} network' if ends else ''}: answers of {pictures[0].source}"
+    for trial_id, pictures in found.items():
+        tiers = " and ".join(tier for tier, trial in report_data.pair.items() if trial == trial_id)
+        title = f"Trial {trial_id}{f', {tiers} network' if tiers else ''}: answers of {pictures[0].source}"
         figures = "".join(figure(example) for example in pictures)
         rows.append(f'<h3>{text(title)}</h3><div class="pictures">{figures}</div>')
     first = next(iter(found.values()))[0]

@@ -1,4 +1,4 @@
-"""Which candidates cannot be told apart: differences of selection on validation images against their noise."""
+"""Which candidates cannot be told apart: differences of the objective on validation images against their noise."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ METHODS: dict[Method, str] = {
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much trial ``slot`` scores less or more than the best one, with the 95 % interval."""
+    """By how much trial ``trial_id`` scores less or more than the best one, with the 95 % interval."""
 
-    slot: int
+    trial_id: int
     mean: float
     low: float
     high: float
@@ -61,7 +61,7 @@ class CandidateComparison:
     @property
     def ties(self) -> tuple[int, ...]:
         """The trials that the images cannot tell from the best one."""
-        return tuple(each.slot for each in self.differences if each.tie)
+        return tuple(each.trial_id for each in self.differences if each.tie)
 
     @property
     def second(self) -> Difference | None:
@@ -81,10 +81,10 @@ def compare(report_data: ReportData) -> CandidateComparison | None:
     images = int(rivals[0].evaluation.metrics.get("images") or 0)
     paired = _paired(report_data, rivals)
     if paired is not None:
-        return CandidateComparison(rivals[0].slot, "paired", images, paired)
+        return CandidateComparison(rivals[0].trial_id, "paired", images, paired)
     first = rivals[0].evaluation.metrics
-    differences = tuple(_unpaired(record.slot, first, record.evaluation.metrics) for record in rivals[1:])
-    return CandidateComparison(rivals[0].slot, "unpaired", images, differences)
+    differences = tuple(_unpaired(record.trial_id, first, record.evaluation.metrics) for record in rivals[1:])
+    return CandidateComparison(rivals[0].trial_id, "unpaired", images, differences)
 
 
 def _rivals(report_data: ReportData) -> list[TrialRecord]:
@@ -92,12 +92,12 @@ def _rivals(report_data: ReportData) -> list[TrialRecord]:
     fidelity = highest(record.evaluation.fidelity for record in report_data.good)
     peers = [record for record in report_data.good if record.evaluation.fidelity == fidelity]
     fitting = [record for record in peers if record.feasible("edge")] or peers
-    fitting.sort(key=lambda record: (-(record.dice or 0.0), record.slot))
-    return [each for rank, each in enumerate(fitting) if rank < COMPARED or each.slot in report_data.report.edge]
+    fitting.sort(key=lambda record: (-(record.objective or 0.0), record.trial_id))
+    return [each for rank, each in enumerate(fitting) if rank < COMPARED or each.trial_id in report_data.report.edge]
 
 
 def contributions(scores: Scores) -> Floats:
-    """Return what each image [N] adds to the selection: their mean is the selection."""
+    """Return what each image [N] adds to the objective: their mean is the objective."""
     lesion = scores.has_lesion
     weight = len(lesion) / max(int(lesion.sum()), 1)
     return np.where(lesion, weight * scores.dice, -scores.predicted_any.astype(np.float64))
@@ -113,35 +113,35 @@ def _paired(report_data: ReportData, rivals: Sequence[TrialRecord]) -> tuple[Dif
     groups = report_data.study_context.images.groups[list(report_data.study_context.split.validation)].tolist()
     changes = [paired_change(known[0].tolist(), values.tolist(), groups) for values in known[1:]]
     return tuple(
-        Difference(record.slot, change.mean, change.low, change.high)
+        Difference(record.trial_id, change.mean, change.low, change.high)
         for record, change in zip(rivals[1:], changes, strict=True)
     )
 
 
 def _by_image(report_data: ReportData, study_context: StudyContext, record: TrialRecord) -> Floats | None:
-    """Return what each validation image adds to a trial's selection; None where its weights do not tell."""
+    """Return what each validation image adds to a trial's objective; None where its weights do not tell."""
     evaluation = record.evaluation
     if evaluation.normalisation is None:
         return None
     try:
-        network = report_data.study.network(record.slot)
+        network = report_data.study.network(record.trial_id)
     except UserError:
         return None
     chosen = list(study_context.split.validation)
     normalisation = Normalisation(**evaluation.normalisation)
     probabilities = predict(network, study_context.images.images[chosen], normalisation)
     values = contributions(score(probabilities, study_context.images.masks[chosen]))
-    return values if abs(float(values.mean()) - (record.dice or 0.0)) <= TOLERANCE else None
+    return values if abs(float(values.mean()) - (record.objective or 0.0)) <= TOLERANCE else None
 
 
-def _unpaired(slot: int, first: Summary, other: Summary) -> Difference:
-    mean = (other.get("selection") or 0.0) - (first.get("selection") or 0.0)
+def _unpaired(trial_id: int, first: Summary, other: Summary) -> Difference:
+    mean = (other.get("objective") or 0.0) - (first.get("objective") or 0.0)
     half = NORMAL_95 * sqrt(variance(first) + variance(other))
-    return Difference(slot, mean, mean - half, mean + half)
+    return Difference(trial_id, mean, mean - half, mean + half)
 
 
 def variance(metrics: Summary) -> float:
-    """Return the variance of a selection, from the SD over lesion images and the rate over empty ones."""
+    """Return the variance of an objective, from the SD over lesion images and the rate over empty ones."""
     images, lesions = metrics.get("images") or 0.0, metrics.get("lesion_images") or 0.0
     rate, share = metrics.get("false_positive_rate") or 0.0, metrics.get("empty_share") or 0.0
     found = (metrics.get("lesion_dice_sd") or 0.0) ** 2 / max(lesions, 1.0)

@@ -51,7 +51,7 @@ class ServingManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     preprocessing: Preprocessing
     mask_threshold: float = Field(default=0.5, ge=0.5, le=0.5)
     router: RouterThreshold

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ussearch.schema import Schema
+from ussearch.schema import RESULT_NAMES, Schema, renamed_keys
 
 
 def _from_1(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -18,6 +18,15 @@ def _from_1(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _from_2(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 3 says ``provenance``, ``subgroups``, ``routing_gain``, ``router_comparison``, and ``objective``."""
+    found = dict(content)
+    found["provenance"] = renamed_keys(found.pop("origin", None), {"final_seeds": "final_restarts"})
+    found["metrics"] = renamed_keys(found.get("metrics"), {**RESULT_NAMES, "strata": "subgroups"})
+    found["router"] = renamed_keys(found.get("router"), {"worth": "routing_gain", "contest": "router_comparison"})
+    return found
+
+
 def _extended(part: Any, **added: Any) -> Any:
     return {**part, **added} if isinstance(part, dict) else part
 
@@ -25,8 +34,8 @@ def _extended(part: Any, **added: Any) -> Any:
 MANIFEST = Schema(
     "bundle.yaml",
     "the manifest of a bundle",
-    version=2,
-    upgrades={1: _from_1},
+    version=3,
+    upgrades={1: _from_1, 2: _from_2},
     unnumbered=1,
     otherwise=", or export the bundle again with this one",
 )

@@ -1,23 +1,12 @@
 """The search: a study is a folder; ask, evaluate, keep, tell; resume; the front.
 
 Knows evaluators only by their protocol, so that shared weights or remote workers can take the place of training.
-Prints nothing: progress is told by events.
+Prints nothing: progress is told by ``ussearch.events``.
 """
 
 from ussearch.run_config import SamplerSettings
 from ussearch.studies.config import DataSource, StudyConfig
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
-from ussearch.studies.events import (
-    CandidateSkipped,
-    EpochFinished,
-    Event,
-    OnEvent,
-    SearchFinished,
-    SearchStarted,
-    TrialFinished,
-    TrialRepeated,
-    TrialStarted,
-)
 from ussearch.studies.front import front, front_hypervolume, hypervolume, non_dominated
 from ussearch.studies.records import Role, TrialRecord
 from ussearch.studies.search import SearchInterrupted, search
@@ -25,24 +14,15 @@ from ussearch.studies.study import Study
 from ussearch.studies.suggest import Suggestion
 
 __all__ = [
-    "CandidateSkipped",
     "DataSource",
-    "EpochFinished",
-    "Event",
-    "OnEvent",
     "Role",
     "SamplerSettings",
-    "SearchFinished",
     "SearchInterrupted",
-    "SearchStarted",
     "Study",
     "StudyConfig",
     "Suggestion",
     "TrainingSpeed",
-    "TrialFinished",
     "TrialRecord",
-    "TrialRepeated",
-    "TrialStarted",
     "estimate_training_seconds",
     "front",
     "front_hypervolume",

@@ -31,21 +31,23 @@ class Brackets:
             return None
         return cls(config.halving.bracket, config.halving.epochs(config.recipe.epochs), config.halving.eta)
 
-    def start(self, slot: int) -> int:
-        """Return the first slot of the bracket of ``slot``."""
-        return slot // self.size * self.size
+    def start(self, trial_id: int) -> int:
+        """Return the first slot of the bracket of ``trial_id``."""
+        return trial_id // self.size * self.size
 
-    def members(self, slot: int, drafted: int) -> range:
-        """Return the slots of the bracket of ``slot`` when the first ``drafted`` slots of the study are."""
-        return range(self.start(slot), min(self.start(slot) + self.size, drafted))
+    def members(self, trial_id: int, drafted: int) -> range:
+        """Return the slots of the bracket of ``trial_id`` when the first ``drafted`` slots of the study are."""
+        return range(self.start(trial_id), min(self.start(trial_id) + self.size, drafted))
 
     def decide(self, members: range, records: Mapping[int, TrialRecord], waiting: Mapping[int, Reached]) -> Decisions:
         """Return what is to be done with a bracket, given its finished trials and those that wait at a rung."""
         reached: dict[int, Reached | None] = dict.fromkeys(members) | dict(waiting)
-        for slot in members:
-            if slot in records:
+        for trial_id in members:
+            if trial_id in records:
                 # NOTE: what was stopped stays stopped, even if a study that asks for more trials fills its bracket up.
-                reached[slot] = replace(reached_by(records[slot].role, records[slot].evaluation), ended=True)
+                reached[trial_id] = replace(
+                    reached_by(records[trial_id].role, records[trial_id].evaluation), ended=True
+                )
         return decide(reached, self.lengths, self.eta)
 
 

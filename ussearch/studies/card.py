@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from ussearch.evaluators import CONVENTION, End, TracedNetwork, trace
+from ussearch.evaluators import CONVENTION, Tier, TracedNetwork, trace
 from ussearch.hardware_profiles import Kernel, LatencyPrediction
 from ussearch.search_spaces import Architecture, Block, count
 from ussearch.studies.records import TrialRecord
@@ -23,14 +23,13 @@ class TrialCard:
     study: Study
     record: TrialRecord
     architecture: Architecture
-    end: End
+    tier: Tier
     traced: TracedNetwork
     prediction: LatencyPrediction
 
     def __repr__(self) -> str:
-        return (
-            f"TrialCard(trial {self.record.slot}, {self.record.label}, {self.end}: {self.prediction.latency_ms:.2f} ms)"
-        )
+        latency = f"{self.tier}: {self.prediction.latency_ms:.2f} ms"
+        return f"TrialCard(trial {self.record.trial_id}, {self.record.label}, {latency})"
 
     @property
     def kernels(self) -> list[tuple[Kernel, float]]:
@@ -53,7 +52,7 @@ class TrialCard:
         counts = count(self.architecture, self.study.config.image_size)
         return {
             "study": str(self.study.folder),
-            "trial": self.record.slot,
+            "trial": self.record.trial_id,
             **self.record.model_dump(mode="json"),
             "convention": CONVENTION,
             "on_front": self.record in self.study.front(),
@@ -65,8 +64,8 @@ class TrialCard:
     def _latency(self) -> dict[str, Any]:
         prediction = self.prediction
         return {
-            "end": self.end,
-            "profile": self.study.config.profiles[self.end].name,
+            "tier": self.tier,
+            "profile": self.study.config.profiles[self.tier].name,
             "latency_ms": prediction.latency_ms,
             "interval_ms": [prediction.low_ms, prediction.high_ms],
             "extrapolated": prediction.extrapolated,
@@ -91,12 +90,12 @@ class TrialCard:
         }
 
 
-def trial_card(study: Study, slot: int, end: End = "edge") -> TrialCard:
+def trial_card(study: Study, trial_id: int, tier: Tier = "edge") -> TrialCard:
     """Return the card of a finished trial, with latency on one end; raises UserError where there is none."""
-    record = study.trial(slot)
-    architecture = study.architecture(slot)
+    record = study.trial(trial_id)
+    architecture = study.architecture(trial_id)
     traced = trace(architecture, study.config.image_size)
-    return TrialCard(study, record, architecture, end, traced, traced.predict(study.config.profiles[end]))
+    return TrialCard(study, record, architecture, tier, traced, traced.predict(study.config.profiles[tier]))
 
 
 def architecture_rows(architecture: Architecture) -> Iterator[tuple[str, str, str]]:

@@ -18,7 +18,7 @@ from ussearch import schema
 from ussearch.datasets import ImageSet
 from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Recipe
+from ussearch.evaluators import Recipe, Tier
 from ussearch.hardware_profiles import Profile
 from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
 from ussearch.studies.halving import Halving
@@ -161,7 +161,7 @@ class StudyConfig(_Data):
         return self.model_copy(update={"run": self.run.changed(**sections)})
 
     @property
-    def profiles(self) -> dict[End, Profile]:
+    def profiles(self) -> dict[Tier, Profile]:
         """Return the two ends' profiles."""
         return {"edge": self.edge, "cloud": self.cloud}
 

@@ -20,7 +20,7 @@ from ussearch.datasets import (
     split,
 )
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Recipe, TrainEvaluator
+from ussearch.evaluators import Recipe, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
 from ussearch.run_config import RunConfig
 from ussearch.studies.config import DataSource
@@ -35,7 +35,7 @@ class StudyContext:
     images: ImageSet
     split: Split
     source: DataSource
-    profiles: Mapping[End, Profile]
+    profiles: Mapping[Tier, Profile]
     device: torch.device
 
     @property
@@ -48,7 +48,7 @@ class StudyContext:
         return TrainEvaluator(self.images, self.split, recipe, self.profiles, self.device)
 
 
-def open_context(config: RunConfig, image_size: int, profiles: Mapping[End, Profile]) -> StudyContext:
+def open_context(config: RunConfig, image_size: int, profiles: Mapping[Tier, Profile]) -> StudyContext:
     """Prepare the data that a run is asked to use, and split it."""
     phantoms = None
     if config.data.path is None:
@@ -61,7 +61,7 @@ def open_context(config: RunConfig, image_size: int, profiles: Mapping[End, Prof
     return StudyContext(dataset, images, parts, source, profiles, choose_device(config.execution.accelerator))
 
 
-def reopen_context(study: Study, device: str = "auto", data: Path | None = None) -> StudyContext:
+def reopen_context(study: Study, accelerator: str = "auto", data: Path | None = None) -> StudyContext:
     """Prepare the data of an existing study again; ``data`` says where it lies now, if it was moved.
 
     Raises UserError where the data is gone or has changed since.
@@ -77,7 +77,7 @@ def reopen_context(study: Study, device: str = "auto", data: Path | None = None)
             f"The data in {dataset.root} is not what the study in {study.folder} was made from (fingerprint "
             f"{images.fingerprint[:12]}, expected {source.fingerprint[:12]}): give the same data with --data."
         )
-    return StudyContext(dataset, images, study.split, source, study.config.profiles, choose_device(device))
+    return StudyContext(dataset, images, study.split, source, study.config.profiles, choose_device(accelerator))
 
 
 def choose_device(name: str) -> torch.device:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.evaluators import End, Summary
+from ussearch.evaluators import Summary, Tier
 from ussearch.evaluators.evaluation import highest, standing
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.records import TrialRecord
@@ -29,7 +29,7 @@ def non_dominated(losses: Floats) -> npt.NDArray[np.bool_]:
 
 def front(
     records: Sequence[TrialRecord],
-    end: End = "edge",
+    tier: Tier = "edge",
     feasible_only: bool = False,
     baselines: Mapping[str, Summary] | None = None,
 ) -> tuple[TrialRecord, ...]:
@@ -38,18 +38,18 @@ def front(
     Dominance is computed within one fidelity: accuracy that was come by in different ways is not comparable. Trainings
     that were stopped early are on the front only while none went further.
     ``feasible_only`` leaves out candidates beyond the limits of the end before the front is taken. A candidate that
-    one of the trivial ``baselines`` reaches in lesion Dice or in selection is not on the front: a baseline costs
+    one of the trivial ``baselines`` reaches in lesion Dice or in the objective is not on the front: a baseline costs
     nothing.
     """
-    candidates = [r for r in records if not r.failed and (r.feasible(end) or not feasible_only)]
+    candidates = [r for r in records if not r.failed and (r.feasible(tier) or not feasible_only)]
     candidates = _trained_furthest(candidates)
     candidates = [r for r in candidates if beats(r.evaluation.metrics, baselines or {})]
     chosen: list[TrialRecord] = []
     for fidelity in sorted({r.evaluation.fidelity for r in candidates}):
         peers = [r for r in candidates if r.evaluation.fidelity == fidelity]
-        mask = non_dominated(distinguished(losses_of(peers, end)))
+        mask = non_dominated(distinguished(losses_of(peers, tier)))
         chosen += [record for record, kept in zip(peers, mask, strict=True) if kept]
-    return tuple(sorted(chosen, key=lambda record: record.costs(end).latency_ms))
+    return tuple(sorted(chosen, key=lambda record: record.costs(tier).latency_ms))
 
 
 def _trained_furthest(records: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -59,11 +59,11 @@ def _trained_furthest(records: Sequence[TrialRecord]) -> list[TrialRecord]:
 
 
 def beats(metrics: Summary, baselines: Mapping[str, Summary]) -> bool:
-    """Return whether figures are above those of every trivial baseline, in lesion Dice and in selection."""
+    """Return whether figures are above those of every trivial baseline, in lesion Dice and in the objective."""
     return all(
         (metrics.get(key) or 0.0) > (summary.get(key) or 0.0)
         for summary in baselines.values()
-        for key in ("lesion_dice", "selection")
+        for key in ("lesion_dice", "objective")
     )
 
 
@@ -73,13 +73,13 @@ def distinguished(losses: Floats) -> Floats:
     return np.concatenate([losses[:, :2], steps], axis=1)
 
 
-def losses_of(records: Sequence[TrialRecord], end: End) -> Floats:
+def losses_of(records: Sequence[TrialRecord], tier: Tier) -> Floats:
     """Return (-Dice, latency, memory) of records that did not fail, float64 [N, 3]."""
-    rows = [objectives for record in records if (objectives := record.objectives(end))]
+    rows = [objectives for record in records if (objectives := record.objectives(tier))]
     return np.array([(-dice, latency_ms, memory_mib) for dice, latency_ms, memory_mib in rows]).reshape(-1, 3)
 
 
-def front_hypervolume(records: Sequence[TrialRecord], profile: Profile, end: End = "edge") -> float:
+def front_hypervolume(records: Sequence[TrialRecord], profile: Profile, tier: Tier = "edge") -> float:
     """Return the share, 0 to 1, of the box (Dice 0..1, latency and memory up to the limits) that is dominated.
 
     Only the records of the highest fidelity count: what was trained less is not comparable with them. Memory counts
@@ -88,7 +88,7 @@ def front_hypervolume(records: Sequence[TrialRecord], profile: Profile, end: End
     floor = profile.runtime_memory_mib
     good = [r for r in records if not r.failed]
     best = highest(r.evaluation.fidelity for r in good)
-    losses = losses_of([r for r in good if r.evaluation.fidelity == best], end)
+    losses = losses_of([r for r in good if r.evaluation.fidelity == best], tier)
     span = np.array([1.0, profile.limits.latency_target_ms, max(profile.limits.memory_mib - floor, 1e-9)])
     return hypervolume((losses - np.array([0.0, 0.0, floor])) / span, np.array([0.0, 1.0, 1.0]))
 

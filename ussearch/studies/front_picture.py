@@ -21,7 +21,7 @@ class Point:
     ``extrapolated`` latencies are drawn hollow.
     """
 
-    slot: int
+    trial_id: int
     name: str
     latency_ms: float
     dice: float
@@ -32,7 +32,7 @@ class Point:
     @property
     def label(self) -> str:
         """The preset's name, the trial's number where it is on the front, else nothing."""
-        return self.name or (f"#{self.slot}" if self.on_front else "")
+        return self.name or (f"#{self.trial_id}" if self.on_front else "")
 
 
 @dataclass(frozen=True)
@@ -52,10 +52,10 @@ def point_of(record: TrialRecord, on_front: bool) -> Point:
     """Return the point of a trial that finished well, with its costs on the device."""
     costs = record.costs("edge")
     return Point(
-        slot=record.slot,
+        trial_id=record.trial_id,
         name=record.name,
         latency_ms=costs.latency_ms,
-        dice=record.dice or 0.0,
+        dice=record.objective or 0.0,
         fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",
         on_front=on_front,
         extrapolated=costs.extrapolated,
@@ -65,11 +65,11 @@ def point_of(record: TrialRecord, on_front: bool) -> Point:
 def front_picture(report: ParetoReport) -> FrontPicture:
     """Return what the picture of a report shows; raises UserError where no trial has finished well."""
     config = report.study.config
-    good = [record for record in report.records if record.dice is not None]
+    good = [record for record in report.records if record.objective is not None]
     if not good:
         raise UserError(f"{report.study.folder} has no trial that finished well: nothing can be drawn; search first.")
-    points = tuple(point_of(record, record.slot in report.front) for record in good)
-    baselines = {name: summary.get("selection") or 0.0 for name, summary in report.study.baselines.items()}
+    points = tuple(point_of(record, record.trial_id in report.front) for record in good)
+    baselines = {name: summary.get("objective") or 0.0 for name, summary in report.study.baselines.items()}
     return FrontPicture(
         title=f"{config.data.name}: {len(good)} candidate{'s' if len(good) > 1 else ''} for {config.edge.title}",
         subtitle=f"{report.fidelity}, {config.image_size}×{config.image_size} pixels, validation images",
@@ -84,15 +84,15 @@ def front_picture(report: ParetoReport) -> FrontPicture:
 def specialised_picture(found: Specialised) -> FrontPicture:
     """Return what the picture of a study's front for another device shows; those beyond its limits as well."""
     config, profile = found.study.config, found.profile
-    on_front = {found.fitting[position].record.slot for position in found.front}
+    on_front = {found.fitting[position].record.trial_id for position in found.front}
     points = tuple(
         Point(
-            slot=each.record.slot if each.known.trial is None else each.known.trial,
+            trial_id=each.record.trial_id if each.known.trial is None else each.known.trial,
             name=each.known.architecture.name,
             latency_ms=each.costs.latency_ms,
-            dice=each.record.dice or 0.0,
+            dice=each.record.objective or 0.0,
             fit="edge" if each.costs.feasible else "neither",
-            on_front=each.record.slot in on_front,
+            on_front=each.record.trial_id in on_front,
             extrapolated=each.costs.extrapolated,
         )
         for each in (*found.fitting, *found.over)
@@ -105,7 +105,7 @@ def specialised_picture(found: Specialised) -> FrontPicture:
         limit_ms=profile.limits.latency_target_ms,
         limit_title=f"{profile.limits.frames_per_second:g} frames a second",
         points=points,
-        baselines={name: summary.get("selection") or 0.0 for name, summary in found.study.baselines.items()},
+        baselines={name: summary.get("objective") or 0.0 for name, summary in found.study.baselines.items()},
     )
 
 

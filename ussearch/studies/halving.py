@@ -14,7 +14,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Evaluation
+from ussearch.evaluators import Evaluation, Tier
 from ussearch.evaluators.evaluation import standing
 from ussearch.studies.front import Floats, distinguished, hypervolume, non_dominated
 
@@ -54,32 +54,32 @@ class Halving(BaseModel):
 
 @dataclass(frozen=True)
 class Reached:
-    """How far a candidate has come: ``selections`` has the best validation selection up to each epoch.
+    """How far a candidate has come: ``selections`` has the best validation objective up to each epoch.
 
     ``ended`` where it cannot be trained on: it failed (then there are no selections), or its course is complete.
     """
 
-    end: End
+    tier: Tier
     selections: tuple[float, ...]
     latency_ms: float
     memory_mib: float
     ended: bool
 
     @classmethod
-    def of(cls, evaluation: Evaluation, end: End) -> Reached:
-        """Return what an evaluation of a candidate of ``end`` says."""
-        costs = evaluation.costs[end]
+    def of(cls, evaluation: Evaluation, tier: Tier) -> Reached:
+        """Return what an evaluation of a candidate of ``tier`` says."""
+        costs = evaluation.costs[tier]
         failed = evaluation.failure is not None
         selections = () if failed else _best_so_far(evaluation)
         ended = failed or standing(evaluation.fidelity) == 1
-        return cls(end, selections, costs.latency_ms, costs.memory_mib, ended)
+        return cls(tier, selections, costs.latency_ms, costs.memory_mib, ended)
 
     def has_reached(self, epochs: int) -> bool:
         """Return whether a rung of ``epochs`` is behind it."""
         return self.ended or len(self.selections) >= epochs
 
     def losses_at(self, epochs: int) -> tuple[float, float, float]:
-        """Return (-selection, latency, memory) as they were after ``epochs``."""
+        """Return (-objective, latency, memory) as they were after ``epochs``."""
         return -self.selections[:epochs][-1], self.latency_ms, self.memory_mib
 
 
@@ -99,13 +99,15 @@ def decide(reached: Mapping[int, Reached | None], lengths: Sequence[int], eta: i
     alive = sorted(reached)
     stopped: set[int] = set()
     for length in lengths:
-        waiting = [slot for slot in alive if (state := reached[slot]) is None or not state.has_reached(length)]
+        waiting = [
+            trial_id for trial_id in alive if (state := reached[trial_id]) is None or not state.has_reached(length)
+        ]
         if waiting:
             return Decisions(dict.fromkeys(waiting, length), frozenset(stopped))
-        states = {slot: state for slot in alive if (state := reached[slot]) is not None}
+        states = {trial_id: state for trial_id in alive if (state := reached[trial_id]) is not None}
         if length != lengths[-1]:
             promoted = promote(states, length, eta)
-            stopped |= {slot for slot in alive if slot not in promoted and not states[slot].ended}
+            stopped |= {trial_id for trial_id in alive if trial_id not in promoted and not states[trial_id].ended}
             alive = sorted(promoted)
     return Decisions({}, frozenset(stopped))
 
@@ -113,11 +115,11 @@ def decide(reached: Mapping[int, Reached | None], lengths: Sequence[int], eta: i
 def promote(states: Mapping[int, Reached], epochs: int, eta: int) -> set[int]:
     """Return the slots that are trained on: of those drawn for each end 1/``eta``, at least one; failed ones never."""
     chosen: set[int] = set()
-    for end in ("edge", "cloud"):
-        slots = [slot for slot, state in sorted(states.items()) if state.end == end and state.selections]
-        drawn = sum(state.end == end for state in states.values())
-        losses = np.array([states[slot].losses_at(epochs) for slot in slots]).reshape(-1, 3)
-        chosen |= {slots[row] for row in best_rows(losses, max(1, round(drawn / eta)))}
+    for tier in ("edge", "cloud"):
+        trial_ids = [trial_id for trial_id, state in sorted(states.items()) if state.tier == tier and state.selections]
+        drawn = sum(state.tier == tier for state in states.values())
+        losses = np.array([states[trial_id].losses_at(epochs) for trial_id in trial_ids]).reshape(-1, 3)
+        chosen |= {trial_ids[row] for row in best_rows(losses, max(1, round(drawn / eta)))}
     return chosen
 
 
@@ -151,11 +153,11 @@ def _least_contributor(losses: Floats, layer: Sequence[int]) -> int:
 
 
 def _best_so_far(evaluation: Evaluation) -> tuple[float, ...]:
-    """Return after each epoch the selection of the weights that training would end with (see ``training.train``)."""
+    """Return after each epoch the objective of the weights that training would end with (see ``training.train``)."""
     found: list[float] = []
     best: float | None = None
     for record in evaluation.history:
         if record.schedule == 1.0:
-            best = record.selection if best is None else max(best, record.selection)
-        found.append(record.selection if best is None else best)
+            best = record.objective if best is None else max(best, record.objective)
+        found.append(record.objective if best is None else best)
     return tuple(found)

@@ -19,19 +19,19 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
 from ussearch import schema
-from ussearch.evaluators import End, Evaluator, TrainEvaluator, trace
+from ussearch.evaluators import Evaluator, Tier, TrainEvaluator, TrainingTask, trace
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.outlook import Outlook, fit_outlook, foretold_without_itself
 from ussearch.evaluators.rungs import FULL, Rung, RungEvaluator, drawn_weights, usual_ladder
 from ussearch.evaluators.shared import UnknownWeights, WeightStore
 from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
+from ussearch.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
 from ussearch.files import write_atomically
 from ussearch.run_config import SamplerSettings
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.context import StudyContext
-from ussearch.studies.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
-from ussearch.studies.executors import Job, run_jobs
+from ussearch.studies.executors import TRACEBACK, keep_traceback, run_tasks
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
@@ -49,7 +49,7 @@ RUNG_SEED = 3
 
 
 class RungRecord(BaseModel):
-    """What is known of one rung in a study; ``selections`` by slot, None where the rung had no score."""
+    """What is known of one rung in a study; ``selections`` by trial id, None where the rung had no score."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,7 +61,7 @@ class RungRecord(BaseModel):
     outlook: Outlook | None = None
     """What full training is foretold to reach; None where there were too few samples to learn it from."""
     foretold: dict[int, float] = {}
-    """Of each sample by slot, learnt without it; trust is measured on these."""
+    """Of each sample by trial id, learnt without it; trust is measured on these."""
 
 
 class LadderRecord(BaseModel):
@@ -135,7 +135,7 @@ class LadderSearch:
 
     def _search(self, evaluator: Evaluator, phase: SearchPhase, *, last: bool = False) -> None:
         """Fill the slots of a stretch, unless all are filled already."""
-        if {record.slot for record in self.study.trials()} >= set(range(phase.until)):
+        if {record.trial_id for record in self.study.trials()} >= set(range(phase.until)):
             return
 
         def tell(event: Event) -> None:
@@ -178,8 +178,8 @@ class LadderSearch:
         if path.exists():
             return LadderRecord.model_validate(schema.LADDER.read(path))
         sampled = range(len(self.seeds), len(self.seeds) + SAMPLES)
-        trained = [r for r in self.study.trials() if r.slot in sampled and r.evaluation.fidelity == TRAINED]
-        samples = [record for record in trained if record.dice is not None]
+        trained = [r for r in self.study.trials() if r.trial_id in sampled and r.evaluation.fidelity == TRAINED]
+        samples = [record for record in trained if record.objective is not None]
         measured: list[RungRecord] = []
         chosen = FULL
         for rung in self._rungs():
@@ -205,11 +205,13 @@ class LadderSearch:
     def _measured(self, rung: Rung, judge: Evaluator, samples: Sequence[TrialRecord]) -> RungRecord:
         """Judge the samples on a rung, each once: what was found is kept."""
         folder = self.study.folder / "rungs" / rung.fidelity.replace(" ", "_")
-        self._judge(judge, [record.slot for record in samples if not _kept_at(folder, record.slot).exists()], folder)
-        found = {record.slot: _kept_in(folder, record.slot) for record in samples}
-        scored = [record for record in samples if found[record.slot]["selection"] is not None]
-        selections = [float(found[record.slot]["selection"] or 0.0) for record in scored]
-        trained = [float(record.dice or 0.0) for record in scored]
+        self._judge(
+            judge, [record.trial_id for record in samples if not _kept_at(folder, record.trial_id).exists()], folder
+        )
+        found = {record.trial_id: _kept_in(folder, record.trial_id) for record in samples}
+        scored = [record for record in samples if found[record.trial_id]["objective"] is not None]
+        selections = [float(found[record.trial_id]["objective"] or 0.0) for record in scored]
+        trained = [float(record.objective or 0.0) for record in scored]
         macs = [float(record.costs("edge").macs) for record in scored]
         evidence = (selections, macs, [float(record.costs("edge").parameters) for record in scored])
         enough = len(scored) >= FEWEST
@@ -219,60 +221,69 @@ class LadderSearch:
             fidelity=rung.fidelity,
             seconds=median(float(each["seconds"] or 0.0) for each in found.values()),
             trust=trust,
-            selections={slot: each["selection"] for slot, each in found.items()},
+            selections={trial_id: each["objective"] for trial_id, each in found.items()},
             outlook=fit_outlook(*evidence, trained) if enough else None,
-            foretold=dict(zip((record.slot for record in scored), foretold, strict=True)),
+            foretold=dict(zip((record.trial_id for record in scored), foretold, strict=True)),
         )
 
-    def _judge(self, judge: Evaluator, slots: Sequence[int], folder: Path) -> None:
+    def _judge(self, judge: Evaluator, trial_ids: Sequence[int], folder: Path) -> None:
         """Let the workers judge the architectures of some slots, and keep what they find."""
-        jobs = []
-        for slot in slots:
-            architecture, seed = self.study.architecture(slot), derived_seed(self.study.config.seed, slot, RUNG_SEED)
-            jobs.append(Job(slot, architecture, seed, self.resources.limit_s(architecture)))
-        for outcome in run_jobs(jobs, judge, self.resources.executor, lambda _: None):
-            selection = None if outcome.evaluation is None else outcome.evaluation.dice
-            found = {"selection": selection, "seconds": outcome.seconds}
-            write_atomically(_kept_at(folder, outcome.slot), schema.RUNG.to_json(found))
+        tasks = [
+            TrainingTask(
+                architecture := self.study.architecture(trial_id),
+                derived_seed(self.study.config.seed, trial_id, RUNG_SEED),
+                trial_id,
+                limit_s=self.resources.limit_s(architecture),
+            )
+            for trial_id in trial_ids
+        ]
+        for outcome in run_tasks(tasks, judge, self.resources.executor, lambda _: None):
+            objective = None if outcome.evaluation is None else outcome.evaluation.objective
+            found = {"objective": objective, "seconds": outcome.seconds}
+            path = _kept_at(folder, outcome.trial_id)
+            keep_traceback(folder, outcome, f"{path.stem}.{TRACEBACK}")
+            write_atomically(path, schema.RUNG.to_json(found))
 
     def _promoted(self, ladder: LadderRecord) -> dict[int, Suggestion]:
         """Return the best candidates of the rung for each end, in the slots behind all others."""
         judged = [record for record in self.study.trials() if record.evaluation.fidelity == ladder.chosen]
-        chosen: dict[str, tuple[TrialRecord, End]] = {}
-        ends: tuple[End, ...] = ("edge", "cloud")
-        for end in ends:
-            best = sorted(_best_for(end, judged), key=lambda record: -(record.dice or 0.0))
+        chosen: dict[str, tuple[TrialRecord, Tier]] = {}
+        tiers: tuple[Tier, ...] = ("edge", "cloud")
+        for tier in tiers:
+            best = sorted(_best_for(tier, judged), key=lambda record: -(record.objective or 0.0))
             fresh = [record for record in best if record.architecture_id not in chosen]
-            chosen |= {record.architecture_id: (record, end) for record in fresh[:PROMOTED]}
+            chosen |= {record.architecture_id: (record, tier) for record in fresh[:PROMOTED]}
         return {
-            slot: Suggestion(slot, end, self.study.architecture(record.slot), record.evaluation.costs, record.choices)
-            for slot, (record, end) in enumerate(chosen.values(), start=self.study.config.trials)
+            trial_id: Suggestion(
+                trial_id, tier, self.study.architecture(record.trial_id), record.evaluation.costs, record.choices
+            )
+            for trial_id, (record, tier) in enumerate(chosen.values(), start=self.study.config.trials)
         }
 
 
-def _kept_at(folder: Path, slot: int) -> Path:
-    return folder / f"{slot:04d}.json"
+def _kept_at(folder: Path, trial_id: int) -> Path:
+    return folder / f"{trial_id:04d}.json"
 
 
-def _kept_in(folder: Path, slot: int) -> dict[str, float | None]:
-    path = _kept_at(folder, slot)
+def _kept_in(folder: Path, trial_id: int) -> dict[str, float | None]:
+    path = _kept_at(folder, trial_id)
     kept: dict[str, float | None] = schema.RUNG.read(path)
     return kept
 
 
-def _best_for(end: End, judged: Sequence[TrialRecord]) -> Iterator[TrialRecord]:
+def _best_for(tier: Tier, judged: Sequence[TrialRecord]) -> Iterator[TrialRecord]:
     """Yield the front of an end, then whoever is left of those that fit it."""
-    fitting = [record for record in judged if record.dice is not None and record.feasible(end)]
-    yield from front(fitting, end) or fitting
+    fitting = [record for record in judged if record.objective is not None and record.feasible(tier)]
+    yield from front(fitting, tier) or fitting
 
 
 def _as_judged(ladder: LadderRecord, record: TrialRecord) -> TrialRecord | None:
     """Return how drafts on a rung see a record: as that rung judged it, or not at all."""
     if record.evaluation.fidelity == ladder.chosen:
         return record
-    selection = ladder.rungs[-1].foretold.get(record.slot)
-    if selection is None:
+    objective = ladder.rungs[-1].foretold.get(record.trial_id)
+    if objective is None:
         return None
-    metrics = {**record.evaluation.metrics, "selection": selection}
+    metrics = {**record.evaluation.metrics, "objective": objective}
     evaluation = record.evaluation.model_copy(update={"fidelity": ladder.chosen, "metrics": metrics})
     return record.model_copy(update={"evaluation": evaluation})

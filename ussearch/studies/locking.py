@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ussearch.errors import UserError
-from ussearch.files import mend, write_atomically
+from ussearch.files import recover, write_atomically
 
 
 class Holder(BaseModel):
@@ -69,7 +69,7 @@ def held(path: Path) -> Iterator[Holder]:
     while not _acquired(path, mine):
         _discard(path, _dead_holder(path))
     try:
-        mend(path.parent.rglob(".*"), own=True)  # this process has only just begun: what bears its id is of another
+        recover(path.parent.rglob(".*"), own=True)  # this process has only just begun: what bears its id is of another
         yield mine
     finally:
         if _holder(path) == mine:

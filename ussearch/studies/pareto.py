@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from ussearch.evaluators import CONVENTION, End, Summary
+from ussearch.evaluators import CONVENTION, Summary, Tier
 from ussearch.evaluators.evaluation import standing
 from ussearch.hardware_profiles import Profile
 from ussearch.studies.front import front, front_hypervolume
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.study import Study
 
-METRICS = ("lesion_dice", "dice_all", "false_positive_rate", "selection", "iou", "auc", "hd95")
+METRICS = ("lesion_dice", "dice_all", "false_positive_rate", "objective", "iou", "auc", "hd95")
 """Figures that every table shows, of networks and of trivial baselines alike."""
 
 
@@ -36,10 +36,10 @@ class ParetoReport:
     @property
     def ordered(self) -> tuple[TrialRecord, ...]:
         """The front, fastest first, then the dominated trials, best first, then those that failed."""
-        by_slot = {record.slot: record for record in self.records}
-        others = [record for record in self.records if record.slot not in self.front]
-        others.sort(key=lambda record: (record.dice is None, -(record.dice or 0.0)))
-        return (*(by_slot[slot] for slot in self.front), *others)
+        by_trial_id = {record.trial_id: record for record in self.records}
+        others = [record for record in self.records if record.trial_id not in self.front]
+        others.sort(key=lambda record: (record.objective is None, -(record.objective or 0.0)))
+        return (*(by_trial_id[trial_id] for trial_id in self.front), *others)
 
     @property
     def mixed(self) -> bool:
@@ -65,7 +65,7 @@ class ParetoReport:
             "convention": CONVENTION,
             "asked": config.trials,
             "finished": len(self.records),
-            "limits": {end: _limits(profile) for end, profile in config.profiles.items()},
+            "limits": {tier: _limits(profile) for tier, profile in config.profiles.items()},
             "front": list(self.front),
             "edge_front": list(self.edge),
             "cloud_front": list(self.cloud),
@@ -79,11 +79,11 @@ class ParetoReport:
         """Return one trial as JSON-ready data."""
         edge, cloud = record.costs("edge"), record.costs("cloud")
         return {
-            "trial": record.slot,
+            "trial": record.trial_id,
             "name": record.name or None,
             "role": record.role,
             "architecture_id": record.architecture_id,
-            "on_front": record.slot in self.front,
+            "on_front": record.trial_id in self.front,
             "feasible": {"edge": edge.feasible, "cloud": cloud.feasible},
             "failure": record.evaluation.failure,
             "fidelity": record.evaluation.fidelity,
@@ -109,10 +109,10 @@ def pareto_report(study: Study) -> ParetoReport:
     """Return the front of a study, which may be running."""
     records = study.trials()
 
-    def slots(end: End, feasible_only: bool) -> tuple[int, ...]:
-        return tuple(record.slot for record in front(records, end, feasible_only, study.baselines))
+    def trial_ids(tier: Tier, feasible_only: bool) -> tuple[int, ...]:
+        return tuple(record.trial_id for record in front(records, tier, feasible_only, study.baselines))
 
-    return ParetoReport(study, records, slots("edge", False), slots("edge", True), slots("cloud", True))
+    return ParetoReport(study, records, trial_ids("edge", False), trial_ids("edge", True), trial_ids("cloud", True))
 
 
 def _in_words(fidelity: str, epochs: int) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Recipe, Summary, TrainEvaluator
+from ussearch.evaluators import Recipe, Summary, Tier, TrainEvaluator
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
@@ -30,7 +30,7 @@ from ussearch.studies.context import StudyContext, choose_device, open_context
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
 from ussearch.studies.ladder import SAMPLES
-from ussearch.studies.planning import Feasibility, SeedPlan, plan_seeds, probe
+from ussearch.studies.planning import Feasibility, SeedPlan, feasibility, plan_seeds
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.sizes import with_usual_sizes, with_usual_workers
 from ussearch.studies.storage_url import require_driver
@@ -58,7 +58,7 @@ class Plan:
     removals: tuple[Removal, ...]
     depths_left_out: tuple[int, ...]
     seeds: SeedPlan
-    probe: Feasibility
+    feasibility: Feasibility
     baselines: Mapping[str, Summary]
     search_seconds: float
     final_seconds: float
@@ -119,21 +119,21 @@ class Plan:
             "halving": _rungs(config),
             "evaluator": config.evaluator,
             "shared_epochs": config.shared_epochs if config.evaluator != "train" else None,
-            "limits": {end: self._limits(end, profile) for end, profile in config.profiles.items()},
+            "limits": {tier: self._limits(tier, profile) for tier, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
         }
 
-    def _limits(self, end: End, profile: Profile) -> dict[str, Any]:
+    def _limits(self, tier: Tier, profile: Profile) -> dict[str, Any]:
         return {
             "latency_ms": profile.limits.latency_target_ms,
             "memory_mib": profile.limits.memory_mib,
-            "share_of_random_architectures_within": self.probe.feasible_share[end],
-            "latency_range_ms": list(self.probe.latency_range_ms[end]),
+            "share_of_random_architectures_within": self.feasibility.feasible_share[tier],
+            "latency_range_ms": list(self.feasibility.latency_range_ms[tier]),
             "latency_source": profile.label,
-            "latency_interval_ms": list(self.probe.latency_interval_ms[end]),
-            "extrapolated": self.probe.extrapolated_share[end] > 0,
-            "share_of_random_architectures_extrapolated": self.probe.extrapolated_share[end],
+            "latency_interval_ms": list(self.feasibility.latency_interval_ms[tier]),
+            "extrapolated": self.feasibility.extrapolated_share[tier] > 0,
+            "share_of_random_architectures_extrapolated": self.feasibility.extrapolated_share[tier],
         }
 
 
@@ -163,7 +163,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int) -> Plan:
     study_context = open_context(asked, image_size, {"edge": edge, "cloud": cloud})
     recipe = _recipe(asked, sized)
     evaluator = study_context.evaluator(recipe)
-    seen = probe(space, evaluator, asked.seed)
+    seen = feasibility(space, evaluator, asked.seed)
     side_by_side = execution.trials_at_a_time
     with intra_op_threads(execution.worker_threads(threads)):
         speed = measure_speed(image_size, recipe.batch_size, study_context.device)
@@ -206,7 +206,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int) -> Plan:
         removals=removals,
         depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(space.choices["stages"]))),
         seeds=seeds,
-        probe=seen,
+        feasibility=seen,
         baselines=evaluator.baselines(),
         search_seconds=search_work * epoch_seconds * search_epochs / side_by_side,
         final_seconds=final_restarts * final_seconds,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Evaluator
+from ussearch.evaluators import Evaluator, Tier
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset, preset_names
 from ussearch.studies.estimates import training_work
 
@@ -21,11 +21,11 @@ PROBES = 16
 class Feasibility:
     """What random architectures of the space cost: none is trained."""
 
-    feasible_share: Mapping[End, float]
-    latency_range_ms: Mapping[End, tuple[float, float]]
-    latency_interval_ms: Mapping[End, tuple[float, float]]
+    feasible_share: Mapping[Tier, float]
+    latency_range_ms: Mapping[Tier, tuple[float, float]]
+    latency_interval_ms: Mapping[Tier, tuple[float, float]]
     """From the least lower to the greatest upper end of their intervals."""
-    extrapolated_share: Mapping[End, float]
+    extrapolated_share: Mapping[Tier, float]
     typical_work: float
     """Median training work of one image among those that fit an end (``estimates.training_work``)."""
 
@@ -40,25 +40,25 @@ class SeedPlan:
     """Training work of one image summed over the seeds."""
 
 
-def probe(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibility:
+def feasibility(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibility:
     """Price ``PROBES`` random architectures on both ends."""
     architectures = [space.sample(seed + number) for number in range(PROBES)]
     costs = [evaluator.costs(architecture) for architecture in architectures]
-    ends: tuple[End, ...] = ("edge", "cloud")
-    latencies = {end: [each[end].latency_ms for each in costs] for end in ends}
-    intervals = {end: [each[end].latency_interval_ms for each in costs] for end in ends}
+    tiers: tuple[Tier, ...] = ("edge", "cloud")
+    latencies = {tier: [each[tier].latency_ms for each in costs] for tier in tiers}
+    intervals = {tier: [each[tier].latency_interval_ms for each in costs] for tier in tiers}
     work = [
         training_work(architecture, space.image_size)
         for architecture, each in zip(architectures, costs, strict=True)
-        if any(each[end].feasible for end in ends)
+        if any(each[tier].feasible for tier in tiers)
     ]
     return Feasibility(
-        feasible_share={end: sum(each[end].feasible for each in costs) / PROBES for end in ends},
-        latency_range_ms={end: (min(values), max(values)) for end, values in latencies.items()},
+        feasible_share={tier: sum(each[tier].feasible for each in costs) / PROBES for tier in tiers},
+        latency_range_ms={tier: (min(values), max(values)) for tier, values in latencies.items()},
         latency_interval_ms={
-            end: (min(low for low, _ in values), max(high for _, high in values)) for end, values in intervals.items()
+            tier: (min(low for low, _ in values), max(high for _, high in values)) for tier, values in intervals.items()
         },
-        extrapolated_share={end: sum(each[end].extrapolated for each in costs) / PROBES for end in ends},
+        extrapolated_share={tier: sum(each[tier].extrapolated for each in costs) / PROBES for tier in tiers},
         typical_work=median(work or [training_work(each, space.image_size) for each in architectures]),
     )
 
@@ -124,7 +124,7 @@ def _refusal(evaluator: Evaluator, architecture: Architecture, image_size: int) 
     costs = evaluator.costs(architecture)
     if any(each.feasible for each in costs.values()):
         return ""
-    return "; ".join(f"{end}: {_excess(each.excess, each.refused)}" for end, each in costs.items())
+    return "; ".join(f"{tier}: {_excess(each.excess, each.refused)}" for tier, each in costs.items())
 
 
 def _excess(excess: Mapping[str, float], refused: Sequence[str]) -> str:

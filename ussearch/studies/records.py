@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from ussearch.evaluators import Costs, End, Evaluation
+from ussearch.evaluators import Costs, Evaluation, Tier
 
 Role = Literal["preset", "edge", "cloud"]
 """Why a candidate is there: a published network, or sampled for one of the ends."""
@@ -18,13 +18,13 @@ Objectives = tuple[float, float, float]
 class TrialRecord(BaseModel):
     """One finished candidate; ``record.json`` in its folder is the truth about it.
 
-    ``slot`` numbers the candidates of a study from 0; it names the folder and seeds both the sampler and the
+    ``trial_id`` numbers the candidates of a study from 0; it names the folder and seeds both the sampler and the
     training, so that a candidate that was interrupted comes out the same when it is tried again.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    slot: int
+    trial_id: int
     role: Role
     name: str = ""
     """Of the preset; empty for sampled architectures."""
@@ -48,20 +48,20 @@ class TrialRecord(BaseModel):
         return self.evaluation.failure is not None
 
     @property
-    def dice(self) -> float | None:
-        """The Dice objective (``evaluators.selection_score``); None where training failed."""
-        return self.evaluation.dice
+    def objective(self) -> float | None:
+        """The Dice objective (``evaluators.metrics.segmentation.objective_of``); None where training failed."""
+        return self.evaluation.objective
 
-    def costs(self, end: End = "edge") -> Costs:
+    def costs(self, tier: Tier = "edge") -> Costs:
         """Return the costs on one end."""
-        return self.evaluation.costs[end]
+        return self.evaluation.costs[tier]
 
-    def feasible(self, end: End) -> bool:
+    def feasible(self, tier: Tier) -> bool:
         """Return whether the candidate keeps within the limits of an end."""
-        return self.costs(end).feasible
+        return self.costs(tier).feasible
 
-    def objectives(self, end: End = "edge") -> Objectives | None:
+    def objectives(self, tier: Tier = "edge") -> Objectives | None:
         """Return the objectives with the costs of one end; None where training failed."""
-        if self.dice is None:
+        if self.objective is None:
             return None
-        return self.dice, self.costs(end).latency_ms, self.costs(end).memory_mib
+        return self.objective, self.costs(tier).latency_ms, self.costs(tier).memory_mib

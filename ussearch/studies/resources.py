@@ -9,7 +9,7 @@ import torch
 
 from ussearch.run_config import ExecutionOptions
 from ussearch.search_spaces import Architecture
-from ussearch.studies.executors import EXECUTORS, ExecutorSettings, ProcessExecutor, Staffing, in_this_process
+from ussearch.studies.executors import EXECUTORS, ExecutorFactory, ExecutorSettings, ProcessExecutor, in_this_process
 from ussearch.studies.timings import SearchTimings
 
 LEAST_LIMIT_S = 600.0
@@ -33,7 +33,7 @@ class SearchResources:
         timings: filled in by the search.
     """
 
-    executor: Staffing = in_this_process
+    executor: ExecutorFactory = in_this_process
     storage: str | None = field(default=None, repr=False)
     limit_s: Callable[[Architecture], float | None] = _unlimited
     timings: SearchTimings = field(default_factory=SearchTimings)

@@ -8,19 +8,19 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 
+from ussearch import events
 from ussearch.errors import UserError
-from ussearch.evaluators import CostsByEnd, Evaluation, Evaluator
+from ussearch.evaluators import CostsByTier, Evaluation, Evaluator, TrainingTask
+from ussearch.events import OnEvent
 from ussearch.search_spaces import Architecture, SearchSpace
-from ussearch.studies import events
 from ussearch.studies.brackets import Brackets, reached_by
-from ussearch.studies.events import OnEvent
-from ussearch.studies.executors import EpochDone, Executor, Job, JobOutcome, Message, loss_of
+from ussearch.studies.executors import EpochDone, Executor, Message, TaskOutcome, after, keep_traceback, loss_of
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.storage import StudyStorage, storage_errors
 from ussearch.studies.study import Study
-from ussearch.studies.suggest import MAX_SUGGESTIONS, SearchPhase, Suggestion, derived_seed, end_of, suggest
+from ussearch.studies.suggest import MAX_SUGGESTIONS, SearchPhase, Suggestion, derived_seed, suggest, tier_of
 
 LOG = logging.getLogger(__name__)
 LAG_PER_WORKER = 4
@@ -82,15 +82,16 @@ def _now() -> str:
 class _Pending:
     """A candidate that is with the workers; ``number`` is that of its Optuna trial.
 
-    ``reached`` is what it was worth when it stopped at a rung, where it waits for the others of its bracket.
+    ``lost`` is how its first try ended, where it did not count. ``reached`` is what it was worth when it stopped at a
+    rung, where it waits for the others of its bracket.
     """
 
     candidate: Suggestion
-    job: Job
+    task: TrainingTask
     number: int
     submitted: float
     started: str = field(default_factory=_now)
-    repeated: bool = False
+    lost: TaskOutcome | None = None
     reached: Evaluation | None = None
     waiting: bool = False
 
@@ -118,7 +119,7 @@ class _Search:
         self._total = phase.until
         self._lag = LAG_PER_WORKER * (study.config.workers - 1)
         self._brackets = Brackets.of(study.config)
-        self._records = {record.slot: record for record in study.trials()}
+        self._records = {record.trial_id: record for record in study.trials()}
         self._storage = StudyStorage.of(study.folder, space.choices, resources.storage)
         self._pending: dict[int, _Pending] = {}
         self._next = 0
@@ -129,8 +130,8 @@ class _Search:
         self._note_staff()
         with self._timings.driver("opening"):
             self._storage.reconcile(self._ordered())
-            for slot in self._records:  # a kill just after a record was written leaves the checkpoint behind
-                self._study.checkpoint(slot).unlink(missing_ok=True)
+            for trial_id in self._records:  # a kill just after a record was written leaves the checkpoint behind
+                self._study.checkpoint(trial_id).unlink(missing_ok=True)
         self._tell(events.SearchStarted(len(self._records), self._total))
         LOG.info("search of %d trials begins; %d are finished", self._total, len(self._records))
         try:
@@ -163,33 +164,33 @@ class _Search:
     def _hand_out(self, seeds: Sequence[Suggestion]) -> None:
         """Give the workers every candidate that may be drafted by now."""
         while self._more and self._may_be_drafted(self._next, len(seeds)):
-            slot = self._next
-            if slot not in self._records:
+            trial_id = self._next
+            if trial_id not in self._records:
                 with self._timings.driver("drafting"):
-                    candidate = self._candidate(slot, seeds)
+                    candidate = self._candidate(trial_id, seeds)
                 if candidate is None:
                     return
                 with self._timings.driver("handing out"):
                     self._submit(candidate)
             self._next += 1
 
-    def _candidate(self, slot: int, seeds: Sequence[Suggestion]) -> Suggestion | None:
-        given = seeds[slot] if slot < len(seeds) else self._phase.given.get(slot)
-        return given or self._sampled(slot, slot - len(seeds))
+    def _candidate(self, trial_id: int, seeds: Sequence[Suggestion]) -> Suggestion | None:
+        given = seeds[trial_id] if trial_id < len(seeds) else self._phase.given.get(trial_id)
+        return given or self._sampled(trial_id, trial_id - len(seeds))
 
     @property
     def _more(self) -> bool:
         return self._shortfall is None and self._next < self._total
 
-    def _may_be_drafted(self, slot: int, seeds: int) -> bool:
-        """Return whether all that a draft for ``slot`` looks at is known; presets look at nothing but wait in line."""
-        if slot < seeds and self._brackets is None:
+    def _may_be_drafted(self, trial_id: int, seeds: int) -> bool:
+        """Return whether all that a draft for ``trial_id`` looks at is known; presets only wait in line."""
+        if trial_id < seeds and self._brackets is None:
             return len(self._pending) <= self._lag
-        return all(earlier in self._records for earlier in range(self._learnt_from(slot)))
+        return all(earlier in self._records for earlier in range(self._learnt_from(trial_id)))
 
-    def _learnt_from(self, slot: int) -> int:
-        """Return how many slots, from the first on, a draft for ``slot`` may learn from."""
-        return slot - self._lag if self._brackets is None else self._brackets.start(slot)
+    def _learnt_from(self, trial_id: int) -> int:
+        """Return how many slots, from the first on, a draft for ``trial_id`` may learn from."""
+        return trial_id - self._lag if self._brackets is None else self._brackets.start(trial_id)
 
     def _usable_seeds(self) -> list[Suggestion]:
         """Return the presets that are trained, each in its slot; tell why others are not."""
@@ -203,7 +204,7 @@ class _Search:
                 candidates.append(Suggestion(len(candidates), "preset", architecture, costs))
         return candidates
 
-    def _seed_costs(self, architecture: Architecture, taken: set[str]) -> tuple[CostsByEnd | None, str]:
+    def _seed_costs(self, architecture: Architecture, taken: set[str]) -> tuple[CostsByTier | None, str]:
         """Return the costs of a preset that fits an end, or why it is not trained."""
         if architecture.id in taken:
             return None, "the same architecture is there already"
@@ -215,68 +216,80 @@ class _Search:
             return costs, ""
         return None, "it keeps within the limits of neither the edge nor the cloud profile"
 
-    def _sampled(self, slot: int, sampled: int) -> Suggestion | None:
+    def _sampled(self, trial_id: int, sampled: int) -> Suggestion | None:
         """Return the sampled candidate number ``sampled``; None, with a reason kept, where none can be found."""
         config = self._phase.config
-        end = end_of(sampled, config.edge_share)
-        known = [self._phase.learnt(record) for record in self._ordered() if record.slot < self._learnt_from(slot)]
+        tier = tier_of(sampled, config.edge_share)
+        known = [
+            self._phase.learnt(record) for record in self._ordered() if record.trial_id < self._learnt_from(trial_id)
+        ]
         earlier = [record for record in known if record is not None]
         candidate = suggest(
-            config, self._space, self._evaluator, earlier, slot=slot, end=end, taken=self._taken_before(slot)
+            config,
+            self._space,
+            self._evaluator,
+            earlier,
+            trial_id=trial_id,
+            tier=tier,
+            taken=self._taken_before(trial_id),
         )
         if candidate is None:
             self._shortfall = (
-                f"{MAX_SUGGESTIONS} drafts for trial {slot} gave no new architecture within the {end} limits"
+                f"{MAX_SUGGESTIONS} drafts for trial {trial_id} gave no new architecture within the {tier} limits"
             )
         return candidate
 
-    def _taken_before(self, slot: int) -> set[str]:
+    def _taken_before(self, trial_id: int) -> set[str]:
         """Return the ids of all architectures in earlier slots, finished or not: the same, whoever is faster."""
-        finished = {record.architecture_id for record in self._records.values() if record.slot < slot}
+        finished = {record.architecture_id for record in self._records.values() if record.trial_id < trial_id}
         return finished | {each.candidate.architecture.id for each in self._pending.values()}
 
     def _submit(self, candidate: Suggestion) -> None:
-        slot, architecture = candidate.slot, candidate.architecture
-        seed = derived_seed(self._study.config.seed, slot, 1)
-        job = Job(slot, architecture, seed, self._resources.limit_s(architecture))
+        trial_id, architecture = candidate.trial_id, candidate.architecture
+        seed = derived_seed(self._study.config.seed, trial_id, 1)
+        limit_s = self._resources.limit_s(architecture)
+        task = TrainingTask(architecture, seed, trial_id, limit_s=limit_s, title=f"trial {trial_id}")
         if self._brackets is not None:
-            job = replace(job, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(slot))
-        self._pending[slot] = _Pending(candidate, job, self._storage.begin(candidate), self._timings.clock())
-        self._executor.submit(job)
+            task = replace(task, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(trial_id))
+        self._pending[trial_id] = _Pending(candidate, task, self._storage.begin(candidate), self._timings.clock())
+        self._executor.submit(task)
         self._note_staff()
 
     def _pass_on(self, message: Message) -> None:
         """Tell what a worker says."""
-        pending = self._pending[message.slot]
+        pending = self._pending[message.trial_id]
         if isinstance(message, EpochDone):
-            self._tell(events.EpochFinished(message.slot, message.record, self._study.config.recipe.epochs))
+            epochs = self._study.config.recipe.epochs
+            self._tell(events.TrainingEpoch(pending.task.title, message.record, epochs, message.trial_id))
         elif pending.reached is None:
             pending.started = _now()
             self._timings.begun(pending.submitted)
             candidate = pending.candidate
-            self._tell(events.TrialStarted(candidate.slot, candidate.role, candidate.architecture, candidate.costs))
+            self._tell(events.TrialStarted(candidate.trial_id, candidate.role, candidate.architecture, candidate.costs))
 
-    def _take_back(self, outcome: JobOutcome) -> None:
+    def _take_back(self, outcome: TaskOutcome) -> None:
         """Keep what a worker found; what was lost is tried once more."""
-        pending = self._pending[outcome.slot]
+        pending = self._pending[outcome.trial_id]
         self._timings.evaluation_s += outcome.seconds
         reason = loss_of(outcome)
-        if reason is not None and not pending.repeated:
-            pending.repeated = True
-            LOG.warning("trial %d is tried again: %s", outcome.slot, reason)
-            self._tell(events.TrialRepeated(outcome.slot, reason))
-            self._executor.submit(pending.job)
+        outcome = after(pending.lost, outcome)
+        keep_traceback(self._study.trial_folder(outcome.trial_id), outcome)
+        if reason is not None and pending.lost is None:
+            pending.lost = outcome
+            LOG.warning("trial %d is tried again: %s", outcome.trial_id, reason)
+            self._tell(events.TrialRepeated(outcome.trial_id, reason))
+            self._executor.submit(pending.task)
             return
         evaluation = outcome.evaluation or self._failed(pending, outcome.reason)
         if self._brackets is None:
             self._keep(pending, evaluation)
         else:
             pending.reached, pending.waiting = evaluation, True
-            self._advance(self._brackets, outcome.slot)
+            self._advance(self._brackets, outcome.trial_id)
 
-    def _advance(self, brackets: Brackets, slot: int) -> None:
+    def _advance(self, brackets: Brackets, trial_id: int) -> None:
         """Keep whoever of the slot's bracket is stopped or trained in full, and train on whoever is promoted."""
-        members = brackets.members(slot, self._next)
+        members = brackets.members(trial_id, self._next)
         waiting = {each: pending for each in members if (pending := self._pending.get(each)) and pending.waiting}
         evaluations = {each: pending.reached for each, pending in waiting.items() if pending.reached is not None}
         reached = {each: reached_by(waiting[each].candidate.role, found) for each, found in evaluations.items()}
@@ -284,8 +297,8 @@ class _Search:
         for each, pending in waiting.items():
             if each in decisions.train:
                 pending.waiting = False
-                pending.job = replace(pending.job, until_epoch=decisions.train[each])
-                self._executor.submit(pending.job)
+                pending.task = replace(pending.task, until_epoch=decisions.train[each])
+                self._executor.submit(pending.task)
             elif each in decisions.stop or reached[each].ended:
                 self._keep(pending, evaluations[each])
         self._note_staff()
@@ -294,20 +307,20 @@ class _Search:
         """Return the evaluation of a candidate whose worker was lost twice."""
         return Evaluation(
             architecture_id=pending.candidate.architecture.id,
-            seed=pending.job.seed,
+            seed=pending.task.seed,
             fidelity=self._evaluator.fidelity,
             epochs=self._study.config.recipe.epochs,
             image_size=self._study.config.image_size,
-            device="unknown",
+            accelerator="unknown",
             costs=pending.candidate.costs,
             failure=f"given up after a second try: {reason}",
         )
 
     def _keep(self, pending: _Pending, evaluation: Evaluation) -> None:
         candidate = pending.candidate
-        slot, architecture = candidate.slot, candidate.architecture
+        trial_id, architecture = candidate.trial_id, candidate.architecture
         record = TrialRecord(
-            slot=slot,
+            trial_id=trial_id,
             role=candidate.role,
             name=architecture.name,
             architecture_id=architecture.id,
@@ -319,12 +332,14 @@ class _Search:
         )
         self._study.keep(record, architecture)
         self._storage.finish(pending.number, record)
-        self._study.checkpoint(slot).unlink(missing_ok=True)
-        del self._pending[slot]
-        self._records[slot] = record.model_copy(update={"evaluation": evaluation.model_copy(update={"weights": None})})
+        self._study.checkpoint(trial_id).unlink(missing_ok=True)
+        del self._pending[trial_id]
+        self._records[trial_id] = record.model_copy(
+            update={"evaluation": evaluation.model_copy(update={"weights": None})}
+        )
         self._note_staff()
         LOG.log(logging.WARNING if record.failed else logging.INFO, "%s", _line(record))
-        self._tell(events.TrialFinished(self._records[slot], self._front()))
+        self._tell(events.TrialFinished(self._records[trial_id], self._front()))
 
     def _note_staff(self) -> None:
         at_work = sum(not pending.waiting for pending in self._pending.values())
@@ -344,9 +359,9 @@ class _Search:
         return message
 
     def _ordered(self) -> tuple[TrialRecord, ...]:
-        return tuple(self._records[slot] for slot in sorted(self._records))
+        return tuple(self._records[trial_id] for trial_id in sorted(self._records))
 
 
 def _line(record: TrialRecord) -> str:
-    outcome = f"failed: {record.evaluation.failure}" if record.failed else f"selection {record.dice:.4f}"
-    return f"trial {record.slot} ({record.role}, {record.label}) {outcome}"
+    outcome = f"failed: {record.evaluation.failure}" if record.failed else f"objective {record.objective:.4f}"
+    return f"trial {record.trial_id} ({record.role}, {record.label}) {outcome}"

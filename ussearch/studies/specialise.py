@@ -115,7 +115,7 @@ def known_from_records(study: Study) -> Iterator[Known]:
     """Yield every trial of the study that finished well."""
     for record in study.trials():
         if not record.failed:
-            yield Known(study.architecture(record.slot), record.evaluation, record.slot)
+            yield Known(study.architecture(record.trial_id), record.evaluation, record.trial_id)
 
 
 def specialise(
@@ -126,7 +126,7 @@ def specialise(
 ) -> Specialised:
     """Price at most ``candidates`` architectures of known accuracy for ``profile``; nothing is trained or written.
 
-    Of more than that, those of the highest fidelity and the best selection are taken. An architecture counts once a
+    Of more than that, those of the highest fidelity and the best objective are taken. An architecture counts once a
     fidelity; dominance is computed within one.
 
     Raises UserError where the study knows no accuracy yet or nothing it knows can serve the device.
@@ -146,9 +146,9 @@ def specialise(
     fitting = [each for each in priced if each.costs.feasible]
     if not fitting:
         raise UserError(f"Nothing of the {len(chosen)} candidates in {study.folder} can serve {_why(profile, dropped)}")
-    slots = {record.slot for record in front([each.record for each in fitting], "edge", True, study.baselines)}
-    fitting.sort(key=lambda each: (each.record.slot not in slots, each.costs.latency_ms))
-    on_front = frozenset(position for position, each in enumerate(fitting) if each.record.slot in slots)
+    trial_ids = {record.trial_id for record in front([each.record for each in fitting], "edge", True, study.baselines)}
+    fitting.sort(key=lambda each: (each.record.trial_id not in trial_ids, each.costs.latency_ms))
+    on_front = frozenset(position for position, each in enumerate(fitting) if each.record.trial_id in trial_ids)
     seconds = time.perf_counter() - start
     return Specialised(study, profile, tuple(fitting), on_front, over, dropped, seconds)
 
@@ -166,13 +166,13 @@ def _chosen(study: Study, sources: Sequence[KnownAccuracies], candidates: int) -
 
 def _merit(evaluation: Evaluation) -> tuple[float, float]:
     """Return a key that sorts the most trained first, among those the best."""
-    return -standing(evaluation.fidelity), -(evaluation.dice or 0.0)
+    return -standing(evaluation.fidelity), -(evaluation.objective or 0.0)
 
 
 def _priced(study: Study, profile: Profile, number: int, known: Known) -> Priced:
     costs = trace(known.architecture, study.config.image_size).costs(profile)
     record = TrialRecord(
-        slot=number,
+        trial_id=number,
         role="edge",
         name=known.architecture.name,
         architecture_id=known.architecture.id,

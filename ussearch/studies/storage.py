@@ -151,26 +151,26 @@ class StudyStorage:
         Trials left running by a driver that died are finished from their record, or failed where there is none.
         Records that never reached the database are added. A database that holds anything else is made anew.
         """
-        by_slot = {record.slot: record for record in records}
-        if not self._agrees(by_slot):
+        by_trial_id = {record.trial_id: record for record in records}
+        if not self._agrees(by_trial_id):
             optuna.delete_study(study_name=self._name, storage=self._storage)
             self._study = self._opened()
-        told = {trial.user_attrs.get("slot") for trial in self._trials() if _is_result(trial, by_slot)}
+        told = {_trial_id_of(trial) for trial in self._trials() if _is_result(trial, by_trial_id)}
         for trial in self._trials(TrialState.RUNNING):
-            record = by_slot.get(trial.user_attrs.get("slot", -1))
-            if record is None or record.slot in told:
+            record = by_trial_id.get(_trial_id_of(trial))
+            if record is None or record.trial_id in told:
                 self._study.tell(trial.number, state=TrialState.FAIL)
             else:
                 self.finish(trial.number, record)
-                told.add(record.slot)
-        for slot in sorted(by_slot.keys() - told):
-            self._study.add_trial(finished_trial(by_slot[slot], self._space, "edge"))
+                told.add(record.trial_id)
+        for trial_id in sorted(by_trial_id.keys() - told):
+            self._study.add_trial(finished_trial(by_trial_id[trial_id], self._space, "edge"))
 
     def begin(self, candidate: Suggestion) -> int:
         """Add a running trial and return its number."""
         self._study.add_trial(
             running_trial(
-                candidate.slot,
+                candidate.trial_id,
                 candidate.label,
                 candidate.role,
                 choices=candidate.choices,
@@ -195,12 +195,12 @@ class StudyStorage:
     def _trials(self, *states: TrialState) -> list[optuna.trial.FrozenTrial]:
         return self._study.get_trials(deepcopy=False, states=states or None)
 
-    def _agrees(self, by_slot: Mapping[int, TrialRecord]) -> bool:
+    def _agrees(self, by_trial_id: Mapping[int, TrialRecord]) -> bool:
         """Return whether every completed trial has a record, once, and the same objectives."""
         complete = self._trials(TrialState.COMPLETE)
-        slots = Counter(trial.user_attrs.get("slot") for trial in complete)
-        return all(count == 1 for count in slots.values()) and all(
-            (record := by_slot.get(trial.user_attrs.get("slot", -1))) is not None
+        trial_ids = Counter(_trial_id_of(trial) for trial in complete)
+        return all(count == 1 for count in trial_ids.values()) and all(
+            (record := by_trial_id.get(_trial_id_of(trial))) is not None
             and tuple(trial.values) == record.objectives("edge")
             for trial in complete
         )
@@ -239,9 +239,15 @@ def _known_place(folder: Path) -> StorageLocation | None:
         ) from error
 
 
-def _is_result(trial: optuna.trial.FrozenTrial, by_slot: Mapping[int, TrialRecord]) -> bool:
+def _is_result(trial: optuna.trial.FrozenTrial, by_trial_id: Mapping[int, TrialRecord]) -> bool:
     """Return whether a finished trial tells the outcome of its slot; interrupted ones do not."""
-    record = by_slot.get(trial.user_attrs.get("slot", -1))
+    record = by_trial_id.get(_trial_id_of(trial))
     if record is None:
         return False
     return trial.state == (TrialState.FAIL if record.failed else TrialState.COMPLETE)
+
+
+def _trial_id_of(trial: optuna.trial.FrozenTrial) -> int:
+    """Return the id of a trial; databases of before 0.2.0 call it a slot."""
+    attributes = trial.user_attrs
+    return int(attributes.get("trial_id", attributes.get("slot", -1)))

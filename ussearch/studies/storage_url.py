@@ -39,8 +39,8 @@ def require_driver(url: str) -> None:
     try:
         parsed.set(drivername=driver).get_dialect().import_dbapi()
     except ImportError as error:
-        mend = "pip install 'ussearch[postgresql]'" if driver.endswith("+psycopg") else "install it"
-        raise UserError(f"--storage {hide_passwords(url)} needs {error.name or driver}: {mend}.") from error
+        hint = "pip install 'ussearch[postgresql]'" if driver.endswith("+psycopg") else "install it"
+        raise UserError(f"--storage {hide_passwords(url)} needs {error.name or driver}: {hint}.") from error
     except Exception as error:
         raise UserError(f"--storage {hide_passwords(url)} is of an unknown kind ({driver}): {EXPECTED}.") from error
 

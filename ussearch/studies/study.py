@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from ussearch import logs, schema
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
-from ussearch.evaluators import End, Summary
+from ussearch.evaluators import Summary, Tier
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import StudyConfig
@@ -28,7 +28,7 @@ class Study:
 
     ``study.yaml`` (configuration), ``split.json``, ``baselines.json``, ``study.db`` (Optuna), ``log.txt`` and one
     folder a trial: ``trials/0007/`` with ``architecture.yaml``, ``weights.safetensors`` and ``record.json``, which is
-    written last: a trial without it never finished.
+    written last: a trial without it never finished. ``traceback.txt`` tells why a worker of the trial was lost.
     """
 
     def __init__(self, folder: Path, config: StudyConfig) -> None:
@@ -115,44 +115,44 @@ class Study:
         write_atomically(self.folder / "baselines.json", schema.BASELINES.to_json(baselines, indent=1))
 
     def trials(self) -> tuple[TrialRecord, ...]:
-        """Return every finished trial, by slot."""
+        """Return every finished trial, by trial id."""
         return tuple(_record(path) for path in sorted((self.folder / "trials").glob("*/record.json")))
 
-    def trial(self, slot: int) -> TrialRecord:
+    def trial(self, trial_id: int) -> TrialRecord:
         """Return one finished trial; raises UserError naming those that there are."""
-        path = self.trial_folder(slot) / "record.json"
+        path = self.trial_folder(trial_id) / "record.json"
         if not path.exists():
-            known = ", ".join(str(record.slot) for record in self.trials()) or "none yet"
-            raise UserError(f"{self.folder} has no finished trial {slot}: finished are {known}.")
+            known = ", ".join(str(record.trial_id) for record in self.trials()) or "none yet"
+            raise UserError(f"{self.folder} has no finished trial {trial_id}: finished are {known}.")
         return _record(path)
 
-    def front(self, end: End = "edge", feasible_only: bool = False) -> tuple[TrialRecord, ...]:
+    def front(self, tier: Tier = "edge", feasible_only: bool = False) -> tuple[TrialRecord, ...]:
         """Return the front of the finished trials (see ``front.front``)."""
-        return front(self.trials(), end, feasible_only, self.baselines)
+        return front(self.trials(), tier, feasible_only, self.baselines)
 
-    def trial_folder(self, slot: int) -> Path:
+    def trial_folder(self, trial_id: int) -> Path:
         """Return the folder of a trial."""
-        return self.folder / "trials" / f"{slot:04d}"
+        return self.folder / "trials" / f"{trial_id:04d}"
 
-    def checkpoint(self, slot: int) -> Path:
+    def checkpoint(self, trial_id: int) -> Path:
         """Return where the training of a trial is kept while it is stopped."""
-        return self.trial_folder(slot) / "checkpoint.safetensors"
+        return self.trial_folder(trial_id) / "checkpoint.safetensors"
 
-    def architecture(self, slot: int) -> Architecture:
+    def architecture(self, trial_id: int) -> Architecture:
         """Return the architecture of a trial."""
-        path = self.trial_folder(slot) / "architecture.yaml"
+        path = self.trial_folder(trial_id) / "architecture.yaml"
         return Architecture.from_yaml(_text(path), str(path))
 
-    def network(self, slot: int) -> Network:
+    def network(self, trial_id: int) -> Network:
         """Return the trained network of a trial, in training form and evaluation mode, on the CPU."""
         from safetensors.torch import load_file
 
-        path = self.trial_folder(slot) / "weights.safetensors"
+        path = self.trial_folder(trial_id) / "weights.safetensors"
         if not path.exists():
             raise UserError(
-                f"Trial {slot} of {self.folder} has no weights ({path.name}): choose one that finished well."
+                f"Trial {trial_id} of {self.folder} has no weights ({path.name}): choose one that finished well."
             )
-        network = build(self.architecture(slot))
+        network = build(self.architecture(trial_id))
         network.load_state_dict(load_file(path))
         return network.eval()
 
@@ -160,7 +160,7 @@ class Study:
         """Write a finished trial; the record comes last and makes it count."""
         from safetensors.torch import save
 
-        folder = self.trial_folder(record.slot)
+        folder = self.trial_folder(record.trial_id)
         write_atomically(folder / "architecture.yaml", architecture.to_yaml())
         if record.evaluation.weights is not None:
             weights = {name: value.contiguous() for name, value in record.evaluation.weights.items()}

@@ -13,7 +13,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from ussearch.evaluators import Costs, CostsByEnd, End, Evaluator
+from ussearch.evaluators import Costs, CostsByTier, Evaluator, Tier
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.records import Role, TrialRecord
@@ -43,22 +43,22 @@ def distributions_of(choices: Mapping[str, Any], space: Space) -> dict[str, Base
     return {name: CategoricalDistribution(space[name]) for name in choices}
 
 
-def finished_trial(record: TrialRecord, space: Space, end: End) -> FrozenTrial:
+def finished_trial(record: TrialRecord, space: Space, tier: Tier) -> FrozenTrial:
     """Return a finished Optuna trial: objectives and limits are those of one end."""
     choices = record.choices or {}
     return create_trial(
         state=TrialState.FAIL if record.failed else TrialState.COMPLETE,
-        values=record.objectives(end),
+        values=record.objectives(tier),
         params=choices,
         distributions=distributions_of(choices, space),
-        user_attrs=user_attributes(record.slot, record.label, record.role),
+        user_attrs=user_attributes(record.trial_id, record.label, record.role),
         system_attrs=dict(record.sampler_attributes),
-        constraints=record.costs(end).excess,
+        constraints=record.costs(tier).excess,
     )
 
 
 def running_trial(
-    slot: int,
+    trial_id: int,
     label: str,
     role: str,
     *,
@@ -72,15 +72,15 @@ def running_trial(
         state=TrialState.RUNNING,
         params=dict(choices or {}),
         distributions=distributions_of(choices or {}, space),
-        user_attrs=user_attributes(slot, label, role),
+        user_attrs=user_attributes(trial_id, label, role),
         system_attrs=dict(attributes),
         constraints=costs.excess,
     )
 
 
-def user_attributes(slot: int, label: str, role: str) -> dict[str, Any]:
-    """Return what a dashboard shows beside a trial; ``slot`` ties it to its record."""
-    return {"slot": slot, "label": label, "role": role}
+def user_attributes(trial_id: int, label: str, role: str) -> dict[str, Any]:
+    """Return what a dashboard shows beside a trial; ``trial_id`` ties it to its record."""
+    return {"trial_id": trial_id, "label": label, "role": role}
 
 
 MAX_SUGGESTIONS = 300
@@ -91,10 +91,10 @@ MAX_SUGGESTIONS = 300
 class Suggestion:
     """An architecture with its costs, ready to be evaluated in a slot."""
 
-    slot: int
+    trial_id: int
     role: Role
     architecture: Architecture
-    costs: CostsByEnd
+    costs: CostsByTier
     choices: dict[str, Any] | None = None
     sampler_attributes: dict[str, Any] = field(default_factory=dict)
 
@@ -104,7 +104,7 @@ class Suggestion:
         return self.architecture.name or self.architecture.id
 
 
-def end_of(sampled: int, edge_share: float) -> End:
+def tier_of(sampled: int, edge_share: float) -> Tier:
     """Return for which end the sampled candidate number ``sampled`` (from 0) is drawn.
 
     After any number of candidates the edge has had its share of them, rounded up.
@@ -112,9 +112,9 @@ def end_of(sampled: int, edge_share: float) -> End:
     return "edge" if math.ceil((sampled + 1) * edge_share) > math.ceil(sampled * edge_share) else "cloud"
 
 
-def derived_seed(seed: int, slot: int, purpose: int) -> int:
+def derived_seed(seed: int, trial_id: int, purpose: int) -> int:
     """Return the 31-bit seed of a slot; ``purpose`` keeps sampling (0) and training (1) apart."""
-    return int(np.random.SeedSequence([seed, slot, purpose]).generate_state(1)[0] >> 1)
+    return int(np.random.SeedSequence([seed, trial_id, purpose]).generate_state(1)[0] >> 1)
 
 
 def suggest(
@@ -123,50 +123,50 @@ def suggest(
     evaluator: Evaluator,
     records: Sequence[TrialRecord],
     *,
-    slot: int,
-    end: End,
+    trial_id: int,
+    tier: Tier,
     taken: Collection[str] = (),
 ) -> Suggestion | None:
-    """Return a new architecture for ``slot`` that ``end`` can use; None where ``MAX_SUGGESTIONS`` gave none.
+    """Return a new architecture for ``trial_id`` that ``tier`` can use; None where ``MAX_SUGGESTIONS`` gave none.
 
     ``records`` are the finished trials of earlier slots that may be learnt from. Their architectures and those whose
-    ids are ``taken`` are not proposed again. Objectives and limits are those of ``end``, so that each end evolves on
+    ids are ``taken`` are not proposed again. Objectives and limits are those of ``tier``, so that each end evolves on
     its own figures.
     """
     sampler = make_sampler(
-        config.sampler, derived_seed(config.seed, slot, 0), ArchitecturePricing(space, evaluator, end)
+        config.sampler, derived_seed(config.seed, trial_id, 0), ArchitecturePricing(space, evaluator, tier)
     )
-    optuna_study = _replayed(sampler, space, records, end)
+    optuna_study = _replayed(sampler, space, records, tier)
     seen = {record.architecture_id for record in records} | set(taken)
     for _ in range(MAX_SUGGESTIONS):
         trial = optuna_study.ask()
         architecture = space.suggest(trial)
-        costs = None if architecture.id in seen else _affordable(evaluator, architecture, end)
+        costs = None if architecture.id in seen else _affordable(evaluator, architecture, tier)
         if costs is not None:
             attributes = dict(optuna_study.get_trials(deepcopy=False)[trial.number].system_attrs)
-            return Suggestion(slot, end, architecture, costs, dict(trial.params), attributes)
+            return Suggestion(trial_id, tier, architecture, costs, dict(trial.params), attributes)
         seen.add(architecture.id)
         optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return None
 
 
 def _replayed(
-    sampler: optuna.samplers.BaseSampler, space: SearchSpace, records: Sequence[TrialRecord], end: End
+    sampler: optuna.samplers.BaseSampler, space: SearchSpace, records: Sequence[TrialRecord], tier: Tier
 ) -> optuna.Study:
     """Return an in-memory study that holds the sampled records as this end sees them."""
     with quiet_optuna():
         study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
         # NOTE: presets have no choices; a trial without parameters would leave NSGA-II nothing to cross.
-        study.add_trials([finished_trial(record, space.choices, end) for record in records if record.choices])
+        study.add_trials([finished_trial(record, space.choices, tier) for record in records if record.choices])
     return study
 
 
-def _affordable(evaluator: Evaluator, architecture: Architecture, end: End) -> CostsByEnd | None:
-    """Return the costs where the architecture keeps within the limits of ``end``, cheap checks first."""
-    if evaluator.refused(architecture, end):
+def _affordable(evaluator: Evaluator, architecture: Architecture, tier: Tier) -> CostsByTier | None:
+    """Return the costs where the architecture keeps within the limits of ``tier``, cheap checks first."""
+    if evaluator.refused(architecture, tier):
         return None
     costs = evaluator.costs(architecture)
-    return costs if costs[end].feasible else None
+    return costs if costs[tier].feasible else None
 
 
 def as_it_is(record: TrialRecord) -> TrialRecord | None:
@@ -183,7 +183,7 @@ class SearchPhase:
         config: what candidates are drafted by, such as another sampler than the study's.
         learnt: how drafts see the record of an earlier slot; None where it says nothing to them, such as accuracy that
             was come by otherwise.
-        given: candidates that are not drafted, by slot.
+        given: candidates that are not drafted, by trial id.
     """
 
     until: int

@@ -44,6 +44,8 @@ from ussearch.search_spaces.bottlenecks import BOTTLENECKS, DualAffinity
 from ussearch.search_spaces.heads import HEADS
 from ussearch.search_spaces.skips import SKIPS
 
+pytestmark = pytest.mark.training
+
 LARGE = ("laednet-m", "laednet-l", "unet")
 ENLARGING = {"transposed", "upsample"}
 ROUND_TO = 8

@@ -19,6 +19,8 @@ from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.onnx_files.export import export_module
 from ussearch.search_spaces import NormalisedNetwork, build, deploy, load_preset
 
+pytestmark = pytest.mark.training
+
 
 @pytest.mark.parametrize("kind", ["conv", "dwsep", "mbconv"])
 @pytest.mark.parametrize("scheme", SCHEMES)

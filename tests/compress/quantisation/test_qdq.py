@@ -136,9 +136,10 @@ def test_symmetric_scheme_is_what_tensorrt_reads(small, tmp_path: Path) -> None:
         assert not zeros.any()
     assert not any(tensor.data_type == TensorProto.INT32 for tensor in model.graph.initializer), "no quantised bias"
     readers = {name: node for node in model.graph.node for name in node.input}
-    for node in model.graph.node:
-        if node.op_type == "Conv" and node.output[0] in readers:
-            assert readers[node.output[0]].op_type == "Relu", "nothing stands between convolution and activation"
+    followed = [node for node in model.graph.node if node.op_type == "Conv" and node.output[0] in readers]
+    assert followed
+    for node in followed:
+        assert readers[node.output[0]].op_type == "Relu", "nothing stands between convolution and activation"
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

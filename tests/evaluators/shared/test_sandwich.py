@@ -21,6 +21,8 @@ from ussearch.evaluators.shared.optimiser import SliceAdamW
 from ussearch.evaluators.shared.sandwich import SandwichTraining, SharedEpoch
 from ussearch.search_spaces import SearchSpace
 
+pytestmark = pytest.mark.training
+
 SIZE = 32
 IMAGES = disc_images(18, SIZE)
 SPLIT = disc_split(IMAGES)

@@ -17,6 +17,8 @@ from ussearch.evaluators.shared.extremes import families_of, largest, smallest
 from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset
 from ussearch.search_spaces.families import DECODERS, FAMILIES
 
+pytestmark = pytest.mark.training
+
 SIZE = 64
 SPACE = SearchSpace.standard(SIZE)
 

@@ -68,9 +68,9 @@ def test_a_gap_out_of_fold_makes_routing_worthwhile(
         tmp_path / "b", edge_member, cloud_member, pair_data, RouterSpec(out_of_fold=lesson(pair_data))
     )
     router = bundle.manifest.router
-    assert router.worth is not None
-    assert router.worth.images == 24
-    assert router.worth.worthwhile
+    assert router.routing_gain is not None
+    assert router.routing_gain.images == 24
+    assert router.routing_gain.worthwhile
     assert router.policy == SharePolicy(share=0.2)
 
 

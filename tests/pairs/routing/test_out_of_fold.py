@@ -10,9 +10,12 @@ import pytest
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Recipe, TrainEvaluator, predict
+from ussearch.events import Event
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.router_training import FoldTraining, record_ids
 from ussearch.pairs.routing.samples import Samples
+
+pytestmark = pytest.mark.training
 
 EDGE, CLOUD = tiny("conv"), tiny("dwsep")
 
@@ -47,7 +50,7 @@ def test_every_image_for_training_is_held_out_once_and_no_other_is_touched(
     reserved = {images.ids[index] for index in [*split.calibration, *split.test]}
     for number in (1, 2, 3):
         ids = json.loads((training.folder / f"fold-{number}" / "ids.json").read_text())
-        assert not reserved & {name for part in ids.values() for name in part}
+        assert not reserved & {name for part in ("train", "validation", "held_out") for name in ids[part]}
 
 
 def test_no_network_saw_the_patients_that_it_is_judged_on(trained: tuple[FoldTraining, Samples]) -> None:
@@ -60,8 +63,8 @@ def test_no_network_saw_the_patients_that_it_is_judged_on(trained: tuple[FoldTra
         judged = [name for name, network in zip(samples.ids, samples.networks, strict=True) if network == number]
         assert sorted(judged) == sorted(ids["held_out"])
         assert not seen & {patient[name] for name in judged}
-        for end in ("edge", "cloud"):  # the trainings themselves say what they were made from
-            origin = json.loads((place / end / "record.json").read_text())["made_from"]
+        for tier in ("edge", "cloud"):  # the trainings themselves say what they were made from
+            origin = json.loads((place / tier / "record.json").read_text())["made_from"]
             indices = [index for part in origin["split"] for index in part]
             assert {training.evaluator.images.ids[index] for index in indices} == {*ids["train"], *ids["validation"]}
             assert [attempt["start"] for attempt in origin["attempts"]] == ["scratch"]
@@ -69,12 +72,13 @@ def test_no_network_saw_the_patients_that_it_is_judged_on(trained: tuple[FoldTra
 
 def test_dice_is_that_of_the_fold_networks(trained: tuple[FoldTraining, Samples]) -> None:
     from ussearch.datasets import Normalisation
-    from ussearch.pairs.delivery.full_training import FullTraining
+    from ussearch.pairs.delivery.full_training import TrainedNetwork
+    from ussearch.pairs.delivery.tasks import FullTraining
 
     training, samples = trained
     images, fold = training.evaluator.images, training.splits()[0]
-    for end, architecture, column in (("edge", EDGE, samples.edge_dice), ("cloud", CLOUD, samples.cloud_dice)):
-        kept = FullTraining(training.folder / "fold-1" / end, architecture, None)  # type: ignore[arg-type]  # not read
+    for tier, architecture, column in (("edge", EDGE, samples.edge_dice), ("cloud", CLOUD, samples.cloud_dice)):
+        kept = TrainedNetwork(FullTraining(training.folder / "fold-1" / tier, architecture, 0), None)  # type: ignore[arg-type]  # not read
         network = kept.network()
         chosen = list(fold.test)
         found = predict(network, images.images[chosen], Normalisation.fit(images.images, fold.train)) >= 0.5
@@ -87,8 +91,8 @@ def test_dice_is_that_of_the_fold_networks(trained: tuple[FoldTraining, Samples]
 
 def test_what_was_trained_is_not_trained_again(trained: tuple[FoldTraining, Samples]) -> None:
     training, samples = trained
-    told: list[int] = []
-    again = training.run(on_epoch=lambda fold, end, record: told.append(fold))
+    told: list[Event] = []
+    again = training.run(on_event=told.append)
     assert not told
     np.testing.assert_array_equal(again.features, samples.features)
 

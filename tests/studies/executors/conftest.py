@@ -1,4 +1,4 @@
-"""Executors of every kind, and jobs for them."""
+"""Executors of every kind, and tasks for them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ussearch.evaluators import Evaluator
-from ussearch.studies.executors import EXECUTORS, Executor, ExecutorSettings, JobOutcome, Message
+from ussearch.studies.executors import EXECUTORS, Executor, ExecutorSettings, Message, TaskOutcome
 
 MakeExecutor = Callable[[Evaluator], Executor]
 
@@ -29,13 +29,13 @@ def make_executor(request: pytest.FixtureRequest) -> Iterator[MakeExecutor]:
         executor.close()
 
 
-def collected(executor: Executor, count: int) -> tuple[dict[int, JobOutcome], dict[int, list[str]]]:
+def collected(executor: Executor, count: int) -> tuple[dict[int, TaskOutcome], dict[int, list[str]]]:
     """Collect ``count`` outcomes; return them and the kinds of messages before, both by slot."""
     messages: dict[int, list[str]] = {}
 
     def tell(message: Message) -> None:
-        messages.setdefault(message.slot, []).append(type(message).__name__)
+        messages.setdefault(message.trial_id, []).append(type(message).__name__)
 
     outcomes = [executor.collect(tell) for _ in range(count)]
-    assert len({outcome.slot for outcome in outcomes}) == count
-    return {outcome.slot: outcome for outcome in outcomes}, messages
+    assert len({outcome.trial_id for outcome in outcomes}) == count
+    return {outcome.trial_id: outcome for outcome in outcomes}, messages

@@ -44,12 +44,12 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def assert_same_study(folder: Path, undisturbed: Study) -> None:
     study = Study.open(folder)
     assert outcome(study.trials()) == outcome(undisturbed.trials())
-    for slot in range(TRIALS):
-        weights = [each.trial_folder(slot) / "weights.safetensors" for each in (study, undisturbed)]
+    for trial_id in range(TRIALS):
+        weights = [each.trial_folder(trial_id) / "weights.safetensors" for each in (study, undisturbed)]
         assert weights[0].read_bytes() == weights[1].read_bytes()
     trials = optuna.load_study(study_name="search", storage=f"sqlite:///{folder / 'study.db'}").trials
     complete = [trial for trial in trials if trial.state == optuna.trial.TrialState.COMPLETE]
-    assert sorted(trial.user_attrs["slot"] for trial in complete) == list(range(TRIALS))
+    assert sorted(trial.user_attrs["trial_id"] for trial in complete) == list(range(TRIALS))
     assert all(trial.state.is_finished() for trial in trials)
 
 

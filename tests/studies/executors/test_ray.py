@@ -14,8 +14,10 @@ from tests.studies.executors.conftest import collected
 from tests.studies.executors.test_workers import assert_each_once, seed_of
 from tests.studies.executors.troubles import TroubledEvaluator
 from ussearch.errors import UserError
-from ussearch.studies import EpochFinished, Event, Study, TrialRepeated, search
-from ussearch.studies.executors import Job, RayExecutor
+from ussearch.evaluators import TrainingTask
+from ussearch.events import Event, TrainingEpoch, TrialRepeated
+from ussearch.studies import Study, search
+from ussearch.studies.executors import RayExecutor
 from ussearch.studies.executors.ray_cluster import gpu_share
 from ussearch.studies.resources import SearchResources
 
@@ -49,7 +51,7 @@ def test_a_killed_and_a_hanging_task_are_lost_with_the_reason(tmp_path: Path, cl
     executor = RayExecutor(evaluator, WORKERS, cluster.address)
     try:
         for seed in (1, 2, 3):
-            executor.submit(Job(seed, tiny(), seed, limit_s=5))
+            executor.submit(TrainingTask(tiny(), seed, seed, limit_s=5))
         outcomes, _ = collected(executor, 3)
     finally:
         executor.close()
@@ -70,16 +72,16 @@ def test_a_node_killed_in_the_middle_of_a_search_loses_nothing(tmp_path: Path) -
     node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
     cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
     doomed = cluster.add_node(**node)
-    evaluator = TroubledEvaluator(tmp_path, {seed_of(slot): ("hang", 1) for slot in (2, 3)})
+    evaluator = TroubledEvaluator(tmp_path, {seed_of(trial_id): ("hang", 1) for trial_id in (2, 3)})
     study = Study.create(tmp_path / "s", make_config(trials=TRIALS, workers=WORKERS), SPLIT)
     repeated: dict[int, str] = {}
 
     def on_event(event: Event) -> None:
         """Kill one node while both are in the middle of a trial, then add another; the other trial hangs on."""
         if isinstance(event, TrialRepeated):
-            repeated[event.slot] = event.reason
-        both = all((tmp_path / f"{seed_of(slot)}.1").exists() for slot in (2, 3))
-        if isinstance(event, EpochFinished) and event.slot in (2, 3) and both and not killed:
+            repeated[event.trial_id] = event.reason
+        both = all((tmp_path / f"{seed_of(trial_id)}.1").exists() for trial_id in (2, 3))
+        if isinstance(event, TrainingEpoch) and event.trial_id in (2, 3) and both and not killed:
             killed.append(doomed)
             cluster.remove_node(doomed, allow_graceful=False)
             cluster.add_node(**node)

@@ -18,8 +18,10 @@ from tests.studies.conftest import SPACE, SPLIT, make_config, outcome, run_searc
 from tests.studies.executors.conftest import collected
 from tests.studies.executors.troubles import TroubledEvaluator, Unsendable
 from ussearch.errors import UserError
-from ussearch.studies import EpochFinished, Event, Study, TrialRecord, TrialRepeated, search
-from ussearch.studies.executors import Job, LocalExecutor, ProcessExecutor
+from ussearch.evaluators import TrainingTask
+from ussearch.events import Event, TrainingEpoch, TrialRepeated
+from ussearch.studies import Study, TrialRecord, search
+from ussearch.studies.executors import LocalExecutor, ProcessExecutor
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.suggest import derived_seed
 from ussearch.studies.timings import SearchTimings
@@ -34,8 +36,8 @@ def workers_left() -> list[psutil.Process]:
     return [each for each in children if "ussearch.studies.executors.worker_process" in " ".join(each.cmdline())]
 
 
-def seed_of(slot: int) -> int:
-    return derived_seed(make_config().seed, slot, 1)
+def seed_of(trial_id: int) -> int:
+    return derived_seed(make_config().seed, trial_id, 1)
 
 
 def resources(limit_s: float | None = None) -> SearchResources:
@@ -44,10 +46,10 @@ def resources(limit_s: float | None = None) -> SearchResources:
 
 
 def assert_each_once(study: Study, records: tuple[TrialRecord, ...]) -> None:
-    assert [record.slot for record in records] == list(range(len(records)))
+    assert [record.trial_id for record in records] == list(range(len(records)))
     assert study.trials() == records
     loaded = optuna.load_study(study_name="search", storage=f"sqlite:///{study.folder / 'study.db'}")
-    assert sorted(trial.user_attrs["slot"] for trial in loaded.trials) == [record.slot for record in records]
+    assert sorted(trial.user_attrs["trial_id"] for trial in loaded.trials) == [record.trial_id for record in records]
     assert all(trial.state.is_finished() for trial in loaded.trials)
 
 
@@ -74,8 +76,8 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
 
     def on_event(event: Event) -> None:
         if isinstance(event, TrialRepeated):
-            repeated[event.slot] = event.reason
-        if isinstance(event, EpochFinished) and event.slot == 1 and 1 not in repeated:
+            repeated[event.trial_id] = event.reason
+        if isinstance(event, TrainingEpoch) and event.trial_id == 1 and 1 not in repeated:
             psutil.Process(int((tmp_path / f"{seed_of(1)}.1").read_text())).kill()
 
     records = search(study, evaluator, SPACE, on_event=on_event, resources=resources(limit_s=4))
@@ -85,7 +87,7 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
     assert set(repeated) == {1, 4, 6, 9}
     assert "SIGKILL" in repeated[1] and "SIGKILL" in repeated[4]
     assert "time limit of 4 s (--trial-timeout)" in repeated[6] and "CUDA out of memory" in repeated[9]
-    assert [evaluator.attempts(seed_of(slot)) for slot in range(TRIALS)].count(2) == 4
+    assert [evaluator.attempts(seed_of(trial_id)) for trial_id in range(TRIALS)].count(2) == 4
     assert not workers_left()
 
 
@@ -95,18 +97,41 @@ def test_trials_lost_twice_are_failed_with_the_reason_and_the_search_goes_on(tmp
     evaluator = TroubledEvaluator(tmp_path, troubles)
     study, records = run_search(tmp_path / "s", evaluator, trials=5, workers=WORKERS, resources=resources())
     assert_each_once(study, records)
-    failures = {record.slot: record.evaluation.failure or "" for record in records if record.failed}
+    failures = {record.trial_id: record.evaluation.failure or "" for record in records if record.failed}
     assert set(failures) == {0, 2, 3}
     assert all(failure.startswith("given up after a second try: ") for failure in failures.values())
     assert "SIGKILL" in failures[0] and "SIGABRT" in failures[2] and "no room for 7 TiB" in failures[3]
-    assert [evaluator.attempts(seed_of(slot)) for slot in range(5)] == [2, 1, 2, 2, 1]
+    assert [evaluator.attempts(seed_of(trial_id)) for trial_id in range(5)] == [2, 1, 2, 2, 1]
     assert "trial 0 is tried again" in (study.folder / "log.txt").read_text()
+
+
+def test_the_whole_traceback_of_a_lost_trial_stays_in_its_folder(tmp_path: Path) -> None:
+    evaluator = TroubledEvaluator(tmp_path, {seed_of(1): ("bug", 1), seed_of(2): ("memory", 9)})
+    study, records = run_search(tmp_path / "s", evaluator, trials=4)
+    assert [record.failed for record in records] == [False, False, True, False]
+    assert [path.parent.name for path in sorted(study.folder.glob("trials/*/traceback.txt"))] == ["0001", "0002"]
+    once = (study.trial_folder(1) / "traceback.txt").read_text()
+    assert once.startswith("Traceback (most recent call last):") and "in _fail" in once
+    assert once.count("TypeError: this is\na defect") == 1
+    twice = (study.trial_folder(2) / "traceback.txt").read_text()
+    assert twice.count("Traceback (most recent call last):") == twice.count("MemoryError: no room for 7 TiB") == 2
+
+
+def test_what_a_worker_said_before_its_end_is_kept_whole(tmp_path: Path) -> None:
+    executor = ProcessExecutor(TroubledEvaluator(tmp_path, {1: ("talking crash", 1)}), 1)
+    executor.submit(TrainingTask(tiny(), 1, 1))
+    outcomes, _ = collected(executor, 1)
+    executor.close()
+    assert "SIGABRT" in outcomes[1].reason
+    reason, *said = outcomes[1].traceback.splitlines()
+    assert reason == outcomes[1].reason
+    assert said[:2000] == [f"line {number} of what it said" for number in range(2000)]
 
 
 def test_workers_that_cannot_start_end_the_search(tmp_path: Path) -> None:
     executor = ProcessExecutor(Unsendable(), 3)
-    for slot in range(3):
-        executor.submit(Job(slot, tiny(), slot))
+    for trial_id in range(3):
+        executor.submit(TrainingTask(tiny(), trial_id, trial_id))
     with pytest.raises(UserError, match=r"No worker process can be started.*no such driver.*--resume"):
         collected(executor, 1)
     executor.close()
@@ -119,9 +144,9 @@ def test_as_many_drafts_ahead_as_the_number_of_workers_allows(tmp_path: Path) ->
     class Watching(LocalExecutor):
         most = 0
 
-        def submit(self, job: Job) -> None:
-            super().submit(job)
-            self.most = max(self.most, len(self._jobs))
+        def submit(self, task: TrainingTask) -> None:
+            super().submit(task)
+            self.most = max(self.most, len(self._tasks))
 
     found = {}
     for workers in (1, 3):
@@ -146,7 +171,7 @@ def test_another_number_of_workers_is_another_study(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another number of workers"):
         Study.resume(study.folder, study.config.changed(execution={"workers": 1}))
     text = (study.folder / "study.yaml").read_text()
-    (study.folder / "study.yaml").write_text(text.replace("workers: 2\n", ""))
+    (study.folder / "study.yaml").write_text(text.replace("    workers: 2\n", ""))
     assert Study.open(study.folder).config.workers == 1  # studies from before there were workers
 
 
@@ -167,7 +192,7 @@ def test_time_is_accounted_for(tmp_path: Path) -> None:
 
 def test_submitting_does_not_wait_and_closing_ends_a_hanging_worker(tmp_path: Path) -> None:
     executor = ProcessExecutor(TroubledEvaluator(tmp_path, {1: ("hang", 1)}), 1)
-    executor.submit(Job(0, tiny(), 1))  # returns though the job hangs
+    executor.submit(TrainingTask(tiny(), 1, 0))  # returns though the task hangs
     collector = threading.Thread(target=lambda: executor.collect(lambda message: None), daemon=True)
     collector.start()
     while not (tmp_path / "1.1").exists():

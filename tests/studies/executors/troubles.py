@@ -10,8 +10,7 @@ from pathlib import Path
 
 from tests.studies.conftest import FormulaEvaluator, epoch_record
 from ussearch.errors import UserError
-from ussearch.evaluators import Evaluation, OnEpoch
-from ussearch.search_spaces import Architecture
+from ussearch.evaluators import Evaluation, OnEpoch, TrainingTask
 
 
 class TroubledEvaluator(FormulaEvaluator):
@@ -27,7 +26,8 @@ class TroubledEvaluator(FormulaEvaluator):
     def attempts(self, seed: int) -> int:
         return len(list(self.folder.glob(f"{seed}.*")))
 
-    def evaluate(self, architecture: Architecture, seed: int, on_epoch: OnEpoch | None = None) -> Evaluation:
+    def evaluate(self, task: TrainingTask, on_epoch: OnEpoch | None = None) -> Evaluation:
+        seed = task.seed
         kind, times = self.troubles.get(seed, ("", 0))
         attempt = self.attempts(seed) + 1
         (self.folder / f"{seed}.{attempt}").write_text(str(os.getpid()))
@@ -36,16 +36,19 @@ class TroubledEvaluator(FormulaEvaluator):
             on_epoch(epoch_record())
         if attempt <= times:
             if kind == "out of memory on the GPU":
-                evaluation = super().evaluate(architecture, seed)
+                evaluation = super().evaluate(task)
                 return evaluation.model_copy(update={"failure": "OutOfMemoryError: CUDA out of memory.", "metrics": {}})
             self._fail(kind)
-        return super().evaluate(architecture, seed)
+        return super().evaluate(task)
 
     def _fail(self, kind: str) -> None:
         match kind:
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "crash":
+                os.abort()
+            case "talking crash":
+                os.write(2, b"".join(b"line %d of what it said\n" % number for number in range(2000)))
                 os.abort()
             case "hang":
                 time.sleep(600)

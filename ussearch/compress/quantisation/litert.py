@@ -59,7 +59,7 @@ PACKAGES = ("litert_torch", "ai_edge_quantizer", "ai_edge_litert")
 
 
 def missing() -> str:
-    """Return which package of the extra is not installed, with the mend; an empty string where all are."""
+    """Return which package of the extra is not installed, with the hint; an empty string where all are."""
     absent = [name for name in PACKAGES if find_spec(name) is None]
     return _mend(absent[0]) if absent else ""
 

@@ -28,7 +28,7 @@ class Step(Protocol):
     def settings(self) -> Mapping[str, Any]:
         """How strong it is, JSON-ready."""
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why the step cannot or need not be tried, or an empty string."""
 
     def trainings(self) -> int:

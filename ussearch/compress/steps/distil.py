@@ -26,7 +26,7 @@ class Distil:
         """Weights of the parts of the loss."""
         return DistillationSettings().model_dump(mode="json")
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why there is nothing to learn from."""
         return "" if context.teachers else "there is no stronger network to learn from"
 

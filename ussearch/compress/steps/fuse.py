@@ -24,7 +24,7 @@ class Fuse:
         """There are none."""
         return {}
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why there is nothing to do."""
         return "it is in the deploy form already" if candidate.fused else ""
 

@@ -44,7 +44,7 @@ class Prune:
         """Share, criterion and rounds."""
         return {"share_of_latency": self.share_of_latency, "importance": self.importance, "rounds": self.rounds}
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return an empty string: what cannot be pruned says so when it is tried."""
         return ""
 

@@ -16,7 +16,7 @@ from ussearch.compress.int8_files import WRITERS, largest_weight, scheme_for
 from ussearch.compress.quantisation import converted, litert, prepare
 from ussearch.compress.retraining import gentle
 from ussearch.compress.steps.base import STEPS, Failure
-from ussearch.evaluators import train
+from ussearch.evaluators import TrainingTask
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.search_spaces import Network
@@ -43,7 +43,7 @@ class Quantise:
         """Whether rounding is trained with."""
         return {"aware": self.aware}
 
-    def off(self, candidate: CompressionCandidate, context: Context) -> str:
+    def skip_reason(self, candidate: CompressionCandidate, context: Context) -> str:
         """Return why the device has nothing smaller, or why nobody knows that it would be faster."""
         profile, precision = context.profile, precision_for(context.profile)
         if precision is None:
@@ -88,23 +88,14 @@ class Quantise:
             largest_weight=largest_weight(context.profile),
             image_layers=True if context.profile.export.format == "tflite" else None,
         )
-        recipe = gentle(context.recipe, context.epochs)
-        checkpoint = folder / "checkpoint.safetensors"
-
-        def tell(record: Any) -> None:
-            if context.on_training:
-                context.on_training("quantise, trained with rounding", record, recipe.epochs)
-
-        train(
-            prepared,
-            context.images,
-            context.split,
-            recipe,
-            seed=context.seed,
-            device=context.device,
-            checkpoint=checkpoint,
-            on_epoch=tell,
+        task = TrainingTask(
+            candidate.architecture,
+            context.seed,
+            recipe=gentle(context.recipe, context.epochs),
+            checkpoint=(checkpoint := folder / "checkpoint.safetensors"),
+            title="quantise, trained with rounding",
         )
+        context.train(task, prepared)
         checkpoint.unlink(missing_ok=True)
         return converted(prepared).cpu()
 

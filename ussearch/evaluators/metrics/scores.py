@@ -13,8 +13,8 @@ from ussearch.evaluators.metrics.segmentation import (
     Floats,
     false_positive_rate,
     hausdorff95,
+    objective_of,
     pixel_auc,
-    selection_score,
 )
 from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 
@@ -62,7 +62,7 @@ class Scores:
             result |= _describe(name, values[~np.isnan(values)])
         result["false_positive_rate"] = rate
         result["empty_share"] = empty_share
-        result["selection"] = selection_score(result["lesion_dice"], rate, empty_share)
+        result["objective"] = objective_of(result["lesion_dice"], rate, empty_share)
         return result
 
     def _series(self) -> Iterator[tuple[str, Floats]]:

@@ -22,7 +22,7 @@ def false_positive_rate(predicted: Bools, masks: Bools) -> float | None:
     return float(predicted[empty].reshape(int(empty.sum()), -1).any(axis=1).mean())
 
 
-def selection_score(lesion_dice: float | None, false_positives: float | None, empty_share: float) -> float:
+def objective_of(lesion_dice: float | None, false_positives: float | None, empty_share: float) -> float:
     """Return the score by which epochs and candidates are chosen (the objective called "Dice" in a study).
 
     Mean Dice on images with a lesion, minus the false-positive rate on empty images weighted by the share of
@@ -35,7 +35,7 @@ def selection_score(lesion_dice: float | None, false_positives: float | None, em
 class Detection(NamedTuple):
     """The figures that choose epochs; None where the data does not define them."""
 
-    selection: float
+    objective: float
     lesion_dice: float | None
     false_positive_rate: float | None
 
@@ -47,7 +47,7 @@ def detect(probabilities: npt.NDArray[np.float32], masks: npt.NDArray[np.uint8])
     dice, _ = dice_and_iou(predicted, truth)
     lesion_dice = float(dice[lesion].mean()) if lesion.any() else None
     rate = false_positive_rate(predicted, truth)
-    return Detection(selection_score(lesion_dice, rate, float((~lesion).mean())), lesion_dice, rate)
+    return Detection(objective_of(lesion_dice, rate, float((~lesion).mean())), lesion_dice, rate)
 
 
 def hausdorff95(predicted: Bools, mask: Bools) -> float:

@@ -20,7 +20,7 @@ from ussearch.evaluators.metrics.segmentation import Detection, detect
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
 from ussearch.evaluators.training.ema import EMA
-from ussearch.evaluators.training.losses import Objective, Supervised
+from ussearch.evaluators.training.losses import Supervised, TrainingLoss
 from ussearch.evaluators.training.memory import to_channels_last
 from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
 from ussearch.search_spaces import Network
@@ -39,7 +39,7 @@ class EpochRecord(BaseModel):
     loss: float
     schedule: float
     """λ of deep training at the end of the epoch; 1 for networks without fusible blocks."""
-    selection: float
+    objective: float
     lesion_dice: float | None
     false_positive_rate: float | None
     seconds: float
@@ -50,11 +50,13 @@ OnEpoch = Callable[[EpochRecord], None]
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training went. ``best_epoch`` counts from 1; ``seconds`` is time of training, over all continuations.
+    """A trained network and how it went. ``best_epoch`` counts from 1; ``seconds`` are those of all continuations.
 
     ``epochs`` is the full length; a training that is not ``complete`` was stopped before it and can be continued.
     """
 
+    network: Network = field(compare=False, repr=False)
+    """The one that was trained, in evaluation mode, with the weights that count."""
     history: tuple[EpochRecord, ...]
     best_epoch: int
     seconds: float
@@ -74,7 +76,7 @@ def train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     initial: Mapping[str, torch.Tensor] | None = None,
-    objective: Objective | None = None,
+    training_loss: TrainingLoss | None = None,
     checkpoint: Path | None = None,
     until_epoch: int | None = None,
     on_epoch: OnEpoch | None = None,
@@ -82,11 +84,11 @@ def train(
     """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
 
     It starts from the weights ``initial`` where they are given (a state dict of ``network``), else from those that the
-    network has, and minimises ``objective``, the recipe's loss on the masks where none is given. It lasts
+    network has, and minimises ``training_loss``, the recipe's loss on the masks where none is given. It lasts
     ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate and λ end their
     course exactly there.
 
-    The best epoch has the highest selection score (``overlap.selection_score``) on the validation part;
+    The best epoch has the highest objective (``segmentation.objective_of``) on the validation part;
     networks with fusible blocks choose only among epochs that ended with λ = 1, because only those can be
     deployed exactly. Without validation images the last epoch counts. The same seed on one CPU thread gives
     the same weights.
@@ -111,11 +113,11 @@ def train(
         "start": None if initial is None else digest_of(initial),
         "data": [images.fingerprint, images.image_size],
         "split": [list(split.train), list(split.validation)],
-        **({} if objective is None else {"objective": dict(objective.made_from)}),
+        **({} if training_loss is None else {"objective": dict(training_loss.made_from)}),
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        minimised = objective or Supervised(recipe)
+        minimised = training_loss or Supervised(recipe)
         training = _Training(network, images, split, recipe, seed, torch.device(device), minimised)
         return training.run(CheckpointManager(checkpoint, made_from), until_epoch, on_epoch)
 
@@ -124,7 +126,7 @@ def train(
 class _Best:
     """The epoch whose weights count so far."""
 
-    selection: float
+    objective: float
     epoch: int
     weights: Mapping[str, torch.Tensor]
 
@@ -139,7 +141,7 @@ class _Training:
     recipe: Recipe
     seed: int
     device: torch.device
-    objective: Objective
+    training_loss: TrainingLoss
     history: list[EpochRecord] = field(default_factory=list)
     step: int = 0
     seconds: float = 0.0
@@ -163,11 +165,11 @@ class _Training:
         self.on_cuda = self.device.type == "cuda" and recipe.mixed_precision
         # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
         to_channels_last(self.network, self.device)
-        self.objective.to(self.device)
+        self.training_loss.to(self.device)
         self.scheduled = self.network.has_schedule
         self.average = EMA(self.network, recipe.average_decay)
         self.optimiser = torch.optim.AdamW(
-            _parameter_groups([*self.network.parameters(), *self.objective.parameters()], recipe),
+            _parameter_groups([*self.network.parameters(), *self.training_loss.parameters()], recipe),
             lr=recipe.learning_rate,
             betas=(0.9, recipe.second_moment_decay),
             fused=self.device.type in ("cpu", "cuda"),
@@ -194,9 +196,9 @@ class _Training:
 
     def _choose(self, record: EpochRecord) -> None:
         """Remember the averaged weights if they are the best that can be deployed so far."""
-        better = self.best is None or record.selection > self.best.selection or not self.split.validation
+        better = self.best is None or record.objective > self.best.objective or not self.split.validation
         if record.schedule == 1.0 and better:
-            self.best = _Best(record.selection, record.epoch, self._averaged_weights())
+            self.best = _Best(record.objective, record.epoch, self._averaged_weights())
 
     def _averaged_weights(self) -> dict[str, torch.Tensor]:
         return {name: value.clone() for name, value in self.average.network.state_dict().items()}
@@ -209,11 +211,12 @@ class _Training:
     def _result(self) -> TrainingResult:
         """Give the network its final weights; before λ was 1 those of the last epoch are all there is."""
         epochs, last = len(self.history), self._averaged_weights()
-        best = self.best or _Best(self.history[-1].selection, epochs, last)
+        best = self.best or _Best(self.history[-1].objective, epochs, last)
         self.network.load_state_dict(best.weights)
         self.network.to(memory_format=torch.contiguous_format).eval()  # type: ignore[call-overload]
         complete = epochs == self.epochs or self._out_of_patience
         return TrainingResult(
+            network=self.network,
             history=tuple(self.history),
             best_epoch=best.epoch,
             seconds=self.seconds,
@@ -229,7 +232,7 @@ class _Training:
             "step": self.step,
             "updates": self.average.updates,
             "seconds": self.seconds,
-            "best": None if self.best is None else [self.best.selection, self.best.epoch],
+            "best": None if self.best is None else [self.best.objective, self.best.epoch],
         }
         random = {"cpu": torch.get_rng_state()}
         if self.device.type == "cuda":
@@ -239,7 +242,7 @@ class _Training:
             "average": self.average.network.state_dict(),
             "best": {} if self.best is None else self.best.weights,
             "moments": moments_of(self.optimiser),
-            "objective": self.objective.state_dict(),
+            "objective": self.training_loss.state_dict(),
             "random": random,
         }
         return Checkpoint(progress, groups)
@@ -252,9 +255,9 @@ class _Training:
         self.average.network.load_state_dict(groups["average"])
         self.average.updates = progress["updates"]
         if progress["best"]:
-            selection, epoch = progress["best"]
-            self.best = _Best(selection, epoch, groups["best"])
-        self.objective.load_state_dict(groups.get("objective", {}))
+            objective, epoch = progress["best"]
+            self.best = _Best(objective, epoch, groups["best"])
+        self.training_loss.load_state_dict(groups.get("objective", {}))
         set_moments(self.optimiser, groups["moments"])
         torch.set_rng_state(groups["random"]["cpu"])
         if self.device.type == "cuda" and "cuda" in groups["random"]:
@@ -286,7 +289,7 @@ class _Training:
             group["lr"] = learning_rate_at(self.step, self.steps, self.recipe)
         images = images.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
-            loss: torch.Tensor = self.objective(self.network, images, masks, self.step)
+            loss: torch.Tensor = self.training_loss(self.network, images, masks, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_norm)

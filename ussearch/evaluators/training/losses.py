@@ -51,7 +51,7 @@ def output_weights(outputs: int, auxiliary: Sequence[float]) -> list[float]:
     return [1.0, *tail[: outputs - 1]]
 
 
-class Objective(nn.Module):
+class TrainingLoss(nn.Module):
     """A loss of a network on a batch. Its parameters are trained beside the network's and are no part of the result."""
 
     @property
@@ -64,7 +64,7 @@ class Objective(nn.Module):
         raise TypeError(f"{type(self).__name__} defines no forward")
 
 
-class Supervised(Objective):
+class Supervised(TrainingLoss):
     """The recipe's loss on the masks, with deep supervision."""
 
     def __init__(self, recipe: Recipe) -> None:
@@ -72,5 +72,5 @@ class Supervised(Objective):
         self._loss = make_loss(recipe)
 
     def forward(self, network: Network, images: Tensor, masks: Tensor, step: int) -> Tensor:
-        """See ``Objective.forward``."""
+        """See ``TrainingLoss.forward``."""
         return self._loss(network.forward_all(images), masks)

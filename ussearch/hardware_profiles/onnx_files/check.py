@@ -1,4 +1,4 @@
-"""Does an ONNX file fit a device? Every finding names the node and the mend."""
+"""Does an ONNX file fit a device? Every finding names the node and the hint."""
 
 from __future__ import annotations
 

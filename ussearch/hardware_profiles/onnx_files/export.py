@@ -82,7 +82,7 @@ def export_module(
     ``logits`` [1, classes, image_size, image_size]: a pixel belongs to the lesion where they are at least 0. It is
     read again and checked before anything appears at ``path``.
 
-    Raises UserError where the device's rules cannot be kept; the message names the node and the mend.
+    Raises UserError where the device's rules cannot be kept; the message names the node and the hint.
     """
     module = module.cpu().eval()
     example = torch.zeros(1, image_channels, image_size, image_size)

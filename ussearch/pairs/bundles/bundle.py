@@ -37,13 +37,13 @@ class Bundle(ServingBundle):
         """Return what ``bundle.yaml`` is read as."""
         return Manifest
 
-    def profile(self, end: str = "edge") -> Profile:
-        """Return the profile that ``end`` (``edge`` or ``cloud``) was made for, as it was then."""
-        return profile_in(self.folder, end)
+    def profile(self, tier: str = "edge") -> Profile:
+        """Return the profile that ``tier`` (``edge`` or ``cloud``) was made for, as it was then."""
+        return profile_in(self.folder, tier)
 
-    def architecture(self, end: str = "edge") -> Architecture:
-        """Return the architecture of ``end`` (``edge`` or ``cloud``)."""
-        path = self.folder / end / "architecture.yaml"
+    def architecture(self, tier: str = "edge") -> Architecture:
+        """Return the architecture of ``tier`` (``edge`` or ``cloud``)."""
+        path = self.folder / tier / "architecture.yaml"
         return Architecture.from_yaml(path.read_text(encoding="utf-8"), str(path))
 
     def split(self) -> Split:
@@ -51,9 +51,9 @@ class Bundle(ServingBundle):
         return Split.from_record(schema.SPLIT.read(self.folder / SPLIT))
 
 
-def profile_in(folder: Path, end: str) -> Profile:
-    """Return the profile that ``end`` of the bundle in ``folder`` was made for."""
-    path = folder / end / "profile.yaml"
+def profile_in(folder: Path, tier: str) -> Profile:
+    """Return the profile that ``tier`` of the bundle in ``folder`` was made for."""
+    path = folder / tier / "profile.yaml"
     return parse_profile(path.read_text(encoding="utf-8"), str(path))
 
 

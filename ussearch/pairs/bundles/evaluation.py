@@ -8,7 +8,7 @@ import numpy as np
 
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
-from ussearch.evaluators import End, trivial_baselines
+from ussearch.evaluators import Tier, trivial_baselines
 from ussearch.evaluators.metrics.scores import CONVENTION, score
 from ussearch.pairs.bundles.manifest import MetricsEntry
 from ussearch.pairs.bundles.subgroups import Subgroup, subgroups_of
@@ -31,8 +31,8 @@ def evaluate_pair(pair: PairPredictor, images: ImageSet, split: Split) -> Metric
         images=len(chosen),
         offload_share=float(away.mean()),
         baselines=_baselines(images, split),
-        strata=subgroups_of(images, chosen, scores),
-        **{end: each.summary for end, each in scores.items()},
+        subgroups=subgroups_of(images, chosen, scores),
+        **{tier: each.summary for tier, each in scores.items()},
     )
 
 
@@ -49,17 +49,17 @@ def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e
     Baselines and strata are compared where ``first`` has any: bundles of format 1 do not.
     """
     found = [] if abs(first.offload_share - second.offload_share) <= tolerance else ["offload_share"]
-    sides = {end: (getattr(first, end), getattr(second, end)) for end in ("edge", "cloud", "routed")}
+    sides = {tier: (getattr(first, tier), getattr(second, tier)) for tier in ("edge", "cloud", "routed")}
     sides |= {name: (figures, second.baselines.get(name, {})) for name, figures in first.baselines.items()}
-    for end, (left, right) in sides.items():
+    for tier, (left, right) in sides.items():
         for name in sorted(set(left) | set(right)):
             if not _agree(left.get(name), right.get(name), tolerance):
-                found.append(f"{end}.{name}")
-    return [*found, *_strata_differences(first.strata, second.strata, tolerance)] if first.strata else found
+                found.append(f"{tier}.{name}")
+    return [*found, *_subgroup_differences(first.subgroups, second.subgroups, tolerance)] if first.subgroups else found
 
 
-def _strata_differences(first: Sequence[Subgroup], second: Sequence[Subgroup], tolerance: float) -> list[str]:
-    left, right = ({f"{each.kind} {each.name}": _numbers(each) for each in strata} for strata in (first, second))
+def _subgroup_differences(first: Sequence[Subgroup], second: Sequence[Subgroup], tolerance: float) -> list[str]:
+    left, right = ({f"{each.kind} {each.name}": _numbers(each) for each in subgroups} for subgroups in (first, second))
     return [
         f"{name}: {figure}"
         for name in sorted(set(left) | set(right))
@@ -68,13 +68,13 @@ def _strata_differences(first: Sequence[Subgroup], second: Sequence[Subgroup], t
     ]
 
 
-def _numbers(stratum: Subgroup) -> dict[str, float | None]:
+def _numbers(subgroup: Subgroup) -> dict[str, float | None]:
     """Return every number of a stratum by a dotted name."""
-    numbers: dict[str, float | None] = {"images": stratum.images, "groups": stratum.groups}
-    for end, estimates in (("edge", stratum.edge), ("cloud", stratum.cloud), ("routed", stratum.routed)):
+    numbers: dict[str, float | None] = {"images": subgroup.images, "groups": subgroup.groups}
+    for tier, estimates in (("edge", subgroup.edge), ("cloud", subgroup.cloud), ("routed", subgroup.routed)):
         for figure, estimate in estimates.items():
             parts = {} if estimate is None else estimate.model_dump()
-            numbers |= {f"{end}.{figure}.{part}": value for part, value in parts.items()}
+            numbers |= {f"{tier}.{figure}.{part}": value for part, value in parts.items()}
     return numbers
 
 
@@ -84,22 +84,22 @@ def _agree(left: float | None, right: float | None, tolerance: float) -> bool:
     return abs(left - right) <= tolerance * max(1.0, abs(left))
 
 
-TIERS: tuple[End, ...] = ("edge", "cloud")
+TIERS: tuple[Tier, ...] = ("edge", "cloud")
 
 
 def baseline_warnings(metrics: MetricsEntry) -> list[str]:
     """Return a sentence for each end whose network some trivial baseline reaches on the test images."""
-    return [_sentence(metrics, end) for end in TIERS if not beats(getattr(metrics, end), metrics.baselines)]
+    return [_sentence(metrics, tier) for tier in TIERS if not beats(getattr(metrics, tier), metrics.baselines)]
 
 
-def _sentence(metrics: MetricsEntry, end: End) -> str:
-    own = getattr(metrics, end)
+def _sentence(metrics: MetricsEntry, tier: Tier) -> str:
+    own = getattr(metrics, tier)
     name = next(name for name, each in metrics.baselines.items() if not beats(own, {name: each}))
     reached, left = (
-        f"lesion Dice {each.get('lesion_dice') or 0.0:.3f}, selection {each.get('selection') or 0.0:.3f}"
+        f"lesion Dice {each.get('lesion_dice') or 0.0:.3f}, objective {each.get('objective') or 0.0:.3f}"
         for each in (metrics.baselines[name], own)
     )
     return (
-        f"The {end} network is NOT FIT FOR USE: a baseline without any network reaches it on the test images "
+        f"The {tier} network is NOT FIT FOR USE: a baseline without any network reaches it on the test images "
         f"({name}: {reached}; the network: {left}). Train longer or search more."
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ussearch import schema
 from ussearch.compress import Compression
-from ussearch.evaluators import End
+from ussearch.evaluators import Tier
 from ussearch.pairs.bundles.bundle import profile_in
 from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.pairs.bundles.model_card import CARD, model_card
@@ -27,7 +27,7 @@ def finalize(folder: Path, manifest: Manifest) -> None:
     compression = None
     if record.is_file():
         compression = Compression.model_validate(schema.COMPRESSION.read(record))
-    ends: tuple[End, ...] = ("edge", "cloud")
-    profiles = {end: profile_in(folder, end) for end in ends}
+    tiers: tuple[Tier, ...] = ("edge", "cloud")
+    profiles = {tier: profile_in(folder, tier) for tier in tiers}
     (folder / CARD).write_text(model_card(manifest, profiles, compression), encoding="utf-8")
     write_manifest(folder, manifest.model_copy(update={"files": digests(folder)}).to_text())

@@ -100,8 +100,8 @@ class RouterEntry(RouterThreshold):
     reason: str = ""
     score_reason: str = ""
     policy: Policy | None = None
-    worth: RoutingGain | None = None
-    contest: RouterComparison | None = None
+    routing_gain: RoutingGain | None = None
+    router_comparison: RouterComparison | None = None
     certificate: Certificate | None = None
     model: GainModel | None = None
     out_of_fold: OutOfFoldEntry | None = None
@@ -122,7 +122,7 @@ class DataEntry(_Part):
 
 class MetricsEntry(_Part):
     """Figures on the test images: of each network alone, and of the pair at the router's threshold; of trivial
-    ``baselines``; ``strata`` by class and size, with intervals.
+    ``baselines``; ``subgroups`` by class and size, with intervals.
     """
 
     convention: str
@@ -132,7 +132,7 @@ class MetricsEntry(_Part):
     cloud: Figures
     routed: Figures
     baselines: dict[str, Figures] = Field(description="what needs no network, by name; none in bundles of format 1")
-    strata: tuple[Subgroup, ...] = Field(description="none in bundles of format 1")
+    subgroups: tuple[Subgroup, ...] = Field(description="none in bundles of format 1")
 
 
 class Manifest(ServingManifest):
@@ -140,7 +140,7 @@ class Manifest(ServingManifest):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     versions: dict[str, str]
     edge: NetworkEntry
     cloud: NetworkEntry
@@ -149,12 +149,12 @@ class Manifest(ServingManifest):
     router: RouterEntry
     data: DataEntry
     metrics: MetricsEntry
-    origin: PairProvenance | None = Field(description="None where nobody told, as in bundles of format 1")
+    provenance: PairProvenance | None = Field(description="None where nobody told, as in bundles of format 1")
     files: dict[str, str]
 
-    def entry(self, end: str) -> NetworkEntry:
-        """Return what the manifest says of ``end``, ``edge`` or ``cloud``."""
-        return self.edge if end == "edge" else self.cloud
+    def entry(self, tier: str) -> NetworkEntry:
+        """Return what the manifest says of ``tier``, ``edge`` or ``cloud``."""
+        return self.edge if tier == "edge" else self.cloud
 
     def to_text(self) -> str:
         """Return the manifest in the JSON subset of YAML, which the board's standard library can read."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ussearch.compress import Compression
-from ussearch.evaluators import End
+from ussearch.evaluators import Tier
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.bundles.evaluation import baseline_warnings
 from ussearch.pairs.bundles.manifest import Manifest
@@ -25,7 +25,7 @@ from ussearch.runtime.decision import EVERYTHING_STAYS, NOTHING_STAYS
 CARD = "MODEL_CARD.md"
 FEW_IMAGES = 30
 """Test images of a class or size; with fewer, its figures say little."""
-Profiles = Mapping[End, Profile]
+Profiles = Mapping[Tier, Profile]
 
 
 def model_card(manifest: Manifest, profiles: Profiles, compression: Compression | None) -> str:
@@ -46,7 +46,7 @@ def model_card(manifest: Manifest, profiles: Profiles, compression: Compression 
 
 
 def _summary(manifest: Manifest) -> str:
-    everything = next((each for each in manifest.metrics.strata if each.kind == "all"), None)
+    everything = next((each for each in manifest.metrics.subgroups if each.kind == "all"), None)
     dice = "" if everything is None else f" with a lesion Dice of {estimate(everything.routed['lesion_dice'])}"
     warnings = "".join(f"**{each}**\n\n" for each in baseline_warnings(manifest.metrics))
     return warnings + (
@@ -80,7 +80,7 @@ def _intended_use(manifest: Manifest) -> list[str]:
 
 
 def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
-    notes = [f"{end.capitalize()} device: {profile.trust}" for end, profile in profiles.items()]
+    notes = [f"{tier.capitalize()} device: {profile.trust}" for tier, profile in profiles.items()]
     if manifest.edge.device_file:
         notes.append(
             f"The edge device runs `edge/{manifest.edge.device_file}`; the figures are those of `edge/model.onnx`."
@@ -108,23 +108,23 @@ def _data(manifest: Manifest) -> list[str]:
 
 def _figures(manifest: Manifest) -> list[str]:
     metrics = manifest.metrics
-    if not metrics.strata:
+    if not metrics.subgroups:
         return ["The format of this bundle has no intervals; its means are in `bundle.yaml`.", metrics.convention]
-    parts = [subgroups_table(_of(metrics.strata, "all"), ("lesion_dice", "iou", "hd95", "false_positive_rate"))]
+    parts = [subgroups_table(_of(metrics.subgroups, "all"), ("lesion_dice", "iou", "hd95", "false_positive_rate"))]
     titles = {
         "class": "### By class",
         "size": "### By size\n\nThirds of the test images with a lesion, by the share of the image that it covers.",
     }
     for kind, title in titles.items():
-        if members := _of(metrics.strata, kind):
+        if members := _of(metrics.subgroups, kind):
             parts += [title, subgroups_table(members, ("lesion_dice", "false_positive_rate"))]
     if metrics.baselines:
         parts += ["### What needs no network", baselines_table(metrics)]
     return [*parts, f"{metrics.convention} {ESTIMATES_CONVENTION}"]
 
 
-def _of(strata: tuple[Subgroup, ...], kind: str) -> list[Subgroup]:
-    return [each for each in strata if each.kind == kind]
+def _of(subgroups: tuple[Subgroup, ...], kind: str) -> list[Subgroup]:
+    return [each for each in subgroups if each.kind == kind]
 
 
 def _thresholds(manifest: Manifest) -> list[str]:
@@ -137,7 +137,7 @@ def _thresholds(manifest: Manifest) -> list[str]:
         settings = router.policy.model_dump(exclude={"kind"})
         words = ", ".join(f"{name} {value:g}" for name, value in settings.items())
         facts.append(f"Policy: {router.policy.kind} ({words}).")
-    sentences = [router.reason, router.worth.sentence if router.worth else "", router.score_reason]
+    sentences = [router.reason, router.routing_gain.sentence if router.routing_gain else "", router.score_reason]
     facts += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in dict.fromkeys(sentences) if sentence]
     return [bullets(facts)]
 
@@ -174,17 +174,17 @@ def _limits(manifest: Manifest, profiles: Profiles) -> Iterator[str]:
         yield "No test image is without a lesion: how often the pair marks something where nothing is, nobody knows."
     elif rate > 0:
         yield f"On {share(rate)} of the test images without a lesion the pair marks something nevertheless."
-    if metrics.offload_share and (metrics.routed.get("selection") or 0.0) <= (metrics.edge.get("selection") or 0.0):
-        yield "On the test images the pair is no better than the edge network alone (selection): routing gains nothing."
-    few = [each for each in metrics.strata if each.kind != "all" and each.images < FEW_IMAGES]
+    if metrics.offload_share and (metrics.routed.get("objective") or 0.0) <= (metrics.edge.get("objective") or 0.0):
+        yield "On the test images the pair is no better than the edge network alone (objective): routing gains nothing."
+    few = [each for each in metrics.subgroups if each.kind != "all" and each.images < FEW_IMAGES]
     if few:
         words = ", ".join(f"{each.name} ({each.images})" for each in few)
         yield f"Fewer than {FEW_IMAGES} test images, so that their figures say little: {words}."
-    for end, profile in profiles.items():
-        if manifest.entry(end).costs.get("extrapolated"):
+    for tier, profile in profiles.items():
+        if manifest.entry(tier).costs.get("extrapolated"):
             yield (
-                f"The {end} network's latency is extrapolated: over a tenth of it lies in kernels that nobody measured "
-                f"on {profile.name}. Measure it there before you rely on it."
+                f"The {tier} network's latency is extrapolated: over a tenth of it lies in kernels that nobody "
+                f"measured on {profile.name}. Measure it there before you rely on it."
             )
     if manifest.edge.precision != "fp32":
         yield f"The edge network computes in {manifest.edge.precision}; its figures are those of the file that ships."
@@ -195,20 +195,21 @@ def _limits(manifest: Manifest, profiles: Profiles) -> Iterator[str]:
 
 
 def _reproduction(manifest: Manifest) -> list[str]:
-    origin = manifest.origin
+    provenance = manifest.provenance
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     facts = [f"Data: fingerprint `{manifest.data.fingerprint}`; the images of each part are in `split.json`."]
-    if origin is not None:
+    if provenance is not None:
         facts += [
-            f"Seed {origin.seed}, workers {origin.workers}, sampler {origin.sampler}, evaluator {origin.evaluator}, "
-            f"{origin.trials} trials; the pair trained for {origin.final_epochs} epochs from {origin.final_seeds} "
-            f"random start{'s' if origin.final_seeds > 1 else ''}, on {', '.join(origin.trained_on)}.",
-            f"Study begun: {origin.begun}.",
+            f"Seed {provenance.seed}, workers {provenance.workers}, sampler {provenance.sampler}, evaluator "
+            f"{provenance.evaluator}, {provenance.trials} trials; the pair trained for {provenance.final_epochs} "
+            f"epochs from {provenance.final_restarts} random start{'s' if provenance.final_restarts > 1 else ''}, on "
+            f"{', '.join(provenance.trained_on)}.",
+            f"Study begun: {provenance.begun}.",
         ]
     facts += [
         f"Made with {versions}.",
         "`ussearch verify BUNDLE` checks every byte and answer, with `--data DIR` every metric.",
     ]
-    if origin is None:
+    if provenance is None:
         return [bullets(["Nobody recorded the commands that this pair came from.", *facts])]
-    return ["```\n" + "\n".join(origin.commands) + "\n```", bullets(facts)]
+    return ["```\n" + "\n".join(provenance.commands) + "\n```", bullets(facts)]

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from ussearch.compress import Compression
 from ussearch.compress.waterfall import WaterfallRow, rows
 from ussearch.datasets.counts import NO_LABEL, DataCounts
-from ussearch.evaluators import End
+from ussearch.evaluators import Tier
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.bundles.manifest import Manifest, MetricsEntry, NetworkEntry
 from ussearch.pairs.bundles.provenance import without_places
@@ -15,7 +15,7 @@ from ussearch.pairs.bundles.subgroups import Estimate, Subgroup
 
 FIGURES = {"lesion_dice": "lesion Dice", "iou": "IoU", "hd95": "HD95 (px)", "false_positive_rate": "false positives"}
 WHO = {"edge": "edge", "cloud": "cloud", "routed": "pair"}
-BESIDE_BASELINES = ("lesion_dice", "dice_all", "selection")
+BESIDE_BASELINES = ("lesion_dice", "dice_all", "objective")
 NOTHING = "–"
 
 
@@ -48,15 +48,15 @@ def estimate(found: Estimate | None, figure: str = "lesion_dice") -> str:
     return f"{mean} ({scale * found.low:.{digits}f} to {scale * found.high:.{digits}f})"
 
 
-def subgroups_table(strata: Sequence[Subgroup], figures: Sequence[str]) -> str:
+def subgroups_table(subgroups: Sequence[Subgroup], figures: Sequence[str]) -> str:
     """Return the figures of each stratum, a row for each network and the pair; what no stratum has is left out."""
-    figures = [name for name in figures if any(each.edge.get(name) for each in strata)]
+    figures = [name for name in figures if any(each.edge.get(name) for each in subgroups)]
     body = []
-    for stratum in strata:
-        named = stratum.name if stratum.kind != "size" else f"{stratum.name}, {_cover(stratum)}"
-        for number, (end, who) in enumerate(WHO.items()):
-            estimates: Mapping[str, Estimate | None] = getattr(stratum, end)
-            first = (named, f"{stratum.images}, {stratum.groups}") if number == 0 else ("", "")
+    for subgroup in subgroups:
+        named = subgroup.name if subgroup.kind != "size" else f"{subgroup.name}, {_cover(subgroup)}"
+        for number, (tier, who) in enumerate(WHO.items()):
+            estimates: Mapping[str, Estimate | None] = getattr(subgroup, tier)
+            first = (named, f"{subgroup.images}, {subgroup.groups}") if number == 0 else ("", "")
             body.append([*first, who, *(estimate(estimates.get(name), name) for name in figures)])
     head = ["", "images, groups", "answered by", *(FIGURES[name] for name in figures)]
     return table(head, body, len(figures))
@@ -64,23 +64,23 @@ def subgroups_table(strata: Sequence[Subgroup], figures: Sequence[str]) -> str:
 
 def baselines_table(metrics: MetricsEntry) -> str:
     """Return what both networks and the pair reach beside the trivial baselines, on the same images."""
-    rows = {WHO[end]: getattr(metrics, end) for end in WHO} | dict(metrics.baselines)
+    rows = {WHO[tier]: getattr(metrics, tier) for tier in WHO} | dict(metrics.baselines)
     body = [[name, *(_plain(summary.get(key)) for key in BESIDE_BASELINES)] for name, summary in rows.items()]
-    return table(["", "lesion Dice", "Dice, all", "selection"], body, len(BESIDE_BASELINES))
+    return table(["", "lesion Dice", "Dice, all", "objective"], body, len(BESIDE_BASELINES))
 
 
 def _plain(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.3f}"
 
 
-def _cover(stratum: Subgroup) -> str:
-    low, high = stratum.shares or (0.0, 0.0)
+def _cover(subgroup: Subgroup) -> str:
+    low, high = subgroup.shares or (0.0, 0.0)
     return f"{100 * low:.1f} to {100 * high:.1f} %"
 
 
-def network_table(manifest: Manifest, profiles: Mapping[End, Profile]) -> str:
+def network_table(manifest: Manifest, profiles: Mapping[Tier, Profile]) -> str:
     """Return what both ends are and cost."""
-    entries = {end: manifest.entry(end) for end in profiles}
+    entries = {tier: manifest.entry(tier) for tier in profiles}
     lines: dict[str, list[str]] = {
         "architecture": [entry.architecture for entry in entries.values()],
         "trial of the study": [NOTHING if entry.trial is None else str(entry.trial) for entry in entries.values()],

@@ -31,7 +31,7 @@ class PairProvenance(BaseModel):
     evaluator: str
     trials: int = Field(description="finished")
     final_epochs: int
-    final_seeds: int
+    final_restarts: int
     trained_on: tuple[str, ...]
 
     def changed_now(self) -> PairProvenance:
@@ -51,8 +51,8 @@ def provenance_of(study: Study) -> PairProvenance:
         evaluator=config.evaluator,
         trials=len(records),
         final_epochs=config.final_epochs,
-        final_seeds=config.final_restarts,
-        trained_on=tuple(sorted({record.evaluation.device for record in records})),
+        final_restarts=config.final_restarts,
+        trained_on=tuple(sorted({record.evaluation.accelerator for record in records})),
     )
 
 

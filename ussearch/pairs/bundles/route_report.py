@@ -19,7 +19,7 @@ from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.manifest import RouterEntry
 from ussearch.pairs.routing.curves import CurveComparison, compare
 from ussearch.pairs.routing.router_comparison import LEARNED, SDC, plain_routers
-from ussearch.pairs.routing.routing_gain import RoutingGain, worth
+from ussearch.pairs.routing.routing_gain import RoutingGain, routing_gain
 from ussearch.pairs.routing.samples import Samples, collect_features
 from ussearch.runtime.masks import dice_of
 from ussearch.runtime.predictor import EDGE_MODEL
@@ -35,19 +35,19 @@ class RouteReport:
     confidences: Mapping[str, Floats]
     sent: npt.NDArray[np.bool_]
     comparison: CurveComparison
-    worth: RoutingGain
+    routing_gain: RoutingGain
     router: RouterEntry
 
     @property
     def verdict(self) -> str:
         """Whether routing is worthwhile on these images, in words."""
-        return self.worth.sentence
+        return self.routing_gain.sentence
 
     def to_dict(self) -> dict[str, Any]:
         """Return the figures as JSON-ready data."""
         return {
             "verdict": self.verdict,
-            "worthwhile": self.worth.worthwhile,
+            "worthwhile": self.routing_gain.worthwhile,
             "requested_offload": self.router.requested_share,
             "realised_offload": float(self.sent.mean()),
             "router": self.router.model_dump(mode="json", exclude={"model"}),
@@ -88,6 +88,6 @@ def route_report(bundle: Bundle, images: ImageSet) -> RouteReport:
         confidences=confidences,
         sent=pair.router.offloads(confidence),
         comparison=compare(samples.edge_dice, cloud_dice, samples.groups, confidences, reference=SDC),
-        worth=worth(samples.edge_dice.tolist(), cloud_dice.tolist(), samples.groups.tolist()),
+        routing_gain=routing_gain(samples.edge_dice.tolist(), cloud_dice.tolist(), samples.groups.tolist()),
         router=bundle.manifest.router,
     )

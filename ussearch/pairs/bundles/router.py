@@ -80,8 +80,8 @@ def _entry(installed: AttachedRouter, images: int, out_of_fold: OutOfFoldEntry |
         reason=decision.reason,
         score_reason=installed.score_reason,
         policy=installed.policy,
-        worth=installed.worth,
-        contest=spec.choice.contest,
+        routing_gain=installed.routing_gain,
+        router_comparison=spec.choice.router_comparison,
         certificate=decision.certificate,
         model=installed.model,
         out_of_fold=out_of_fold,
@@ -122,9 +122,9 @@ def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle
             folder, manifest.edge, bundle.profile("edge"), images, bundle.split(), examples=examples, spec=spec
         )
         data = manifest.data.model_copy(update={"counts": counts_of(images, bundle.split())})
-        origin = manifest.origin and manifest.origin.changed_now()
+        provenance = manifest.provenance and manifest.provenance.changed_now()
         parts = {"edge": decided.edge, "router": decided.router, "data": data, "metrics": decided.metrics}
-        finalize(folder, manifest.model_copy(update={**parts, "origin": origin}))
+        finalize(folder, manifest.model_copy(update={**parts, "origin": provenance}))
     return Bundle.load(bundle.folder)
 
 

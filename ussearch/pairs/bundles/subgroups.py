@@ -65,7 +65,7 @@ def subgroups_of(images: ImageSet, chosen: list[int], scores: Mapping[str, Score
     labels = [images.labels[index] for index in chosen]
     found = []
     for kind, name, members in _memberships(labels, shares):
-        estimates = {end: _estimates(each, groups, members) for end, each in scores.items()}
+        estimates = {tier: _estimates(each, groups, members) for tier, each in scores.items()}
         lesions = shares[members & (shares > 0)]
         found.append(
             Subgroup(

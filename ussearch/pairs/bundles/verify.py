@@ -63,7 +63,7 @@ def verify_bundle(path: Path, data: Path | None = None, cache_dir: Path | None =
     bundle = _trusted(path)
     pair = bundle.predictor()
     checks = [VerificationCheck(INTEGRITY, True, f"{len(bundle.manifest.files) + 2} files, every byte as exported")]
-    checks += [_rules(bundle, end) for end in ("edge", "cloud")]
+    checks += [_rules(bundle, tier) for tier in ("edge", "cloud")]
     checks += [_vector(replay) for replay in replay_vectors(bundle.folder, pair)]
     if data is not None:
         checks.append(_metrics(bundle, pair, images_of(bundle, data, cache_dir)))
@@ -77,12 +77,12 @@ def _trusted(path: Path) -> Bundle:
         raise UntrustedBundle(path, str(error)) from error
 
 
-def _rules(bundle: Bundle, end: str) -> VerificationCheck:
-    profile = bundle.profile(end)
-    findings = check_onnx(bundle.folder / end / "model.onnx", profile)
+def _rules(bundle: Bundle, tier: str) -> VerificationCheck:
+    profile = bundle.profile(tier)
+    findings = check_onnx(bundle.folder / tier / "model.onnx", profile)
     kept = f"opset {profile.export.opset}, static, within the rules of {profile.name}"
-    seen = [*map(str, findings)] or [kept, bundle.manifest.entry(end).latency_sentence]
-    return VerificationCheck(f"{end} model", not findings, "; ".join(filter(None, seen)))
+    seen = [*map(str, findings)] or [kept, bundle.manifest.entry(tier).latency_sentence]
+    return VerificationCheck(f"{tier} model", not findings, "; ".join(filter(None, seen)))
 
 
 def _vector(replay: Replay) -> VerificationCheck:
@@ -119,7 +119,7 @@ def _metrics(bundle: Bundle, pair: PairPredictor, images: ImageSet) -> Verificat
     stated = bundle.manifest.metrics
     found = evaluate_pair(pair, images, bundle.split())
     wrong = differences(stated, found)
-    dice = ", ".join(f"{end} {_shown(getattr(found, end)['lesion_dice'])}" for end in ("edge", "cloud", "routed"))
+    dice = ", ".join(f"{tier} {_shown(getattr(found, tier)['lesion_dice'])}" for tier in ("edge", "cloud", "routed"))
     detail = f"lesion Dice on {found.images} test images: {dice}; {100 * found.offload_share:.0f} % to the cloud"
     return VerificationCheck("metrics", not wrong, f"differ: {', '.join(wrong)}" if wrong else detail)
 

@@ -78,13 +78,13 @@ def write_bundle(
     data: PairData,
     spec: RouterSpec | None = None,
     *,
-    origin: PairProvenance | None = None,
+    provenance: PairProvenance | None = None,
 ) -> Bundle:
     """Export both networks, put the router in, score the pair on the test images and write all of it to ``path``.
 
-    ``origin`` tells of the study that they come from. The figures in the bundle are those of the exported files run by
-    onnxruntime. Nothing appears at ``path`` before everything is complete; an older bundle there is replaced, any other
-    folder is left alone.
+    ``provenance`` tells of the study that they come from. The figures in the bundle are those of the exported files
+    run by onnxruntime. Nothing appears at ``path`` before everything is complete; an older bundle there is replaced,
+    any other folder is left alone.
 
     Raises UserError where a network cannot be exported for its profile or its export differs from it, where
     the data has no calibration or test images, or ``path`` holds something else.
@@ -92,7 +92,9 @@ def write_bundle(
     require_replaceable(path)
     size = data.images.image_size
     with staged_directory(path) as folder:
-        entries = {end: _write_member(folder, end, member, data) for end, member in (("edge", edge), ("cloud", cloud))}
+        entries = {
+            tier: _write_member(folder, tier, member, data) for tier, member in (("edge", edge), ("cloud", cloud))
+        }
         decided = attach_and_evaluate(
             folder,
             entries["edge"],
@@ -111,16 +113,16 @@ def write_bundle(
             router=decided.router,
             data=_data_entry(data),
             metrics=decided.metrics,
-            origin=origin,
+            provenance=provenance,
             files={},
         )
         finalize(folder, manifest)
     return Bundle.load(path)
 
 
-def _write_member(folder: Path, end: str, member: Member, data: PairData) -> NetworkEntry:
+def _write_member(folder: Path, tier: str, member: Member, data: PairData) -> NetworkEntry:
     """Export one network with everything that describes it; returns its entry in the manifest."""
-    place = folder / end
+    place = folder / tier
     place.mkdir()
     path = place / "model.onnx"
     record = _write_model(path, member, data)
@@ -128,7 +130,7 @@ def _write_member(folder: Path, end: str, member: Member, data: PairData) -> Net
     images = np.asarray(data.images.images[chosen])
     agreement = parity(path, member.network, data.normalisation, images)
     if member.precision != "int8":  # rounding to 8 bits changes logits; what it costs was judged by Dice
-        require_parity(agreement, end)
+        require_parity(agreement, tier)
     (place / "architecture.yaml").write_text(member.architecture_yaml, encoding="utf-8")
     (place / "profile.yaml").write_text(member.profile.to_yaml(), encoding="utf-8")
     device_name = "" if member.device_file is None else f"model{member.device_file.suffix}"

@@ -14,19 +14,17 @@ from ussearch.compress import (
     Compressed,
     Context,
     KitTimes,
-    OnRecord,
-    OnUniform,
     SpeedSource,
     Step,
     compress,
     steps_named,
 )
-from ussearch.compress.context import OnTraining
 from ussearch.datasets import read_frames, resize_image
 from ussearch.errors import UserError
-from ussearch.evaluators import End
+from ussearch.evaluators import Tier
+from ussearch.events import OnEvent, ignore
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
-from ussearch.pairs.delivery.full_training import Finalist, OnFinalistEpoch, finalist_seed
+from ussearch.pairs.delivery.full_training import TrainedNetwork, finalist_seed
 from ussearch.pairs.delivery.tasks import InitialWeights
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
@@ -61,26 +59,16 @@ class CompressionRequest:
     budget_seconds: float | None = None
 
 
-@dataclass(frozen=True)
-class Listeners:
-    """Who is told what happens."""
-
-    on_full_training: OnFinalistEpoch | None = None
-    on_training: OnTraining | None = None
-    on_record: OnRecord | None = None
-    on_uniform: OnUniform | None = None
-
-
-def compression_folder(study: Study, slot: int) -> Path:
+def compression_folder(study: Study, trial_id: int) -> Path:
     """Return where a study keeps the chain of a candidate."""
-    return study.folder / FOLDER / f"{slot:04d}"
+    return study.folder / FOLDER / f"{trial_id:04d}"
 
 
 def compress_trial(
     study: Study,
     study_context: StudyContext,
     request: CompressionRequest,
-    listeners: Listeners | None = None,
+    on_event: OnEvent = ignore,
     initial: InitialWeights | None = None,
 ) -> Compressed:
     """Send a candidate through the chain and keep everything in the study; ``initial`` is that of ``train_pair``.
@@ -88,18 +76,17 @@ def compress_trial(
     It and its teacher are trained at full length first, where they were not yet. The same call continues a chain that
     was killed. Raises UserError where the study has no such candidates or the unlabelled images cannot be read.
     """
-    tell = listeners or Listeners()
     pair = choose_pair(study, request.trial, request.teacher)
-    finalists = train_pair(study, study_context, pair, tell.on_full_training, initial=initial)
-    return compress_finalist(study, study_context, finalists, request, tell)
+    finalists = train_pair(study, study_context, pair, on_event, initial=initial)
+    return compress_finalist(study, study_context, finalists, request, on_event)
 
 
 def compress_finalist(
     study: Study,
     study_context: StudyContext,
-    finalists: Mapping[End, Finalist],
+    finalists: Mapping[Tier, TrainedNetwork],
     request: CompressionRequest,
-    listeners: Listeners,
+    on_event: OnEvent = ignore,
 ) -> Compressed:
     """Send the trained edge network through the chain; the cloud network is its teacher."""
     edge, cloud = finalists["edge"], finalists["cloud"]
@@ -109,28 +96,26 @@ def compress_finalist(
         split=study_context.split,
         profile=profile,
         recipe=config.final_recipe,
-        folder=compression_folder(study, edge.slot),
+        folder=compression_folder(study, edge.trial_id),
         speed=SpeedSource(profile, request.kit),
         epochs=request.epochs or max(LEAST_EPOCHS, config.final_epochs // SHARE),
-        teachers=() if cloud.slot == edge.slot else (cloud.network,),
+        teachers=() if cloud.trial_id == edge.trial_id else (cloud.network(),),
         unlabelled=unlabelled_images(request.unlabelled, config.image_size) if request.unlabelled else None,
         max_drop=request.max_drop,
         asked=frozenset(request.steps or ()),
         device=study_context.device,
-        seed=finalist_seed(study, edge.slot),
-        on_training=listeners.on_training,
+        seed=finalist_seed(study, edge.trial_id),
+        on_event=on_event,
     )
     plan = planned(steps_named(request.steps), context, _epoch_seconds(edge), request)
     return compress(
-        study.architecture(edge.slot),
-        edge.network,
+        edge.training.architecture,
+        edge.network(),
         plan.steps,
         context,
         uniform_epochs=config.final_epochs if plan.uniform else None,
         trainings=plan.trainings,
-        skipped=_with_command(plan.skipped, study, edge.slot),
-        on_record=listeners.on_record,
-        on_uniform=listeners.on_uniform,
+        skipped=_with_command(plan.skipped, study, edge.trial_id),
     )
 
 
@@ -169,17 +154,17 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
     return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
 
 
-def _with_command(skipped: dict[str, float], study: Study, slot: int) -> dict[str, str]:
+def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dict[str, str]:
     """Return why each part was skipped, with the command that does it later."""
-    command = f"ussearch compress {study.folder} --trial {slot}"
+    command = f"ussearch compress {study.folder} --trial {trial_id}"
     return {
         name: f"about {seconds:.0f} s did not fit into the budget; later: {command}"
         for name, seconds in skipped.items()
     }
 
 
-def _epoch_seconds(finalist: Finalist) -> float:
-    return finalist.evaluation.training_seconds / max(len(finalist.evaluation.history), 1)
+def _epoch_seconds(trained: TrainedNetwork) -> float:
+    return trained.evaluation.training_seconds / max(len(trained.evaluation.history), 1)
 
 
 def unlabelled_images(path: Path, image_size: int) -> Pixels:

@@ -9,21 +9,22 @@ import numpy as np
 
 from ussearch.compress import Compressed, SpeedComparison
 from ussearch.compress.candidate import TFLITE, WEIGHTS
-from ussearch.evaluators import Costs, End, trace
+from ussearch.evaluators import Costs, Tier, trace
 from ussearch.evaluators.evaluation import standing
+from ussearch.events import OnEvent, ignore
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.manifest import Cost
 from ussearch.pairs.bundles.provenance import provenance_of
 from ussearch.pairs.bundles.writing import Member, PairData, write_bundle
-from ussearch.pairs.delivery.full_training import Finalist, OnFinalistEpoch, train_finalists
+from ussearch.pairs.delivery.full_training import TrainedNetwork, train_finalists
 from ussearch.pairs.delivery.selection import Pair, PairCandidate, select_pair
 from ussearch.pairs.delivery.tasks import InitialWeights
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.context import StudyContext
-from ussearch.studies.executors import Staffing
+from ussearch.studies.executors import ExecutorFactory
 from ussearch.studies.resources import default_resources
 
 EXAMPLES = 4
@@ -39,27 +40,31 @@ def train_pair(
     study: Study,
     study_context: StudyContext,
     pair: Pair,
-    on_epoch: OnFinalistEpoch | None = None,
+    on_event: OnEvent = ignore,
     *,
     initial: InitialWeights | None = None,
-    staffing: Staffing | None = None,
-) -> dict[End, Finalist]:
+    make_executor: ExecutorFactory | None = None,
+) -> dict[Tier, TrainedNetwork]:
     """Train both ends at full length; an end that was trained before is taken as it is.
 
-    ``initial`` may have weights that each end is trained from besides random ones; the better is kept. ``staffing`` are
-    the workers, as many as the study had where none are given.
+    ``initial`` may have weights that each end is trained from besides random ones; the better is kept.
+    ``make_executor`` has the workers, as many as the study had where it is not given.
     """
-    slots: dict[End, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
-    staffing = staffing or default_resources(study.config.workers).executor
+    trial_ids: dict[Tier, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
     return train_finalists(
-        study, study_context.evaluator(study.config.final_recipe), slots, on_epoch, staffing=staffing, initial=initial
+        study,
+        study_context.evaluator(study.config.final_recipe),
+        trial_ids,
+        on_event,
+        make_executor=make_executor or default_resources(study.config.workers).executor,
+        initial=initial,
     )
 
 
 def export_pair(
     study: Study,
     study_context: StudyContext,
-    finalists: dict[End, Finalist],
+    finalists: dict[Tier, TrainedNetwork],
     out: Path,
     *,
     spec: RouterSpec | None = None,
@@ -81,16 +86,16 @@ def export_pair(
         examples=[np.asarray(decode(samples[index])[0]) for index in chosen],
         phantoms=study_context.source.phantoms,
     )
-    members = {end: _member(study, finalist) for end, finalist in finalists.items()}
+    members = {tier: _member(study, tier, trained) for tier, trained in finalists.items()}
     if compressed is not None:
         members["edge"] = compressed_member(members["edge"], compressed, study.config.image_size)
-    return write_bundle(out, members["edge"], members["cloud"], data, spec, origin=provenance_of(study))
+    return write_bundle(out, members["edge"], members["cloud"], data, spec, provenance=provenance_of(study))
 
 
 def _candidate(record: TrialRecord) -> PairCandidate:
     metrics, costs = record.evaluation.metrics, record.costs("edge")
     return PairCandidate(
-        number=record.slot,
+        number=record.trial_id,
         lesion_dice=metrics.get("lesion_dice"),
         false_positive_rate=metrics.get("false_positive_rate"),
         latency_ms=costs.latency_ms,
@@ -132,16 +137,15 @@ def _priced(costs: Costs, precision: Precision, profile: Profile, speed: SpeedCo
     return {**figures, "latency_ms": None, "latency_interval_ms": None, "extrapolated": None, "latency_label": why}
 
 
-def _member(study: Study, finalist: Finalist) -> Member:
-    architecture = study.architecture(finalist.slot)
-    profile = study.config.profiles[finalist.end]
-    costs = finalist.evaluation.costs[finalist.end]
+def _member(study: Study, tier: Tier, trained: TrainedNetwork) -> Member:
+    architecture = trained.training.architecture
+    costs = trained.evaluation.costs[tier]
     return Member(
-        network=finalist.network,
+        network=trained.network(),
         architecture=architecture.name or architecture.id,
         architecture_yaml=architecture.to_yaml(),
-        profile=profile,
-        trial=finalist.slot,
+        profile=study.config.profiles[tier],
+        trial=trained.trial_id,
         costs=costs.model_dump(exclude={"excess", "refused"}),
-        weights=finalist.weights,
+        weights=trained.weights,
     )

@@ -1,169 +1,144 @@
-"""The chosen candidates trained at full length, more than once; all attempts are kept, the best counts."""
+"""The chosen candidates trained at full length, more than once; all runs are recorded, the best counts."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from safetensors.torch import load_file
 
 from ussearch.errors import UserError
-from ussearch.evaluators import End, EpochRecord, Evaluation, TrainEvaluator
+from ussearch.evaluators import Evaluation, Tier, TrainEvaluator
+from ussearch.events import OnEvent, TrainingEpoch, ignore
 from ussearch.files import remove_folder
-from ussearch.pairs.delivery.tasks import (
-    WEIGHTS,
-    Attempt,
-    Course,
-    FullTrainingFailed,
-    InitialWeights,
-    OnCourseEpoch,
-    Work,
-)
-from ussearch.search_spaces import Architecture, Network, build
+from ussearch.pairs.delivery.tasks import WEIGHTS, FullTraining, FullTrainingFailed, InitialWeights, TaskStore
+from ussearch.search_spaces import Network, build
 from ussearch.studies import Study
-from ussearch.studies.executors import EpochDone, Message, Staffing, in_this_process, run_jobs
+from ussearch.studies.executors import EpochDone, ExecutorFactory, Message, in_this_process, run_tasks
 from ussearch.studies.suggest import derived_seed
 
 
 @dataclass(frozen=True)
-class FullTraining:
-    """The best of the attempts, as it is kept in ``folder``."""
+class TrainedNetwork:
+    """The best of the runs of ``training``, as it is kept in its folder."""
 
-    folder: Path
-    architecture: Architecture
+    training: FullTraining
     evaluation: Evaluation
 
     @property
     def weights(self) -> Path:
         """The file with the weights."""
-        return self.folder / WEIGHTS
+        return self.training.folder / WEIGHTS
+
+    @property
+    def trial_id(self) -> int:
+        """The trial of the study that was trained; raises ValueError for a network that is none."""
+        if self.training.trial_id is None:
+            raise ValueError(f"the network in {self.training.folder} is no trial of a study")
+        return self.training.trial_id
 
     def network(self) -> Network:
         """Return the trained network in training form and evaluation mode, on the CPU."""
-        network = build(self.architecture)
+        network = build(self.training.architecture)
         network.load_state_dict(load_file(self.weights))
         return network.eval()
 
 
 def train_fully(
-    courses: Sequence[Course],
+    trainings: Sequence[FullTraining],
     evaluator: TrainEvaluator,
     *,
-    staffing: Staffing = in_this_process,
-    on_epoch: OnCourseEpoch | None = None,
-) -> tuple[FullTraining, ...]:
-    """Make every attempt of every course at the length of ``evaluator.recipe``, and keep each course's best.
+    make_executor: ExecutorFactory = in_this_process,
+    on_event: OnEvent = ignore,
+) -> tuple[TrainedNetwork, ...]:
+    """Make every run of every training at the length of ``evaluator.recipe``, and keep each training's best.
 
-    ``staffing`` has workers that train the attempts of all courses side by side. A result that is there already and was
-    made from the same is taken as it is; after a kill, finished attempts are kept and those that were training go on
+    ``make_executor`` has workers that make the runs of all trainings side by side. A result that is there already and
+    was made from the same is taken as it is; after a kill, finished runs are kept and those that were training go on
     from their checkpoints.
 
-    Raises FullTrainingFailed for the first course of which every attempt failed, with the reason.
+    Raises FullTrainingFailed for the first training of which every run failed, with the reason.
     """
-    works = [Work(course, evaluator) for course in courses]
-    _train_attempts([work for work in works if work.kept() is None], evaluator, staffing, on_epoch)
-    best = [work.kept() or work.best() for work in works]
-    for course in courses:  # what a kill, or other settings, left beside a result that is kept
-        remove_folder(course.folder / "attempts")
+    stores = [TaskStore(training, evaluator) for training in trainings]
+    _make_runs([store for store in stores if store.kept() is None], evaluator, make_executor, on_event)
+    best = [store.kept() or store.best() for store in stores]
+    for training in trainings:  # what a kill, or other settings, left beside a result that is kept
+        remove_folder(training.folder / "attempts")
     # NOTE: what a network costs depends on the profiles of today, not on those that it was trained beside.
     return tuple(
-        FullTraining(
-            course.folder,
-            course.architecture,
-            found.model_copy(update={"costs": evaluator.costs(course.architecture)}),
-        )
-        for course, found in zip(courses, best, strict=True)
+        TrainedNetwork(training, found.model_copy(update={"costs": evaluator.costs(training.architecture)}))
+        for training, found in zip(trainings, best, strict=True)
     )
 
 
-def _train_attempts(
-    works: Sequence[Work], evaluator: TrainEvaluator, staffing: Staffing, on_epoch: OnCourseEpoch | None
+def _make_runs(
+    stores: Sequence[TaskStore], evaluator: TrainEvaluator, make_executor: ExecutorFactory, on_event: OnEvent
 ) -> None:
-    """Train every attempt that is not finished; one whose worker was lost is tried once more."""
-    ahead = [(work, attempt) for work in works for attempt in work.course.attempts if not work.attempted(attempt)]
+    """Make every run that is not finished; one whose worker was lost is tried once more."""
+    ahead = [(store, run) for store in stores for run in store.training.runs if not store.finished(run)]
+    tasks = [store.task(run, number) for number, (store, run) in enumerate(ahead)]
 
     def tell(message: Message) -> None:
-        if on_epoch and isinstance(message, EpochDone):
-            work, attempt = ahead[message.slot]
-            on_epoch(work.course, attempt, message.record)
+        if isinstance(message, EpochDone):
+            task, (store, _) = tasks[message.trial_id], ahead[message.trial_id]
+            epochs = evaluator.recipe.epochs
+            on_event(TrainingEpoch(task.title, message.record, epochs, tier=store.training.tier))
 
-    jobs = [work.job(number, attempt) for number, (work, attempt) in enumerate(ahead)]
-    for outcome in run_jobs(jobs, evaluator, staffing, tell):
-        work, attempt = ahead[outcome.slot]
-        work.keep(attempt, outcome)
+    for outcome in run_tasks(tasks, evaluator, make_executor, tell):
+        store, run = ahead[outcome.trial_id]
+        store.keep(run, outcome)
 
 
 FULL_TRAINING = 2
 """Purpose of the derived seed, apart from sampling (0) and the search's training (1)."""
 
-OnFinalistEpoch = Callable[[End, EpochRecord, int, str], None]
-"""(end, what the epoch did, how many there are, which of several trainings it belongs to, in words)."""
 
-
-@dataclass(frozen=True)
-class Finalist:
-    """One end of the pair after its full training."""
-
-    end: End
-    slot: int
-    network: Network
-    evaluation: Evaluation
-    weights: Path
-
-
-def finalist_folder(study: Study, slot: int) -> Path:
+def finalist_folder(study: Study, trial_id: int) -> Path:
     """Return where the study keeps a finalist; one that serves both ends is trained once."""
-    return study.folder / "finalists" / f"{slot:04d}"
+    return study.folder / "finalists" / f"{trial_id:04d}"
 
 
-def finalist_seed(study: Study, slot: int) -> int:
+def finalist_seed(study: Study, trial_id: int) -> int:
     """Return the seed of a finalist's first training."""
-    return derived_seed(study.config.seed, slot, FULL_TRAINING)
+    return derived_seed(study.config.seed, trial_id, FULL_TRAINING)
 
 
 def train_finalists(
     study: Study,
     evaluator: TrainEvaluator,
-    slots: Mapping[End, int],
-    on_epoch: OnFinalistEpoch | None = None,
+    trial_ids: Mapping[Tier, int],
+    on_event: OnEvent = ignore,
     *,
-    staffing: Staffing = in_this_process,
+    make_executor: ExecutorFactory = in_this_process,
     initial: InitialWeights | None = None,
-) -> dict[End, Finalist]:
-    """Train the candidates in ``slots`` at full length, as ``full_training.train_fully`` does, and keep them there.
+) -> dict[Tier, TrainedNetwork]:
+    """Train the candidates in ``trial_ids`` at full length, as ``full_training.train_fully`` does, and keep them there.
 
     Raises UserError where the training of one fails.
     """
-    ends: dict[int, End] = {}
-    for end, slot in slots.items():
-        ends.setdefault(slot, end)  # one that serves both is trained once
-    courses = [
-        Course(
-            finalist_folder(study, slot),
-            study.architecture(slot),
-            finalist_seed(study, slot),
+    tiers: dict[int, Tier] = {}
+    for tier, trial_id in trial_ids.items():
+        tiers.setdefault(trial_id, tier)  # one that serves both is trained once
+    trainings = [
+        FullTraining(
+            finalist_folder(study, trial_id),
+            study.architecture(trial_id),
+            finalist_seed(study, trial_id),
             study.config.final_restarts,
             initial,
+            title=tier,
+            trial_id=trial_id,
+            tier=tier,
         )
-        for slot in ends
+        for trial_id, tier in tiers.items()
     ]
-    slot_of = dict(zip((course.folder for course in courses), ends, strict=True))
-
-    def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
-        if on_epoch:
-            on_epoch(ends[slot_of[course.folder]], record, evaluator.recipe.epochs, attempt.title)
-
     try:
-        trained = train_fully(courses, evaluator, staffing=staffing, on_epoch=tell)
+        trained = train_fully(trainings, evaluator, make_executor=make_executor, on_event=on_event)
     except FullTrainingFailed as error:
-        slot, reason = slot_of[error.course.folder], str(error).rstrip(".")
+        failed, reason = error.training, str(error).rstrip(".")
         raise UserError(
-            f"Trial {slot} cannot serve as the {ends[slot]} network ({reason}): choose another trial."
+            f"Trial {failed.trial_id} cannot serve as the {failed.tier} network ({reason}): choose another trial."
         ) from error
-    found = dict(zip(ends, trained, strict=True))
-    return {end: _finalist(end, slot, found[slot]) for end, slot in slots.items()}
-
-
-def _finalist(end: End, slot: int, trained: FullTraining) -> Finalist:
-    return Finalist(end, slot, trained.network(), trained.evaluation, trained.weights)
+    found = {each.trial_id: each for each in trained}
+    return {tier: found[trial_id] for tier, trial_id in trial_ids.items()}

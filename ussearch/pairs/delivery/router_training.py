@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,11 +10,12 @@ import numpy as np
 
 from ussearch import schema
 from ussearch.datasets import DEFAULT_FRACTIONS, ImageSet, Normalisation, Split, k_folds
-from ussearch.evaluators import End, EpochRecord, TrainEvaluator, predict
+from ussearch.evaluators import Tier, TrainEvaluator, predict
 from ussearch.evaluators.prediction import export_network
+from ussearch.events import OnEvent, ignore
 from ussearch.files import write_atomically
-from ussearch.pairs.delivery.full_training import FullTraining, train_fully
-from ussearch.pairs.delivery.tasks import Attempt, Course, FullTrainingFailed
+from ussearch.pairs.delivery.full_training import TrainedNetwork, train_fully
+from ussearch.pairs.delivery.tasks import FullTraining, FullTrainingFailed
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import Policy
 from ussearch.pairs.routing.router_comparison import FEWEST_IMAGES, RouterChoice, choose_router, kinds_for
@@ -24,7 +24,7 @@ from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
-from ussearch.studies.executors import Staffing, in_this_process
+from ussearch.studies.executors import ExecutorFactory, in_this_process
 from ussearch.studies.resources import default_resources
 from ussearch.studies.suggest import derived_seed
 
@@ -32,8 +32,6 @@ FOLDS = 3
 FOLD_TRAINING = 3
 """Purpose of the derived seed, apart from sampling (0), the search's training (1) and full training (2)."""
 IDS, TABLE = "ids.json", "out_of_fold.csv"
-OnFoldEpoch = Callable[[int, End, EpochRecord], None]
-"""(fold from 1, which network, what the epoch did)."""
 
 
 @dataclass(frozen=True)
@@ -63,36 +61,35 @@ class FoldTraining:
         images = self.evaluator.images
         return k_folds(images, self.folds, self.seed, within=known, fractions=(train, validation, 0.0))
 
-    def run(self, staffing: Staffing = in_this_process, on_epoch: OnFoldEpoch | None = None) -> Samples:
+    def run(self, make_executor: ExecutorFactory = in_this_process, on_event: OnEvent = ignore) -> Samples:
         """Train what is not yet trained and return what both networks of each fold score on its held-out images.
 
         Raises FullTrainingFailed where a fold's network cannot be trained.
         """
-        parts = [self._fold(number, fold, staffing, on_epoch) for number, fold in enumerate(self.splits(), 1)]
+        parts = [self._fold(number, fold, make_executor, on_event) for number, fold in enumerate(self.splits(), 1)]
         samples = pooled(parts)
         samples.write(self.folder / TABLE)
         return samples
 
-    def _fold(self, number: int, fold: Split, staffing: Staffing, on_epoch: OnFoldEpoch | None) -> Samples:
+    def _fold(self, number: int, fold: Split, make_executor: ExecutorFactory, on_event: OnEvent) -> Samples:
         place = self.folder / f"fold-{number}"
         images = self.evaluator.images
         record_ids(place / IDS, images, fold)
-        architectures: dict[End, Architecture] = {"edge": self.edge, "cloud": self.cloud}
-        ends = {place / end: end for end in architectures}
-        courses = [
-            Course(place / end, each, derived_seed(self.seed, 2 * number + (end == "cloud"), FOLD_TRAINING))
-            for end, each in architectures.items()
+        architectures: dict[Tier, Architecture] = {"edge": self.edge, "cloud": self.cloud}
+        trainings = [
+            FullTraining(
+                place / tier,
+                architecture,
+                derived_seed(self.seed, 2 * number + (tier == "cloud"), FOLD_TRAINING),
+                title=f"router, fold {number} of {self.folds}, {tier}",
+            )
+            for tier, architecture in architectures.items()
         ]
-
-        def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
-            if on_epoch:
-                on_epoch(number, ends[course.folder], record)
-
         evaluator = replace(self.evaluator, split=fold)
-        edge, cloud = train_fully(courses, evaluator, staffing=staffing, on_epoch=tell)
+        edge, cloud = train_fully(trainings, evaluator, make_executor=make_executor, on_event=on_event)
         return self._observed(number, fold, edge, cloud)
 
-    def _observed(self, number: int, fold: Split, edge: FullTraining, cloud: FullTraining) -> Samples:
+    def _observed(self, number: int, fold: Split, edge: TrainedNetwork, cloud: TrainedNetwork) -> Samples:
         evaluator, images = self.evaluator, self.evaluator.images
         normalisation = Normalisation.fit(images.images, fold.train)
         held_out = list(fold.test)
@@ -139,13 +136,15 @@ def router_folder(study: Study) -> Path:
     return study.folder / FOLDER
 
 
-def fold_training(study: Study, study_context: StudyContext, ends: dict[End, Architecture], folds: int) -> FoldTraining:
+def fold_training(
+    study: Study, study_context: StudyContext, tiers: dict[Tier, Architecture], folds: int
+) -> FoldTraining:
     """Return the out-of-fold trainings of two architectures by the study's recipe at full length."""
-    place = router_folder(study) / f"{ends['edge'].id}-{ends['cloud'].id}"
+    place = router_folder(study) / f"{tiers['edge'].id}-{tiers['cloud'].id}"
     return FoldTraining(
         place,
-        ends["edge"],
-        ends["cloud"],
+        tiers["edge"],
+        tiers["cloud"],
         study_context.evaluator(study.config.final_recipe),
         seed=study.config.seed,
         folds=folds,
@@ -155,23 +154,23 @@ def fold_training(study: Study, study_context: StudyContext, ends: dict[End, Arc
 def fit_router(
     study: Study,
     study_context: StudyContext,
-    ends: dict[End, Architecture],
+    tiers: dict[Tier, Architecture],
     request: RoutingRequest,
     *,
     pair_seconds: float = 0.0,
-    staffing: Staffing | None = None,
-    on_epoch: OnFoldEpoch | None = None,
+    make_executor: ExecutorFactory | None = None,
+    on_event: OnEvent = ignore,
 ) -> RouterSpec:
     """Train out of fold and decide what ships; whatever stands against it becomes the reason why SDC does.
 
-    ``ends`` are the architectures that ship, ``pair_seconds`` is what one training of both at full length takes.
+    ``tiers`` are the architectures that ship, ``pair_seconds`` is what one training of both at full length takes.
     """
-    training = fold_training(study, study_context, ends, request.folds)
+    training = fold_training(study, study_context, tiers, request.folds)
     refusal = _refusal(study, training, request, pair_seconds)
     if refusal:
         return RouterSpec(request.policy, RouterChoice(None, None, f"Soft Dice Confidence ships: {refusal}"))
     try:
-        samples = training.run(staffing or default_resources(study.config.workers).executor, on_epoch)
+        samples = training.run(make_executor or default_resources(study.config.workers).executor, on_event)
     except FullTrainingFailed as error:
         reason = f"Soft Dice Confidence ships: a network of a fold could not be trained ({str(error).rstrip('.')})"
         return RouterSpec(request.policy, RouterChoice(None, None, reason))

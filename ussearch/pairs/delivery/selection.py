@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ussearch.errors import UserError
-from ussearch.evaluators.metrics.segmentation import selection_score
+from ussearch.evaluators.metrics.segmentation import objective_of
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class PairCandidate:
     @property
     def score(self) -> float:
         """What selection maximises: Dice on images with a lesion less the share of false positives."""
-        return selection_score(self.lesion_dice, self.false_positive_rate, self.empty_share)
+        return objective_of(self.lesion_dice, self.false_positive_rate, self.empty_share)
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ def select_pair(candidates: Sequence[PairCandidate], edge: int | None = None, cl
 
 
 def _choose(
-    finished: Sequence[PairCandidate], end: str, fits: Callable[[PairCandidate], bool], number: int | None
+    finished: Sequence[PairCandidate], tier: str, fits: Callable[[PairCandidate], bool], number: int | None
 ) -> PairCandidate:
     feasible = [candidate for candidate in finished if fits(candidate)]
     if not feasible:
-        raise UserError(f"No candidate fits the {end} limits{_nearest(finished)}; search longer or relax the limits.")
+        raise UserError(f"No candidate fits the {tier} limits{_nearest(finished)}; search longer or relax the limits.")
     if number is None:
         return min(
             feasible,
@@ -73,10 +73,10 @@ def _choose(
     chosen = next((candidate for candidate in finished if candidate.number == number), None)
     choices = ", ".join(str(candidate.number) for candidate in feasible)
     if chosen is None:
-        raise UserError(f"Trial {number} is not a finished trial of this study: for the {end}, give one of {choices}.")
+        raise UserError(f"Trial {number} is not a finished trial of this study: for the {tier}, give one of {choices}.")
     if not fits(chosen):
         needs = f"{chosen.latency_ms:.1f} ms and {chosen.memory_mib:.0f} MiB"
-        raise UserError(f"Trial {number} needs {needs}, outside the {end} limits: choose one of {choices}.")
+        raise UserError(f"Trial {number} needs {needs}, outside the {tier} limits: choose one of {choices}.")
     return chosen
 
 

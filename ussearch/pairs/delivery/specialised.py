@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ussearch.evaluators import End, EpochRecord
+from ussearch.evaluators import Tier
 from ussearch.evaluators.prediction import export_network
+from ussearch.events import OnEvent, ignore
 from ussearch.files import found_at, staged_directory
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.delivery.full_training import (
     FULL_TRAINING,
-    FullTraining,
+    TrainedNetwork,
     finalist_folder,
     finalist_seed,
     train_fully,
 )
-from ussearch.pairs.delivery.tasks import Attempt, Course, InitialWeights
+from ussearch.pairs.delivery.tasks import FullTraining, InitialWeights
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
 from ussearch.studies.resources import default_resources
@@ -26,7 +27,6 @@ from ussearch.studies.specialise import Known, Specialised
 from ussearch.studies.suggest import derived_seed
 
 MODEL = "model.onnx"
-OnEpochOf = Callable[[Known, Attempt, EpochRecord], None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Trained:
     """A candidate after its full training; ``model`` is its file for the device where one was asked for."""
 
     known: Known
-    training: FullTraining
+    network: TrainedNetwork
     model: Path | None
 
 
@@ -46,7 +46,7 @@ def train_specialised(
     *,
     export: bool = False,
     initial: InitialWeights | None = None,
-    on_epoch: OnEpochOf | None = None,
+    on_event: OnEvent = ignore,
 ) -> Sequence[Trained]:
     """Train the ``count`` best candidates as finalists of ``found.profile``, each in ``out/finalists/LABEL``.
 
@@ -54,34 +54,28 @@ def train_specialised(
     training that was killed goes on from its checkpoint when this is called again. Raises UserError.
     """
     study, config = found.study, found.study.config
-    profiles: dict[End, Profile] = {"edge": found.profile, "cloud": config.cloud}
+    profiles: dict[Tier, Profile] = {"edge": found.profile, "cloud": config.cloud}
     evaluator = replace(study_context, profiles=profiles).evaluator(config.final_recipe)
     normalisation = study_context.normalisation
-    courses: dict[Path, Known] = {}
-    for priced in found.best[:count]:
-        folder = out / "finalists" / priced.known.label
-        _copy_finalist(study, priced.known, folder)
-        courses[folder] = priced.known
-
-    def tell(course: Course, attempt: Attempt, record: EpochRecord) -> None:
-        if on_epoch:
-            on_epoch(courses[course.folder], attempt, record)
-
-    trainings = train_fully(
-        [
-            Course(folder, known.architecture, _seed_of(study, known), config.final_restarts, initial)
-            for folder, known in courses.items()
-        ],
+    trainings: dict[Path, tuple[Known, FullTraining]] = {}
+    for known in (priced.known for priced in found.best[:count]):
+        folder = out / "finalists" / known.label
+        _copy_finalist(study, known, folder)
+        seed = _seed_of(study, known)
+        training = FullTraining(folder, known.architecture, seed, config.final_restarts, initial, title=known.label)
+        trainings[folder] = known, training
+    networks = train_fully(
+        [training for _, training in trainings.values()],
         evaluator,
-        staffing=default_resources(config.workers).executor,
-        on_epoch=tell,
+        make_executor=default_resources(config.workers).executor,
+        on_event=on_event,
     )
     trained = []
-    for known, training in zip(courses.values(), trainings, strict=True):
+    for (known, training), network in zip(trainings.values(), networks, strict=True):
         model = training.folder / MODEL if export else None
         if model is not None:
-            export_network(training.network(), normalisation, config.image_size, found.profile, model)
-        trained.append(Trained(known, training, model))
+            export_network(network.network(), normalisation, config.image_size, found.profile, model)
+        trained.append(Trained(known, network, model))
     return trained
 
 

@@ -1,4 +1,4 @@
-"""What is trained at full length, from which starts and with which seeds, and what is kept of every attempt."""
+"""What is trained at full length, from which starts and with which seeds, and what is kept of every run."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from safetensors.torch import save
 from torch import Tensor
 
 from ussearch import schema
 from ussearch.errors import UserError
-from ussearch.evaluators import EpochRecord, Evaluation, TrainEvaluator
+from ussearch.evaluators import Evaluation, Tier, TrainEvaluator, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture
-from ussearch.studies.executors import Job, JobOutcome
+from ussearch.studies.executors import TRACEBACK, TaskOutcome, keep_traceback
+from ussearch.studies.executors.serialization import weights_to_bytes
 
 Start = Literal["scratch", "drawn"]
 InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
@@ -29,8 +29,8 @@ InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
 
 
 @dataclass(frozen=True)
-class Attempt:
-    """One of the trainings, ``number`` (from 1) ``of`` all."""
+class TrainingRun:
+    """One of the runs of a full training, ``number`` (from 1) ``of`` all."""
 
     start: Start
     seed: int
@@ -51,46 +51,47 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Course:
-    """An architecture to be trained at full length from ``seeds`` random starts, the first with ``seed``.
+class FullTraining:
+    """An architecture to be trained at full length with ``restarts`` random starts, the first of them ``seed``.
 
     Where ``initial`` has weights for the architecture, each seed is also trained from them. All of it lies in
-    ``folder``.
+    ``folder``. ``title`` says in words what it is for; ``trial_id`` is the study's trial and ``tier`` the end of the
+    pair, where it is trained as one.
     """
 
     folder: Path
     architecture: Architecture
     seed: int
-    seeds: int = 1
+    restarts: int = 1
     initial: InitialWeights | None = None
+    title: str = ""
+    trial_id: int | None = None
+    tier: Tier | None = None
 
     @cached_property
-    def attempts(self) -> tuple[Attempt, ...]:
-        """Its trainings, in the order in which they are tried."""
+    def runs(self) -> tuple[TrainingRun, ...]:
+        """Its runs, in the order in which they are made."""
         drawn = None if self.initial is None else self.initial(self.architecture)
         starts: dict[Start, Mapping[str, Tensor] | None] = {"scratch": None}
         if drawn is not None:
             starts["drawn"] = drawn
-        pairs = [(number, start) for number in range(self.seeds) for start in starts]
+        pairs = [(number, start) for number in range(self.restarts) for start in starts]
         return tuple(
-            Attempt(start, _seed_of(self.seed, number), position, len(pairs), starts[start])
+            TrainingRun(start, _seed_of(self.seed, number), position, len(pairs), starts[start])
             for position, (number, start) in enumerate(pairs, 1)
         )
 
 
-OnCourseEpoch = Callable[[Course, Attempt, EpochRecord], None]
-
-
 class FullTrainingFailed(UserError):
-    """No attempt of ``course`` ended well; choose another architecture."""
+    """No run of ``training`` ended well; choose another architecture."""
 
-    def __init__(self, reason: str, course: Course) -> None:
+    def __init__(self, reason: str, training: FullTraining) -> None:
         super().__init__(reason)
-        self.course = course
+        self.training = training
 
 
 def _seed_of(seed: int, number: int) -> int:
-    """Return ``seed`` for the first training, others derived from it for those after it."""
+    """Return ``seed`` for the first start, others derived from it for those after it."""
     return seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
@@ -98,81 +99,85 @@ RECORD, WEIGHTS, CHECKPOINT = "record.json", "weights.safetensors", "checkpoint.
 
 
 @dataclass(frozen=True)
-class Work:
-    """One course and what is kept of it."""
+class TaskStore:
+    """What is kept of a full training: every run until all are made, then the best."""
 
-    course: Course
+    training: FullTraining
     evaluator: TrainEvaluator
 
-    def origin(self, attempts: tuple[Attempt, ...]) -> dict[str, Any]:
-        """Return everything that the outcome of some attempts depends on."""
+    def origin(self, runs: tuple[TrainingRun, ...]) -> dict[str, Any]:
+        """Return everything that the outcome of some runs depends on."""
         evaluator = self.evaluator
         return {
-            "architecture_id": self.course.architecture.id,
+            "architecture_id": self.training.architecture.id,
             "recipe": evaluator.recipe.model_dump(mode="json"),
             "image_size": evaluator.images.image_size,
             "fingerprint": evaluator.images.fingerprint,
             "split": [list(evaluator.split.train), list(evaluator.split.validation)],
-            "attempts": [attempt.key for attempt in attempts],
+            "attempts": [run.key for run in runs],
         }
 
     def kept(self) -> Evaluation | None:
-        """Return the best of all attempts, where it was kept."""
-        return _kept(self.course.folder, self.origin(self.course.attempts))
+        """Return the best of all runs, where it was kept."""
+        return _kept(self.training.folder, self.origin(self.training.runs))
 
-    def attempted(self, attempt: Attempt) -> tuple[Evaluation, Path] | None:
-        """Return the evaluation of a finished attempt and its folder."""
-        place = self._place(attempt)
-        found = _kept(place, self.origin((attempt,)))
+    def finished(self, run: TrainingRun) -> tuple[Evaluation, Path] | None:
+        """Return the evaluation of a finished run and its folder."""
+        place = self._place(run)
+        found = _kept(place, self.origin((run,)))
         return None if found is None else (found, place)
 
-    def job(self, number: int, attempt: Attempt) -> Job:
-        """Return the training of an attempt; an unfinished one goes on from its checkpoint."""
-        return Job(
+    def task(self, run: TrainingRun, number: int) -> TrainingTask:
+        """Return the task of a run, task ``number`` of an executor; an unfinished one goes on from its checkpoint."""
+        return TrainingTask(
+            self.training.architecture,
+            run.seed,
             number,
-            self.course.architecture,
-            attempt.seed,
-            checkpoint=self._place(attempt) / CHECKPOINT,
-            initial=None if attempt.initial is None else save(_contiguous(attempt.initial)),
+            initial=run.initial,
+            checkpoint=self._place(run) / CHECKPOINT,
+            title=", ".join(filter(None, (self.training.title, run.title))),
         )
 
-    def keep(self, attempt: Attempt, outcome: JobOutcome) -> None:
-        """Keep how an attempt ended."""
-        place = self._place(attempt)
+    def keep(self, run: TrainingRun, outcome: TaskOutcome) -> None:
+        """Keep how a run ended; raises UserError where its worker was lost twice."""
+        place = self._place(run)
+        keep_traceback(self.training.folder, outcome)
         if outcome.evaluation is None:
+            more = f", the whole of it in {self.training.folder / TRACEBACK}" if outcome.traceback else ""
             raise UserError(
-                f"A full training of {_name(self.course.architecture)} was lost twice ({outcome.reason}): finished "
-                "trainings are kept, the same command continues with this one."
+                f"A full training of {_name(self.training.architecture)} was lost twice ({outcome.reason}{more}): "
+                "finished trainings are kept, the same command continues with this one."
             )
         if outcome.evaluation.weights is not None:
-            write_atomically(place / WEIGHTS, save(_contiguous(outcome.evaluation.weights)))
-        record = {"made_from": self.origin((attempt,)), "evaluation": outcome.evaluation.model_dump(mode="json")}
+            write_atomically(place / WEIGHTS, weights_to_bytes(outcome.evaluation.weights))
+        record = {"made_from": self.origin((run,)), "evaluation": outcome.evaluation.model_dump(mode="json")}
         write_atomically(place / RECORD, schema.FULL_TRAINING.to_json(record))
         (place / CHECKPOINT).unlink(missing_ok=True)
 
     def best(self) -> Evaluation:
-        """Keep the best of the attempts, all of which are finished, in place of them and of what was kept before."""
-        folder, architecture = self.course.folder, self.course.architecture
-        attempts = self.course.attempts
-        done = [(attempt, *found) for attempt in attempts if (found := self.attempted(attempt))]
+        """Keep the best of the runs, all of which are finished, in place of them and of what was kept before."""
+        folder, architecture, runs = self.training.folder, self.training.architecture, self.training.runs
+        done = [(run, *found) for run in runs if (found := self.finished(run))]
         good = [(evaluation, place) for _, evaluation, place in done if evaluation.failure is None]
         if not good:
             reason = f"{_name(architecture)} cannot be trained: {done[0][1].failure}."
-            raise FullTrainingFailed(reason, self.course)
-        best, place = max(good, key=lambda item: -math.inf if item[0].dice is None else item[0].dice)
+            raise FullTrainingFailed(reason, self.training)
+        best, place = max(good, key=lambda item: -math.inf if item[0].objective is None else item[0].objective)
         record = {
-            "made_from": self.origin(attempts),
-            "attempts": [_line(attempt, evaluation, evaluation is best) for attempt, evaluation, _ in done],
+            "made_from": self.origin(runs),
+            "attempts": [_line(run, evaluation, evaluation is best) for run, evaluation, _ in done],
             "evaluation": best.model_dump(mode="json"),
         }
-        with staged_directory(folder) as staging:  # without the attempts
+        with staged_directory(folder) as staging:  # without the runs
             write_atomically(staging / WEIGHTS, (place / WEIGHTS).read_bytes())
             write_atomically(staging / "architecture.yaml", architecture.to_yaml())
+            if (folder / TRACEBACK).is_file():
+                write_atomically(staging / TRACEBACK, (folder / TRACEBACK).read_bytes())
             write_atomically(staging / RECORD, schema.FULL_TRAINING.to_json(record, indent=1))
         return best
 
-    def _place(self, attempt: Attempt) -> Path:
-        return self.course.folder / "attempts" / f"{attempt.start}-{_digest(self.origin((attempt,)))}"
+    def _place(self, run: TrainingRun) -> Path:
+        return self.training.folder / "attempts" / f"{run.start}-{_digest(self.origin((run,)))}"
 
 
 def _kept(folder: Path, made_from: dict[str, Any]) -> Evaluation | None:
@@ -187,20 +192,16 @@ def _name(architecture: Architecture) -> str:
     return architecture.name or architecture.id
 
 
-def _contiguous(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.contiguous() for name, value in weights.items()}
-
-
 def _digest(made_from: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(made_from, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def _line(attempt: Attempt, evaluation: Evaluation, kept: bool) -> dict[str, Any]:
-    """Return what is recorded of an attempt."""
+def _line(run: TrainingRun, evaluation: Evaluation, kept: bool) -> dict[str, Any]:
+    """Return what is recorded of a run."""
     return {
-        "start": attempt.start,
-        "seed": attempt.seed,
-        "selection": evaluation.dice,
+        "start": run.start,
+        "seed": run.seed,
+        "objective": evaluation.objective,
         "lesion_dice": evaluation.metrics.get("lesion_dice"),
         "best_epoch": evaluation.best_epoch,
         "training_seconds": evaluation.training_seconds,

@@ -17,7 +17,7 @@ from ussearch.pairs.routing.graph import with_confidence, without_confidence
 from ussearch.pairs.routing.models import GainModel
 from ussearch.pairs.routing.policies import CalibrationScores, Policy, RoutingDecision, SharePolicy, edge_only
 from ussearch.pairs.routing.router_comparison import RouterChoice
-from ussearch.pairs.routing.routing_gain import RoutingGain, worth
+from ussearch.pairs.routing.routing_gain import RoutingGain, routing_gain
 from ussearch.pairs.routing.samples import Samples, collect_features
 from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
@@ -48,7 +48,7 @@ class AttachedRouter:
     in_graph: bool
     score_reason: str
     decision: RoutingDecision
-    worth: RoutingGain
+    routing_gain: RoutingGain
     policy: Policy | None
     model: GainModel | None
 
@@ -73,7 +73,7 @@ def attach_router(
     model, in_graph, refused = _written(edge_file, model, profile)
     confidence = OnnxNetwork(edge_file).answers(pixels)[1]
     scores = seen.sdc if confidence is None else confidence.astype(np.float64)
-    found = _worth(seen, spec.out_of_fold)
+    found = _routing_gain(seen, spec.out_of_fold)
     policy = spec.policy or (SharePolicy() if found.worthwhile else None)
     known = CalibrationScores(scores, seen.edge_dice, seen.cloud_dice)
     decision = policy.decide(known) if policy else edge_only(found.sentence)
@@ -116,10 +116,10 @@ def _problem(bare: onnx.ModelProto, made: onnx.ModelProto, profile: Profile) -> 
     return f"it would take {extra} bytes, at most {LARGEST_BYTES} are allowed" if extra > LARGEST_BYTES else ""
 
 
-def _worth(seen: Samples, out_of_fold: Samples | None) -> RoutingGain:
+def _routing_gain(seen: Samples, out_of_fold: Samples | None) -> RoutingGain:
     """Return the gap on all images that neither network was trained on."""
     parts = [seen] if out_of_fold is None else [seen, out_of_fold]
     columns = [
         np.concatenate([getattr(part, name) for part in parts]) for name in ("edge_dice", "cloud_dice", "groups")
     ]
-    return worth(*(column.tolist() for column in columns))
+    return routing_gain(*(column.tolist() for column in columns))

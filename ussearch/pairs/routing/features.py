@@ -50,7 +50,7 @@ class Features(nn.Module):
 def prediction_features(logits: Tensor) -> Sequence[Tensor]:
     """Return the features of ``PREDICTION``, each [N, 1, 1, 1], of logits [N, 1, S, S].
 
-    Soft Dice Confidence as in ``confidence.py``; the square root of the mean probability; the mean probability inside
+    Soft Dice Confidence as in ``runtime``; the square root of the mean probability; the mean probability inside
     the mask; mean 4p(1 - p), which stands for the entropy (equal at 0, 1/2 and 1, and below it elsewhere); the same on
     the mask's boundary, which is where blocks of 4x4 pixels lie partly in the mask; the largest probability.
     """

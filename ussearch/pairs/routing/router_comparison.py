@@ -57,10 +57,10 @@ class RouterComparison(BaseModel):
 
 @dataclass(frozen=True)
 class RouterChoice:
-    """What ships: ``model``, or SDC where it is None; ``contest`` is None where there were too few images."""
+    """What ships: ``model``, or SDC where it is None; ``router_comparison`` is None where there were too few images."""
 
     model: GainModel | None
-    contest: RouterComparison | None
+    router_comparison: RouterComparison | None
     reason: str
 
 
@@ -92,13 +92,13 @@ def choose_router(samples: Samples, *, kinds: Sequence[str] = PLAIN, seed: int =
     kind = best_kind(samples, seed, kinds)
     skills = {row.name: row.skill or 0.0 for row in found.rows}
     _, low, high = found.beyond[LEARNED]
-    contest = RouterComparison(
+    router_comparison = RouterComparison(
         images=len(samples), kind=kind, sdc_skill=skills[SDC], learned_skill=skills[LEARNED], low=low, high=high
     )
     model = None
-    if contest.won:
+    if router_comparison.won:
         model = fit_model(kind, samples.names, samples.features, samples.networks, samples.gain, seed=seed)
-    return RouterChoice(model, contest, contest.sentence)
+    return RouterChoice(model, router_comparison, router_comparison.sentence)
 
 
 def nested_gain(samples: Samples, seed: int = 0, kinds: Sequence[str] = PLAIN) -> Floats:

@@ -42,7 +42,7 @@ class RoutingGain(BaseModel):
         )
 
 
-def worth(edge_dice: Sequence[float], cloud_dice: Sequence[float], groups: Sequence[int]) -> RoutingGain:
+def routing_gain(edge_dice: Sequence[float], cloud_dice: Sequence[float], groups: Sequence[int]) -> RoutingGain:
     """Return what routing could gain on images [N] with Dice of both networks; ``groups`` are patients."""
     change = paired_change(edge_dice, cloud_dice, groups)
     return RoutingGain(

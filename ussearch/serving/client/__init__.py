@@ -1,6 +1,6 @@
 """The client on the device: the edge's mask first, the cloud's inside a deadline, a reason for every answer.
 
-One guard a file (deadline, breaker, budget, retry); ``channel.py`` puts them before the threads that do the network's
+``guards.py`` (deadline, breaker, budget, retry) stand in ``cloud_channel.py`` before the threads that do the network's
 work, ``client.py`` puts the edge before all of it.
 """
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.deprecations import python_name
 from ussearch.runtime.bundle import ServingBundle
 from ussearch.runtime.frames import AnyImage
 from ussearch.runtime.geometry import mask_in
@@ -110,6 +111,13 @@ class EdgeClient:
             return found if call is None else self._core.answered(found, call.wait().probabilities, deadline)
         except CloudFailure as failure:
             return self._core.kept(found, failure, deadline)
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what an old name stands for."""
+        new = python_name("ussearch.EdgeClient", name)
+        if new == name:
+            raise AttributeError(f"an EdgeClient has no attribute {name!r}")
+        return getattr(self, new)
 
     def close(self) -> None:
         """Let the threads end; calls that run are not waited for."""

@@ -43,8 +43,8 @@ class ServerCapabilities:
         """Return the JSON of a request but for its inputs."""
         header: dict[str, Any] = {"id": key}
         if self.output:
-            wish: dict[str, Any] = {"name": self.output}
-            header["outputs"] = [{**wish, "parameters": {"binary_data": True}} if self.binary else wish]
+            wanted: dict[str, Any] = {"name": self.output}
+            header["outputs"] = [{**wanted, "parameters": {"binary_data": True}} if self.binary else wanted]
         elif self.binary:
             header["parameters"] = {"binary_data_output": True}
         return header

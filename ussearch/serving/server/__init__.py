@@ -8,7 +8,8 @@ web application; ``embedded.py`` and ``ray_engine.py`` run that same application
 from __future__ import annotations
 
 from ussearch.serving.server.admission import Admission, Expired, Overloaded
+from ussearch.serving.server.engines import run_server
 from ussearch.serving.server.model import CloudModel
-from ussearch.serving.server.settings import ServerSettings, run_server
+from ussearch.serving.server.settings import ServerSettings
 
 __all__ = ["Admission", "CloudModel", "Expired", "Overloaded", "ServerSettings", "run_server"]

@@ -1,18 +1,14 @@
-"""Everything that the server can be told, and which engine runs it."""
+"""Everything that the server can be told."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ussearch.errors import UserError
-from ussearch.registry import Registry
-from ussearch.runtime.bundle import ServingBundle
 from ussearch.serving.auth import TOKEN_VARIABLE
-from ussearch.serving.server.model import CloudModel
 
 
 @dataclass(frozen=True)
@@ -63,30 +59,3 @@ def _loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
-
-
-Ready = Callable[[str], None]
-Engine = Callable[[ServingBundle, ServerSettings, Ready], None]
-ENGINES: Registry[Engine] = Registry("engine")
-
-
-@ENGINES.register("embedded")
-def _embedded(bundle: ServingBundle, settings: ServerSettings, on_ready: Ready) -> None:
-    from ussearch.serving.server.embedded import serve
-
-    serve(CloudModel.of(bundle), settings, on_ready)
-
-
-@ENGINES.register("ray")
-def _ray(bundle: ServingBundle, settings: ServerSettings, on_ready: Ready) -> None:
-    from ussearch.serving.server.ray_engine import serve
-
-    serve(bundle, settings, on_ready)
-
-
-def run_server(bundle: ServingBundle, settings: ServerSettings, engine: str, on_ready: Ready) -> None:
-    """Serve the cloud network of ``bundle`` until SIGINT or SIGTERM; ``on_ready`` is told the URL.
-
-    Raises UserError where the engine is unknown or its extra missing, or the address cannot be listened on.
-    """
-    ENGINES[engine](bundle, settings, on_ready)

@@ -1,23 +1,25 @@
 """Where trials are evaluated: in this process, in worker processes, on a Ray cluster.
 
 An executor runs any ``Evaluator`` and keeps nothing: records are written by the driver alone. What differs between
-executors is where the processor time is spent; for the same job all of them give the same evaluation, bit for bit,
+executors is where the processor time is spent; for the same task all of them give the same evaluation, bit for bit,
 with the same number of threads.
 """
 
 from ussearch.studies.executors.base import (
     EXECUTORS,
+    TRACEBACK,
     EpochDone,
     Executor,
+    ExecutorFactory,
     ExecutorSettings,
-    Job,
-    JobOutcome,
-    JobStarted,
     Message,
-    Staffing,
+    TaskOutcome,
+    TaskStarted,
     Tell,
+    after,
+    keep_traceback,
     loss_of,
-    run_jobs,
+    run_tasks,
 )
 from ussearch.studies.executors.local import LocalExecutor, in_this_process
 from ussearch.studies.executors.processes import ProcessExecutor
@@ -25,20 +27,22 @@ from ussearch.studies.executors.ray_cluster import RayExecutor, require_cluster
 
 __all__ = [
     "EXECUTORS",
+    "TRACEBACK",
     "EpochDone",
     "Executor",
+    "ExecutorFactory",
     "ExecutorSettings",
-    "Job",
-    "JobOutcome",
-    "JobStarted",
     "LocalExecutor",
     "Message",
     "ProcessExecutor",
     "RayExecutor",
-    "Staffing",
+    "TaskOutcome",
+    "TaskStarted",
     "Tell",
+    "after",
     "in_this_process",
+    "keep_traceback",
     "loss_of",
     "require_cluster",
-    "run_jobs",
+    "run_tasks",
 ]

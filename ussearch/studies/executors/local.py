@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
 
 from ussearch.errors import UserError
-from ussearch.evaluators import EpochRecord, Evaluator
+from ussearch.evaluators import EpochRecord, Evaluator, TrainingTask
 from ussearch.studies.executors.base import (
     EXECUTORS,
     EpochDone,
     Executor,
     ExecutorSettings,
-    Job,
-    JobOutcome,
-    JobStarted,
+    TaskOutcome,
+    TaskStarted,
     Tell,
     reason_of,
 )
@@ -25,54 +25,61 @@ LOG = logging.getLogger(__name__)
 
 
 class LocalExecutor:
-    """Evaluates one job at a time while it is collected; it cannot interrupt one, so time limits do not hold here."""
+    """Evaluates one task at a time while it is collected; it cannot interrupt one, so time limits do not hold here."""
 
     workers = 1
 
     def __init__(self, evaluator: Evaluator, clock: Callable[[], float] = time.perf_counter) -> None:
         self._evaluator, self._clock = evaluator, clock
-        self._jobs: deque[Job] = deque()
+        self._tasks: deque[TrainingTask] = deque()
 
-    def submit(self, job: Job) -> None:
-        """Take a job."""
-        self._jobs.append(job)
+    def submit(self, task: TrainingTask) -> None:
+        """Take a task."""
+        self._tasks.append(task)
 
-    def collect(self, tell: Tell) -> JobOutcome:
-        """Evaluate the oldest job."""
-        return evaluated(self._evaluator, self._jobs.popleft(), tell, self._clock)
+    def collect(self, tell: Tell) -> TaskOutcome:
+        """Evaluate the oldest task."""
+        return evaluated(self._evaluator, self._tasks.popleft(), tell, self._clock)
 
     def close(self) -> None:
-        """Forget the jobs that have not begun."""
-        self._jobs.clear()
+        """Forget the tasks that have not begun."""
+        self._tasks.clear()
 
 
-def evaluated(evaluator: Evaluator, job: Job, tell: Tell, clock: Callable[[], float] = time.perf_counter) -> JobOutcome:
-    """Evaluate a job here and now; this is what workers do, too.
+def evaluated(
+    evaluator: Evaluator, task: TrainingTask, tell: Tell, clock: Callable[[], float] = time.perf_counter
+) -> TaskOutcome:
+    """Evaluate a task here and now; this is what workers do, too.
 
-    An error that is neither the candidate's (those are evaluations with a ``failure``) nor the user's loses the job.
+    An error that is neither the candidate's (those are evaluations with a ``failure``) nor the user's loses the task.
     """
 
     def on_epoch(record: EpochRecord) -> None:
-        LOG.debug("job %d: epoch %d, loss %.4f, %.1f s", job.slot, record.epoch, record.loss, record.seconds)
-        tell(EpochDone(job.slot, record))
+        LOG.debug("trial %d: epoch %d, loss %.4f, %.1f s", task.trial_id, record.epoch, record.loss, record.seconds)
+        tell(EpochDone(task.trial_id, record))
 
-    tell(JobStarted(job.slot))
-    LOG.debug("job %d begins", job.slot)
+    tell(TaskStarted(task.trial_id))
+    LOG.debug("task %d begins", task.trial_id)
     start = clock()
     try:
-        evaluation = evaluator.evaluate(job.architecture, job.seed, on_epoch, **job.options)
+        evaluation = evaluator.evaluate(task, on_epoch)
     except UserError:
         raise
     except Exception as error:
-        LOG.warning("job %d is lost to %s", job.slot, type(error).__name__)
-        return JobOutcome(job.slot, None, reason_of(error))
+        LOG.warning("task %d is lost to %s", task.trial_id, type(error).__name__)
+        return lost(task, error)
     seconds = clock() - start
-    LOG.info("job %d ends after %.1f s", job.slot, seconds)
-    return JobOutcome(job.slot, evaluation, seconds=seconds)
+    LOG.info("task %d ends after %.1f s", task.trial_id, seconds)
+    return TaskOutcome(task.trial_id, evaluation, seconds=seconds)
+
+
+def lost(task: TrainingTask, error: Exception) -> TaskOutcome:
+    """Return the outcome of a task that ended in ``error``, which is being handled."""
+    return TaskOutcome(task.trial_id, None, reason_of(error), traceback=traceback.format_exc())
 
 
 def in_this_process(evaluator: Evaluator) -> Executor:
-    """Staff an evaluator with this process alone."""
+    """Return the executor of this process alone."""
     return LocalExecutor(evaluator)
 
 

@@ -1,7 +1,7 @@
-"""Evaluation as tasks on an existing Ray cluster (extra ``ray``).
+"""Evaluation on an existing Ray cluster (extra ``ray``).
 
 The evaluator is put into the object store once and fetched once a node. A task streams what happens: messages first,
-a letter last. Ray itself repeats nothing: whether a lost job is tried again is for the search to decide.
+its outcome last. Ray itself repeats nothing: whether a lost task is tried again is for the search to decide.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import queue
 import socket
 import threading
 import time
+import traceback
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,27 +21,26 @@ from typing import Any
 
 from ussearch import logs, process_settings
 from ussearch.errors import UserError
-from ussearch.evaluators import Evaluator
+from ussearch.evaluators import Evaluator, TrainingTask
 from ussearch.studies.executors.base import (
     EXECUTORS,
     Executor,
     ExecutorSettings,
-    Job,
-    JobOutcome,
-    JobStarted,
     Message,
+    TaskOutcome,
+    TaskStarted,
     Tell,
     reason_of,
 )
-from ussearch.studies.executors.local import evaluated
+from ussearch.studies.executors.local import evaluated, lost
 from ussearch.studies.executors.processes import overdue
-from ussearch.studies.executors.serialization import Letter, Parcel
+from ussearch.studies.executors.serialization import SerializedEvaluator, SerializedOutcome, SerializedTask
 from ussearch.studies.executors.worker_process import Refused
 
 USAGE_STATISTICS = "RAY_USAGE_STATS_ENABLED"
 GLANCE_S = 0.5
 """How often time limits are looked at."""
-Said = Message | Letter | Refused | logs.RemoteRecord
+Said = Message | SerializedOutcome | Refused | logs.RemoteRecord
 """What a task streams."""
 
 
@@ -53,8 +53,8 @@ class RayExecutor:
         """Join the cluster; raises UserError where Ray is not installed or the cluster cannot be reached."""
         self.workers = workers
         self._ray, self._ours = joined(address)
-        self._parcel = self._ray.put(Parcel.of(evaluator, same_machine=False))
-        self._task = self._ray.remote(_evaluated_remotely).options(
+        self._evaluator = self._ray.put(SerializedEvaluator.of(evaluator, same_machine=False))
+        self._remote = self._ray.remote(_evaluated_remotely).options(
             num_cpus=threads,
             num_gpus=gpu_share(workers, self._ray.cluster_resources().get("GPU", 0.0)) if on_gpu else 0,
             max_retries=0,
@@ -62,16 +62,16 @@ class RayExecutor:
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}},
         )
         self._threads = threads
-        self._waiting: deque[Job] = deque()
-        self._running: dict[Any, Job] = {}
+        self._waiting: deque[TrainingTask] = deque()
+        self._running: dict[Any, TrainingTask] = {}
         self._deadlines: dict[int, float] = {}
 
-    def submit(self, job: Job) -> None:
-        """Take a job; it becomes a task when fewer than ``workers`` are there."""
-        self._waiting.append(job)
+    def submit(self, task: TrainingTask) -> None:
+        """Take a task; it is launched when fewer than ``workers`` are there."""
+        self._waiting.append(task)
         self._launch()
 
-    def collect(self, tell: Tell) -> JobOutcome:
+    def collect(self, tell: Tell) -> TaskOutcome:
         """Wait for the next outcome."""
         while True:
             self._launch()
@@ -92,29 +92,30 @@ class RayExecutor:
 
     def _launch(self) -> None:
         while self._waiting and len(self._running) < self.workers:
-            job = self._waiting.popleft()
+            task = self._waiting.popleft()
             level = logs.TREE.getEffectiveLevel()
-            self._running[self._task.remote(self._parcel, self._threads, job, level)] = job
+            stream = self._remote.remote(self._evaluator, self._threads, SerializedTask.of(task), level)
+            self._running[stream] = task
 
-    def _next_of(self, stream: Any, tell: Tell) -> JobOutcome | None:
+    def _next_of(self, stream: Any, tell: Tell) -> TaskOutcome | None:
         """Take the next thing that a task says: its outcome, or None after something that was told."""
-        job = self._running[stream]
+        task = self._running[stream]
         try:
             said: Said = self._ray.get(next(stream))
         except (StopIteration, self._ray.exceptions.RayError) as error:
             self._forget(stream)
-            return JobOutcome(job.slot, None, self._loss(error))
+            return TaskOutcome(task.trial_id, None, self._loss(error), traceback=traceback.format_exc())
         match said:
-            case Letter():
+            case SerializedOutcome():
                 self._forget(stream)
-                return said.read()
+                return said.open()
             case Refused():
                 raise UserError(said.message)
             case logs.RemoteRecord():
                 said.repeat("worker on the cluster")
                 return None
-            case JobStarted() if job.limit_s is not None:
-                self._deadlines[job.slot] = time.monotonic() + job.limit_s
+            case TaskStarted() if task.limit_s is not None:
+                self._deadlines[task.trial_id] = time.monotonic() + task.limit_s
         tell(said)
         return None
 
@@ -127,12 +128,12 @@ class RayExecutor:
             ) from error
         return f"its worker on the Ray cluster was lost ({reason_of(error).partition('. ')[0]})"
 
-    def _first_overdue(self) -> JobOutcome | None:
+    def _first_overdue(self) -> TaskOutcome | None:
         """Give up a task that has taken too long since it began; queueing in the cluster does not count."""
-        for stream, job in self._running.items():
-            if time.monotonic() > self._deadlines.get(job.slot, math.inf):
+        for stream, task in self._running.items():
+            if time.monotonic() > self._deadlines.get(task.trial_id, math.inf):
                 self._dismiss(stream)
-                return JobOutcome(job.slot, None, overdue(job.limit_s or 0.0))
+                return TaskOutcome(task.trial_id, None, overdue(task.limit_s or 0.0))
         return None
 
     def _dismiss(self, stream: Any) -> None:
@@ -140,7 +141,7 @@ class RayExecutor:
         self._forget(stream)
 
     def _forget(self, stream: Any) -> None:
-        self._deadlines.pop(self._running.pop(stream).slot, None)
+        self._deadlines.pop(self._running.pop(stream).trial_id, None)
 
 
 def require_cluster(address: str) -> None:
@@ -203,33 +204,37 @@ def gpu_share(workers: int, gpus: float) -> float:
     return 1.0 / max(1, math.ceil(workers / gpus)) if gpus else 1.0
 
 
-def _evaluated_remotely(parcel: Parcel, threads: int, job: Job, log_level: int) -> Iterator[Said]:
-    """Evaluate a job on a node, in a thread beside this generator: the body of a task."""
+def _evaluated_remotely(
+    serialized: SerializedEvaluator, threads: int, task: SerializedTask, log_level: int
+) -> Iterator[Said]:
+    """Carry a task out on a node, in a thread beside this generator."""
     said: queue.SimpleQueue[Said] = queue.SimpleQueue()
 
     def work() -> None:
         try:
             with logs.listening(logs.Forwarding(said.put), log_level):
-                said.put(Letter.of(_evaluated_in_thread(parcel, threads, job, said.put)))
+                said.put(SerializedOutcome.of(_evaluated_in_thread(serialized, threads, task, said.put)))
         except UserError as error:
             said.put(Refused(str(error)))
         except Exception as error:
-            said.put(Letter.of(JobOutcome(job.slot, None, reason_of(error))))
+            said.put(SerializedOutcome.of(lost(task.task, error)))
 
     threading.Thread(target=work, daemon=True).start()
     while True:
         message = said.get()
         yield message
-        if isinstance(message, Letter | Refused):
+        if isinstance(message, SerializedOutcome | Refused):
             return
 
 
-def _evaluated_in_thread(parcel: Parcel, threads: int, job: Job, tell: Tell) -> JobOutcome:
+def _evaluated_in_thread(
+    serialized: SerializedEvaluator, threads: int, task: SerializedTask, tell: Tell
+) -> TaskOutcome:
     import torch
 
     process_settings.settle()
     torch.set_num_threads(threads)  # here, because OpenMP keeps the number of threads by thread
-    return evaluated(parcel.open(), job, tell)
+    return evaluated(serialized.open(), task.open(), tell)
 
 
 @EXECUTORS.register("ray")

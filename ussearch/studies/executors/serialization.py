@@ -1,60 +1,85 @@
-"""What travels between driver and workers: the evaluator on its way there, evaluations on their way back."""
+"""What travels between driver and workers: the evaluator and tasks on their way there, outcomes on their way back."""
 
 from __future__ import annotations
 
 import io
 import mmap
 import pickle
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors.torch import load, save
+from torch import Tensor
 
-from ussearch.evaluators import Evaluation, Evaluator
-from ussearch.studies.executors.base import JobOutcome
+from ussearch.evaluators import Evaluation, Evaluator, TrainingTask
+from ussearch.studies.executors.base import TaskOutcome
 
 
 @dataclass(frozen=True)
-class Letter:
+class SerializedTask:
+    """A task with its ``initial`` weights as safetensors; one with a loss of its own cannot travel."""
+
+    task: TrainingTask
+    initial: bytes | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, task: TrainingTask) -> SerializedTask:
+        """Write down a task; raises ValueError for one that makes its own loss, which only this process knows."""
+        if task.make_loss is not None:
+            raise ValueError(f"the task {task.title!r} has a loss of its own: carry it out in this process")
+        initial = None if task.initial is None else weights_to_bytes(task.initial)
+        return cls(replace(task, initial=None), initial)
+
+    def open(self) -> TrainingTask:
+        """Return the task, equal to the one that was written down."""
+        return self.task if self.initial is None else replace(self.task, initial=load(self.initial))
+
+
+def weights_to_bytes(weights: Mapping[str, Tensor]) -> bytes:
+    """Return named tensors as a safetensors file, each in the order of its axes."""
+    return save({name: tensor.contiguous() for name, tensor in weights.items()})
+
+
+@dataclass(frozen=True)
+class SerializedOutcome:
     """An outcome as plain bytes: ``evaluation`` is JSON, ``weights`` safetensors, each None where there is none."""
 
-    slot: int
+    trial_id: int
     evaluation: str | None
     weights: bytes | None
     reason: str
     seconds: float
+    traceback: str
 
     @classmethod
-    def of(cls, outcome: JobOutcome) -> Letter:
+    def of(cls, outcome: TaskOutcome) -> SerializedOutcome:
         """Write down an outcome."""
-        from safetensors.torch import save
-
         evaluation, weights = outcome.evaluation, None
         if evaluation is not None and evaluation.weights is not None:
-            weights = save({name: tensor.contiguous() for name, tensor in evaluation.weights.items()})
+            weights = weights_to_bytes(evaluation.weights)
         text = None if evaluation is None else evaluation.model_dump_json()
-        return cls(outcome.slot, text, weights, outcome.reason, outcome.seconds)
+        return cls(outcome.trial_id, text, weights, outcome.reason, outcome.seconds, outcome.traceback)
 
-    def read(self) -> JobOutcome:
+    def open(self) -> TaskOutcome:
         """Return the outcome, equal to the one that was written down."""
-        from safetensors.torch import load
-
         evaluation = None if self.evaluation is None else Evaluation.model_validate_json(self.evaluation)
         if evaluation is not None and self.weights is not None:
             evaluation = evaluation.model_copy(update={"weights": load(self.weights)})
-        return JobOutcome(self.slot, evaluation, self.reason, self.seconds)
+        return TaskOutcome(self.trial_id, evaluation, self.reason, self.seconds, self.traceback)
 
 
 @dataclass(frozen=True)
-class Parcel:
+class SerializedEvaluator:
     """A description of an evaluator (``body``) and the arrays that it refers to, as flat bytes."""
 
     body: bytes
     arrays: tuple[np.ndarray[Any, np.dtype[np.uint8]], ...]
 
     @classmethod
-    def of(cls, evaluator: Evaluator, *, same_machine: bool) -> Parcel:
+    def of(cls, evaluator: Evaluator, *, same_machine: bool) -> SerializedEvaluator:
         """Pack an evaluator.
 
         On the ``same_machine`` memory-mapped arrays (the prepared data) travel as the names of their files, to be
@@ -65,7 +90,7 @@ class Parcel:
         return cls(body.getvalue(), tuple(np.frombuffer(each.raw(), np.uint8) for each in buffers))
 
     def open(self) -> Evaluator:
-        """Return the evaluator; arrays that came along are shared with the parcel and cannot be written to."""
+        """Return the evaluator; arrays that came along are shared with these bytes and cannot be written to."""
         read_only = [array.data.toreadonly() for array in self.arrays]
         evaluator: Evaluator = pickle.loads(self.body, buffers=read_only)  # noqa: S301  (the driver's own)
         return evaluator

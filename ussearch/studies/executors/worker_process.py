@@ -18,9 +18,9 @@ from typing import IO, Any
 
 from ussearch import logs, process_settings
 from ussearch.errors import UserError
-from ussearch.studies.executors.base import Job
+from ussearch.evaluators import TrainingTask
 from ussearch.studies.executors.local import evaluated
-from ussearch.studies.executors.serialization import Letter, Parcel
+from ussearch.studies.executors.serialization import SerializedEvaluator, SerializedOutcome, SerializedTask
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Hello:
 
 @dataclass(frozen=True)
 class Ready:
-    """The worker has unpacked the evaluator and takes jobs."""
+    """The worker has unpacked the evaluator and takes tasks."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Refused:
 class Assignment:
     """What a worker gets first: the evaluator, how many intra-op threads it may use, what of its log is wanted."""
 
-    parcel: Parcel
+    evaluator: SerializedEvaluator
     threads: int
     log_level: int
 
@@ -53,7 +53,7 @@ def main() -> None:
     """Serve the driver at the other end of the socket whose number is the program's argument; never returns."""
     connection = Connection(int(sys.argv[1]))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the driver decides when its workers stop
-    inbox: queue.SimpleQueue[Assignment | Job] = queue.SimpleQueue()
+    inbox: queue.SimpleQueue[Assignment | SerializedTask] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(connection, inbox), daemon=True).start()
     connection.send(Hello())
     assignment = inbox.get()
@@ -65,21 +65,23 @@ def main() -> None:
         connection.send(Refused(str(error)))
 
 
-def serve(connection: Connection, inbox: queue.SimpleQueue[Assignment | Job], assignment: Assignment) -> None:
-    """Evaluate jobs one after the other; raises UserError as the evaluator does."""
+def serve(
+    connection: Connection, inbox: queue.SimpleQueue[Assignment | SerializedTask], assignment: Assignment
+) -> None:
+    """Evaluate tasks one after the other; raises UserError as the evaluator does."""
     import torch
 
     torch.set_num_threads(assignment.threads)
-    evaluator = assignment.parcel.open()
+    evaluator = assignment.evaluator.open()
     process_settings.settle()
     connection.send(Ready())
     while True:
-        job = inbox.get()
-        assert isinstance(job, Job)
-        connection.send(Letter.of(evaluated(evaluator, job, connection.send)))
+        task = inbox.get()
+        assert isinstance(task, SerializedTask)
+        connection.send(SerializedOutcome.of(evaluated(evaluator, task.open(), connection.send)))
 
 
-def _read(connection: Connection, inbox: queue.SimpleQueue[Assignment | Job]) -> None:
+def _read(connection: Connection, inbox: queue.SimpleQueue[Assignment | SerializedTask]) -> None:
     """Pass on what the driver sends; end the process where the driver has ended."""
     try:
         while True:
@@ -93,9 +95,12 @@ PROGRAM = "from ussearch.studies.executors.worker_process import main; main()"
 START_LIMIT_S = 600.0
 """Importing torch takes seconds; minutes on a machine that is far too busy."""
 
+MOST_WORDS = 1 << 20
+"""Bytes that are kept of what a lost worker wrote."""
+
 
 class WorkerProcess:
-    """A process that evaluates one job at a time; it is ``ready`` once it has the evaluator."""
+    """A process that evaluates one task at a time; it is ``ready`` once it has the evaluator."""
 
     def __init__(self, threads: int) -> None:
         """Start the process; it imports its modules while the driver goes on."""
@@ -113,7 +118,7 @@ class WorkerProcess:
             )
         self.connection = Connection(ours.detach())
         self.ready = False
-        self.job: Job | None = None
+        self.task: TrainingTask | None = None
         self._threads = threads
         self._deadline: float | None = time.monotonic() + START_LIMIT_S
 
@@ -124,31 +129,31 @@ class WorkerProcess:
 
     @property
     def idle(self) -> bool:
-        """Whether it waits for a job."""
-        return self.ready and self.job is None
+        """Whether it waits for a task."""
+        return self.ready and self.task is None
 
     @property
     def overdue(self) -> bool:
-        """Whether its job, or its start, has taken longer than it may."""
+        """Whether its task, or its start, has taken longer than it may."""
         return self._deadline is not None and time.monotonic() > self._deadline
 
-    def equip(self, parcel: Parcel) -> None:
+    def equip(self, evaluator: SerializedEvaluator) -> None:
         """Send the evaluator; raises OSError where the process has ended."""
-        self.connection.send(Assignment(parcel, self._threads, logs.TREE.getEffectiveLevel()))
+        self.connection.send(Assignment(evaluator, self._threads, logs.TREE.getEffectiveLevel()))
 
     def settle(self) -> None:
-        """Note that the process has the evaluator and waits for jobs."""
+        """Note that the process has the evaluator and waits for tasks."""
         self.ready, self._deadline = True, None
 
-    def give(self, job: Job) -> None:
-        """Send a job, whose time limit begins now; raises OSError where the process has ended."""
-        self.job = job
-        self._deadline = None if job.limit_s is None else time.monotonic() + job.limit_s
-        self.connection.send(job)
+    def give(self, task: TrainingTask) -> None:
+        """Send a task, whose time limit begins now; raises OSError where the process has ended."""
+        self.task = task
+        self._deadline = None if task.limit_s is None else time.monotonic() + task.limit_s
+        self.connection.send(SerializedTask.of(task))
 
     def release(self) -> None:
-        """Note that its job is done."""
-        self.job, self._deadline = None, None
+        """Note that its task is done."""
+        self.task, self._deadline = None, None
 
     def kill(self) -> None:
         """End the process at once and wait for its end."""
@@ -168,10 +173,14 @@ class WorkerProcess:
         end = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"ended with status {status}"
         return f"its worker process {end}{self._last_words()}"
 
-    def _last_words(self) -> str:
+    def words(self) -> str:
+        """Return what the process has written so far, the last MiB of it."""
         self._stderr.seek(0, os.SEEK_END)
-        self._stderr.seek(max(0, self._stderr.tell() - 4096))
-        lines = self._stderr.read().decode(errors="replace").strip().splitlines()
+        self._stderr.seek(max(0, self._stderr.tell() - MOST_WORDS))
+        return self._stderr.read().decode(errors="replace")
+
+    def _last_words(self) -> str:
+        lines = self.words().strip().splitlines()
         return f": {lines[-1].strip()[:300]}" if lines else ""
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ussearch.evaluators import End, Evaluator
+from ussearch.evaluators import Evaluator, Tier
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies.surrogate.pricing import Choices, Description, Offer
 
 
 @dataclass(frozen=True)
 class ArchitecturePricing:
-    """Objectives after the first are latency in ms and peak memory in MiB of ``end``."""
+    """Objectives after the first are latency in ms and peak memory in MiB of ``tier``."""
 
     space: SearchSpace
     evaluator: Evaluator
-    end: End
+    tier: Tier
 
     def describe(self, choices: Choices) -> Description:
         """Return id and encoding of the architecture."""
@@ -25,10 +25,10 @@ class ArchitecturePricing:
     def price(self, choices: Choices) -> Offer | None:
         """Return the costs; None where the end cannot run the architecture or it cannot be built."""
         architecture = self.space.compose(choices)
-        if self.evaluator.refused(architecture, self.end):
+        if self.evaluator.refused(architecture, self.tier):
             return None
         try:
-            costs = self.evaluator.costs(architecture)[self.end]
+            costs = self.evaluator.costs(architecture)[self.tier]
         except ValueError:
             return None
         return Offer(

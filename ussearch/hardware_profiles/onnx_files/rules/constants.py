@@ -27,8 +27,8 @@ def reduce_axes(view: ModelView, profile: Profile) -> Iterator[Violation]:
     for node in view.nodes:
         if node.op_type in AXES_AS_ATTRIBUTE and len(node.input) > 1:
             message = "axes given as an input are silently ignored and every axis is reduced"
-            mend = "give axes as an attribute (opset 13 style) or use GlobalAveragePool"
-            yield Violation(node_name(node), message, mend)
+            hint = "give axes as an attribute (opset 13 style) or use GlobalAveragePool"
+            yield Violation(node_name(node), message, hint)
 
 
 @rule("constant_weights")

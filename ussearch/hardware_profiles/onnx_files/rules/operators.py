@@ -36,7 +36,7 @@ def operators(view: ModelView, profile: Profile) -> Iterator[Violation]:
 
 def _mend(name: str, profile: Profile) -> str:
     """Return how to do without the operator, with the version that would import it where one does."""
-    mend = "express it by operators of the profile's list"
+    hint = "express it by operators of the profile's list"
     if profile.export.parser == "tensorrt-8" and name in TENSORRT_FIRST_VERSION:
-        return f"{mend} (TensorRT imports {name} from {TENSORRT_FIRST_VERSION[name]} on)"
-    return mend
+        return f"{hint} (TensorRT imports {name} from {TENSORRT_FIRST_VERSION[name]} on)"
+    return hint

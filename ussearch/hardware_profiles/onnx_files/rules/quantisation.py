@@ -26,8 +26,8 @@ def quantisation(view: ModelView, profile: Profile) -> Iterator[Violation]:
         return
     for node in view.nodes:
         if node.op_type in PAIR:
-            for message, mend in _pair_faults(node, view):
-                yield Violation(node_name(node), message, mend)
+            for message, hint in _pair_faults(node, view):
+                yield Violation(node_name(node), message, hint)
 
 
 @rule("quantised_bias", "tensorrt-8")
@@ -42,7 +42,7 @@ def quantised_bias(view: ModelView, profile: Profile) -> Iterator[Violation]:
 
 
 def _pair_faults(node: onnx.NodeProto, view: ModelView) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong about one node of a pair, and the mend."""
+    """Yield what is wrong about one node of a pair, and the hint."""
     symmetric = "quantise symmetrically to INT8 (ActivationSymmetric and WeightSymmetric)"
     zero_name = input_name(node, 2)
     if not zero_name:

@@ -16,7 +16,7 @@ class Violation:
 
     node: str
     message: str
-    mend: str
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Finding:
     rule: str
     node: str
     message: str
-    mend: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.rule}: {self.node}: {self.message}; {self.mend}."
+        return f"{self.rule}: {self.node}: {self.message}; {self.hint}."
 
     def to_dict(self) -> dict[str, str]:
         """Return the finding as plain data."""
@@ -51,7 +51,7 @@ class Rule:
         """Yield everything about the model that breaks the rule; nothing where the rule does not apply."""
         if self.parser in {None, profile.export.parser}:
             for fault in self.check(view, profile):
-                yield Finding(self.name, fault.node, fault.message, fault.mend)
+                yield Finding(self.name, fault.node, fault.message, fault.hint)
 
 
 RULES: Registry[Rule] = Registry("ONNX rule")

@@ -80,8 +80,8 @@ def resize(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Enlargements are nearest or linear, by scales or sizes that are constants."""
     for node in view.nodes:
         if node.op_type == "Resize":
-            for message, mend in _resize_faults(node, view):
-                yield Violation(node_name(node), message, mend)
+            for message, hint in _resize_faults(node, view):
+                yield Violation(node_name(node), message, hint)
 
 
 @rule("order_at_the_end", "tensorrt-8")
@@ -99,7 +99,7 @@ def order_at_the_end(view: ModelView, profile: Profile) -> Iterator[Violation]:
 
 
 def _resize_faults(node: onnx.NodeProto, view: ModelView) -> Iterator[tuple[str, str]]:
-    """Yield what is wrong about one Resize, and the mend."""
+    """Yield what is wrong about one Resize, and the hint."""
     mode = attribute_text(node, "mode", "nearest")
     if mode not in {"nearest", "linear"}:
         yield f"mode {mode}", "use nearest or linear"

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from ussearch.compress.acceptance import UniformRecord, Verdict, accept
+from ussearch.compress.acceptance import Verdict, WidthMultiplierRecord, accept
 from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.chain import compared
 from ussearch.compress.context import Context
 from ussearch.compress.evaluate import evaluate
-from ussearch.compress.retraining import Training, gentle, retrained
+from ussearch.compress.retraining import gentle, retrained, trained_weights
 from ussearch.compress.speed import SpeedComparison
 from ussearch.evaluators import Costs, costs
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
@@ -27,7 +27,7 @@ STEPS = 80
 """Factors from 0.1 on that are tried."""
 
 
-def uniform_like(original: Architecture, target: Architecture, image_size: int, profile: Profile) -> Architecture:
+def scaled_like(original: Architecture, target: Architecture, image_size: int, profile: Profile) -> Architecture:
     """Return ``original`` with all widths scaled alike, by the factor whose predicted latency is nearest to ``target``.
 
     Of factors that give one network the largest counts. A network that is no slower is preferred to a nearer slower one
@@ -53,13 +53,13 @@ def _distance(ratio: float) -> tuple[bool, float]:
     return ratio > 1 + MATCHED, 0.0 if 1 - MATCHED <= ratio <= 1 else abs(ratio - 1)
 
 
-def against_uniform(
+def against_width_multiplier(
     original: CompressionCandidate,
     chained: CompressionCandidate,
     context: Context,
     epochs: int,
     refused: Architecture | None = None,
-) -> tuple[UniformRecord, CompressionCandidate]:
+) -> tuple[WidthMultiplierRecord, CompressionCandidate]:
     """Train the uniformly scaled network as long as the chain's was, and say which of the two ships.
 
     ``original`` is the network that came in, ``chained`` what steps that train again left of it, both in float;
@@ -79,7 +79,7 @@ def against_uniform(
         ships, reason = decide(change, speed.ratio)
     else:
         ships, reason = _passes(beside, rival, context, speed, change)
-    record = UniformRecord(
+    record = WidthMultiplierRecord(
         factor=factor_of(original.architecture, rival.architecture),
         measures=evaluate(rival, context),
         latency_ratio=speed.ratio,
@@ -94,12 +94,12 @@ def against_uniform(
 
 def _trained(original: Architecture, target: Architecture, context: Context, epochs: int) -> CompressionCandidate:
     """Return ``original`` scaled to the latency of ``target``, trained from scratch and distilled."""
-    architecture = uniform_like(original, target, context.images.image_size, context.profile)
+    architecture = scaled_like(original, target, context.images.image_size, context.profile)
     title = "uniform scaling"
     full = context.recipe.model_copy(update={"epochs": epochs, "steps": None})
-    weights = Training(architecture, full, title, None, taught=True).run(context)
-    distilled = Training(architecture, gentle(context.recipe, context.epochs), title, weights, taught=True)
-    return CompressionCandidate(architecture, distilled.run(context))
+    weights = trained_weights(context, architecture, full, title)
+    distilled = trained_weights(context, architecture, gentle(context.recipe, context.epochs), title, initial=weights)
+    return CompressionCandidate(architecture, distilled)
 
 
 def _change(before: CompressionCandidate, after: CompressionCandidate, context: Context) -> Change:
