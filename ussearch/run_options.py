@@ -11,12 +11,12 @@ import yaml
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ussearch import schema
 from ussearch.deprecations import with_new_names
 from ussearch.documents import load_yaml
 from ussearch.errors import UserError
 from ussearch.registry import nearest_names
 from ussearch.run_config import RunConfig
-from ussearch.schema import RUN_CONFIG
 
 KEYWORDS = {
     "data.path": "data",
@@ -108,9 +108,10 @@ def _read(file: Path) -> dict[str, Any]:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"Cannot read the configuration {file}: expected a YAML file; check --config.") from error
-    content = RUN_CONFIG.current(load_yaml(text, str(file), RUN_CONFIG.what, "see: ussearch config"), str(file))
+    what = schema.RUN_CONFIG.what
+    content = schema.RUN_CONFIG.current(load_yaml(text, str(file), what, "see: ussearch config"), str(file))
     if not isinstance(content, dict):
-        raise UserError(f"{file} is not {RUN_CONFIG.what}: expected keys with values; see: ussearch config.")
+        raise UserError(f"{file} is not {what}: expected keys with values; see: ussearch config.")
     return content
 
 
@@ -176,6 +177,7 @@ def commented_yaml(config: RunConfig | None = None) -> str:
     """Return a configuration as YAML with what each key means; without one, what there is, nothing decided."""
     values = {} if config is None else config.model_dump(mode="json")
     lines = ["# A run of ussearch: ussearch run --config THIS_FILE. What is null is left to the program."]
+    lines += [f"{key}: {number}  # the format of this file" for key, number in schema.RUN_CONFIG.numbered({}).items()]
     return "\n".join([*lines, *_commented(RunConfig, values, 0)]) + "\n"
 
 

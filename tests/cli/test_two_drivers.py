@@ -79,7 +79,7 @@ def request_for(study: Path, data: Path, **changes: Any) -> RunConfig:
 
 def test_in_every_stage_of_run(tiny_data: Path, tmp_path: Path) -> None:
     rival = Rival(tmp_path, tmp_path / "study", tiny_data)
-    pipeline.run(request_for(tmp_path / "study", tiny_data, budget_seconds=1), rival.hears)
+    pipeline.run(request_for(tmp_path / "study", tiny_data, budget=1), rival.hears)
     assert rival.stages == ["plan", "search", "full training", "compress", "route", "export", "verify"]
     assert not list(tmp_path.rglob("lock.json"))
 

@@ -36,7 +36,12 @@ def example_of(name: str) -> list[str]:
     (found,) = _EXAMPLE.findall(COMMANDS[name].help or "")
     words = shlex.split(found)
     assert words[0] == "ussearch"
-    return words[1:]
+    return without_redirection(words[1:])
+
+
+def without_redirection(words: list[str]) -> list[str]:
+    """Return the words that the program is given, without where its output goes."""
+    return words[: words.index(">")] if ">" in words else words
 
 
 def parse(words: list[str]) -> None:
@@ -51,7 +56,9 @@ def lines_of(page: Path) -> Iterator[list[str]]:
     for language, block in fenced(page):
         if language in ("", "sh", "bash", "console"):
             for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)[1:] if line.startswith("ussearch ") else []
+                words = (
+                    without_redirection(shlex.split(line, comments=True)[1:]) if line.startswith("ussearch ") else []
+                )
                 if words and not words[0].startswith("-"):
                     yield words
 

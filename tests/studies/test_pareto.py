@@ -11,6 +11,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from tests.studies.conftest import EDGE, run_search
+from ussearch.deprecations import with_old_json_keys
 from ussearch.errors import UserError
 from ussearch.evaluators import CONVENTION, trace
 from ussearch.search_spaces import load_preset, preset_names
@@ -33,7 +34,7 @@ def invoke(*arguments: str) -> str:
 
     result = CliRunner().invoke(app, list(arguments), catch_exceptions=False, env={"COLUMNS": "200"})
     assert result.exit_code == 0
-    return result.output
+    return result.stdout
 
 
 def test_report_lists_every_trial_once_front_first(study: Study) -> None:
@@ -66,7 +67,8 @@ def test_pareto_command(study: Study, tmp_path: Path) -> None:
         assert words in text
     assert "Trial 2 (broken) failed: the loss became nan" in text
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
-    assert json.loads(invoke("pareto", str(study.folder), "--json")) == pareto_report(study).to_dict()
+    printed = json.loads(invoke("pareto", str(study.folder), "--json"))
+    assert printed == with_old_json_keys(pareto_report(study).to_dict())
 
 
 def test_picture_names_presets_and_draws_the_limit(study: Study) -> None:
