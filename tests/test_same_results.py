@@ -23,11 +23,11 @@ def _benchmarks() -> Iterator[None]:
     sys.path.remove(str(ROOT / "benchmarks"))
 
 
-def made(folder: Path) -> Path:
-    """A trial, its weights and a bundle of two files."""
+def made(folder: Path, *, objective: str) -> Path:
+    """A trial, its weights and a bundle of two files; ``objective`` is what its metric is called."""
     (folder / RECORD).parent.mkdir(parents=True)
     (folder / "study/bundle/edge").mkdir(parents=True)
-    evaluation = {"metrics": {"lesion_dice": 0.5, "selection": 0.4}, "history": [{"epoch": 1, "seconds": 2.0}]}
+    evaluation = {"metrics": {"lesion_dice": 0.5, objective: 0.4}, "history": [{"epoch": 1, "seconds": 2.0}]}
     record = {"architecture_id": "abc", "started": "monday", "evaluation": evaluation}
     (folder / RECORD).write_text(json.dumps(record))
     save_file({"a": torch.arange(4.0)}, folder / "study/trials/0000/weights.safetensors")
@@ -52,7 +52,7 @@ def wrong(before: Path, after: Path) -> list[str]:
 
 @pytest.fixture
 def both(tmp_path: Path) -> tuple[Path, Path]:
-    return made(tmp_path / "before"), made(tmp_path / "after")
+    return made(tmp_path / "before", objective="selection"), made(tmp_path / "after", objective="objective")
 
 
 def test_the_same_twice_is_the_same(both: tuple[Path, Path]) -> None:
@@ -75,7 +75,7 @@ def test_times_format_numbers_and_their_digests_may_differ(both: tuple[Path, Pat
     [
         ("architecture_id", lambda record: record.update(architecture_id="abd")),
         ("lesion_dice", lambda record: record["evaluation"]["metrics"].update(lesion_dice=0.5000000001)),
-        ("selection", lambda record: record["evaluation"]["metrics"].pop("selection")),
+        ("objective", lambda record: record["evaluation"]["metrics"].pop("objective")),
         ("new", lambda record: record.update(new=1)),
         ("history.0.epoch", lambda record: record["evaluation"]["history"][0].update(epoch=1.0)),
     ],
@@ -105,19 +105,19 @@ def test_what_was_renamed_is_compared_under_its_new_name(
 ) -> None:
     import same_results
 
-    monkeypatch.setattr(same_results, "RENAMED_KEYS", {("study/*", "metrics.selection"): "metrics.objective"})
+    monkeypatch.setattr(same_results, "RENAMED_KEYS", {("study/*", "metrics.selection"): "metrics.value"})
     monkeypatch.setattr(same_results, "RENAMED_FILES", {"study/trials/": "study/candidates/"})
 
     def renamed(record: Any) -> None:
         metrics = record["evaluation"]["metrics"]
-        metrics["objective"] = metrics.pop("selection")
+        metrics["value"] = metrics.pop("objective")
 
     edit(both[1], renamed)
     (both[1] / "study/trials").rename(both[1] / "study/candidates")
     assert wrong(*both) == []
     edit(
         both[1],
-        lambda record: record["evaluation"]["metrics"].update(objective=0.3),
+        lambda record: record["evaluation"]["metrics"].update(value=0.3),
         RECORD.replace("trials", "candidates"),
     )
-    assert [line.split(": ")[1] for line in wrong(*both)] == ["evaluation.metrics.objective"]
+    assert [line.split(": ")[1] for line in wrong(*both)] == ["evaluation.metrics.value"]

@@ -158,7 +158,7 @@ import os, signal, sys, torch
 from pathlib import Path
 from tests.evaluators.conftest import disc_images, disc_split
 from tests.evaluators.test_checkpoints import trained
-from ussearch.evaluators import checkpoints
+from ussearch.evaluators.training import checkpoints
 checkpoints.INTERVAL_S = 0.0
 torch.set_num_threads(1)
 def die(record):

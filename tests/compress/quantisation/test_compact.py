@@ -21,7 +21,7 @@ def test_the_same_answers_in_fewer_bytes(
     network = small if seed is None else ship(SearchSpace.standard(64).sample(seed), count=2, size=64)
     quantiser = Quantiser(network.path, network.images)
     quantiser.write(Settings(scheme, "minmax"), tmp_path / "compact.onnx")
-    monkeypatch.setattr(qdq, "compact_", lambda model: None)
+    monkeypatch.setattr(qdq, "deduplicate_initializers_", lambda model: None)
     quantiser.write(Settings(scheme, "minmax"), tmp_path / "long.onnx")
     np.testing.assert_array_equal(network.logits(tmp_path / "compact.onnx"), network.logits(tmp_path / "long.onnx"))
     sizes = [(tmp_path / name).stat().st_size for name in ("compact.onnx", "long.onnx")]
