@@ -123,7 +123,7 @@ def _seconds_kept(attempt: Path) -> list[float]:
 def outcome(study: Path) -> dict[str, Any]:
     """Return what a study that was not disturbed has, too: architectures, Dice, what the chain decided, the bundle."""
     found: dict[str, Any] = {
-        f"trial {each.trial_id}": (each.architecture_id, each.dice) for each in Study.open(study).trials()
+        f"trial {each.trial_id}": (each.architecture_id, each.objective) for each in Study.open(study).trials()
     }
     for path in sorted(study.glob("finalists/*/record.json")):
         found[f"finalist {path.parent.name}"] = json.loads(path.read_text())["evaluation"]["metrics"]
