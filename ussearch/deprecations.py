@@ -67,6 +67,14 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed("python", "ussearch.Study.export", "device", "accelerator"),
     Renamed("python", "ussearch.Study.show", "end", "tier"),
     Renamed("python", "ussearch.EdgeClient", "answer", "predict"),
+    Renamed("python", "ussearch.studies.TrialRecord", "slot", "trial_id"),
+    Renamed("python", "ussearch.studies.TrialRecord", "dice", "objective"),
+    Renamed("python", "ussearch.evaluators.Evaluation", "dice", "objective"),
+    Renamed("python", "ussearch.events.TrialStarted", "slot", "trial_id"),
+    Renamed("python", "ussearch.events.TrialRepeated", "slot", "trial_id"),
+    Renamed("python", "ussearch.events", "StepJudged", "StepEvaluated"),
+    Renamed("python", "ussearch.events", "UniformJudged", "WidthMultiplierEvaluated"),
+    Renamed("python", "ussearch.studies", "events", "ussearch.events"),
     Renamed("python", "ussearch.pairs", "client", "ussearch.serving.client"),
     Renamed("python", "ussearch.pairs", "server", "ussearch.serving.server"),
 )
@@ -135,6 +143,17 @@ def python_name(place: str, name: str) -> str:
         return name
     tell(entry)
     return entry.new
+
+
+def old_attribute(place: str, name: str) -> property:
+    """Return what a class has under the old name of one of its attributes."""
+    entry = renamed("python", place)[name]
+
+    def value(owner: object) -> Any:
+        tell(entry)
+        return getattr(owner, entry.new)
+
+    return property(value)
 
 
 def renamed_arguments(place: str) -> Callable[[Callable[P, R]], Callable[P, R]]:

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from ussearch.deprecations import old_attribute, python_name
 
 if TYPE_CHECKING:
     from ussearch.compress import StepRecord, WidthMultiplierRecord
@@ -78,6 +80,7 @@ class TrialStarted:
     role: Role
     architecture: Architecture
     costs: CostsByTier
+    slot = old_attribute("ussearch.events.TrialStarted", "slot")
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ class TrialRepeated:
 
     trial_id: int
     reason: str
+    slot = old_attribute("ussearch.events.TrialRepeated", "slot")
 
 
 @dataclass(frozen=True)
@@ -173,3 +177,11 @@ OnEvent = Callable[[Event], None]
 
 def ignore(event: Event) -> None:
     """Listen to nothing."""
+
+
+def __getattr__(name: str) -> Any:
+    """Return events by the names that they had before 0.2.0."""
+    new = python_name("ussearch.events", name)
+    if new not in globals():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return globals()[new]

@@ -99,14 +99,29 @@ def test_old_options_say_the_new_word_once(entry: Renamed, capsys: pytest.Captur
 
 def test_old_names_in_python_still_work(capsys: pytest.CaptureFixture[str]) -> None:
     import ussearch
+    from ussearch import events
     from ussearch.pairs import client
     from ussearch.runtime.prediction import PredictionResult
     from ussearch.serving.client import CloudOptions, EdgeClient
+    from ussearch.studies import events as old_events
 
     deprecations._told.clear()
     assert ussearch.Prediction is PredictionResult
     assert ussearch.CloudWish is CloudOptions
     assert client.EdgeClient is EdgeClient
     assert capsys.readouterr().err.count("the old name works until") == 3
+    assert old_events.TrialFinished is events.TrialFinished
+    assert events.StepJudged is events.StepEvaluated
+    assert events.TrialRepeated(3, "lost").slot == 3
+    assert capsys.readouterr().err.count("the old name works until") == 3
     with pytest.raises(AttributeError, match="no attribute 'Predictoin'"):
         _ = ussearch.Predictoin
+
+
+def test_a_trials_old_names_in_python_still_work(capsys: pytest.CaptureFixture[str]) -> None:
+    from ussearch.studies import Study
+
+    deprecations._told.clear()
+    record = Study.open(OLD / "study").trials()[0]
+    assert (record.slot, record.dice, record.evaluation.dice) == (record.trial_id, record.objective, record.objective)
+    assert capsys.readouterr().err.count("the old name works until") == 3

@@ -9,6 +9,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from ussearch.deprecations import old_attribute
 from ussearch.evaluators.costs import Costs
 from ussearch.evaluators.metrics.scores import Summary
 from ussearch.evaluators.training.engine import EpochRecord
@@ -71,3 +72,5 @@ class Evaluation(BaseModel):
     def objective(self) -> float | None:
         """The objective: lesion Dice penalised by false positives (``segmentation.objective_of``)."""
         return self.metrics.get("objective")
+
+    dice = old_attribute("ussearch.evaluators.Evaluation", "dice")

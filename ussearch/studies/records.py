@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from ussearch.deprecations import old_attribute
 from ussearch.evaluators import Costs, Evaluation, Tier
 
 Role = Literal["preset", "edge", "cloud"]
@@ -51,6 +52,9 @@ class TrialRecord(BaseModel):
     def objective(self) -> float | None:
         """The Dice objective (``evaluators.metrics.segmentation.objective_of``); None where training failed."""
         return self.evaluation.objective
+
+    slot = old_attribute("ussearch.studies.TrialRecord", "slot")
+    dice = old_attribute("ussearch.studies.TrialRecord", "dice")
 
     def costs(self, tier: Tier = "edge") -> Costs:
         """Return the costs on one end."""
