@@ -17,7 +17,7 @@ def test_command_shows_and_encodes(busi: Path) -> None:
     (busi / "benign/benign (2).png").write_bytes(b"broken")
     Image.new("L", (9, 9)).save(busi / "benign/benign (3)_mask.png")
     encoded = CliRunner().invoke(app, ["check", str(busi), "--json"])
-    content = json.loads(encoded.output)
+    content = json.loads(encoded.stdout)
     assert encoded.exit_code == 1 and content["sound"] is False and len(content["problems"]) == 2
     shown = CliRunner().invoke(app, ["check", str(busi)])
     assert shown.exit_code == 1 and "Training cannot start" in shown.output and "benign (3)_mask.png" in shown.output

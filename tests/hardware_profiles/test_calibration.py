@@ -98,7 +98,7 @@ def test_the_board_is_recovered_from_its_csv(kit: Path, rows: Rows, tmp_path: Pa
     path = write_csv(kit, rows)
     result = run_command("profile", "fit", path, "--name", "my-board", "--profiles-dir", tmp_path, "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.output)["validation"]["networks"] == COUNT
+    assert json.loads(result.stdout)["validation"]["networks"] == COUNT
     mine = load_profile("my-board", [tmp_path])
     truth = load_profile("raspberry-pi-4").latency.times(3.0)
     for each in read_kit(kit).networks():
@@ -190,4 +190,4 @@ def test_this_machine_is_calibrated_and_can_be_searched_for(tmp_path: Path) -> N
     assert made.chosen.errors.keys() >= {"MACs alone", "three numbers", "prices of kernels"}
     result = run_command("run", "--profile", "here", "--profiles-dir", tmp_path, "--dry-run", "--json")
     assert result.exit_code == 0, result.output
-    assert json.loads(result.output)["edge_profile"] == "here"
+    assert json.loads(result.stdout)["edge_profile"] == "here"

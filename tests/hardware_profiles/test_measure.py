@@ -170,7 +170,7 @@ def test_bench_is_the_same_from_python_and_from_the_command_line(tmp_path: Path)
     assert isinstance(found, Measurement) and found.frames_per_second == pytest.approx(1000 / found.latency_ms)
     arguments = ["bench", str(path), "--rounds", "1", "--seconds", "0.1", "--profile", "raspberry-pi-5", "--json"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-    shown = json.loads(result.output)
+    shown = json.loads(result.stdout)
     assert shown.keys() >= found.to_dict().keys()
     assert shown["prediction"]["source"].startswith("predicted for raspberry-pi-5")
     text = CliRunner().invoke(app, arguments[:-1], catch_exceptions=False).output

@@ -239,7 +239,7 @@ def test_the_command_lists_findings_with_status_1(tmp_path: Path) -> None:
     assert "keeps every rule" in accepted.output
     refused = CliRunner().invoke(app, ["check", str(bad), "--profile", "jetson-nano", "--json"])
     assert refused.exit_code == 1
-    assert [finding["rule"] for finding in json.loads(refused.output)] == ["ir_version"]
+    assert [finding["rule"] for finding in json.loads(refused.stdout)] == ["ir_version"]
     assert "model.ir_version = 8" in CliRunner().invoke(
         app, ["check", str(bad), "--profile", "jetson-nano"]
     ).output.replace("\n", "")

@@ -122,7 +122,7 @@ def test_the_command_prints_a_table_or_json(finished: Bundle, data_folder: Path,
     images = [str(data_folder / "images" / name) for name in ("04.png", "05.png")]
     arguments = ["infer", str(finished.folder), *images, "--out", str(tmp_path)]
     assert "05.png" in CliRunner().invoke(app, arguments, catch_exceptions=False).output
-    content = json.loads(CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).output)
+    content = json.loads(CliRunner().invoke(app, [*arguments, "--json"], catch_exceptions=False).stdout)
     assert [Path(entry["image"]).name for entry in content] == ["04.png", "05.png"]
 
 

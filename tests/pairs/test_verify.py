@@ -89,7 +89,7 @@ def test_the_command_says_what_differs_with_status_1(finished: Bundle, copy: Pat
 
     accepted = CliRunner().invoke(app, ["verify", str(finished.folder), "--json"])
     assert accepted.exit_code == 0
-    assert json.loads(accepted.output)["passed"] is True
+    assert json.loads(accepted.stdout)["passed"] is True
     content = json.loads((copy / "vectors" / "vectors.json").read_text())
     content[0]["route"] = "edge" if content[0]["route"] == "cloud" else "cloud"
     (copy / "vectors" / "vectors.json").write_text(json.dumps(content))
@@ -127,7 +127,7 @@ def test_an_untrusted_bundle_is_json_and_a_user_error(copy: Path, words: str) ->
     result = CliRunner().invoke(app, ["verify", str(copy), "--json"])
     assert isinstance(result.exception, UserError) and words in str(result.exception)
     failed = {"name": "integrity", "passed": False, "detail": str(result.exception)}
-    assert json.loads(result.output) == {"bundle": str(copy), "passed": False, "checks": [failed]}
+    assert json.loads(result.stdout) == {"bundle": str(copy), "passed": False, "checks": [failed]}
 
 
 def test_phantoms_are_refused_for_a_bundle_of_other_data(copy: Path) -> None:
