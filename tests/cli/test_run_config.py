@@ -126,3 +126,10 @@ def test_what_a_step_may_lose_reaches_the_chain() -> None:
     asked = _compression(run_config(max_drop=2.5))
     assert asked is not None and asked.max_drop == pytest.approx(0.025)
     assert _compression(run_config(compress=False)) is None
+
+
+def test_a_configuration_does_not_show_the_password_of_its_database() -> None:
+    config = run_config(storage="postgresql://me:secret@host/name")
+    assert config.execution.storage == "postgresql://me:secret@host/name"
+    for shown in (repr(config), config.model_dump_json(), commented_yaml(config)):
+        assert "secret" not in shown
