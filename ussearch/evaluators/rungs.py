@@ -101,7 +101,7 @@ class RungEvaluator:
         return self.trainer.baselines()
 
     def evaluate(self, task: TrainingTask, on_epoch: OnEpoch | None = None) -> Evaluation:
-        """Return the worth of a candidate on this rung; weights that the store lacks become a failure.
+        """Return what a candidate is worth on this rung; weights that the store lacks become a failure.
 
         With an outlook the metric ``objective`` is what is foretold, ``rung_objective`` what was reached.
         """

@@ -46,7 +46,7 @@ def _baselines(images: ImageSet, split: Split) -> dict[str, dict[str, float | No
 def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e-3) -> list[str]:
     """Return the names of the figures in which two evaluations differ by more than ``tolerance``.
 
-    Baselines and strata are compared where ``first`` has any: bundles of format 1 do not.
+    Baselines and subgroups are compared where ``first`` has any: bundles of format 1 do not.
     """
     found = [] if abs(first.offload_share - second.offload_share) <= tolerance else ["offload_share"]
     sides = {tier: (getattr(first, tier), getattr(second, tier)) for tier in ("edge", "cloud", "routed")}
@@ -69,7 +69,7 @@ def _subgroup_differences(first: Sequence[Subgroup], second: Sequence[Subgroup],
 
 
 def _numbers(subgroup: Subgroup) -> dict[str, float | None]:
-    """Return every number of a stratum by a dotted name."""
+    """Return every number of a subgroup by a dotted name."""
     numbers: dict[str, float | None] = {"images": subgroup.images, "groups": subgroup.groups}
     for tier, estimates in (("edge", subgroup.edge), ("cloud", subgroup.cloud), ("routed", subgroup.routed)):
         for figure, estimate in estimates.items():

@@ -49,7 +49,7 @@ def estimate(found: Estimate | None, figure: str = "lesion_dice") -> str:
 
 
 def subgroups_table(subgroups: Sequence[Subgroup], figures: Sequence[str]) -> str:
-    """Return the figures of each stratum, a row for each network and the pair; what no stratum has is left out."""
+    """Return the figures of each subgroup, a row for each network and the pair; what no subgroup has is left out."""
     figures = [name for name in figures if any(each.edge.get(name) for each in subgroups)]
     body = []
     for subgroup in subgroups:

@@ -39,7 +39,7 @@ class Estimate(_Part):
 
 
 Estimates = dict[str, Estimate | None]
-"""By figure; None where no image of the stratum defines it."""
+"""By figure; None where no image of the subgroup defines it."""
 
 
 class Subgroup(_Part):

@@ -80,8 +80,8 @@ function trainingCurve(place, card) {
   }, SETTINGS);
 }
 
-function show(slot) {
-  const card = cards[slot];
+function show(trial) {
+  const card = cards[trial];
   if (!card) return;
   const drawing = make("div", "scroll");
   drawing.innerHTML = card.drawing;
@@ -97,8 +97,8 @@ function show(slot) {
   if (card.examples.length) {
     place.append(make("h3", "", "Example segmentations"), make("div", "pictures", ...card.examples.map(example)));
   }
-  place.dataset.trial = slot;
-  document.getElementById("choose").value = slot;
+  place.dataset.trial = trial;
+  document.getElementById("choose").value = trial;
   if (card.curve.epoch.length) trainingCurve(curve, card);
   else training.remove();
 }
@@ -110,9 +110,9 @@ for (const place of document.querySelectorAll("[data-chart]")) {
   }
   Plotly.newPlot(place, figure.data, figure.layout, SETTINGS);
   place.on("plotly_click", (event) => {
-    const slot = event.points[0]?.customdata;
-    if (slot === undefined) return;
-    show(String(slot));
+    const trial = event.points[0]?.customdata;
+    if (trial === undefined) return;
+    show(String(trial));
     document.getElementById("candidate").scrollIntoView();
   });
 }
