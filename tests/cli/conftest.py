@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -83,3 +84,9 @@ def tiny_study(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
         )
     )
     return folder
+
+
+@pytest.fixture
+def study(tiny_study: Path, tmp_path: Path) -> Path:
+    """A copy of the finished study that a test may change."""
+    return Path(shutil.copytree(tiny_study, tmp_path / "study"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,12 +20,6 @@ from ussearch.pairs import Bundle
 from ussearch.search_spaces import Architecture, build
 
 from .conftest import TINY_RUN, Command
-
-
-@pytest.fixture
-def study(tiny_study: Path, tmp_path: Path) -> Path:
-    """A copy of the finished study that a test may compress."""
-    return Path(shutil.copytree(tiny_study, tmp_path / "study"))
 
 
 def test_compress_prints_its_waterfall_and_keeps_its_record(ussearch: Command, study: Path, tmp_path: Path) -> None:

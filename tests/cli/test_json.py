@@ -124,20 +124,20 @@ def test_commands_about_models(ussearch: Command, tiny_study: Path) -> None:
 
 
 @pytest.mark.slow
-def test_commands_about_a_study(ussearch: Command, tiny_study: Path, tiny_data: Path, tmp_path: Path) -> None:
+def test_commands_about_a_study(ussearch: Command, study: Path, tiny_data: Path, tmp_path: Path) -> None:
     image = min((tiny_data / "images").iterdir())
-    bundle, data = tiny_study / "bundle", ("--data", tiny_data)
+    bundle, data = study / "bundle", ("--data", tiny_data)
     for name, arguments in {
-        "pareto": ("pareto", tiny_study),
-        "show": ("show", tiny_study, 0),
-        "report": ("report", tiny_study, "--out", tmp_path / "report.html"),
-        "specialise": ("specialise", tiny_study, "--profile", "raspberry-pi-4"),
+        "pareto": ("pareto", study),
+        "show": ("show", study, 0),
+        "report": ("report", study, "--out", tmp_path / "report.html"),
+        "specialise": ("specialise", study, "--profile", "raspberry-pi-4"),
         "verify": ("verify", bundle),
         "infer": ("infer", bundle, image, "--out", tmp_path / "masks"),
         "route-report": ("route-report", bundle, *data),
-        "compress": ("compress", tiny_study, "--trial", 0, "--steps", "fuse", "--no-uniform"),
-        "route": ("route", tiny_study, "--no-learn"),
-        "export": ("export", tiny_study, "--out", tmp_path / "bundle", "--no-compress"),
+        "compress": ("compress", study, "--trial", 0, "--steps", "fuse", "--no-uniform"),
+        "route": ("route", study, "--no-learn"),
+        "export": ("export", study, "--out", tmp_path / "bundle", "--no-compress"),
         "run --dry-run": ("run", "--profile", "jetson-nano", *data, "--dry-run", *TINY_RUN),
     }.items():
         outcome = ussearch(*arguments, "--json")

@@ -117,9 +117,9 @@ def test_show_accounts_for_every_millisecond(ussearch: Command, tiny_study: Path
     assert whole == pytest.approx(record.costs("edge").latency_ms, rel=1e-6)
 
 
-def test_export_takes_named_trials(ussearch: Command, tiny_study: Path, tmp_path: Path) -> None:
-    edge = next(record.trial_id for record in Study.open(tiny_study).trials() if record.feasible("edge"))
-    outcome = ussearch("export", tiny_study, "--edge", edge, "--out", tmp_path / "bundle")
+def test_export_takes_named_trials(ussearch: Command, study: Path, tmp_path: Path) -> None:
+    edge = next(record.trial_id for record in Study.open(study).trials() if record.feasible("edge"))
+    outcome = ussearch("export", study, "--edge", edge, "--out", tmp_path / "bundle")
     assert outcome.status == 0, outcome.err
     assert Bundle.load(tmp_path / "bundle").manifest.edge.trial == edge
 
