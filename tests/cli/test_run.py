@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -122,6 +123,19 @@ def test_export_takes_named_trials(ussearch: Command, study: Path, tmp_path: Pat
     outcome = ussearch("export", study, "--edge", edge, "--out", tmp_path / "bundle")
     assert outcome.status == 0, outcome.err
     assert Bundle.load(tmp_path / "bundle").manifest.edge.trial == edge
+
+
+def test_export_refuses_a_model_repository_inside_the_bundle_before_it_trains(
+    ussearch: Command, study: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(study / "finalists")
+    for words in (
+        (study, "--triton", study / "bundle" / "t"),
+        (study, "--out", tmp_path / "b", "--triton", tmp_path / "b"),
+    ):
+        outcome = ussearch("export", *words)
+        assert outcome.status == 2 and "is inside the bundle" in outcome.err
+        assert not (study / "finalists").exists() and not (tmp_path / "b").exists()
 
 
 def test_infer_writes_masks_and_overlays(ussearch: Command, tiny_study: Path, tiny_data: Path, tmp_path: Path) -> None:

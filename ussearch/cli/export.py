@@ -47,7 +47,10 @@ def export(
     from ussearch.pipeline import export as export_pipeline
     from ussearch.process_settings import settle
     from ussearch.run_config import seconds_from
+    from ussearch.serving.triton import require_outside
 
+    if triton is not None:
+        require_outside(triton, out or study / "bundle")
     settle()
     chain = CompressionRequest(
         steps=steps_from(steps),

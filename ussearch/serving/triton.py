@@ -25,14 +25,19 @@ def write_triton(bundle: ServingBundle, repository: Path) -> Path:
     An older folder of the same model is replaced, other models are left alone. Raises UserError where the repository
     cannot be written or lies inside the bundle.
     """
-    if bundle.folder.resolve() in (repository.resolve(), *repository.resolve().parents):
-        raise UserError(f"{repository} is inside the bundle, which no file may be added to: choose another folder.")
+    require_outside(repository, bundle.folder)
     name, side = bundle.manifest.model_name, bundle.manifest.preprocessing.image_size
     with staged_directory(repository / name) as folder:
         (folder / MODEL_VERSION).mkdir()
         onnx.save(taking_bytes(onnx.load(bundle.folder / CLOUD_MODEL)), folder / MODEL_VERSION / "model.onnx")
         (folder / CONFIGURATION).write_text(configuration(name, side), encoding="utf-8")
     return repository / name
+
+
+def require_outside(repository: Path, bundle: Path) -> None:
+    """Raise UserError where the repository lies inside the bundle, whose files are sealed."""
+    if bundle.resolve() in (repository.resolve(), *repository.resolve().parents):
+        raise UserError(f"{repository} is inside the bundle, which no file may be added to: choose another folder.")
 
 
 def taking_bytes(model: onnx.ModelProto) -> onnx.ModelProto:
