@@ -122,3 +122,17 @@ def test_every_operation_is_seen(tmp_path: Path) -> None:
         ["removal", "a/c"],
         ["removal", "a"],
     ]
+
+
+def test_what_counts_as_finished_is_in_its_place() -> None:
+    from killed.checks import finished_before
+    from killed.operations import Operation
+
+    part, place = "compressed/0/steps/.fuse-1.2.ab.part", "compressed/0/steps/fuse-1"
+    written = Operation("write", f"{part}/record.json", "")
+    moved = Operation("rename", place, part)
+    assert finished_before((), [written]) == set()
+    assert finished_before((), [written, moved]) == {f"{place}/record.json"}
+    assert finished_before(("bundle/bundle.yaml",), [Operation("rename", ".bundle.aside", "bundle")]) == {
+        "bundle/bundle.yaml"
+    }

@@ -20,6 +20,7 @@ FINISHED = re.compile(
     r"bundle/bundle\.yaml"
 )
 """The files that make a trial, a network, a step, a fold or a bundle count; each is written last."""
+BEING_WRITTEN = re.compile(r"(^|/)\.[^/]+\.part/")
 BUNDLE = "bundle/bundle.yaml"
 REWRITTEN = (BUNDLE, "compression.json", "out_of_fold.csv")
 """What a command writes anew from what is kept: it has to be there, old or new."""
@@ -58,7 +59,7 @@ def _as_readers_see(files: set[str]) -> Iterator[str]:
     for path in files:
         named = _named(path)
         superseded = named != path and any(other.startswith(f"{_folder_set_aside(path)}/") for other in files)
-        if not superseded and FINISHED.fullmatch(named):
+        if not superseded and FINISHED.fullmatch(named) and not BEING_WRITTEN.search(named):
             yield named
 
 
