@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def test_what_is_said_before_there_is_a_study_is_kept_and_without_one_nothing_is
     assert path.read_text().splitlines() == lines
 
 
+@pytest.fixture
+def root_at_warning() -> Iterator[None]:
+    """The root logger as Python starts it: a library that another test uses may have changed its level."""
+    root = logging.getLogger()
+    level = root.level
+    root.setLevel(logging.WARNING)
+    yield
+    root.setLevel(level)
+
+
+@pytest.mark.usefixtures("root_at_warning")
 def test_others_get_what_they_got_and_the_tree_is_left_as_it_was(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

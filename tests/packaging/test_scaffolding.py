@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -67,7 +68,9 @@ def test_workflows_call_targets_that_there_are(name: str) -> None:
 
 
 def test_hooks_are_the_checks_of_lint() -> None:
-    recipe = subprocess.check_output(["make", "--dry-run", "--always-make", "lint"], cwd=ROOT, text=True)
+    command = ["make", "--no-print-directory", "--dry-run", "--always-make", "lint"]
+    outside = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+    recipe = subprocess.check_output(command, cwd=ROOT, text=True, env=outside)
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))["repos"][0]["hooks"]
     tools = {hook["entry"].replace(" --force-exclude", "") for hook in hooks}
     assert tools == {line.replace(" --check", "").replace(" .", "") for line in recipe.splitlines()[-3:]}
