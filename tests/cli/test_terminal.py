@@ -27,7 +27,7 @@ def test_a_run_draws_its_front_on_a_terminal(tiny_data: Path, tmp_path: Path, co
     assert session.raw.count(HIDE_CURSOR) == session.raw.count(SHOW_CURSOR) >= 1
     assert session.raw.rindex(SHOW_CURSOR) > session.raw.rindex(HIDE_CURSOR)
     drawn, after = session.text.split("Pair: trial", 1)
-    assert "selection (upper left is better)" in drawn and "of 4 trials, now" in drawn
+    assert "objective (upper left is better)" in drawn and "of 4 trials, now" in drawn
     assert "accepted by ussearch verify" in " ".join(after.split())
     trials = [line for line in session.text.split("\n") if line.startswith("    0 ")]
     assert trials and all(len(line.rstrip()) <= columns for line in trials)
