@@ -15,7 +15,7 @@ import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
 LEAVES = {"errors", "registry", "files", "documents", "regression_tree", "deprecations", "schema", "events"}
-LEAVES |= {"run_config", "run_options", "logs", "process_settings"}
+LEAVES |= {"run_config", "run_options", "storage_url", "logs", "process_settings"}
 ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
 ALLOWED["datasets"] = {"runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}

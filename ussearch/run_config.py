@@ -15,12 +15,12 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serial
 from typing_extensions import Self
 
 from ussearch.errors import UserError
+from ussearch.storage_url import kept
 
 SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random", "surrogate"]
 EvaluatorName = Literal["train", "shared", "auto"]
 """Train every candidate; or judge most by shared weights, or by the whole ladder's cheapest rung, where trusted."""
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
-_PASSWORD = re.compile(r"(?<=://)([^/@]*?):[^/@]*(?=@)")
 
 
 def seconds_from(text: str) -> float:
@@ -133,7 +133,7 @@ class ExecutionOptions(_Section):
 
     @field_serializer("storage")
     def _without_password(self, storage: str | None) -> str | None:
-        return None if storage is None else _PASSWORD.sub(r"\1", storage)
+        return None if storage is None else kept(storage)
 
     @property
     def trials_at_a_time(self) -> int:
@@ -182,7 +182,15 @@ class RunConfig(_Section):
             )
         return self
 
+    def given(self) -> dict[str, Any]:
+        """Return everything as it was given, ready for another configuration; a dump has no password and no resume."""
+        return _given(self)
+
     def changed(self, **sections: dict[str, Any]) -> RunConfig:
         """Return the configuration with other values in some sections: ``changed(search={"trials": 4})``."""
         update = {name: getattr(self, name).model_copy(update=values) for name, values in sections.items()}
         return self.model_copy(update=update)
+
+
+def _given(section: BaseModel) -> dict[str, Any]:
+    return {name: _given(value) if isinstance(value, BaseModel) else value for name, value in section}

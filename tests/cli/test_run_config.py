@@ -128,8 +128,19 @@ def test_what_a_step_may_lose_reaches_the_chain() -> None:
     assert _compression(run_config(compress=False)) is None
 
 
-def test_a_configuration_does_not_show_the_password_of_its_database() -> None:
-    config = run_config(storage="postgresql://me:secret@host/name")
-    assert config.execution.storage == "postgresql://me:secret@host/name"
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:secret@host/name", "postgresql://me:p@secret@host/name?password=secret"]
+)
+def test_a_configuration_does_not_show_the_password_of_its_database(url: str) -> None:
+    config = run_config(storage=url)
+    assert config.execution.storage == url
     for shown in (repr(config), config.model_dump_json(), commented_yaml(config)):
         assert "secret" not in shown
+
+
+def test_a_configuration_that_another_begins_with_loses_nothing() -> None:
+    config = run_config(storage="postgresql://me:secret@host/name", resume=True, sampler="tpe")
+    again = config_from({"seed": 7}, base=config.given())
+    assert (again.execution.storage, again.output.resume) == ("postgresql://me:secret@host/name", True)
+    assert again == config.model_copy(update={"seed": 7})
+    assert config_from({"sampler": "random"}, base=config.given()).search.sampler.population == 8

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ussearch import pipeline
 from ussearch.api.study import Outcome
-from ussearch.errors import UserError
 from ussearch.events import OnEvent, ignore
-from ussearch.registry import nearest_names
 from ussearch.run_config import RunConfig
-from ussearch.run_options import config_from, renamed_options, run_options
+from ussearch.run_options import config_from, renamed_options
 
 
 def run(
@@ -37,13 +34,8 @@ def run(
     ussearch.errors.UserError: run has no option 'trails': did you mean trials or threads?
     """
     asked: dict[str, Any] = renamed_options(options)
-    known = [option.keyword for option in run_options()]
-    for name in asked:
-        if name not in known and name not in RunConfig.model_fields:
-            raise UserError(f"run has no option {name!r}: {nearest_names(name, known)}")
     if profile is not None:
         asked["profile"] = profile
     if isinstance(config, RunConfig):
-        base: Mapping[str, Any] = config.model_dump()
-        return Outcome.of(pipeline.run(config_from(asked, base=base, place=""), on_event))
+        return Outcome.of(pipeline.run(config_from(asked, base=config.given(), place=""), on_event))
     return Outcome.of(pipeline.run(config_from(asked, None if config is None else Path(config), place=""), on_event))

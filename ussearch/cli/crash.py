@@ -77,7 +77,7 @@ def _folders() -> list[Path]:
 
 def _without_passwords(text: str) -> str:
     try:
-        from ussearch.studies.storage_url import hide_passwords
+        from ussearch.storage_url import hide_passwords
     except Exception:  # what failed may be this very import
         return re.sub(r"\w+://\S+", "***", text)
     return hide_passwords(text)

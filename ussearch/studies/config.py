@@ -21,8 +21,8 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Tier
 from ussearch.hardware_profiles import Profile
 from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
+from ussearch.storage_url import hide_passwords
 from ussearch.studies.halving import Halving
-from ussearch.studies.storage_url import hide_passwords
 
 USUAL_FINAL_EPOCHS = 100
 _PACKAGES = ("ussearch", "torch", "optuna", "monai", "numpy")

@@ -17,6 +17,7 @@ from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
+from ussearch.storage_url import require_driver
 from ussearch.studies.allotment import (
     MOST_TRIALS,
     BudgetSplit,
@@ -33,7 +34,6 @@ from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Feasibility, SeedPlan, feasibility, plan_seeds
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.sizes import with_usual_sizes, with_usual_workers
-from ussearch.studies.storage_url import require_driver
 
 SEARCH_SHARE = 0.6
 """Of what compression leaves of a time budget; the rest is for full training."""

@@ -22,8 +22,8 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
+from ussearch.storage_url import hide_passwords, normalised, require_driver, without_password
 from ussearch.studies.records import TrialRecord
-from ussearch.studies.storage_url import hide_passwords, normalised, require_driver, without_password
 from ussearch.studies.suggest import DIRECTIONS, Space, Suggestion, finished_trial, quiet_optuna, running_trial
 
 STUDY_NAME = "search"

@@ -8,7 +8,7 @@ import pytest
 
 from tests.configurations import run_config
 from ussearch.errors import UserError
-from ussearch.studies.storage_url import hide_passwords, normalised, require_driver, without_password
+from ussearch.storage_url import hide_passwords, kept, normalised, require_driver, without_password
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,18 @@ def test_configurations_do_not_show_the_password_of_their_database() -> None:
     written = run_config(storage="postgresql://me:secret@host/name").model_dump_json()
     assert "secret" not in written and "postgresql://me@host/name" in written
     assert "secret" not in repr(run_config(storage="postgresql://me:secret@host/name"))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("postgresql://me:secret@host/name", "postgresql://me@host/name"),
+        ("postgresql://me:se@secret@host:5432/name", "postgresql://me@host:5432/name"),
+        ("postgresql://me@host/name?password=secret", "postgresql://me@host/name"),
+        ("postgresql://host:5432/name", "postgresql://host:5432/name"),
+        ("sqlite:///studies/x.db", "sqlite:///studies/x.db"),
+        ("postgresql://me:se/secret@host/name", "postgresql://me@host/name"),
+    ],
+)
+def test_what_is_kept_of_an_address_is_no_password(url: str, expected: str) -> None:
+    assert kept(url) == expected

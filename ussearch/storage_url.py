@@ -27,9 +27,18 @@ def normalised(url: str) -> str:
 
 def without_password(url: str) -> str:
     """Return a URL that may be kept: its password is gone, not masked, so that it can still be used as an address."""
-    parsed = _parsed(url)
+    # NOTE: SQLAlchemy ends a password at its first @, and what nobody encoded behind it would be left of the host.
+    parsed = _parsed(re.sub(r"(\w://[^\s:/@]*):[^?/\s]*@", r"\1@", url))
     query = {name: value for name, value in parsed.query.items() if not name.lower().endswith("password")}
     return str(parsed._replace(password=None, query=query).render_as_string(hide_password=False))
+
+
+def kept(text: str) -> str:
+    """Return what may be written down of an address that nobody has checked: see ``without_password``."""
+    try:
+        return without_password(text)
+    except UserError:
+        return hide_passwords(text)
 
 
 def require_driver(url: str) -> None:
