@@ -97,6 +97,7 @@ EXPLAINED: Mapping[tuple[str, str], str] = {
     ("study/trials/*", "started"): WHEN,
     ("study/trials/*", "finished"): WHEN,
     ("study/study.yaml", "created"): WHEN,
+    ("*", "*metrics.convention"): "its last sentence says objective, where it said selection",
     ("*/bundle.yaml", "provenance.begun"): WHEN,
     ("*/bundle.yaml", "provenance.commands.*"): "options have new names",
     ("study/study.yaml", "command_line"): "where the program lies",

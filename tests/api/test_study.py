@@ -53,8 +53,8 @@ def test_the_whole_road_from_python(tmp_path: Path) -> None:
     assert outcome.study.bundle == outcome.bundle
     image = next((data / "images").iterdir())
     assert outcome.bundle.predict(image).mask.shape == (64, 64)
-    origin = outcome.bundle.manifest.origin
-    assert origin is not None and origin.trials == 3 and origin.final_epochs == 1
+    provenance = outcome.bundle.manifest.provenance
+    assert provenance is not None and provenance.trials == 3 and provenance.final_epochs == 1
     assert str(tmp_path) not in outcome.bundle.card and "## Reproduction" in outcome.bundle.card
     edge = outcome.pair.edge.number
     other = next(record.trial_id for record in outcome.study.trials() if record.trial_id != edge)

@@ -52,6 +52,9 @@ def test_a_policy_rewrites_the_bundle_and_leaves_the_networks(ussearch: Command,
     assert after.manifest.metrics.cloud == before.manifest.metrics.cloud
     np.testing.assert_array_equal(np.load(study / "bundle" / "vectors" / "00" / "edge_logits.npy"), logits)
     assert verify_bundle(study / "bundle").passed
+    assert before.manifest.provenance is not None and after.manifest.provenance is not None
+    added = after.manifest.provenance.commands[len(before.manifest.provenance.commands) :]
+    assert len(added) == 1 and added[0].startswith("ussearch route ") and "--calls 5/10" in added[0]
     pair, images = after.predictor(), after.split().calibration
     assert len(images) == found["calibration_images"]
     assert "confidence" in pair.edge.outputs

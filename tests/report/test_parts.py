@@ -16,6 +16,7 @@ from tests.studies.conftest import EDGE, SPACE
 from ussearch.compress import Compression, Measures, SpeedComparison, StepRecord
 from ussearch.compress.waterfall import rows
 from ussearch.evaluators.metrics.paired_bootstrap import Change
+from ussearch.report import candidates
 from ussearch.report.compression import waterfall
 from ussearch.report.data_card import data_card
 from ussearch.report.front import front_figure
@@ -135,3 +136,13 @@ def test_a_waterfall_has_a_bar_for_every_figure() -> None:
 
 def measures(file_bytes: int) -> Measures:
     return Measures(precision="fp32", dice=(0.8, 0.6), file_bytes=file_bytes, macs=1, parameters=1)
+
+
+def test_the_script_reads_what_the_page_holds(tmp_path: Path) -> None:
+    report_data = make_material(tmp_path / "s", [make_record(0, 0.5)])
+    card = candidates.cards(report_data, None, {})["0"]
+    curve = candidates.curve(report_data.good[0].evaluation.history)
+    script = (Path(candidates.__file__).parent / "assets" / "report.js").read_text(encoding="utf-8")
+    for word, keys in {"card": card.keys(), "columns": curve.keys()}.items():
+        read = set(re.findall(rf"\b{word}\.(\w+)", script))
+        assert read and read <= set(keys), word

@@ -21,7 +21,7 @@ from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 CONVENTION = (
     "Metrics are taken per image at threshold 0.5 on the resized grid, then averaged. Dice and IoU: both masks empty "
     "counts 1. HD95 in pixels of that grid: both empty 0, one empty the image's diagonal. AUC over pixels, only for "
-    "images with a lesion. An empty image is a false positive when any pixel is predicted. Selection = lesion Dice - "
+    "images with a lesion. An empty image is a false positive when any pixel is predicted. Objective = lesion Dice - "
     "share of empty images x false-positive rate."
 )
 """Printed beside every table."""

@@ -124,7 +124,7 @@ def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle
         data = manifest.data.model_copy(update={"counts": counts_of(images, bundle.split())})
         provenance = manifest.provenance and manifest.provenance.changed_now()
         parts = {"edge": decided.edge, "router": decided.router, "data": data, "metrics": decided.metrics}
-        finalize(folder, manifest.model_copy(update={**parts, "origin": provenance}))
+        finalize(folder, manifest.model_copy(update={**parts, "provenance": provenance}))
     return Bundle.load(bundle.folder)
 
 

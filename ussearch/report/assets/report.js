@@ -61,7 +61,7 @@ function example(each) {
 function trainingCurve(place, card) {
   const muted = { size: 11, color: "#616e7c" };
   const lines = (columns, words, dash) => [
-    { x: columns.epoch, y: columns.selection, name: `selection${words}`, mode: "lines+markers",
+    { x: columns.epoch, y: columns.objective, name: `objective${words}`, mode: "lines+markers",
       line: { color: "#0b7285", width: 1.6, dash }, marker: { size: 4 } },
     { x: columns.epoch, y: columns.loss, name: `loss${words}`, mode: "lines", yaxis: "y2",
       line: { color: "#d9480f", width: 1.3, dash } },
@@ -75,7 +75,7 @@ function trainingCurve(place, card) {
     paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", dragmode: false, height: 250,
     margin: { l: 52, r: 56, t: 56, b: 40 }, legend: { orientation: "h", x: 0, y: 1.02, yanchor: "bottom" },
     xaxis: { ...axis, title: { text: "epoch", font: muted }, dtick: Math.max(1, Math.round(epochs / 8)) },
-    yaxis: { ...axis, title: { text: "selection, validation", font: muted } },
+    yaxis: { ...axis, title: { text: "objective, validation", font: muted } },
     yaxis2: { ...axis, overlaying: "y", side: "right", showgrid: false, tickformat: ".2f", nticks: 5, tickmode: "auto", title: { text: "loss, training", font: muted } },
   }, SETTINGS);
 }
