@@ -185,21 +185,7 @@ FORM = Schema("form.json", "the form of a network")
 MEASURES = Schema("compressed/NNNN/steps/measures-*.json", "measures of a network")
 SPECIALISED = Schema("specialised.json", "the report of ussearch specialise")
 KINDS = (
-    *(
-        RUN_CONFIG,
-        STUDY,
-        SPLIT,
-        BASELINES,
-        STORAGE,
-        TRIAL,
-        CHECKPOINT,
-        ARCHITECTURE,
-        PROFILE,
-        RECIPE,
-        LADDER,
-        RUNG,
-        SHARED_WEIGHTS,
-    ),
-    *(FULL_TRAINING, FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED),
+    *(RUN_CONFIG, STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE),
+    *(LADDER, RUNG, SHARED_WEIGHTS, FULL_TRAINING, FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED),
 )
 """Everything that a study keeps; a bundle's manifest has versions of its own (``runtime/manifest_versions.py``)."""

@@ -102,7 +102,7 @@ def test_old_names_in_python_still_work(capsys: pytest.CaptureFixture[str]) -> N
     from ussearch import events
     from ussearch.pairs import client
     from ussearch.runtime.prediction import PredictionResult
-    from ussearch.serving.client import CloudOptions, EdgeClient
+    from ussearch.serving.client import AsyncEdgeClient, CloudOptions, EdgeClient
     from ussearch.studies import events as old_events
 
     deprecations._told.clear()
@@ -110,6 +110,10 @@ def test_old_names_in_python_still_work(capsys: pytest.CaptureFixture[str]) -> N
     assert ussearch.CloudWish is CloudOptions
     assert client.EdgeClient is EdgeClient
     assert capsys.readouterr().err.count("the old name works until") == 3
+    for kind in (EdgeClient, AsyncEdgeClient):
+        one = kind.__new__(kind)
+        assert one.answer == one.predict
+    assert capsys.readouterr().err.count("answer of ussearch.EdgeClient is now predict") == 1
     assert old_events.TrialFinished is events.TrialFinished
     assert events.StepJudged is events.StepEvaluated
     assert events.TrialRepeated(3, "lost").slot == 3

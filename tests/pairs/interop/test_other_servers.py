@@ -87,6 +87,6 @@ def test_the_same_client_is_understood(server: Callable[..., Any], binary: bool,
                 answer = client.predict(image(seed))
                 assert answer.reason is Reason.ANSWERED
                 assert (answer.mask == expected_mask(image(seed).tobytes())).all()
-        dialect = channel._conversation._dialect
-        assert dialect is not None and dialect.proven
-        assert dialect.binary is binary
+        capabilities = channel._inference_call._capabilities
+        assert capabilities is not None and capabilities.proven
+        assert capabilities.binary is binary

@@ -43,43 +43,8 @@ class CloudOptions:
     send_burned_in: bool = False
 
 
-class _Core:
+class _Client:
     """All that the two clients share: everything but the waiting."""
-
-    def __init__(self, edge: Predictor, channel: CloudChannel, shadow: Shadow, *, send_burned_in: bool) -> None:
-        self._edge, self._channel, self._shadow = edge, channel, shadow
-        self._send_burned_in = send_burned_in
-
-    def begin(self, image: AnyImage) -> tuple[PredictionResult, Deadline]:
-        """Return the edge's answer, and the deadline of the cloud's, which begins now."""
-        found = self._edge.predict(image)
-        return found, self._channel.deadline()
-
-    def call(self, found: PredictionResult, deadline: Deadline) -> Call | None:
-        """Begin the call to the cloud; None where the frame stays, CloudFailure where it has to."""
-        may_leave = found.frame.text_excluded or self._send_burned_in
-        if found.route == "edge":
-            if may_leave:
-                self._shadow.consider(found, deadline)
-            return None
-        if not may_leave:
-            raise CloudFailure(Reason.WITHHELD, "the image must not leave")
-        return self._channel.send(found.network_input, deadline)
-
-    def answered(
-        self, found: PredictionResult, probabilities: npt.NDArray[np.float32], deadline: Deadline
-    ) -> PredictionResult:
-        mask = found.frame.whole(mask_in(probabilities, found.frame.pixels.shape))
-        return replace(
-            found, mask=mask, source="cloud", reason=Reason.ANSWERED, cloud_ms=self._channel.waited_ms(deadline)
-        )
-
-    def kept(self, found: PredictionResult, failure: CloudFailure, deadline: Deadline) -> PredictionResult:
-        return replace(found, reason=failure.reason, cloud_ms=self._channel.waited_ms(deadline))
-
-
-class EdgeClient:
-    """Answers one frame after the other, from as many threads as one likes. Close it, or use it in ``with``."""
 
     def __init__(
         self,
@@ -94,8 +59,46 @@ class EdgeClient:
 
         Frames that no one says are free of burned-in text stay here unless ``send_burned_in``.
         """
-        self._channel = channel
-        self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance), send_burned_in=send_burned_in)
+        self._edge, self._channel, self._shadow = edge, channel, Shadow(channel, on_shadow, chance)
+        self._send_burned_in = send_burned_in
+
+    def _begin(self, image: AnyImage) -> tuple[PredictionResult, Deadline]:
+        """Return the edge's answer, and the deadline of the cloud's, which begins now."""
+        found = self._edge.predict(image)
+        return found, self._channel.deadline()
+
+    def _call(self, found: PredictionResult, deadline: Deadline) -> Call | None:
+        """Begin the call to the cloud; None where the frame stays, CloudFailure where it has to."""
+        may_leave = found.frame.text_excluded or self._send_burned_in
+        if found.route == "edge":
+            if may_leave:
+                self._shadow.consider(found, deadline)
+            return None
+        if not may_leave:
+            raise CloudFailure(Reason.WITHHELD, "the image must not leave")
+        return self._channel.send(found.network_input, deadline)
+
+    def _answered(
+        self, found: PredictionResult, probabilities: npt.NDArray[np.float32], deadline: Deadline
+    ) -> PredictionResult:
+        mask = found.frame.whole(mask_in(probabilities, found.frame.pixels.shape))
+        return replace(
+            found, mask=mask, source="cloud", reason=Reason.ANSWERED, cloud_ms=self._channel.waited_ms(deadline)
+        )
+
+    def _kept(self, found: PredictionResult, failure: CloudFailure, deadline: Deadline) -> PredictionResult:
+        return replace(found, reason=failure.reason, cloud_ms=self._channel.waited_ms(deadline))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what an old name stands for."""
+        new = python_name("ussearch.EdgeClient", name)
+        if new == name:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return getattr(self, new)
+
+
+class EdgeClient(_Client):
+    """Answers one frame after the other, from as many threads as one likes. Close it, or use it in ``with``."""
 
     def predict(self, image: AnyImage, *, on_edge: OnEdge | None = None) -> PredictionResult:
         """Return the answer for a frame or an array, at the latest when the deadline has passed.
@@ -103,21 +106,14 @@ class EdgeClient:
         ``on_edge`` is given the edge's answer before anything is sent. Raises UserError for an array that is no
         image, and nothing that the network causes.
         """
-        found, deadline = self._core.begin(image)
+        found, deadline = self._begin(image)
         if on_edge is not None:
             on_edge(found)
         try:
-            call = self._core.call(found, deadline)
-            return found if call is None else self._core.answered(found, call.wait().probabilities, deadline)
+            call = self._call(found, deadline)
+            return found if call is None else self._answered(found, call.wait().probabilities, deadline)
         except CloudFailure as failure:
-            return self._core.kept(found, failure, deadline)
-
-    def __getattr__(self, name: str) -> Any:
-        """Return what an old name stands for."""
-        new = python_name("ussearch.EdgeClient", name)
-        if new == name:
-            raise AttributeError(f"an EdgeClient has no attribute {name!r}")
-        return getattr(self, new)
+            return self._kept(found, failure, deadline)
 
     def close(self) -> None:
         """Let the threads end; calls that run are not waited for."""
@@ -130,33 +126,23 @@ class EdgeClient:
         self.close()
 
 
-class AsyncEdgeClient:
-    """The same for an event loop, which goes on while the edge computes and the cloud is waited for."""
+class AsyncEdgeClient(_Client):
+    """The same for an event loop, which goes on while the edge computes and the cloud is waited for.
 
-    def __init__(
-        self,
-        edge: Predictor,
-        channel: CloudChannel,
-        *,
-        on_shadow: OnShadow | None = None,
-        chance: random.Random | None = None,
-        send_burned_in: bool = False,
-    ) -> None:
-        """As ``EdgeClient``; ``on_shadow`` is called by another thread than the loop's."""
-        self._channel = channel
-        self._core = _Core(edge, channel, Shadow(channel, on_shadow, chance), send_burned_in=send_burned_in)
+    ``on_shadow`` is called by another thread than the loop's.
+    """
 
     async def predict(self, image: AnyImage, *, on_edge: OnEdge | None = None) -> PredictionResult:
         """As ``EdgeClient.predict``."""
-        found, deadline = await asyncio.to_thread(self._core.begin, image)
+        found, deadline = await asyncio.to_thread(self._begin, image)
         if on_edge is not None:
             on_edge(found)
         try:
-            call = self._core.call(found, deadline)
+            call = self._call(found, deadline)
             reply = None if call is None else await call.wait_async()
         except CloudFailure as failure:
-            return self._core.kept(found, failure, deadline)
-        return found if reply is None else self._core.answered(found, reply.probabilities, deadline)
+            return self._kept(found, failure, deadline)
+        return found if reply is None else self._answered(found, reply.probabilities, deadline)
 
     async def close(self) -> None:
         """Let the threads end; calls that run are not waited for."""

@@ -51,7 +51,7 @@ class ServerCapabilities:
 
 
 def capabilities_of(metadata: bytes) -> ServerCapabilities:
-    """Return the dialect that a model's metadata asks for; raises ProtocolError where they cannot be read."""
+    """Return what a model's metadata says of its server; raises ProtocolError where they cannot be read."""
     try:
         content = json.loads(metadata)
     except (ValueError, RecursionError) as error:
