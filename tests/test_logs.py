@@ -81,6 +81,24 @@ def test_others_get_what_they_got_and_the_tree_is_left_as_it_was(
     assert (logs.TREE.level, logs.TREE.propagate, list(logs.TREE.handlers)) == before
 
 
+@pytest.mark.usefixtures("root_at_warning")
+def test_two_that_listen_at_once_may_end_in_any_order(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    before = (logs.TREE.level, logs.TREE.propagate, list(logs.TREE.handlers))
+    (tmp_path / "begun").touch()
+    both = [logs.listening(logs.LogFile(tmp_path / each, tmp_path / "begun"), logging.DEBUG) for each in "ab"]
+    speaker = logging.getLogger("ussearch.part")
+    for each in both:
+        each.__enter__()
+    speaker.debug("to both")
+    both[0].__exit__(None, None, None)
+    speaker.debug("to one")
+    both[1].__exit__(None, None, None)
+    speaker.debug("to none")
+    assert [len((tmp_path / each).read_text().splitlines()) for each in "ab"] == [1, 2]
+    assert caplog.records == []
+    assert (logs.TREE.level, logs.TREE.propagate, list(logs.TREE.handlers)) == before
+
+
 def test_the_library_is_silent_where_nobody_listens() -> None:
     program = "import logging, ussearch; logging.getLogger('ussearch.any').error('words')"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -99,11 +117,13 @@ def test_what_workers_say_arrives_with_its_level_and_logger(caplog: pytest.LogCa
 
 def test_a_task_on_a_cluster_streams_what_it_says_beside_its_outcome() -> None:
     evaluator = SerializedEvaluator.of(FormulaEvaluator(), same_machine=False)
+    handlers = list(logs.TREE.handlers)
     *before, last = _evaluated_remotely(evaluator, 1, SerializedTask.of(TrainingTask(tiny(), 4, 4)), logging.INFO)
     said = [each for each in before if isinstance(each, logs.RemoteRecord)]
     assert [(each.level, each.logger) for each in said] == [(logging.INFO, "ussearch.studies.executors.local")]
     assert said[0].text.startswith("task 4 ends after")
     assert isinstance(last, SerializedOutcome)
+    assert logs.TREE.handlers == handlers  # the next task in this process finds the log as this one did
 
 
 @pytest.mark.parametrize(

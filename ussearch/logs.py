@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -83,29 +84,65 @@ class _Above(logging.Handler):
             above.callHandlers(record)
 
 
+class _Listeners:
+    """Who listens to the tree, in whatever order they end; without any, the tree is as others have set it."""
+
+    def __init__(self) -> None:
+        self._lock, self._handlers = threading.Lock(), list[logging.Handler]()
+        self._level, self._propagate, self._above = TREE.level, TREE.propagate, _Above()
+
+    def add(self, handler: logging.Handler) -> None:
+        """Have ``handler`` get what the tree says."""
+        with self._lock:
+            if not self._handlers:
+                self._level, self._propagate = TREE.level, TREE.propagate
+                self._above.setLevel(TREE.getEffectiveLevel())
+                if TREE.propagate:
+                    TREE.addHandler(self._above)
+                TREE.propagate = False
+            self._handlers.append(handler)
+            TREE.addHandler(handler)
+            self._open()
+
+    def remove(self, handler: logging.Handler) -> None:
+        """Take ``handler`` out again."""
+        with self._lock:
+            TREE.removeHandler(handler)
+            self._handlers.remove(handler)
+            if self._handlers:
+                self._open()
+                return
+            TREE.removeHandler(self._above)
+            TREE.propagate = self._propagate
+            TREE.setLevel(self._level)
+
+    def turn(self, handler: logging.Handler, level: int) -> None:
+        """Have a handler that listens get what is said at ``level`` and above from now on."""
+        with self._lock:
+            handler.setLevel(level)
+            if self._handlers:
+                self._open()
+
+    def _open(self) -> None:
+        """Let pass what at least one handler wants."""
+        TREE.setLevel(min(each.level for each in (self._above, *self._handlers)))
+
+
+_LISTENERS = _Listeners()
+
+
 @contextmanager
 def listening(handler: logging.Handler, level: int) -> Iterator[None]:
     """Have ``handler`` get what the tree says at ``level`` and above for the block; others get what they got before."""
-    state, before = (TREE.level, TREE.propagate), TREE.getEffectiveLevel()
     handler.setLevel(level)
-    handlers = [handler]
-    if TREE.propagate:
-        handlers.append(_Above(before))
-    for each in handlers:
-        TREE.addHandler(each)
-    TREE.setLevel(min(level, before))
-    TREE.propagate = False
+    _LISTENERS.add(handler)
     try:
         yield
     finally:
-        TREE.level, TREE.propagate = state
-        TREE.setLevel(state[0])  # also forgets which loggers were found to be silent
-        for each in handlers:
-            TREE.removeHandler(each)
-            each.close()
+        _LISTENERS.remove(handler)
+        handler.close()
 
 
 def turn_to(handler: logging.Handler, level: int) -> None:
     """Have a handler that is listening get what is said at ``level`` and above from now on."""
-    handler.setLevel(level)
-    TREE.setLevel(min(level, TREE.getEffectiveLevel()))
+    _LISTENERS.turn(handler, level)

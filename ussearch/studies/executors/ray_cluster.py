@@ -213,7 +213,8 @@ def _evaluated_remotely(
     def work() -> None:
         try:
             with logs.listening(logs.Forwarding(said.put), log_level):
-                said.put(SerializedOutcome.of(_evaluated_in_thread(serialized, threads, task, said.put)))
+                outcome = _evaluated_in_thread(serialized, threads, task, said.put)
+            said.put(SerializedOutcome.of(outcome))  # the last word, once the log is as it was: the next task may begin
         except UserError as error:
             said.put(Refused(str(error)))
         except Exception as error:
