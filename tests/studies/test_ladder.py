@@ -11,6 +11,7 @@ import pytest
 
 from tests.configurations import run_config, study_config
 from tests.evaluators.conftest import disc_images, disc_split, small_space
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.evaluators.evaluation import TRAINED
@@ -140,7 +141,7 @@ def test_a_killed_ladder_goes_on_to_the_same_end(tmp_path: Path, monkeypatch: py
             searched(tmp_path / "killed", monkeypatch, [0.2, 0.8], stop_at=stop)
     killed, _ = searched(tmp_path / "killed", monkeypatch, [0.2, 0.8])
     assert outcome(killed) == outcome(whole)
-    kept = [LadderRecord.model_validate_json(ladder_path(each).read_text()) for each in (killed, whole)]
+    kept = [LadderRecord.model_validate(schema.LADDER.read(ladder_path(each))) for each in (killed, whole)]
     assert kept[0].chosen == kept[1].chosen and kept[0].rungs[0].selections == kept[1].rungs[0].selections
     assert shared_path(killed).exists() and not shared_path(killed).with_suffix(".checkpoint").exists()
 
@@ -151,7 +152,7 @@ def test_workers_find_what_one_process_finds(tmp_path: Path, monkeypatch: pytest
     resources = SearchResources(lambda evaluator: ProcessExecutor(evaluator, 2, 1))
     there, _ = searched(tmp_path / "there", monkeypatch, [0.2, 0.8], resources=resources)
     assert outcome(there) == outcome(here)
-    rungs = [LadderRecord.model_validate_json(ladder_path(each).read_text()).rungs for each in (here, there)]
+    rungs = [LadderRecord.model_validate(schema.LADDER.read(ladder_path(each))).rungs for each in (here, there)]
     assert [rung.selections for rung in rungs[0]] == [rung.selections for rung in rungs[1]]
 
 

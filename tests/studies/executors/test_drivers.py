@@ -62,13 +62,13 @@ def assert_gone(workers: list[psutil.Process]) -> None:
 @pytest.mark.slow
 def test_interrupted_then_killed_then_resumed(tmp_path: Path, undisturbed: Study) -> None:
     folder = tmp_path / "study"
-    with driving(folder, "epoch of trial 1") as (process, workers):
+    with driving(folder, "epoch of trial") as (process, workers):
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130
         assert "--resume" in errors and "Traceback" not in errors
         assert_gone(workers)
-    with driving(folder, "epoch of trial 3") as (process, workers):
+    with driving(folder, "epoch of trial") as (process, workers):
         process.kill()
         assert_gone(workers)
     kept = {path: path.stat().st_mtime_ns for path in folder.glob("trials/*/record.json")}
