@@ -1,0 +1,1 @@
+"""Layer lists of networks whose latencies others published."""

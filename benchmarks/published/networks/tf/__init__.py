@@ -1,0 +1,1 @@
+"""TensorFlow networks written again as torch modules, to list their operators."""
