@@ -1,8 +1,8 @@
 """Fits and judges the latency models of the shipped profiles on published measurements.
 
-Reads the tables of ``../shared/latency``, prints every figure that must be reached with PASS or MISS, writes
-``docs/results/latency.md`` and, with ``--write``, puts the numbers fitted to all networks and the record of their
-validation into the profiles' YAML files.
+Reads the tables of ``../shared/latency`` and of ``latency2`` beside it, prints every figure that must be reached with
+PASS or MISS, writes ``docs/results/latency.md`` and ``benchmarks/data/latency_networks.csv`` and, with ``--write``,
+puts the numbers fitted to all networks and the record of their validation into the profiles' YAML files.
 
     python benchmarks/latency.py [--data DIR] [--write]
 """
@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from published import report
+from published import class_report, report
 from published.gates import cell_gates, judge_cells, judge_yolobench, segmentation_gates, yolobench_gates
+from published.runtimes import Fits
 from published.shipped import Fitted, fit_all
 
 ROOT = Path(__file__).resolve().parents[1]
+NETWORKS = ROOT / "benchmarks" / "data" / "latency_networks.csv"
 REPORT = ROOT / "docs" / "results" / "latency.md"
 PROFILES = ROOT / "ussearch" / "hardware_profiles" / "profiles"
 
@@ -32,21 +34,26 @@ def main() -> None:
     arguments = parser.parse_args()
     if not (arguments.data / "yolobench.csv").is_file():
         parser.error(f"{arguments.data} holds no yolobench.csv: give the folder of the latency tables with --data")
+    if not (arguments.data.parent / "latency2").is_dir():
+        parser.error(f"{arguments.data.parent} holds no latency2: both folders of tables must lie side by side")
     fits = fit_all(arguments.data)
     if arguments.write:
         write_profiles(fits)
-    text = "\n".join(full_report(arguments.data, fits)) + "\n"
+    of_classes = Fits(arguments.data.parent)
+    class_report.write_networks(of_classes, NETWORKS)
+    text = "\n".join(full_report(arguments.data, fits, of_classes)) + "\n"
     print(text)
     REPORT.parent.mkdir(parents=True, exist_ok=True)
     REPORT.write_text(text, encoding="utf-8")
 
 
-def full_report(data: Path, fits: Sequence[Fitted]) -> list[str]:
+def full_report(data: Path, fits: Sequence[Fitted], of_classes: Fits) -> list[str]:
     """Judge everything and return the lines of the page."""
     rows, cells = list(judge_yolobench(data)), list(judge_cells(data))
     gates = [*yolobench_gates(rows), *cell_gates(cells), *segmentation_gates(data)]
     body = report.page(rows, cells, fits, gates)
-    return [*body, *report.segmentation_table(data), *report.coverage_table(fits), *report.FOOT]
+    tables = [*report.segmentation_table(data), *report.coverage_table(fits), *class_report.section(of_classes)]
+    return [*body, *tables, *report.FOOT]
 
 
 def write_profiles(fits: Sequence[Fitted]) -> None:

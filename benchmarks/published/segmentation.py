@@ -81,7 +81,7 @@ def _convolution(  # noqa: PLR0917  # the six numbers of a convolution, in their
     return Kernel(
         name="",
         operator="pointwise_conv" if window == 1 else "conv",
-        input_shapes=((read,),),
+        input_shapes=((1, before, height * stride, width * stride), *([(after * pixels,)] if summed else [])),
         output_shape=(1, after, height, width),
         macs=parameters * pixels,
         bytes=(read + after * pixels + parameters) * BYTES_PER_ELEMENT,
@@ -97,7 +97,7 @@ def _pool(channels: int, height: int, width: int) -> Kernel:
     return Kernel(
         name="",
         operator="max_pool",
-        input_shapes=((4 * elements,),),
+        input_shapes=((1, channels, 2 * height, 2 * width),),
         output_shape=(1, channels, height, width),
         macs=0,
         bytes=5 * elements * BYTES_PER_ELEMENT,

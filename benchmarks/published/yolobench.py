@@ -54,6 +54,7 @@ class Bench:
     weights and launches: what a model of another device is fitted to.
     """
 
+    names: tuple[str, ...]
     kernels: tuple[tuple[Kernel, ...], ...]
     resolution: Names
     family: Names
@@ -70,10 +71,21 @@ class Bench:
 @cache
 def load(data: Path) -> Bench:
     """Read the tables in ``data``."""
-    rows = list(read_rows(data / "yolobench.csv"))
-    layers = _kernels(data)
+    return _read(data / "yolobench.csv", data / "yolobench_layers.csv.gz")
+
+
+@cache
+def load_256(data: Path) -> Bench:
+    """Read the tables of the networks at 256 pixels, which the ten-network protocol leaves out, in ``data``."""
+    return _read(data / "yolobench_256.csv", data / "yolobench_256_layers.csv.gz")
+
+
+def _read(networks: Path, of_layers: Path) -> Bench:
+    rows = list(read_rows(networks))
+    layers = _kernels(of_layers)
     kernels = tuple(tuple(layers[row["base"], row["resolution"]]) for row in rows)
     return Bench(
+        names=tuple(row["network"] for row in rows),
         kernels=kernels,
         resolution=np.array([row["resolution"] for row in rows]),
         family=np.array([row["base"][: len("yolo8")] for row in rows]),
@@ -127,14 +139,14 @@ def _network_charges(model: Roofline, network: Sequence[Kernel]) -> list[float]:
     return [gmacs, mib, float(sum(cost.operators for cost in costs))]
 
 
-def _kernels(data: Path) -> dict[tuple[str, str], list[Kernel]]:
+def _kernels(table: Path) -> dict[tuple[str, str], list[Kernel]]:
     """Return the kernels of every network: each layer, with the activation behind it as its epilogue.
 
     NOTE: the table lists layers in the order of the modules: an activation belongs to the last layer of its size.
     """
     networks: dict[tuple[str, str], list[Kernel]] = defaultdict(list)
     last_of_size: dict[tuple[str, str, str], int] = {}
-    for row in read_rows(data / "yolobench_layers.csv.gz"):
+    for row in read_rows(table):
         kernels = networks[row["base"], row["res"]]
         if row["op"] in {"relu", "silu"}:
             index = last_of_size[row["base"], row["res"], row["in_elems"]]
@@ -152,7 +164,7 @@ def _kernel(row: Mapping[str, str]) -> Kernel:
     return Kernel(
         name=row["idx"],
         operator=operator,
-        input_shapes=((value["in_elems"],),),
+        input_shapes=((1, value["in_elems"] // (value["hin"] * value["win"]), value["hin"], value["win"]),),
         output_shape=(1, value["out_elems"] // (value["hout"] * value["wout"]), value["hout"], value["wout"]),
         macs=value["macs"],
         bytes=(value["in_elems"] + value["out_elems"] + value["params"]) * BYTES_PER_ELEMENT,

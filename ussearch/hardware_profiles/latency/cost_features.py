@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import ceil, prod
 
 from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel, Shape
 from ussearch.hardware_profiles.latency.roofline import GMAC, MIB
@@ -44,8 +44,44 @@ Terms = tuple[float, ...]
 
 
 @dataclass(frozen=True)
+class Tiles:
+    """How many output channels, output pixels and columns of the output a convolution computes at a time.
+
+    A tile that is filled in part costs as much as a full one.
+    """
+
+    channels: int = 1
+    pixels: int = 1
+    columns: int = 1
+
+    def executed(self, kernel: Kernel) -> float:
+        """Return how many multiply-accumulates a kernel executes for each one that counts, at least 1."""
+        if self == WHOLE or not kernel.operator.endswith("conv") or kernel.operator == "depthwise_conv":
+            return 1.0
+        channels, pixels, columns = kernel.output_shape[1], prod(kernel.output_shape[2:]), kernel.output_shape[-1]
+        return (
+            _filled(channels, self.channels, kernel.groups)
+            * _filled(pixels, self.pixels)
+            * _filled(columns, self.columns)
+        )
+
+
+def _filled(size: int, tile: int, groups: int = 1) -> float:
+    """Return ``size`` rounded up to whole tiles, in each of ``groups`` parts, over ``size``."""
+    part = size / groups
+    return ceil(part / tile) * tile / part
+
+
+WHOLE = Tiles()
+"""Nothing is rounded."""
+
+
+@dataclass(frozen=True)
 class CostFeature:
-    """Something priced: its class, the kernel it belongs to (index), the tensors that identify it, and its terms."""
+    """Something priced: its class, the kernel it belongs to (index), the tensors that identify it, and its terms.
+
+    ``detail`` is the class within the class: window, stride, and whether there is but one pixel to compute.
+    """
 
     name: str
     kernel: int
@@ -53,14 +89,17 @@ class CostFeature:
     output_shape: Shape
     window: tuple[int, int]
     terms: Terms
+    detail: str = ""
 
 
-def cost_features(kernels: Sequence[Kernel]) -> Iterator[CostFeature]:
-    """Yield everything that ``kernels`` may be charged for, in order."""
+def cost_features(kernels: Sequence[Kernel], tiles: Tiles = WHOLE) -> Iterator[CostFeature]:
+    """Yield everything that ``kernels`` may be charged for, in order; ``tiles`` are those of convolutions."""
     own = _in_own_layout(kernels)
     for index, kernel in enumerate(kernels):
         shape = kernel.input_shapes[0] if kernel.input_shapes else kernel.output_shape
-        yield CostFeature(_class_of(kernel), index, shape, kernel.output_shape, kernel.window, _kernel_terms(kernel))
+        name, terms = _class_of(kernel), _kernel_terms(kernel, tiles.executed(kernel))
+        detail = _detail(kernel, name)
+        yield CostFeature(name, index, shape, kernel.output_shape, kernel.window, terms, detail)
         behind = "conv" if kernel.operator.endswith("conv") else "other"
         for activation in kernel.epilogue:
             yield _copy(f"{activation} behind {behind}", index, kernel.output_shape)
@@ -75,6 +114,17 @@ def _class_of(kernel: Kernel) -> str:
     return f"{kernel.operator} of few channels" if few else kernel.operator
 
 
+def _detail(kernel: Kernel, name: str) -> str:
+    """Return the class of a convolution with its window and stride; a single pixel is a matter of weights alone."""
+    if not kernel.operator.endswith("conv") or name != kernel.operator:
+        return ""
+    if prod(kernel.output_shape[2:]) == 1:
+        return f"{name} of one pixel"
+    stride = f" stride {kernel.stride}" if kernel.stride > 1 else ""
+    detail = f"{kernel.kernel_class}{stride}"
+    return detail if detail != name else ""
+
+
 def _copy(name: str, kernel: int, shape: Shape) -> CostFeature:
     """Return the item of an operator that reads one tensor and writes one like it."""
     mib = prod(shape) * BYTES_PER_ELEMENT / MIB
@@ -82,16 +132,16 @@ def _copy(name: str, kernel: int, shape: Shape) -> CostFeature:
     return CostFeature(name, kernel, shape, shape, (1, 1), tuple(terms.values()))
 
 
-def _kernel_terms(kernel: Kernel) -> Terms:
+def _kernel_terms(kernel: Kernel, executed: float) -> Terms:
     output = prod(kernel.output_shape)
     read = sum(prod(shape) for shape in kernel.input_shapes)
     tensors = [elements * BYTES_PER_ELEMENT / MIB for elements in (read, output, kernel.parameters)]
-    return (1.0, *_arithmetic(kernel), *tensors)
+    return (1.0, *_arithmetic(kernel, executed), *tensors)
 
 
-def _arithmetic(kernel: Kernel) -> tuple[float, ...]:
-    """Return the terms from ``gmacs`` to ``gmacs_per_column``."""
-    gmacs = kernel.macs / GMAC
+def _arithmetic(kernel: Kernel, executed: float) -> tuple[float, ...]:
+    """Return the terms from ``gmacs`` to ``gmacs_per_column``; ``executed`` for each multiply-accumulate."""
+    gmacs = executed * kernel.macs / GMAC
     if not kernel.operator.endswith("conv"):
         return gmacs, gmacs, gmacs, 0.0, 0.0, 0.0
     inputs, outputs = kernel.input_shapes[0][1], kernel.output_shape[1]

@@ -10,7 +10,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import Self
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
-from ussearch.hardware_profiles.latency.cost_features import LAYOUT, TERMS, CostFeature, cost_features
+from ussearch.hardware_profiles.latency.cost_features import (
+    LAYOUT,
+    TERMS,
+    WHOLE,
+    CostFeature,
+    Tiles,
+    cost_features,
+)
 from ussearch.hardware_profiles.latency.model import LatencyModel
 from ussearch.hardware_profiles.latency.roofline import MIB
 
@@ -57,14 +64,15 @@ class KernelCostModel(LatencyModel):
     kind: Literal["kernels"] = "kernels"
     prices: dict[str, Price]
     cache: CacheEffect = CacheEffect()
+    tiles: Tiles = WHOLE
 
     def kernel_ms(self, kernels: Sequence[Kernel]) -> tuple[float, ...]:
         """Return the milliseconds of each kernel with its activations and changes of layout."""
         milliseconds = [0.0] * len(kernels)
         vectors = {name: self._vector(name) for name in self.prices}
         factor = self.cache.factor(kernels)
-        for item in cost_features(kernels):
-            price = vectors.get(item.name, vectors[general_class(item.name)])
+        for item in cost_features(kernels, self.tiles):
+            price = vectors[self.priced_as(item)]
             milliseconds[item.kernel] += factor * float(price @ np.asarray(item.terms))
         return tuple(milliseconds)
 
@@ -75,12 +83,21 @@ class KernelCostModel(LatencyModel):
 
     def priced(self, item: CostFeature) -> float:
         """Return the milliseconds of one item, before the effect of the cache."""
-        name = item.name if item.name in self.prices else general_class(item.name)
-        return float(self._vector(name) @ np.asarray(item.terms))
+        return float(self._vector(self.priced_as(item)) @ np.asarray(item.terms))
+
+    def priced_as(self, item: CostFeature) -> str:
+        """Return the class whose price an item pays: the narrowest one that has a price."""
+        return next(name for name in lineage(item) if name in self.prices)
 
     def _vector(self, name: str) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         price = self.prices[name]
         return np.array([price.get(term, 0.0) for term in TERMS])
+
+
+def lineage(item: CostFeature) -> tuple[str, ...]:
+    """Return the classes that an item belongs to, the narrowest first."""
+    narrow = (item.detail, item.name) if item.detail else (item.name,)
+    return (*narrow, general_class(item.name))
 
 
 def general_class(name: str) -> str:

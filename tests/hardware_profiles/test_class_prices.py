@@ -1,0 +1,85 @@
+"""Published measurements of networks like those that are searched, predicted where their families are left out."""
+
+from __future__ import annotations
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from published.runtimes import Fits
+
+ROOT = Path(__file__).resolve().parents[2]
+TABLE = ROOT / "benchmarks" / "data" / "latency_networks.csv"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _benchmarks() -> Iterator[None]:
+    sys.path.insert(0, str(ROOT / "benchmarks"))
+    yield
+    sys.path.remove(str(ROOT / "benchmarks"))
+
+
+@pytest.fixture(scope="module")
+def fits(shared: Path) -> Fits:
+    from published.runtimes import Fits
+
+    return Fits(shared)
+
+
+@pytest.mark.shared
+def test_fast_scnn_has_the_layers_of_its_log(fits: Fits) -> None:
+    from published.runtimes import TENSORRT_16
+
+    table = fits.measured(TENSORRT_16)
+    (network,) = (each for each in table.networks if each.name == "fast_scnn_384x384")
+    operators = [kernel.operator for kernel in network.kernels]
+    assert operators.count("depthwise_conv") == 14
+    assert sum(each.endswith("conv") for each in operators) == 45
+    assert operators.count("resize_bilinear") == 6
+
+
+@pytest.mark.shared
+def test_boards_with_few_networks_are_predicted(fits: Fits) -> None:
+    from published.class_gates import median_factor
+    from published.runtimes import RUY_32, TENSORRT_16
+
+    for name, must in ((RUY_32, 1.1), (TENSORRT_16, 1.15)):
+        assert median_factor(fits.left_out(name), fits.measured(name).latency_ms) < must
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_every_figure_is_reached(fits: Fits) -> None:
+    from published.class_gates import gates, intervals, kits
+
+    assert [gate for gate in gates(fits) if not gate.passed] == []
+    assert [each for each in intervals(fits) if not 0.85 <= each.inside <= 0.95 and each.networks >= 60] == []
+    assert all(kit.fitted_mape < 0.5 * min(kit.prior_mape, kit.scaled_mape * 2) for kit in kits(fits))
+
+
+@pytest.mark.slow
+@pytest.mark.shared
+def test_no_prior_has_seen_the_family_that_is_tested(fits: Fits) -> None:
+    from published.runtimes import TENSORRT_16, TENSORRT_32
+
+    for family in (
+        "efficientdet",
+        "mobilenet-v3",
+        "convnext",
+    ):  # of TensorRT, of it and the prior's prior, of that alone
+        assert fits.model(TENSORRT_32, family) != fits.model(TENSORRT_32)
+        assert fits.model(TENSORRT_16, family) != fits.model(TENSORRT_16)
+    assert fits.model(TENSORRT_16, "nobody's") == fits.model(TENSORRT_16)
+
+
+def test_every_network_is_listed_once_with_its_family() -> None:
+    with TABLE.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    keys = [(row["runtime"], row["network"]) for row in rows]
+    assert len(keys) == len(set(keys)) > 4000
+    assert all(row["family"] and 0.05 < float(row["left_out_over_measured"]) < 20 for row in rows)
