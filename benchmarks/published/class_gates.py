@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.stats import kendalltau
@@ -188,9 +189,9 @@ def interval(errors: Floats, families: Names) -> float:
     return float(errors[order][min(int(reached), len(errors) - 1)])
 
 
-def extrapolated(fits: Fits, name: str, networks: list[tuple[Kernel, ...]]) -> float:
-    """Return the share in per cent of networks of which over a tenth of the milliseconds is not covered."""
-    known, model = covered(fits.measured(name)), fits.model(name)
+def extrapolated(fits: Fits, name: str) -> float:
+    """Return the share in per cent of candidates of which over a tenth of the milliseconds is not covered."""
+    known, model, networks = covered(fits.measured(name)), fits.model(name), candidates(name)
     count = 0
     for kernels in networks:
         per_kernel_ms = model.kernel_ms(kernels)
@@ -200,12 +201,17 @@ def extrapolated(fits: Fits, name: str, networks: list[tuple[Kernel, ...]]) -> f
     return 100 * count / len(networks)
 
 
-def candidates() -> list[tuple[Kernel, ...]]:
-    """Return the kernels of drawn candidates and of the presets at 256 pixels."""
-    space = SearchSpace.standard(PIXELS)
+def candidates(runtime: str) -> tuple[tuple[Kernel, ...], ...]:
+    """Return the kernels of what a search for a runtime's device draws, and of the presets, at 256 pixels."""
+    return _candidates(frozenset(load_profile(runtime.partition("@")[0]).forbidden_features))
+
+
+@cache
+def _candidates(forbidden: frozenset[str]) -> tuple[tuple[Kernel, ...], ...]:
+    space, _ = SearchSpace.standard(PIXELS).restricted(dict.fromkeys(forbidden, "the device"))
     drawn = [space.sample(seed) for seed in range(CANDIDATES)]
     presets = [load_preset(name).architecture.for_task() for name in preset_names()]
-    return [CalibrationNetwork("", each, PIXELS).kernels for each in (*drawn, *presets)]
+    return tuple(CalibrationNetwork("", each, PIXELS).kernels for each in (*drawn, *presets))
 
 
 @dataclass(frozen=True)

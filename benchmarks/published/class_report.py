@@ -13,7 +13,6 @@ from published.class_gates import (
     ClassGate,
     Held,
     Kit,
-    candidates,
     extrapolated,
     gates,
     intervals,
@@ -37,9 +36,10 @@ not yet hold these prices.
 
 """.splitlines()
 RUNTIMES_HEAD = """
-Every runtime, each family left out in turn; the interval is made from the other families, crowded ones counting
-less. The last column is the share of 200 drawn candidates and of the presets at 256 pixels that would be extrapolated:
-over a tenth of their milliseconds in classes that fewer than three networks of two families contain.
+Every runtime, each family left out in turn; the interval is made from the other families, crowded ones counting less.
+The last column is the share of 200 candidates, drawn as a search for the device draws them, and of the presets at 256
+pixels that would be extrapolated: over a tenth of their milliseconds in classes that fewer than three networks of two
+families contain.
 
 """.splitlines()
 KITS_HEAD = """
@@ -74,12 +74,11 @@ def runtime_table(fits: Fits, held: Sequence[Held]) -> Iterator[str]:
     """Yield every runtime with its error, its interval and what it does not cover."""
     yield "| runtime | networks | families | prior | MAPE % | median factor | interval | held | extrapolated % |"
     yield "|---|---|---|---|---|---|---|---|---|"
-    drawn = candidates()
     for each in held:
         table, predicted = fits.measured(each.name), fits.left_out(each.name)
         error = f"{mape(predicted, table.latency_ms):.1f} | {median_factor(predicted, table.latency_ms):.2f}"
         count = f"{each.networks} | {len(np.unique(table.families))} | {RUNTIMES[each.name].prior or '–'}"
-        share = extrapolated(fits, each.name, drawn)
+        share = extrapolated(fits, each.name)
         yield f"| {each.name} | {count} | {error} | {each.factor:.2f} | {each.inside:.2f} | {share:.0f} |"
 
 
