@@ -11,8 +11,10 @@ from ussearch.evaluators import Evaluation, Tier
 from ussearch.evaluators.evaluation import standing
 from ussearch.files import folders_in, found_at
 from ussearch.pairs import Bundle
+from ussearch.pairs.delivery.tasks import RETRAIN
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.context import StudyContext, reopen_context
+from ussearch.studies.damage import intact
 from ussearch.studies.pareto import ParetoReport, pareto_report
 
 BUNDLE = "bundle"
@@ -105,6 +107,7 @@ def _finalists(folder: Path) -> tuple[tuple[int, Evaluation], ...]:
     found = []
     for name, place in folders_in(folder).items():
         if (place / "record.json").is_file():
-            record = schema.FULL_TRAINING.read(place / "record.json")
-            found.append((int(name), Evaluation.model_validate(record["evaluation"])))
+            with intact(place / "record.json", RETRAIN):
+                record = schema.FULL_TRAINING.read(place / "record.json")
+                found.append((int(name), Evaluation.model_validate(record["evaluation"])))
     return tuple(found)

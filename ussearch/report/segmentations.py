@@ -9,15 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets import Normalisation
-from ussearch.errors import UserError
 from ussearch.evaluators import THRESHOLD, predict, score
 from ussearch.files import found_at
 from ussearch.pairs.delivery.full_training import finalist_folder
+from ussearch.pairs.delivery.tasks import RETRAIN
 from ussearch.report.markup import paragraph, section, text
 from ussearch.report.report_data import ReportData
 from ussearch.report.thumbnails import picture, svg_outline
 from ussearch.search_spaces import build
 from ussearch.studies.context import StudyContext
+from ussearch.studies.damage import intact
 
 RANKS = ("worst", "median", "best")
 MOST_FINALISTS = 4
@@ -90,10 +91,8 @@ def _trained(report_data: ReportData, study_context: StudyContext, chosen: list[
         if evaluation.normalisation is None or not weights.exists():
             continue
         network = build(report_data.study.architecture(trial_id))
-        try:
+        with intact(weights, RETRAIN):
             network.load_state_dict(load_file(weights))
-        except RuntimeError as error:
-            raise UserError(f"{weights} does not fit trial {trial_id}: delete its folder and export again.") from error
         normalisation = Normalisation.from_record(evaluation.normalisation)
         answer = predict(network, study_context.images.images[chosen], normalisation)
         found[trial_id] = Answers(answer, "its full training")

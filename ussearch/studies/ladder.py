@@ -31,6 +31,7 @@ from ussearch.files import write_atomically
 from ussearch.run_config import SamplerSettings
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.context import StudyContext
+from ussearch.studies.damage import intact
 from ussearch.studies.executors import TRACEBACK, keep_traceback, run_tasks
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
@@ -176,7 +177,8 @@ class LadderSearch:
         """Return the ladder of the study, measured as far as it is not yet."""
         path = ladder_path(self.study)
         if path.exists():
-            return LadderRecord.model_validate(schema.LADDER.read(path))
+            with intact(path, "delete it to have the rungs measured again"):
+                return LadderRecord.model_validate(schema.LADDER.read(path))
         sampled = range(len(self.seeds), len(self.seeds) + SAMPLES)
         trained = [r for r in self.study.trials() if r.trial_id in sampled and r.evaluation.fidelity == TRAINED]
         samples = [record for record in trained if record.objective is not None]
@@ -267,7 +269,8 @@ def _kept_at(folder: Path, trial_id: int) -> Path:
 
 def _kept_in(folder: Path, trial_id: int) -> dict[str, float | None]:
     path = _kept_at(folder, trial_id)
-    kept: dict[str, float | None] = schema.RUNG.read(path)
+    with intact(path, "delete it to have the candidate judged again"):
+        kept: dict[str, float | None] = schema.RUNG.read(path)
     return kept
 
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from pydantic import ValidationError
-
 from ussearch import logs, schema
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
@@ -16,6 +14,7 @@ from ussearch.evaluators import Summary, Tier
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import StudyConfig
+from ussearch.studies.damage import intact
 from ussearch.studies.front import front
 from ussearch.studies.locking import held
 from ussearch.studies.records import TrialRecord
@@ -99,7 +98,8 @@ class Study:
     def split(self) -> Split:
         """The split that every trial used."""
         path = self.folder / "split.json"
-        return Split.from_record(schema.SPLIT.from_json(_text(path), str(path)))
+        with intact(path, "restore it from a copy: no other split gives the same figures"):
+            return Split.from_record(schema.SPLIT.from_json(_text(path), str(path)))
 
     @property
     def baselines(self) -> dict[str, Summary]:
@@ -107,7 +107,8 @@ class Study:
         path = self.folder / "baselines.json"
         if not path.exists():
             return {}
-        found: dict[str, Summary] = schema.BASELINES.from_json(_text(path), str(path))
+        with intact(path, "delete it, and the same command with --resume makes it again"):
+            found: dict[str, Summary] = schema.BASELINES.from_json(_text(path), str(path))
         return found
 
     def keep_baselines(self, baselines: dict[str, Summary]) -> None:
@@ -153,7 +154,8 @@ class Study:
                 f"Trial {trial_id} of {self.folder} has no weights ({path.name}): choose one that finished well."
             )
         network = build(self.architecture(trial_id))
-        network.load_state_dict(load_file(path))
+        with intact(path, "restore it, or delete its folder to have the trial repeated"):
+            network.load_state_dict(load_file(path))
         return network.eval()
 
     def keep(self, record: TrialRecord, architecture: Architecture) -> None:
@@ -179,19 +181,8 @@ def logged(folder: Path) -> Iterator[None]:
 
 
 def _record(path: Path) -> TrialRecord:
-    try:
+    with intact(path, "restore it, or delete its folder to have the trial repeated"):
         return TrialRecord.model_validate(schema.TRIAL.from_json(_text(path), str(path)))
-    except ValueError as error:
-        raise UserError(
-            f"{path} is damaged ({_reason(error)}): restore it, or delete its folder to have the trial repeated."
-        ) from error
-
-
-def _reason(error: ValueError) -> str:
-    if not isinstance(error, ValidationError):
-        return f"the whole: {error}"
-    first = error.errors()[0]
-    return f"{'.'.join(str(part) for part in first['loc']) or 'the whole'}: {first['msg']}"
 
 
 def _text(path: Path) -> str:

@@ -12,9 +12,17 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Tier, TrainEvaluator
 from ussearch.events import OnEvent, TrainingEpoch, ignore
 from ussearch.files import remove_folder
-from ussearch.pairs.delivery.tasks import WEIGHTS, FullTraining, FullTrainingFailed, InitialWeights, TaskStore
+from ussearch.pairs.delivery.tasks import (
+    RETRAIN,
+    WEIGHTS,
+    FullTraining,
+    FullTrainingFailed,
+    InitialWeights,
+    TaskStore,
+)
 from ussearch.search_spaces import Network, build
 from ussearch.studies import Study
+from ussearch.studies.damage import intact
 from ussearch.studies.executors import EpochDone, ExecutorFactory, Message, in_this_process, run_tasks
 from ussearch.studies.suggest import derived_seed
 
@@ -41,7 +49,8 @@ class TrainedNetwork:
     def network(self) -> Network:
         """Return the trained network in training form and evaluation mode, on the CPU."""
         network = build(self.training.architecture)
-        network.load_state_dict(load_file(self.weights))
+        with intact(self.weights, RETRAIN):
+            network.load_state_dict(load_file(self.weights))
         return network.eval()
 
 

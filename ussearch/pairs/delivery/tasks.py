@@ -20,6 +20,7 @@ from ussearch.evaluators import Evaluation, Tier, TrainEvaluator, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture
+from ussearch.studies.damage import intact
 from ussearch.studies.executors import TRACEBACK, TaskOutcome, keep_traceback
 from ussearch.studies.executors.serialization import weights_to_bytes
 
@@ -95,6 +96,7 @@ def _seed_of(seed: int, number: int) -> int:
     return seed if number == 0 else int(np.random.SeedSequence([seed, number]).generate_state(1)[0] >> 1)
 
 
+RETRAIN = "restore it, or delete its folder to have the network trained again"
 RECORD, WEIGHTS, CHECKPOINT = "record.json", "weights.safetensors", "checkpoint.safetensors"
 
 
@@ -184,8 +186,9 @@ def _kept(folder: Path, made_from: dict[str, Any]) -> Evaluation | None:
     path = folder / RECORD
     if not path.is_file():
         return None
-    record = schema.FULL_TRAINING.read(path)
-    return Evaluation.model_validate(record["evaluation"]) if record["made_from"] == made_from else None
+    with intact(path, RETRAIN):
+        record = schema.FULL_TRAINING.read(path)
+        return Evaluation.model_validate(record["evaluation"]) if record["made_from"] == made_from else None
 
 
 def _name(architecture: Architecture) -> str:
