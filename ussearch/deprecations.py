@@ -66,7 +66,7 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed("python", "ussearch.run", "trial_timeout_seconds", "trial_timeout"),
     Renamed("python", "ussearch.Study.export", "device", "accelerator"),
     Renamed("python", "ussearch.Study.show", "end", "tier"),
-    Renamed("python", "ussearch.EdgeClient", "answer", "predict"),
+    Renamed("python", "ussearch.serving.client.EdgeClient", "answer", "predict"),
     Renamed("python", "ussearch.studies.TrialRecord", "slot", "trial_id"),
     Renamed("python", "ussearch.studies.TrialRecord", "dice", "objective"),
     Renamed("python", "ussearch.evaluators.Evaluation", "dice", "objective"),

@@ -27,8 +27,7 @@ def load_yaml(text: str, source: str, what: str, hint: str) -> Any:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{source} is not YAML ({reason}): expected {what}; {hint}.") from error
+        raise UserError(f"{source} is not YAML ({_reason(error)}): expected {what}; {hint}.") from error
 
 
 def validated(model: type[Model], data: Any, source: str, what: str, hint: str) -> Model:
@@ -39,3 +38,10 @@ def validated(model: type[Model], data: Any, source: str, what: str, hint: str) 
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "content"
         raise UserError(f"{source} is not {what}: {place}: {first['msg']}; {hint}.") from error
+
+
+def _reason(error: yaml.YAMLError) -> str:
+    """Return what is wrong with a text, with the line where that is known."""
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark is not None:
+        return f"line {error.problem_mark.line + 1}: {error.problem}"
+    return str(error).splitlines()[0]

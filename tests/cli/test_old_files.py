@@ -63,6 +63,33 @@ def test_an_old_study_is_resumed_to_one_more_trial(ussearch: Command, study: Pat
     assert (study / "study.yaml").read_text().startswith(f"{KEY}: 1\n")
 
 
+def test_a_study_is_resumed_by_its_folder_alone(ussearch: Command, study: Path) -> None:
+    before = {path: path.read_bytes() for path in study.glob("trials/*/*")}
+    outcome = ussearch("run", "--study", study, "--resume", "--dry-run", "--json")
+    assert outcome.status == 0, outcome.err
+    run = yaml.safe_load((study / "study.yaml").read_text())
+    plan = json.loads(outcome.out)
+    assert (plan["trials"], plan["epochs"], plan["image_size"]) == (3, run["recipe"]["epochs"], run["image_size"])
+    assert {path: path.read_bytes() for path in study.glob("trials/*/*")} == before
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("--final-epochs", 7), "epochs of the full training (2, not 7)"),
+        (("--final-restarts", 3), "full trainings (1, not 3)"),
+        (("--seed", 1), "seed (13, not 1)"),
+        (("--profile", "jetson-nano"), "edge profile (raspberry-pi-4, not jetson-nano)"),
+    ],
+)
+def test_a_study_is_not_resumed_with_something_else(
+    words: tuple[object, ...], named: str, ussearch: Command, study: Path
+) -> None:
+    outcome = ussearch("run", "--study", study, "--resume", *words)
+    assert outcome.status == 2
+    assert named in " ".join(outcome.err.split())
+
+
 def test_an_old_study_is_reported(ussearch: Command, study: Path) -> None:
     outcome = ussearch("report", study)
     assert outcome.status == 0, outcome.err

@@ -113,7 +113,7 @@ def test_old_names_in_python_still_work(capsys: pytest.CaptureFixture[str]) -> N
     for kind in (EdgeClient, AsyncEdgeClient):
         one = kind.__new__(kind)
         assert one.answer == one.predict
-    assert capsys.readouterr().err.count("answer of ussearch.EdgeClient is now predict") == 1
+    assert capsys.readouterr().err.count("answer of ussearch.serving.client.EdgeClient is now predict") == 1
     assert old_events.TrialFinished is events.TrialFinished
     assert events.StepJudged is events.StepEvaluated
     assert events.TrialRepeated(3, "lost").slot == 3

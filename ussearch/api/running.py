@@ -10,6 +10,7 @@ from ussearch.api.study import Outcome
 from ussearch.events import OnEvent, ignore
 from ussearch.run_config import RunConfig
 from ussearch.run_options import config_from, renamed_options
+from ussearch.studies.paths import asked_before
 
 
 def run(
@@ -36,6 +37,10 @@ def run(
     asked: dict[str, Any] = renamed_options(options)
     if profile is not None:
         asked["profile"] = profile
-    if isinstance(config, RunConfig):
-        return Outcome.of(pipeline.run(config_from(asked, base=config.given(), place=""), on_event))
-    return Outcome.of(pipeline.run(config_from(asked, None if config is None else Path(config), place=""), on_event))
+    if config is None:
+        known = config_from(asked, base=asked_before(asked.get("study"), bool(asked.get("resume"))), place="")
+    elif isinstance(config, RunConfig):
+        known = config_from(asked, base=config.given(), place="")
+    else:
+        known = config_from(asked, Path(config), place="")
+    return Outcome.of(pipeline.run(known, on_event))

@@ -60,7 +60,12 @@ def asked_for(options: dict[str, Any], config: Path | None, settings: list[str] 
     from ussearch.run_options import config_from
 
     given = {name: value for name, value in options.items() if value is not None}
-    return config_from(given, config, settings)
+    base = None
+    if config is None and given.get("resume") and "study" in given:
+        from ussearch.studies.paths import asked_before  # takes long, and only what is resumed needs it
+
+        base = asked_before(given["study"], resume=True)
+    return config_from(given, config, settings, base=base)
 
 
 def with_run_options(command: Any) -> Any:

@@ -34,7 +34,7 @@ def specialise(
     profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
-    """Show what a study offers another accelerator, from the accuracies that it knows: nothing is trained unless asked.
+    """Show what a study offers another device, from the accuracies that it knows: nothing is trained unless asked.
 
     Example: ussearch specialise studies/busi --profile raspberry-pi-4
     """

@@ -181,7 +181,9 @@ class StudyConfig(_Data):
 
     def check_continued_by(self, other: StudyConfig, folder: str) -> None:
         """Raise UserError where ``other`` asks for something else than this study, so that it cannot continue it."""
-        if other.data.fingerprint != self.data.fingerprint:
+        drawn_alike = (other.seed, other.image_size) == (self.seed, self.image_size)
+        # NOTE: other phantoms are drawn from another seed or in another size, and that is what the user changed.
+        if other.data.fingerprint != self.data.fingerprint and (drawn_alike or other.data.name != self.data.name):
             raise UserError(
                 f"The study in {folder} was made with the data set {_named(self.data)}, not with {_named(other.data)}: "
                 "resume with the same data, or name another study folder."

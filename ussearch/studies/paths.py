@@ -73,11 +73,38 @@ def require_usable(folder: Path, resume: bool) -> None:
     require_writable(folder, f"No study can be kept in {folder}", "choose another --study folder")
 
 
+def asked_before(study: Path | str | None, resume: bool) -> dict[str, Any] | None:
+    """Return what a study that is resumed was asked for, as ``study.yaml`` has it; None where there is no such study.
+
+    Where its database lies is asked for anew: the file holds no password.
+    """
+    if study is None or not resume or not Study.exists(Path(study)):
+        return None
+    config = Study.open(Path(study)).config
+    content = config.run.given()
+    phantoms = {} if config.data.phantoms is None else {"phantoms": config.data.phantoms["count"]}
+    return {
+        **content,
+        "data": {**content["data"], **phantoms},
+        "execution": {**content["execution"], "storage": None},
+    }
+
+
 def as_continued(config: RunConfig, folder: Path) -> RunConfig:
-    """Return the configuration with data and workers of the study that it continues, where it names none."""
+    """Return the configuration with data and workers of the study that it continues, where it names none.
+
+    Raises UserError where it asks for another full training than the study's: what is finished would not be made again.
+    """
     if not config.output.resume or not Study.exists(folder):
         return config
     before = Study.open(folder).config
+    for name, title in (("final_epochs", "epochs of the full training"), ("final_restarts", "full trainings")):
+        asked, known = getattr(config.training, name), getattr(before, name)
+        if asked is not None and asked != known:
+            raise UserError(
+                f"The study in {folder} was made with another number of {title} ({known}, not {asked}): resume with "
+                "the same, or name another study folder."
+            )
     changes: dict[str, Any] = {}
     if config.execution.workers is None:
         changes["execution"] = {"workers": before.workers}

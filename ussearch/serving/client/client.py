@@ -91,7 +91,7 @@ class _Client:
 
     def __getattr__(self, name: str) -> Any:
         """Return what an old name stands for."""
-        new = python_name("ussearch.EdgeClient", name)
+        new = python_name("ussearch.serving.client.EdgeClient", name)
         if new == name:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return getattr(self, new)
