@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.configurations import run_config
 from ussearch.errors import UserError
-from ussearch.storage_url import hide_passwords, kept, normalised, require_driver, without_password
+from ussearch.storage_url import absolute, hide_passwords, kept, normalised, require_driver, without_password
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,15 @@ def test_what_is_kept_is_an_address_without_password() -> None:
     assert without_password(url) == "postgresql://me@host:5432/name?sslmode=require"
     assert normalised("postgresql://me:pa%40ss@host/name") == "postgresql+psycopg://me:pa%40ss@host/name"
     assert normalised("postgresql+psycopg2://host/name") == "postgresql+psycopg2://host/name"
+
+
+def test_a_file_is_named_from_the_root_so_that_another_folder_finds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert absolute("sqlite:///a/b.db") == f"sqlite:///{tmp_path}/a/b.db"
+    for url in ("sqlite:////a/b.db", "sqlite:///:memory:", "sqlite://", "postgresql://host/name"):
+        assert absolute(url) == url
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "me:secret@host", "cassandra://me:secret@host/name"])

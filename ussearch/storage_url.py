@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 
 from ussearch.errors import UserError
@@ -31,6 +32,14 @@ def without_password(url: str) -> str:
     parsed = _parsed(re.sub(r"(\w://[^\s:/@]*):[^?/\s]*@", r"\1@", url))
     query = {name: value for name, value in parsed.query.items() if not name.lower().endswith("password")}
     return str(parsed._replace(password=None, query=query).render_as_string(hide_password=False))
+
+
+def absolute(url: str) -> str:
+    """Return a URL that means the same from any folder: a file of SQLite is named from the root."""
+    parsed = _parsed(url)
+    if not parsed.drivername.startswith("sqlite") or not parsed.database or parsed.database.startswith((":", "file:")):
+        return url
+    return str(parsed.set(database=str(Path(parsed.database).absolute())).render_as_string(hide_password=False))
 
 
 def kept(text: str) -> str:

@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
-from ussearch.storage_url import hide_passwords, normalised, require_driver, without_password
+from ussearch.storage_url import absolute, hide_passwords, normalised, require_driver, without_password
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.suggest import DIRECTIONS, Space, Suggestion, finished_trial, quiet_optuna, running_trial
 
@@ -115,9 +115,8 @@ class StudyStorage:
             return cls.in_file(folder / "study.db", space)
         name = place.name if place else f"{folder.resolve().name}-{uuid.uuid4().hex[:12]}"
         storage = cls.in_database(url, space, name)
-        write_atomically(
-            folder / PLACE, schema.STORAGE.to_json(StorageLocation(name=name, url=without_password(url)), indent=1)
-        )
+        known = StorageLocation(name=name, url=without_password(absolute(url)))
+        write_atomically(folder / PLACE, schema.STORAGE.to_json(known, indent=1))
         return storage
 
     @classmethod
