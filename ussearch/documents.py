@@ -35,9 +35,13 @@ def validated(model: type[Model], data: Any, source: str, what: str, hint: str) 
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "content"
-        raise UserError(f"{source} is not {what}: {place}: {first['msg']}; {hint}.") from error
+        raise UserError(f"{source} is not {what}: {first_wrong(error, 'content')}; {hint}.") from error
+
+
+def first_wrong(error: ValidationError, whole: str) -> str:
+    """Return the first wrong field, ``whole`` where it is none of them, and what is wrong with it."""
+    first = error.errors()[0]
+    return f"{'.'.join(str(part) for part in first['loc']) or whole}: {first['msg']}"
 
 
 def _reason(error: yaml.YAMLError) -> str:

@@ -40,14 +40,12 @@ MANY = 60
 COVERAGE, FEW_FAMILIES = 0.9, 0.2
 """What an interval is made to hold, and by what share of itself, over the number of families, that is raised."""
 KIT, KIT_SEEDS = 10, range(20)
-FAR = 1.5
-"""A prior that is off by more than this factor is one that a kit must mend."""
 CANDIDATES, PIXELS = 200, 256
 
 
 @dataclass(frozen=True)
 class ClassGate:
-    """One figure: what it is today, what it must reach, what it reaches. ``least`` is set where more is better."""
+    """One figure: what it is today, what it must reach, what it reaches."""
 
     subject: str
     figure: str

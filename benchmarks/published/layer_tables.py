@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from math import prod
 from pathlib import Path
 
 from published.tables import read_rows
@@ -71,7 +72,7 @@ def kernels(rows: Sequence[Mapping[str, str]]) -> list[Kernel]:
 def _operator(name: str, row: Mapping[str, str]) -> str:
     """Return the name of a row's kernel; a mean over all pixels is what the product calls a global pool."""
     inputs, output = shape(row["in_shape"]), shape(row["out_shape"])
-    if name in {"mean", "_adaptive_avg_pool2d"} and len(inputs) == 4 and _size(output) == inputs[0] * inputs[1]:
+    if name in {"mean", "_adaptive_avg_pool2d"} and len(inputs) == 4 and prod(output) == inputs[0] * inputs[1]:
         return "global_pool"
     return OPERATORS.get(name, name)
 
@@ -85,7 +86,7 @@ def kernel(row: Mapping[str, str], operator: str) -> Kernel:
     return Kernel(
         name=row["index"],
         operator=operator,
-        input_shapes=(inputs, (read - _size(inputs),)) if read > _size(inputs) else (inputs,),
+        input_shapes=(inputs, (read - prod(inputs),)) if read > prod(inputs) else (inputs,),
         output_shape=output,
         macs=int(row["macs"]),
         bytes=elements * BYTES_PER_ELEMENT,
@@ -110,13 +111,6 @@ def _read(row: Mapping[str, str], operator: str, parameters: int) -> int:
     """
     read = int(row["in_elements"])
     return max(read - parameters, 0) if operator == "matmul" and read > parameters else read
-
-
-def _size(of: Shape) -> int:
-    size = 1
-    for side in of:
-        size *= side
-    return size
 
 
 def _pair(text: str) -> tuple[int, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -62,16 +61,15 @@ def collected(rows: Iterable[Row]) -> Measured:
 def timm(data: Path, runtime: str) -> Measured:
     """Return timm's networks on the Jetson Nano; ``runtime`` is onnxruntime's on its GPU or its CPU."""
     layers = read_networks(data / "jetson_nano_onnxruntime_timm_layers.csv.gz")
-    families = dict(_pairs(NETWORKS / "families.csv"))
+    families = {row["key"]: row["family"] for row in read_rows(NETWORKS / "families.csv")}
 
     def rows() -> Iterator[Row]:
         for row in read_rows(data / "jetson_nano_onnxruntime_timm.csv"):
             key = row["key"]
             if row["runtime"] != runtime or key not in layers or families.get(key, RECURRENT) == RECURRENT:
                 continue
-            kind = (
-                "depthwise" if row["model_type"] == "cnn" and float(row["gmacs_depthwise"] or 0) else row["model_type"]
-            )
+            depthwise = row["model_type"] == "cnn" and float(row["gmacs_depthwise"] or 0) > 0
+            kind = "depthwise" if depthwise else row["model_type"]
             yield key, families[key], kind, float(row["latency_ms"]), layers[key]
 
     return collected(rows())
@@ -96,11 +94,7 @@ def tensorrt_nano(data: Path, precision: str) -> Measured:
     """Return the networks that TensorRT ran on the Jetson Nano: raw logs, NetsPresso, torch2trt, FCN-ResNet18."""
     rows = [
         *_rebuilt(data / "jetson_nano_tensorrt_nobuo.csv", "nobuo", lambda row: row["precision"] == precision),
-        *_rebuilt(
-            data / "netspresso_devices.csv",
-            "netspresso",
-            lambda row: row["device"] == "jetson-nano" and row["precision"] == precision,
-        ),
+        *_of_netspresso(data, "jetson-nano", precision),
         *_rebuilt(
             data / "misc_measured.csv",
             "torchvision",
@@ -146,8 +140,15 @@ def mlperf_pi4(data: Path, precision: str) -> Measured:
 
 def netspresso(data: Path, device: str, precision: str) -> Measured:
     """Return NetsPresso's networks on a device."""
-    chosen = lambda row: row["device"] == device and row["precision"] == precision  # noqa: E731
-    return collected(_rebuilt(data / "netspresso_devices.csv", "netspresso", chosen))
+    return collected(_of_netspresso(data, device, precision))
+
+
+def _of_netspresso(data: Path, device: str, precision: str) -> Iterator[Row]:
+    yield from _rebuilt(
+        data / "netspresso_devices.csv",
+        "netspresso",
+        lambda row: row["device"] == device and row["precision"] == precision,
+    )
 
 
 def tflite_pi(data: Path, device: str, precision: str, threads: str = "4") -> Measured:
@@ -167,8 +168,13 @@ def tflite_pi(data: Path, device: str, precision: str, threads: str = "4") -> Me
 
 def paddle(data: Path, device: str, threads: str) -> Measured:
     """Return PaddleClas's networks on a device with Paddle-Lite."""
-    chosen = lambda row: row["device"] == device and row["threads"] == threads  # noqa: E731
-    return collected(_rebuilt(data / "paddle_sd855_x86.csv", "paddle", chosen))
+    return collected(
+        _rebuilt(
+            data / "paddle_sd855_x86.csv",
+            "paddle",
+            lambda row: row["device"] == device and row["threads"] == threads,
+        )
+    )
 
 
 def _rebuilt(path: Path, source: str, chosen: Callable[[Mapping[str, str]], bool]) -> Iterator[Row]:
@@ -211,9 +217,3 @@ def _catalogue() -> dict[tuple[str, str, str], tuple[str, str]]:
 def _layers() -> dict[str, tuple[Kernel, ...]]:
     tables = (read_networks(NETWORKS / name) for name in ("layers_pytorch.csv.gz", "layers_tf.csv.gz"))
     return {key: kernels for table in tables for key, kernels in table.items()}
-
-
-def _pairs(path: Path) -> Iterator[tuple[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            yield row["key"], row["family"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,10 @@ def _xnnpack(data: Path, device: str) -> Measured:
     return measured.tflite_pi(tables, device, "fp32") + measured.netspresso(tables, device, "fp16")
 
 
+def _netspresso(data: Path, device: str) -> Measured:
+    return measured.netspresso(data / "latency2", device, "fp16")
+
+
 CPU, CUDA = "jetson-nano@onnxruntime-cpu-fp32", "jetson-nano@onnxruntime-cuda-fp32"
 TENSORRT_32, TENSORRT_16 = "jetson-nano@tensorrt-fp32", "jetson-nano@tensorrt-fp16"
 RUY_32, RUY_8 = "raspberry-pi-4@tflite-ruy-fp32", "raspberry-pi-4@tflite-ruy-int8"
@@ -89,23 +94,9 @@ RUNTIMES = {
         Runtime(RUY_8, lambda data: measured.mlperf_pi4(data / "latency2", "int8")),
         Runtime(XNNPACK_4, lambda data: _xnnpack(data, "raspberry-pi-4"), prior=CPU),
         Runtime(XNNPACK_5, lambda data: _xnnpack(data, "raspberry-pi-5"), prior=XNNPACK_4),
-        Runtime(
-            "jetson-xavier-nx@tensorrt-fp16",
-            lambda data: measured.netspresso(data / "latency2", "jetson-xavier-nx", "fp16"),
-            GPU_TILES,
-            TENSORRT_16,
-        ),
-        Runtime(
-            "jetson-tx2@tensorrt-fp16",
-            lambda data: measured.netspresso(data / "latency2", "jetson-tx2", "fp16"),
-            GPU_TILES,
-            TENSORRT_16,
-        ),
-        Runtime(
-            "jetson-orin-nano@tensorrt-fp16",
-            lambda data: measured.netspresso(data / "latency2", "jetson-orin-nano", "fp16"),
-            GPU_TILES,
-            TENSORRT_16,
+        *(
+            Runtime(f"{device}@tensorrt-fp16", partial(_netspresso, device=device), GPU_TILES, TENSORRT_16)
+            for device in ("jetson-xavier-nx", "jetson-tx2", "jetson-orin-nano")
         ),
         Runtime(
             "snapdragon-855@paddle-lite-fp32",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
+from typing import Any
 
 import numpy as np
 import pytest
@@ -41,9 +42,9 @@ def measured(seeds: Sequence[int], factor: float = 1.0) -> list[MeasuredNetwork]
     return [MeasuredNetwork(str(seed), each, factor * sum(map(true_ms, each))) for seed, each in networks]
 
 
-def fitted(networks: Sequence[MeasuredNetwork], **given: object) -> KernelCostModel:
+def fitted(networks: Sequence[MeasuredNetwork], **given: Any) -> KernelCostModel:
     latency_ms = np.array([network.latency_ms for network in networks])
-    return fit_network_prices(charges(networks), latency_ms, **given)  # type: ignore[arg-type]
+    return fit_network_prices(charges(networks), latency_ms, **given)
 
 
 def errors(model: KernelCostModel, networks: Sequence[MeasuredNetwork]) -> list[float]:

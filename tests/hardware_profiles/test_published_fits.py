@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,11 +14,7 @@ NOISE = {"tau": 0.004, "MAPE": 0.4, "iso-MAC": 0.01}
 """What four seeds may differ from twenty by."""
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _benchmarks() -> Iterator[None]:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    yield
-    sys.path.remove(str(ROOT / "benchmarks"))
+pytestmark = pytest.mark.usefixtures("benchmarks_importable")
 
 
 @pytest.fixture(scope="module")

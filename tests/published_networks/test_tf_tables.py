@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import sys
-from collections.abc import Iterator
 from math import prod
 from pathlib import Path
 
@@ -29,13 +27,6 @@ def layers() -> dict[str, Rows]:
     for row in csv.DictReader(text.splitlines()):
         networks.setdefault(row["network"], []).append(row)
     return networks
-
-
-@pytest.fixture
-def _benchmarks() -> Iterator[None]:
-    sys.path.insert(0, str(ROOT / "benchmarks"))
-    yield
-    sys.path.remove(str(ROOT / "benchmarks"))
 
 
 def test_every_network_has_layers_in_order(sources: Rows, layers: dict[str, Rows]) -> None:
@@ -100,17 +91,20 @@ def test_fused_argmax_differs_only_after_the_logits(layers: dict[str, Rows]) -> 
         assert fused[-1]["out_shape"] == default[-1]["out_shape"] == "1x1x512x512"
 
 
-@pytest.mark.usefixtures("_benchmarks")
+@pytest.mark.usefixtures("benchmarks_importable")
 @pytest.mark.parametrize(
     "key", ["nobuo/autoseg-edgetpu_fused_argmax_xs@512", "nobuo/ssd_mobilenet_v3_small_320x320_coco@320"]
 )
 def test_programs_give_the_tables(layers: dict[str, Rows], key: str) -> None:
+    import torch
+    from published.networks.recorder import COLUMNS, record
     from published.networks.tf.catalogue import entries
-    from published.networks.tf.trace import rows_of
 
     entry = next(entry for entry in entries() if entry.key == key)
-    rows, _ = rows_of(entry.key, entry.build, entry.height, entry.width)
-    assert [{name: str(value) for name, value in row.items()} for row in rows] == layers[key]
+    with torch.device("meta"):
+        rows = record(entry.build(), torch.empty(1, 3, entry.height, entry.width))
+    found = [dict(zip(COLUMNS, row.cells(key, index), strict=True)) for index, row in enumerate(rows)]
+    assert found == layers[key]
 
 
 def _sizes(shape: str) -> list[int]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from pydantic import ValidationError
 from safetensors import SafetensorError
 
+from ussearch.documents import first_wrong
 from ussearch.errors import UserError
 
 DAMAGE = (ValueError, KeyError, TypeError, RuntimeError, EOFError, SafetensorError)
@@ -30,7 +31,6 @@ def intact(path: Path, hint: str) -> Iterator[None]:
 def _reason(error: Exception) -> str:
     """Return what is wrong, and where, in one line."""
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(str(part) for part in first['loc']) or 'the whole'}: {first['msg']}"
+        return first_wrong(error, "the whole")
     missing = f"{error} is missing" if isinstance(error, KeyError) else str(error)
     return f"the whole: {missing.splitlines()[0] if missing else type(error).__name__}"

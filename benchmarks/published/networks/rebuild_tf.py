@@ -16,8 +16,11 @@ import csv
 import gzip
 import io
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import torch
+from recorder import COLUMNS, CONVOLUTIONS, record
 
 HERE = Path(__file__).resolve().parent
 SOURCES = (
@@ -42,30 +45,31 @@ def main() -> None:
     """Trace every network and write both tables."""
     sys.path.insert(0, str(HERE.parents[1]))
     from published.networks.tf.catalogue import entries
-    from published.networks.tf.trace import COLUMNS, CONVOLUTIONS, rows_of
 
-    layers: list[Mapping[str, object]] = []
-    sources: list[Mapping[str, object]] = []
+    layers: list[tuple[str, ...]] = []
+    sources: list[tuple[object, ...]] = []
     for entry in entries():
-        rows, unique = rows_of(entry.key, entry.build, entry.height, entry.width)
-        layers += rows
+        with torch.device("meta"):
+            network, image = entry.build(), torch.empty(1, 3, entry.height, entry.width)
+        rows = record(network, image)
+        layers += [row.cells(entry.key, index) for index, row in enumerate(rows)]
         published = entry.published_parameters
         sources.append(
-            {
-                "key": entry.key,
-                "family": entry.family,
-                "published_name": entry.published_name,
-                "library_or_source": entry.source,
-                "parameters": sum(int(row["params"]) for row in rows),
-                "gmacs": f"{sum(int(row['macs']) for row in rows) / 1e9:.9f}",
-                "published_parameters": "" if published is None else round(published * MILLION),
-                "published_gmacs": "" if entry.published_gmacs is None else entry.published_gmacs,
-                "published_source": entry.published_source,
-                "convolutions": sum(row["op"] in CONVOLUTIONS for row in rows),
-                "convolutions_in_log": "" if entry.convolutions_in_log is None else entry.convolutions_in_log,
-                "exact": entry.exact,
-                "unique_parameters": unique,
-            }
+            (
+                entry.key,
+                entry.family,
+                entry.published_name,
+                entry.source,
+                sum(row.params for row in rows),
+                f"{sum(row.macs for row in rows) / 1e9:.9f}",
+                "" if published is None else round(published * MILLION),
+                "" if entry.published_gmacs is None else entry.published_gmacs,
+                entry.published_source,
+                sum(row.op in CONVOLUTIONS for row in rows),
+                "" if entry.convolutions_in_log is None else entry.convolutions_in_log,
+                entry.exact,
+                sum(parameter.numel() for parameter in network.parameters()),
+            )
         )
     # No time in the compressed file, so that the same rows make the same bytes.
     (HERE / "layers_tf.csv.gz").write_bytes(gzip.compress(_csv(COLUMNS, layers), mtime=0))
@@ -73,10 +77,10 @@ def main() -> None:
     print(f"{len(sources)} networks, {len(layers)} operators")
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> bytes:
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
     writer.writerows(rows)
     return text.getvalue().encode()
 

@@ -48,6 +48,7 @@ NAMES = {
     "native_layer_norm": "layer_norm",
     "_native_layer_norm": "layer_norm",
 }
+CONVOLUTIONS = frozenset({"conv", "pointwise_conv", "depthwise_conv", "grouped_conv", "conv_transpose"})
 COLUMNS = (
     "network",
     "index",
@@ -105,7 +106,7 @@ class _Recorder(TorchDispatchMode):
         super().__init__()
         self.rows: list[Row] = []
 
-    def __torch_dispatch__(  # type: ignore[override]
+    def __torch_dispatch__(  # type: ignore[override]  # torch leaves the types of its base open
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Run the operator and keep what it read and wrote."""
