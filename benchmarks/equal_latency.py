@@ -24,6 +24,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from published.former import former
 
 from ussearch.compress import CompressionCandidate, Context, SpeedSource
 from ussearch.compress.evaluate import model_file
@@ -37,7 +38,7 @@ from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.evaluators.training.losses import make_loss
 from ussearch.events import Event, TrainingEpoch
 from ussearch.files import write_atomically
-from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
 from ussearch.hardware_profiles.measuring.paired_benchmark import paired_benchmark
 from ussearch.process_settings import settle
@@ -82,7 +83,7 @@ class Bench:
 
     def context(self, seed: int, teachers: tuple[Network, ...]) -> Context:
         """Return the context of all trainings of one seed."""
-        profile = load_profile(PROFILE)
+        profile = device()
         return Context(
             images=self.images,
             split=split(self.images, seed=0),
@@ -223,7 +224,12 @@ def matched(whole: Network, context: Context, importance: str, target: Architect
 
 def predicted_ms(architecture: Architecture) -> float:
     """Return the latency that the device's profile predicts."""
-    return costs(architecture, IMAGE_SIZE, load_profile(PROFILE)).latency_ms
+    return costs(architecture, IMAGE_SIZE, device()).latency_ms
+
+
+def device() -> Profile:
+    """Return the profile with the three prices that it had when the page was made: widths were chosen by these."""
+    return load_profile(PROFILE).model_copy(update={"latency": former()[f"{PROFILE}@onnxruntime-fp32"].latency})
 
 
 def pooled(found: Sequence[Mapping[str, Any]], before: str, after: str) -> Change:
@@ -241,7 +247,8 @@ def page(bench: Bench, found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"{IMAGE_SIZE}×{IMAGE_SIZE} train and choose, {JUDGES} others judge; {len(found)} seeds. The network of"
     yield f"`benchmarks/chain/depthwise.yaml`, {bench.epochs} epochs in full, {bench.step_epochs} more after the cut,"
     yield f"taught by {TEACHER}; uniform scaling: {bench.epochs} epochs from scratch and {bench.step_epochs} more,"
-    yield f"taught all along. Latencies as predicted for {PROFILE} and as measured here; within a seed the"
+    yield f"taught all along. Latencies as predicted for {PROFILE} by three numbers"
+    yield "(`benchmarks/data/former_prices.yaml`) and as measured here; within a seed the"
     yield f"predicted ones differ from uniform scaling's by at most {farthest(found):.1%} (limit {MATCHED:.0%})."
     yield ""
     yield "| way | predicted | measured here | widths | Dice | against uniform, points (95 %) |"

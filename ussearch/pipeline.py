@@ -30,7 +30,7 @@ from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
 from ussearch.studies.executors import ExecutorFactory, require_cluster
 from ussearch.studies.ladder import LadderSearch, drawn_starts
-from ussearch.studies.paths import as_continued, claimed
+from ussearch.studies.paths import as_continued, claimed, kept_profiles
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
 from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
@@ -130,7 +130,7 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
             require_reachable(config.execution.storage)
         if config.execution.ray is not None:
             require_cluster(config.execution.ray)
-        made = plan(as_continued(config, folder))
+        made = plan(as_continued(config, folder), kept_profiles(config, folder))
         study = _open(config, made, folder)
         on_event(PlanReady(made.continued(study.trials()), folder))
     with intra_op_threads(made.config.run.execution.threads or torch.get_num_threads()):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import dataclass
 from functools import cache
 
@@ -10,6 +10,8 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from published import measured
+from published.fits import Fits, mape, median_factor, priced, weights
+from published.former import before_ms, former
 from published.runtimes import (
     CPU,
     CUDA,
@@ -21,17 +23,12 @@ from published.runtimes import (
     TENSORRT_16,
     XNNPACK_4,
     XNNPACK_5,
-    Fits,
-    covered,
-    priced,
-    weights,
 )
 from published.tables import Floats, Names
-from ussearch.errors import UserError
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.kernels.kernel import Kernel
-from ussearch.hardware_profiles.latency.model import UNCOVERED_LIMIT
+from ussearch.hardware_profiles.latency.model import UNCOVERED_LIMIT, LatencyModel
 from ussearch.hardware_profiles.latency.network_fitting import charges
 from ussearch.search_spaces import SearchSpace, load_preset, preset_names
 
@@ -45,11 +42,11 @@ CANDIDATES, PIXELS = 200, 256
 
 @dataclass(frozen=True)
 class ClassGate:
-    """One figure: what it is today, what it must reach, what it reaches."""
+    """One figure: what it was before, what it must reach, what it reaches."""
 
     subject: str
     figure: str
-    today: float
+    before: float
     reached: float
     must: float
     goal: float
@@ -61,79 +58,65 @@ class ClassGate:
         return bool(self.reached >= self.must if self.more_is_better else self.reached <= self.must)
 
 
-def mape(predicted_ms: Floats, measured_ms: Floats) -> float:
-    """Return the mean absolute error in per cent."""
-    return float(100 * np.abs(predicted_ms / measured_ms - 1).mean())
-
-
-def median_factor(predicted_ms: Floats, measured_ms: Floats) -> float:
-    """Return the median factor by which predictions are off, either way, at least 1."""
-    return float(np.median(np.maximum(predicted_ms / measured_ms, measured_ms / predicted_ms)))
-
-
-def shipped_ms(fits: Fits, name: str, profile: str = "") -> Floats:
-    """Return what the shipped profile predicts for a runtime's networks, NaN where there is none."""
-    table = fits.measured(name)
-    try:
-        model = load_profile(profile or name).latency
-    except UserError:
-        return np.full(len(table.networks), np.nan)
-    return np.array([model.total_ms(network.kernels) for network in table.networks])
-
-
 def gates(fits: Fits) -> Iterator[ClassGate]:
-    """Yield every gate but those of intervals, coverage and kits."""
+    """Yield every gate but those of intervals and kits."""
     yield from _timm(fits)
     yield from _tensorrt(fits)
     for name, must, goal in ((RUY_32, 10, 6), (RUY_8, 10, 5)):
         predicted, table = fits.left_out(name), fits.measured(name)
         ours = np.isin(table.families, ["mobilenet-v1", "mobilenet-v2", "mobilenet-v3", "efficientnet-lite"])
-        today = shipped_ms(fits, name, "raspberry-pi-4@tflite-fp32")
+        before = before_ms(fits, name, "raspberry-pi-4@tflite-fp32")
         yield ClassGate(
             f"{name}, MobileNet v1 to v3 and EfficientNet-lite in turn",
             "MAPE",
-            mape(today[ours], table.latency_ms[ours]),
+            mape(before[ours], table.latency_ms[ours]),
             mape(predicted[ours], table.latency_ms[ours]),
             must,
             goal,
         )
     for name in (XNNPACK_4, XNNPACK_5):
         table = fits.measured(name)
-        today = shipped_ms(fits, name, name.split("@")[0] + ("@tflite-fp32" if name == XNNPACK_4 else "@litert-fp32"))
+        before = before_ms(fits, name, name.split("@")[0] + ("@tflite-fp32" if name == XNNPACK_4 else "@litert-fp32"))
         reached = median_factor(fits.left_out(name), table.latency_ms)
-        yield ClassGate(f"{name}, families", "median factor", median_factor(today, table.latency_ms), reached, 1.3, 1.2)
+        yield ClassGate(
+            f"{name}, families", "median factor", median_factor(before, table.latency_ms), reached, 1.3, 1.2
+        )
     for name, device, must, goal in (
         (CUDA, "jetson-nano", 8, 6),
         (ORT_5, "raspberry-pi-5", 8, 5),
         (ORT_4, "raspberry-pi-4", 5, 3),
     ):
         yield _at_256(fits, name, device, must, goal)
+    for name in (CUDA, ORT_4, ORT_5):
+        shares = extrapolated_share(name, former()[name].latency, former()[name].covered), extrapolated(fits, name)
+        subject = f"{name} (default), {CANDIDATES} candidates and the presets at {PIXELS} pixels"
+        yield ClassGate(subject, "extrapolated %", *shares, 20, 5)
 
 
 def _timm(fits: Fits) -> Iterator[ClassGate]:
-    table, predicted, today = fits.measured(CUDA), fits.left_out(CUDA), shipped_ms(fits, CUDA)
+    table, predicted, before = fits.measured(CUDA), fits.left_out(CUDA), before_ms(fits, CUDA)
     depthwise, cnns = table.kinds == "depthwise", np.isin(table.kinds, ["depthwise", "cnn"])
     latency_ms, subject = table.latency_ms, f"{CUDA}, depthwise CNNs of timm, families"
-    figures = [mape(each[depthwise], latency_ms[depthwise]) for each in (today, predicted)]
+    figures = [mape(each[depthwise], latency_ms[depthwise]) for each in (before, predicted)]
     yield ClassGate(subject, "MAPE", *figures, 10, 7)
-    figures = [float(kendalltau(each[depthwise], latency_ms[depthwise]).statistic) for each in (today, predicted)]
+    figures = [float(kendalltau(each[depthwise], latency_ms[depthwise]).statistic) for each in (before, predicted)]
     yield ClassGate(subject, "tau", *figures, 0.93, 0.95, more_is_better=True)
-    figures = [mape(each[cnns], latency_ms[cnns]) for each in (today, predicted)]
+    figures = [mape(each[cnns], latency_ms[cnns]) for each in (before, predicted)]
     yield ClassGate(f"{CUDA}, all CNNs and MLPs of timm, families", "MAPE", *figures, 14, 10)
 
 
 def _tensorrt(fits: Fits) -> Iterator[ClassGate]:
-    table, today = fits.measured(TENSORRT_16), shipped_ms(fits, TENSORRT_16)
+    table, before = fits.measured(TENSORRT_16), before_ms(fits, TENSORRT_16)
     latency_ms = table.latency_ms
     sizes = table.families == "fast-scnn"
     by_size = fits.left_out(TENSORRT_16, _each_alone(table.families, sizes))
-    worst = [float(100 * np.abs(each[sizes] / latency_ms[sizes] - 1).max()) for each in (today, by_size)]
+    worst = [float(100 * np.abs(each[sizes] / latency_ms[sizes] - 1).max()) for each in (before, by_size)]
     yield ClassGate(f"{TENSORRT_16}, each size of Fast-SCNN", "worst error %", *worst, 15, 10)
     predicted = fits.left_out(TENSORRT_16)
     segmenters = np.isin(table.families, ["deeplab-edgetpu", "autoseg-edgetpu"])
     boards = np.array([network.name.startswith("netspresso/") for network in table.networks])
     for subject, chosen in (("families of DeepLab and AutoSeg", segmenters), ("families of NetsPresso", boards)):
-        factors = [median_factor(each[chosen], latency_ms[chosen]) for each in (today, predicted)]
+        factors = [median_factor(each[chosen], latency_ms[chosen]) for each in (before, predicted)]
         yield ClassGate(f"{TENSORRT_16}, {subject}", "median factor", *factors, 1.25, 1.15)
 
 
@@ -146,11 +129,11 @@ def _each_alone(groups: Names, chosen: Floats) -> Names:
 
 def _at_256(fits: Fits, name: str, device: str, must: float, goal: float) -> ClassGate:
     table = measured.yolo(fits.data / "latency2", device, at_256=True)
-    predicted = priced(fits.model(name), charges(table.networks, RUNTIMES[name].tiles))
-    shipped = load_profile(name).latency
-    today = np.array([shipped.total_ms(network.kernels) for network in table.networks])
+    others = fits.fitted_to(name, np.flatnonzero(fits.measured(name).kinds != str(PIXELS)))
+    predicted = priced(others, charges(table.networks, RUNTIMES[name].tiles))
+    before = np.array([former()[name].latency.total_ms(network.kernels) for network in table.networks])
     subject = f"{name}, YOLOBench at 256 pixels, fitted without it"
-    return ClassGate(subject, "MAPE", mape(today, table.latency_ms), mape(predicted, table.latency_ms), must, goal)
+    return ClassGate(subject, "MAPE", mape(before, table.latency_ms), mape(predicted, table.latency_ms), must, goal)
 
 
 @dataclass(frozen=True)
@@ -166,7 +149,7 @@ class Held:
 def intervals(fits: Fits) -> Iterator[Held]:
     """Yield how each runtime's interval does on the families that it was not made from."""
     for name in RUNTIMES:
-        table, predicted = fits.measured(name), fits.left_out(name)
+        table, predicted = fits.measured(name), fits.held_out(name)
         error = np.abs(np.log(predicted / table.latency_ms))
         inside = np.zeros(len(error), dtype=bool)
         for family in np.unique(table.families):
@@ -189,8 +172,13 @@ def interval(errors: Floats, families: Names) -> float:
 
 def extrapolated(fits: Fits, name: str) -> float:
     """Return the share in per cent of candidates of which over a tenth of the milliseconds is not covered."""
-    known, model, networks = covered(fits.measured(name)), fits.model(name), candidates(name)
-    count = 0
+    known = {each for each, seen in fits.measured(name).coverage.items() if seen.enough}
+    return extrapolated_share(name, fits.shipped(name), known)
+
+
+def extrapolated_share(name: str, model: LatencyModel, known: Set[str]) -> float:
+    """Return that share for a model whose measurements cover the classes ``known``."""
+    count, networks = 0, candidates(name)
     for kernels in networks:
         per_kernel_ms = model.kernel_ms(kernels)
         pairs = zip(kernels, per_kernel_ms, strict=True)

@@ -17,16 +17,11 @@ from published.class_gates import (
     gates,
     intervals,
     kits,
-    mape,
-    median_factor,
-    shipped_ms,
 )
-from published.measured import Measured
-from published.runtimes import RUNTIMES, Fits
-from published.tables import Floats
+from published.fits import Fits, mape, median_factor
+from published.former import before_ms
+from published.runtimes import PRIORS, RUNTIMES
 from published.tile_sizes import Tiled, tiles
-from ussearch.hardware_profiles.latency.network_fitting import charges
-from ussearch.hardware_profiles.latency.roofline import fit_non_negative
 
 LEAST_INSIDE, MOST_INSIDE, LEAST_OF_ANY = 0.85, 0.95, 0.75
 HEAD = """
@@ -35,9 +30,9 @@ HEAD = """
 Each class of kernels (a 5x5 depthwise convolution of stride 2, a bilinear resize, a SiLU behind a convolution) has
 prices of its own for launches, arithmetic, traffic and weights, fitted to whole networks: log-normal around the prices
 of the class above it and, where another runtime is named as prior, around that one's times one factor
-(`ussearch/hardware_profiles/latency/network_fitting.py`). On the Nano, no tensor is moved for less than its memory
-takes. What is left out is left out of the prior, too. "Today" is what the profiles that ship predict; they do not yet
-hold these prices.
+(`ussearch/hardware_profiles/latency/network_fitting.py`). No tensor is moved for less than the memory's bandwidth on
+the datasheet allows, where that is known. What is left out is left out of the prior, too. *Before* are the prices that
+profiles shipped until then (`benchmarks/data/former_prices.yaml`).
 
 """.splitlines()
 TILES_HEAD = """
@@ -47,10 +42,16 @@ pixels are not those of an untouched test. MAPE in per cent, fitted to all sizes
 """.splitlines()
 RUNTIMES_HEAD = """
 Every runtime, each family left out in turn, beside three numbers (launches, GMACs, MiB) fitted to the same networks;
-the factor is the median one. The interval is made from the other families, crowded ones counting less.
+the simpler ship where the others are no better. The factor is the median one. The interval is made from the other
+families, crowded ones counting less.
 The last column is the share of 200 candidates, drawn as a search for the device draws them, and of the presets at 256
 pixels that would be extrapolated: over a tenth of their milliseconds in classes that fewer than three networks of two
 families contain.
+
+""".splitlines()
+PRIORS_HEAD = """
+Runtimes of which too little was measured ship the prices of another one times one factor, and every prediction is
+called extrapolated. Predicted over measured, once the factor is taken out:
 
 """.splitlines()
 KITS_HEAD = """
@@ -69,17 +70,19 @@ def section(fits: Fits) -> Iterator[str]:
     yield from RUNTIMES_HEAD
     yield from runtime_table(fits, held)
     yield from interval_lines(held)
+    yield from PRIORS_HEAD
+    yield from prior_table(fits)
     yield from KITS_HEAD
     yield from kit_table(list(kits(fits)))
 
 
 def gate_table(rows: Sequence[ClassGate]) -> Iterator[str]:
-    """Yield what is asked, what is today, what is reached."""
-    yield "| what is left out | figure | today | reached | must | | goal |"
+    """Yield what is asked, what was before, what is reached."""
+    yield "| what is left out | figure | before | reached | must | | goal |"
     yield "|---|---|---|---|---|---|---|"
     for row in rows:
         verdict = "PASS" if row.passed else "MISS"
-        figures = f"{row.today:.3g} | {row.reached:.3g} | {row.must:g} | {verdict} | {row.goal:g}"
+        figures = f"{row.before:.3g} | {row.reached:.3g} | {row.must:g} | {verdict} | {row.goal:g}"
         yield f"| {row.subject} | {row.figure} | {figures} |"
 
 
@@ -99,22 +102,13 @@ def runtime_table(fits: Fits, held: Sequence[Held]) -> Iterator[str]:
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for each in held:
         table, predicted = fits.measured(each.name), fits.left_out(each.name)
-        simple = mape(three_numbers_ms(table), table.latency_ms)
+        simple = mape(fits.three_numbers(each.name), table.latency_ms)
         error = (
             f"{mape(predicted, table.latency_ms):.1f} | {simple:.1f} | {median_factor(predicted, table.latency_ms):.2f}"
         )
         count = f"{each.networks} | {len(np.unique(table.families))} | {RUNTIMES[each.name].prior or '–'}"
         share = extrapolated(fits, each.name)
         yield f"| {each.name} | {count} | {error} | {each.factor:.2f} | {each.inside:.2f} | {share:.0f} |"
-
-
-def three_numbers_ms(table: Measured) -> Floats:
-    """Return the milliseconds of each network by launches, GMACs and MiB alone, fitted without its family."""
-    totals, predicted_ms = charges(table.networks).amounts.sum(axis=1)[:, :3], np.empty(len(table.networks))
-    for family in np.unique(table.families):
-        of, others = table.families == family, table.families != family
-        predicted_ms[of] = totals[of] @ fit_non_negative(totals[others], table.latency_ms[others])
-    return predicted_ms
 
 
 def interval_lines(held: Sequence[Held]) -> Iterator[str]:
@@ -130,6 +124,15 @@ def interval_lines(held: Sequence[Held]) -> Iterator[str]:
         f"others together ({pooled:.1%}), none under {LEAST_OF_ANY:.0%}. "
         f"Outside of that: {', '.join([*outside, *poor]) or 'none'}."
     )
+
+
+def prior_table(fits: Fits) -> Iterator[str]:
+    """Yield how far apart the few networks are that a prior was moved to."""
+    yield "| runtime | networks | prior | lowest | highest |"
+    yield "|---|---|---|---|---|"
+    for name, runtime in PRIORS.items():
+        _, ratios = fits.moved_prior(name)
+        yield f"| {name} | {len(ratios)} ({runtime.data}) | {runtime.prior} | {ratios.min():.2f} | {ratios.max():.2f} |"
 
 
 def kit_table(rows: Sequence[Kit]) -> Iterator[str]:
@@ -148,10 +151,12 @@ def write_networks(fits: Fits, path: Path) -> None:
     """
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["runtime", "network", "family", "shipped_over_measured", "left_out_over_measured"])
+        writer.writerow(["runtime", "network", "family", "before_over_measured", "left_out_over_measured"])
         for name in RUNTIMES:
             table = fits.measured(name)
-            shipped, predicted = shipped_ms(fits, name) / table.latency_ms, fits.left_out(name) / table.latency_ms
-            rows = zip(table.networks, table.families, shipped, predicted, strict=True)
-            for network, family, today, ratio in sorted(rows, key=lambda row: row[0].name):
-                writer.writerow([name, network.name, family, "" if np.isnan(today) else f"{today:.3f}", f"{ratio:.3f}"])
+            before, predicted = before_ms(fits, name) / table.latency_ms, fits.held_out(name) / table.latency_ms
+            rows = zip(table.networks, table.families, before, predicted, strict=True)
+            for network, family, former, ratio in sorted(rows, key=lambda row: row[0].name):
+                writer.writerow(
+                    [name, network.name, family, "" if np.isnan(former) else f"{former:.3f}", f"{ratio:.3f}"]
+                )

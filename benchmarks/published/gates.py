@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from published import nasbench201, segmentation, shipped, yolobench
+from published import nasbench201, segmentation, yolobench
 from published.protocol import MACS_ONLY, RECIPES, SEEDS, THREE_NUMBERS, held_out
 from ussearch.hardware_profiles.latency.cross_validation import Quality
 
@@ -136,7 +136,7 @@ def cell_gates(rows: Sequence[tuple[str, str, Quality]]) -> Iterator[Gate]:
 def segmentation_gates(data: Path) -> Iterator[Gate]:
     """Yield the gates of FCN-ResNet18: without its measurements, from its smallest and largest size, from any two."""
     subject = "FCN-ResNet18, TensorRT FP16"
-    sizes, model = segmentation.load(data), shipped.nano_fp16_from_other_data(data)
+    sizes, model = segmentation.load(data), segmentation.nano_fp16_from_other_data(data)
     ratio = segmentation.predicted_ms(model, sizes) / sizes.latency_ms
     yield Gate(f"{subject}, other data of the board", "worst factor", float(np.maximum(ratio, 1 / ratio).max()), FACTOR)
     near = {pair: sizes.near(predicted_ms) for pair, predicted_ms in segmentation.pairs(model, sizes)}

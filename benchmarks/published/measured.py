@@ -14,6 +14,7 @@ from published.layer_tables import read_networks
 from published.tables import Floats, Names, read_rows
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
+from ussearch.hardware_profiles.validation import Coverage, coverage_of
 
 NETWORKS = Path(__file__).parent / "networks"
 """Layer lists and families of networks whose sources the project read itself."""
@@ -35,6 +36,11 @@ class Measured:
     def latency_ms(self) -> Floats:
         """What was measured [networks]."""
         return np.array([network.latency_ms for network in self.networks])
+
+    @property
+    def coverage(self) -> dict[str, Coverage]:
+        """How many networks, of how many families, contain each class of kernels."""
+        return coverage_of([network.kernels for network in self.networks], [str(family) for family in self.families])
 
     def __add__(self, other: Measured) -> Measured:
         """Return the networks of both."""

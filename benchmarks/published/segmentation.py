@@ -11,9 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from published import nasbench201, yolobench
 from published.tables import Floats, read_rows
+from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel
-from ussearch.hardware_profiles.latency.roofline import Roofline
+from ussearch.hardware_profiles.latency.model import DATASHEET_FACTOR
+from ussearch.hardware_profiles.latency.roofline import MIB, Roofline, fit_non_negative
 
 CLASSES = 21
 TILE_PIXELS = 128
@@ -131,3 +134,26 @@ def pairs(model: Roofline, sizes: Sizes) -> Iterator[tuple[tuple[int, int], Floa
     """Yield every pair of sizes and what a model fitted to the pair predicts for all sizes."""
     for pair in combinations(range(len(sizes.names)), 2):
         yield pair, predicted_ms(with_arithmetic_of(model, sizes, list(pair)), sizes)
+
+
+def nano_fp16_from_other_data(data: Path) -> Roofline:
+    """Return a model of TensorRT FP16 on a Jetson Nano that has seen no measurement of the segmentation network.
+
+    Arithmetic costs half of what onnxruntime's FP32 costs on the same board (YOLOBench), launches what they cost in
+    NAS-Bench-201's FP16 measurements, where sibling convolutions are one. Traffic is half the bytes at the datasheet's
+    bandwidth, taken to be as optimistic as datasheets are: the small tensors of NAS-Bench-201 never reach the memory.
+    """
+    bench, column = yolobench.load(data), "op_eagle_jetson_16"
+    measured = bench.measured("jetson-nano")
+    fp32 = fit_non_negative(bench.three["jetson-nano"][measured], bench.latency_ms["jetson-nano"][measured])
+    space = nasbench201.load(data).measured_on(column)
+    call, gmacs, pools, convolutions = nasbench201.charges(space, "merged").T
+    launches = np.stack([call, gmacs, pools + convolutions], axis=1)
+    launch_ms = fit_non_negative(launches, space.latency_ms[column])[2]
+    bandwidth = load_profile("jetson-nano").facts["bandwidth_gb_per_s"]
+    return Roofline(
+        ms_per_gmac=fp32[0] / 2,
+        ms_per_mib=DATASHEET_FACTOR * 1000 * MIB / 2 / (bandwidth * 1e9),
+        ms_per_operator=launch_ms,
+        tile_pixels=TILE_PIXELS,
+    )

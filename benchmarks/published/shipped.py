@@ -1,4 +1,7 @@
-"""What the profiles ship: prices fitted to all networks of a runtime, and the record of what they are worth."""
+"""What profiles ship where networks are known by totals or are all alike: three numbers, or prices of operators.
+
+Where whole networks of several families were measured, classes of kernels have prices of their own: ``class_profiles``.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from published import nasbench201, ncnn, segmentation, yolobench
+from published import nasbench201, ncnn, yolobench
 from published.tables import Floats, Indices, Names
 from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.cross_validation import Quality, factor_of_nine_in_ten, quality
-from ussearch.hardware_profiles.latency.model import DATASHEET_FACTOR
 from ussearch.hardware_profiles.latency.roofline import GMAC, MIB, Roofline, fit_non_negative, fit_shrunk
 
 NUMBERS = ("ms_per_gmac", "ms_per_mib", "ms_per_operator")
@@ -75,8 +77,8 @@ class Fitted:
 
 
 def fit_all(data: Path) -> list[Fitted]:
-    """Return what ships for every runtime with measurements."""
-    return [fit_sample(sample) for sample in samples(data)] + [fit_nano_fp16(data)]
+    """Return what ships for every such runtime."""
+    return [fit_sample(sample) for sample in samples(data)]
 
 
 def samples(data: Path, by_operator: bool = True) -> Iterator[Sample]:
@@ -90,24 +92,17 @@ def samples(data: Path, by_operator: bool = True) -> Iterator[Sample]:
         yield _ncnn_sample(ncnn.load(data, machine), profile, machine)
 
 
-YOLOBENCH = {
-    "jetson-nano@onnxruntime-cuda-fp32": "jetson-nano",
-    "raspberry-pi-4@onnxruntime-fp32": "raspberry-pi-4",
-    "raspberry-pi-4@tflite-fp32": "raspberry-pi-4-tflite",
-    "raspberry-pi-5@onnxruntime-fp32": "raspberry-pi-5",
-    "x86-server": "i7-openvino",
-    "gpu-server": "a40-tensorrt",
-}
+YOLOBENCH = {"gpu-server": "a40-tensorrt"}
 NASBENCH = {"raspberry-pi-5@litert-fp32": "h360_pi5_litert_cifar100", "coral-edge-tpu": "op_rice_edgetpu"}
 NCNN = {
-    "jetson-orin-nano": ncnn.Machine("NVIDIA Jetson Orin Nano", 6, 0, gpu=True),
-    "jetson-tx2": ncnn.Machine(
+    "jetson-orin-nano@ncnn-vulkan-fp16": ncnn.Machine("NVIDIA Jetson Orin Nano", 6, 0, gpu=True),
+    "jetson-tx2@ncnn-vulkan-fp16": ncnn.Machine(
         "NVIDIA Jetson TX2 NX(NV-Denver2 2.0Ghz x 2 +  Cortex-A57 2.0Ghz x 4 + 256-core NVIDIA Pascal iGPU)",
         6,
         0,
         gpu=True,
     ),
-    "snapdragon-855": ncnn.Machine(
+    "snapdragon-855@ncnn-fp16": ncnn.Machine(
         "Qualcomm SM8150-AC Snapdragon 855+ (Kyro485 2.96 GHz + 2.42 GHz x 3 + 1.80 GHz x 4 + Adreno 640)",
         4,
         2,
@@ -259,74 +254,6 @@ def _accuracy(result: Quality) -> dict[str, float]:
         "iso_mac_accuracy": round(result.iso_mac_accuracy, 2),
     }
     return {name: value for name, value in figures.items() if not np.isnan(value)}
-
-
-def nano_fp16_from_other_data(data: Path) -> Roofline:
-    """Return a model of TensorRT FP16 on a Jetson Nano that has seen no measurement of the segmentation network.
-
-    Arithmetic costs half of what onnxruntime's FP32 costs on the same board (YOLOBench), launches what they cost in
-    NAS-Bench-201's FP16 measurements, where sibling convolutions are one. Traffic is half the bytes at the datasheet's
-    bandwidth, taken to be as optimistic as datasheets are: the small tensors of NAS-Bench-201 never reach the memory.
-    """
-    bench, column = yolobench.load(data), "op_eagle_jetson_16"
-    measured = bench.measured("jetson-nano")
-    fp32 = fit_non_negative(bench.three["jetson-nano"][measured], bench.latency_ms["jetson-nano"][measured])
-    space = nasbench201.load(data).measured_on(column)
-    call, gmacs, pools, convolutions = nasbench201.charges(space, "merged").T
-    launches = np.stack([call, gmacs, pools + convolutions], axis=1)
-    launch_ms = fit_non_negative(launches, space.latency_ms[column])[2]
-    bandwidth = load_profile("jetson-nano").facts["bandwidth_gb_per_s"]
-    return Roofline(
-        ms_per_gmac=fp32[0] / 2,
-        ms_per_mib=DATASHEET_FACTOR * 1000 * MIB / 2 / (bandwidth * 1e9),
-        ms_per_operator=launch_ms,
-        tile_pixels=segmentation.TILE_PIXELS,
-    )
-
-
-def fit_nano_fp16(data: Path) -> Fitted:
-    """Return the same model with its arithmetic fitted to all sizes of the segmentation network."""
-    sizes, model = segmentation.load(data), nano_fp16_from_other_data(data)
-    count = len(sizes.names)
-    predicted_ms = np.empty(count)
-    for index in range(count):
-        others = [other for other in range(count) if sizes.names[other] != sizes.names[index]]
-        predicted_ms[index] = segmentation.predicted_ms(segmentation.with_arithmetic_of(model, sizes, others), sizes)[
-            index
-        ]
-    final = segmentation.with_arithmetic_of(model, sizes, list(range(count)))
-    sample = _segmentation_sample(sizes)
-    macs_ms = _macs_only(sample)
-    candidates = {
-        name: quality(each, sizes.latency_ms, sample.macs)
-        for name, each in (("MACs only", macs_ms), ("three numbers", predicted_ms))
-    }
-    prices = np.array([final.ms_per_gmac, final.ms_per_mib, final.ms_per_operator])
-    latency = {"kind": "roofline", **_named(prices), **sample.form}
-    return Fitted(sample, latency, _record(sample, predicted_ms, macs_ms), candidates, False)
-
-
-def _segmentation_sample(sizes: segmentation.Sizes) -> Sample:
-    form = {"tile_pixels": segmentation.TILE_PIXELS}
-    free = Roofline(ms_per_gmac=0, ms_per_mib=0, ms_per_operator=0, **form)
-    return Sample(
-        profile="jetson-nano@tensorrt-fp16",
-        source=(
-            "FCN-ResNet18 at eleven sizes, TensorRT FP16 (dusty-nv/jetson-inference, integer FPS) for arithmetic; "
-            "NAS-Bench-201, op_eagle_jetson_16, for launches; the datasheet's bandwidth, taken to be 2.5 times "
-            "optimistic, and half the bytes for traffic"
-        ),
-        data="FCN-ResNet18 at eleven sizes, jetson-inference",
-        held_out="each size left out in turn",
-        operators=("",),
-        features=yolobench.charges(free, sizes.kernels)[:, None],
-        latency_ms=sizes.latency_ms,
-        macs=np.array([sum(kernel.macs for kernel in network) / GMAC for network in sizes.kernels]),
-        fold=np.array(sizes.names),
-        kernel_classes=_classes(sizes.kernels),
-        extent=_extent(sizes.kernels),
-        form=form,
-    )
 
 
 def _named(prices: Floats) -> dict[str, float]:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from published import measured
 from published.class_gates import mape
-from published.runtimes import CUDA, ORT_4, ORT_5, Fits, priced, weights
+from published.fits import Fits, priced, weights
+from published.runtimes import CUDA, ORT_4, ORT_5
 from ussearch.hardware_profiles.latency.cost_features import Tiles
 from ussearch.hardware_profiles.latency.network_fitting import charges, fit_network_prices
 

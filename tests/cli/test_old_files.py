@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ussearch.hardware_profiles import load_profile
 from ussearch.schema import KEY
 
 from .conftest import Command
@@ -61,6 +62,19 @@ def test_an_old_study_is_resumed_to_one_more_trial(ussearch: Command, study: Pat
     assert records(study).keys() == {0, 1, 2, 3}
     assert records(study)[3][KEY] == 1
     assert (study / "study.yaml").read_text().startswith(f"{KEY}: 1\n")
+    assert "The study keeps the profile raspberry-pi-4 that it was made with" in " ".join(outcome.err.split())
+    stored = yaml.safe_load((study / "study.yaml").read_text())["edge"]["latency"]
+    assert stored["kind"] == "roofline", "trials of one study are judged by the same prices"
+
+
+def test_a_study_is_not_resumed_with_a_profile_of_ones_own_that_has_changed(
+    ussearch: Command, study: Path, tmp_path: Path
+) -> None:
+    text = load_profile("raspberry-pi-4").to_yaml()
+    (tmp_path / "raspberry-pi-4.yaml").write_text(text, encoding="utf-8")
+    outcome = ussearch("run", "--study", study, "--resume", "--profiles-dir", tmp_path)
+    assert outcome.status == 2
+    assert "made with another edge profile" in " ".join(outcome.err.split())
 
 
 def test_a_study_is_resumed_by_its_folder_alone(ussearch: Command, study: Path) -> None:

@@ -15,7 +15,9 @@ from ussearch.hardware_profiles.validation import Accuracy
 
 from .conftest import Command
 
-VARIANTS = ["jetson-nano@tensorrt-fp16", "raspberry-pi-4@tflite-fp32", "raspberry-pi-5@litert-fp32"]
+VARIANTS = [f"{name}@{variant}" for name in profile_names() for variant in load_profile(name).variants[1:]]
+OLD = {"jetson-nano@tensorrt-fp16", "raspberry-pi-4@tflite-fp32", "raspberry-pi-5@litert-fp32"}
+"""Names of runtimes that must stay valid."""
 
 
 def own(folder: Path, **changes: object) -> Path:
@@ -43,19 +45,25 @@ def test_the_overview_has_every_device_and_runtime(ussearch: Command) -> None:
     for name in [*profile_names(), *VARIANTS]:
         assert outcome.out.count(f"\n{name}: ") == 1, name  # the honest sentence
         assert f"│ {name} " in outcome.out, name
+    assert set(VARIANTS) >= OLD
     listed = json.loads(ussearch("profiles", "--json").out)
     assert [entry["name"] for entry in listed if "@" not in entry["name"]] == profile_names()
     assert [entry["name"] for entry in listed if "@" in entry["name"]] == VARIANTS
 
 
-@pytest.mark.parametrize("name", ["jetson-nano", *VARIANTS, "coral-edge-tpu"])
+@pytest.mark.parametrize("name", ["jetson-nano", *sorted(OLD), "coral-edge-tpu"])
 def test_one_device_shows_the_origin_of_its_numbers(ussearch: Command, name: str) -> None:
     outcome, profile = ussearch("profiles", name), load_profile(name)
     assert outcome.status == 0, outcome.err
     assert profile.runtime in outcome.out
     assert f"{name}: {profile.trust}" in outcome.out
     assert all(f"facts.{fact}" in outcome.out for fact in profile.facts)
-    assert Profile.model_validate(json.loads(ussearch("profiles", name, "--json").out)) == profile
+    shown = json.loads(ussearch("profiles", name, "--json").out)
+    gaps = shown.pop("gaps")
+    assert Profile.model_validate(shown) == profile
+    assert 0 <= gaps["extrapolated"] <= 1
+    assert all(gap["kernel_class"] in outcome.out for gap in gaps["classes"][:3])
+    assert f"--like {name} --networks 10" in outcome.out
 
 
 def test_a_calibrated_profile_shows_its_record_beside_macs_alone(ussearch: Command, tmp_path: Path) -> None:

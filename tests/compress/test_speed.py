@@ -91,6 +91,32 @@ def test_what_nobody_measured_is_said(files: tuple[Path, Path], monkeypatch: pyt
     assert server.knows("int8") and "pays there" in server.compare(*files, "int8").source
 
 
+def test_fewer_bits_are_predicted_where_a_runtime_of_the_device_was_measured_in_both(files: tuple[Path, Path]) -> None:
+    model = files[0]
+    for name, precision, fewer in (
+        ("jetson-nano", "fp16", "jetson-nano@tensorrt-fp16"),  # whose own runtime nobody measured in FP16
+        ("jetson-nano@tensorrt-fp32", "fp16", "jetson-nano@tensorrt-fp16"),
+        ("raspberry-pi-4@tflite-ruy-fp32", "int8", "raspberry-pi-4@tflite-ruy-int8"),
+    ):
+        source, other = SpeedSource(load_profile(name)), load_profile(fewer)
+        fp32 = load_profile(fewer.replace(precision, "fp32"))
+        assert source.knows(precision)
+        found = source.compare(model, model, precision)
+        assert (found.before_ms, found.after_ms) == tuple(
+            predict_file(model, each).latency_ms for each in (fp32, other)
+        )
+        assert found.source == f"{other.label}, beside {fp32.name}"
+    assert not SpeedSource(load_profile("raspberry-pi-5")).knows("fp16")
+
+
+def test_a_file_without_a_graph_is_priced_by_that_of_the_same_network(files: tuple[Path, Path], tmp_path: Path) -> None:
+    source = SpeedSource(load_profile("raspberry-pi-4@tflite-ruy-fp32"))
+    litert = tmp_path / "model.tflite"
+    litert.write_bytes(b"a file of LiteRT")
+    assert source.compare(files[0], litert, "int8", same_network=True).ratio is not None
+    assert source.compare(files[0], litert, "int8").ratio is None
+
+
 def test_the_same_file_takes_as_long(files: tuple[Path, Path], tmp_path: Path) -> None:
     """Whatever the source, it says how long that is; where there is none, it says so."""
     model = files[0]

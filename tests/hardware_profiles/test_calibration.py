@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from ussearch.cli.app import app
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import check_onnx, load_profile, trace_kernels
 from ussearch.hardware_profiles.calibration.calibrate import CalibrationRequest, calibrate
+from ussearch.hardware_profiles.calibration.gaps import gaps_of
 from ussearch.hardware_profiles.calibration.kit import FitRequest, KitRequest, fit, read_kit, write_kit
 from ussearch.hardware_profiles.calibration.networks import draw_networks
 from ussearch.hardware_profiles.calibration.profiles import save_profile
 from ussearch.hardware_profiles.measuring import measure
+from ussearch.hardware_profiles.validation import Coverage
 
 COUNT = 12
 Rows = list[dict[str, Any]]
@@ -67,9 +70,27 @@ def test_the_same_seed_draws_the_same_networks_with_every_class() -> None:
     assert len({each.name for each in first}) == 16
 
 
-@pytest.mark.parametrize("count", [3, 11, 25])
+@pytest.mark.parametrize("name", ["jetson-nano", "jetson-nano@tensorrt-fp16", "raspberry-pi-4@tflite-xnnpack-fp32"])
+def test_ten_networks_settle_what_is_not_covered(name: str) -> None:
+    profile = load_profile(name)
+    before, networks = gaps_of(profile), draw_networks(10, 0, profile)
+    assert before.extrapolated > 0.1
+    assert list(before.classes) == sorted(before.classes, key=lambda gap: -gap.share)
+    contained = Counter(name for network in networks for name in network.kernel_classes)
+    validation = profile.validation
+    assert validation is not None
+    measured = {
+        each: Coverage(*(a + b for a, b in zip(seen, (contained[each], contained[each]), strict=True)))
+        for each in {*validation.coverage, *contained}
+        for seen in [validation.coverage.get(each, Coverage(0, 0))]
+    }
+    after = gaps_of(profile.model_copy(update={"validation": validation.model_copy(update={"coverage": measured})}))
+    assert after.extrapolated < 0.05 < before.classes[0].share + 0.05
+
+
+@pytest.mark.parametrize("count", [3, 9, 25])
 def test_too_few_and_too_many_networks_are_refused(count: int) -> None:
-    with pytest.raises(UserError, match="12 to 24"):
+    with pytest.raises(UserError, match="10 to 24"):
         draw_networks(count, 0, load_profile("x86-server"))
 
 
@@ -191,3 +212,26 @@ def test_this_machine_is_calibrated_and_can_be_searched_for(tmp_path: Path) -> N
     result = run_command("run", "--profile", "here", "--profiles-dir", tmp_path, "--dry-run", "--json")
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["edge_profile"] == "here"
+
+
+def test_ten_networks_of_a_board_like_a_profile_are_enough(tmp_path: Path) -> None:
+    """A Jetson Nano of one's own, a tenth slower: the profile's shape is kept, and what it lacked is covered."""
+    folder = tmp_path / "kit"
+    write_kit(KitRequest(folder, "jetson-nano", 10))
+    like = load_profile("jetson-nano")
+    board = like.latency.times(1.1)
+    networks = read_kit(folder).networks()
+    facts = {"runtime": "onnxruntime", "provider": "CUDAExecutionProvider", "precision": "fp32", "machine": "My Nano"}
+    measured = [
+        {"model": f"{each.name}.onnx", "latency_ms": f"{board.total_ms(each.kernels):.4f}", **facts}
+        for each in networks
+    ]
+    mine = fit(FitRequest(write_csv(folder, measured), "my-nano")).profile
+    assert mine.runtime == like.runtime
+    assert mine.validation is not None and like.validation is not None
+    assert mine.validation.covered > like.validation.covered
+    assert mine.validation.networks == 10
+    assert gaps_of(mine).extrapolated < 0.05 < gaps_of(like).extrapolated
+    other = [{**row, "precision": "fp16"} for row in measured]
+    foreign = fit(FitRequest(write_csv(folder, other), "my-nano")).profile.validation
+    assert foreign is not None and foreign.coverage.keys() < mine.validation.coverage.keys()

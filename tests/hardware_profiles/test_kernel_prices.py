@@ -122,7 +122,7 @@ def test_cross_validation_prefers_prices_of_kernels_where_they_are_right() -> No
     assert chosen.name == "prices of kernels"
     assert chosen.errors["prices of kernels"] < chosen.errors["three numbers"] < chosen.errors["MACs alone"]
     assert chosen.validation.accuracy.spearman is not None and chosen.validation.accuracy.spearman > 0.98
-    assert "depthwise_conv 3x3" in chosen.validation.kernel_classes
+    assert "depthwise_conv 3x3" in chosen.validation.covered
 
 
 def test_without_nodes_a_roofline_is_chosen() -> None:

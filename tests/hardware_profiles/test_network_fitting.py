@@ -17,9 +17,11 @@ from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.latency.cost_features import LAYOUT, Tiles, cost_features
 from ussearch.hardware_profiles.latency.kernel_cost_model import CONVOLUTIONS, OTHERS, KernelCostModel, lineage
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
-from ussearch.hardware_profiles.latency.network_fitting import charges, fit_network_prices
+from ussearch.hardware_profiles.latency.network_fitting import charges, class_prices, fit_network_prices
+from ussearch.hardware_profiles.latency.roofline import Rates, Roofline
 from ussearch.search_spaces import SearchSpace
 
+CLASS = "transposed_conv 2x2 stride 2"
 SEEDS = range(90)
 UNSEEN = range(90, 110)
 FLOOR_MS_PER_MIB = 0.04
@@ -127,3 +129,45 @@ def test_tiles_are_counted_whole(channels: int, height: int, width: int, tiles: 
     named = Tiles(channels=tiles[0], pixels=tiles[1], columns=tiles[2])
     assert named.executed(kernel) == pytest.approx(prod(whole))
     assert named.executed(replace(kernel, operator="depthwise_conv")) == 1.0 == Tiles().executed(kernel)
+
+
+def test_a_class_that_the_prior_alone_knows_comes_along_where_the_runtime_is_the_same(model: KernelCostModel) -> None:
+    kept = [network for network in measured(range(60), factor=3.0) if not any(map(transposed, network.kernels))]
+    assert len(kept) > 8
+    same, another = (fitted(kept, prior=model, same_runtime=each) for each in (True, False))
+    assert CLASS in same.prices
+    assert CLASS not in another.prices
+    ratio = same.prices[CLASS]["gmacs"] / model.prices[CLASS]["gmacs"]
+    assert ratio == pytest.approx(3.0, rel=0.35)
+
+
+def transposed(kernel: Kernel) -> bool:
+    return kernel.operator == "transposed_conv"
+
+
+def test_a_roofline_becomes_prices_of_classes_that_predict_the_same() -> None:
+    roofline = Roofline(
+        ms_per_gmac=4,
+        ms_per_mib=0.1,
+        ms_per_operator=0.03,
+        operators={"depthwise_conv": Rates(ms_per_gmac=60, ms_per_mib=0.2, ms_per_operator=0.05)},
+        activation_nodes={"relu": 0, "relu6": 0, "silu": 2, "hardswish": 2},
+    )
+    prices = class_prices(roofline)
+    assert prices is not None and class_prices(prices) == prices
+    for seed in range(6):
+        plain = [replace(kernel, epilogue=kernel.epilogue[:1], sources=()) for kernel in kernels_of(seed)]
+        for kernel in plain:
+            assert prices.total_ms([kernel]) == pytest.approx(price_of(roofline, kernel), rel=1e-6, abs=1e-9), kernel
+
+
+def price_of(roofline: Roofline, kernel: Kernel) -> float:
+    """A class prices what its kernels do, and the activation behind them apart at the common price."""
+    (behind,) = kernel.epilogue or ("",)
+    activation = replace(kernel, operator="other", macs=0, bytes=0) if behind else None
+    alone = roofline.total_ms([replace(kernel, epilogue=())])
+    return alone if activation is None else alone + roofline.total_ms([activation]) - roofline.ms_per_operator
+
+
+def test_prices_of_terms_that_whole_networks_cannot_tell_are_no_prior() -> None:
+    assert class_prices(KernelCostModel(prices={CONVOLUTIONS: {"gmacs_by_8": 1.0}, OTHERS: {}})) is None

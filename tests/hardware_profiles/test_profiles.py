@@ -11,8 +11,13 @@ from typer.testing import CliRunner
 
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import Profile, load_profile, parse_profile, profile_names
-from ussearch.hardware_profiles.catalogue import operator_list
+from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
+from ussearch.hardware_profiles.catalogue import is_shipped, operator_list
+from ussearch.hardware_profiles.latency.kernel_cost_model import KernelCostModel
+from ussearch.hardware_profiles.precision_pairs import measured_pair
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.hardware_profiles.profile_text import profile_yaml
+from ussearch.search_spaces import load_preset
 
 NAMES = profile_names()
 EVERY = [
@@ -52,9 +57,38 @@ def minimal(**changes: Any) -> dict[str, Any]:
 
 def test_the_promised_devices_are_there() -> None:
     assert set(NAMES) == DEVICES
-    assert load_profile("jetson-nano").variants == ("onnxruntime-cuda-fp32", "tensorrt-fp16")
-    assert load_profile("raspberry-pi-4").variants == ("onnxruntime-fp32", "tflite-fp32")
-    assert load_profile("raspberry-pi-5").variants == ("onnxruntime-fp32", "litert-fp32")
+    for name, first, others in (
+        ("jetson-nano", "onnxruntime-cuda-fp32", {"tensorrt-fp16", "tensorrt-fp32", "onnxruntime-cpu-fp32"}),
+        (
+            "raspberry-pi-4",
+            "onnxruntime-fp32",
+            {"tflite-fp32", "tflite-xnnpack-fp32", "tflite-xnnpack-int8", "tflite-ruy-fp32", "tflite-ruy-int8"},
+        ),
+        ("raspberry-pi-5", "onnxruntime-fp32", {"litert-fp32", "tflite-xnnpack-fp32", "tflite-xnnpack-int8"}),
+        ("jetson-tx2", "tensorrt-fp16", {"ncnn-vulkan-fp16"}),
+        ("jetson-orin-nano", "tensorrt-fp16", {"ncnn-vulkan-fp16"}),
+        ("snapdragon-855", "ncnn-fp16", {"paddle-lite-fp32"}),
+    ):
+        profile = load_profile(name)
+        assert (profile.variants[0], set(profile.variants[1:])) == (first, others)
+        assert len(profile.default_reason) > 60
+        assert load_profile(f"{name}@{first}") == profile
+    assert load_profile("jetson-xavier-nx@tensorrt-fp16") == load_profile("jetson-xavier-nx")
+    assert load_profile("x86-server@openvino-fp32") == load_profile("x86-server")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_class_is_covered_by_three_networks_of_two_families(name: str) -> None:
+    profile = load_profile(name)
+    validation = profile.validation
+    assert (validation is None) == profile.prior_only
+    if validation is None:
+        return
+    for kernel_class, (networks, families) in validation.coverage.items():
+        assert (kernel_class in validation.covered) == (networks >= 3 and families >= 2)
+    if validation.coverage:
+        assert validation.networks >= 8
+        assert validation.families is not None and validation.families >= 3
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -81,13 +115,27 @@ def test_a_profile_survives_being_written(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_is_written_as_a_program_writes_it(name: str) -> None:
     text = (files("ussearch.hardware_profiles") / "profiles" / f"{name}.yaml").read_text(encoding="utf-8")
-    assert yaml.safe_dump(yaml.safe_load(text), sort_keys=False, allow_unicode=True, width=110) == text
+    assert profile_yaml(yaml.safe_load(text)) == text
 
 
 @pytest.mark.parametrize("name", EVERY)
 def test_sources_can_be_read_by_outsiders(name: str) -> None:
     sources = " ".join(origin.source for origin in load_profile(name).provenance.values())
     assert not any(word in sources for word in ("devices.json", "shared/", "/work"))
+
+
+@pytest.mark.parametrize("name", ["raspberry-pi-4@tflite-xnnpack-int8", "raspberry-pi-5@tflite-xnnpack-int8"])
+def test_what_is_a_prior_only_says_so(name: str) -> None:
+    profile = load_profile(name)
+    assert profile.trust.startswith(
+        "A prior only, the prices of raspberry-pi-4@tflite-ruy-int8, moved by one factor to 6"
+    )
+    kernels = CalibrationNetwork("", load_preset("lv-unet").architecture.for_task(), 256).kernels
+    prediction = profile.predict(kernels)
+    assert prediction.extrapolated
+    assert prediction.high_ms / prediction.latency_ms == pytest.approx(2.5)
+    pair = measured_pair(load_profile(name.replace("int8", "fp32")), "int8")
+    assert pair is None or pair.other.name == "raspberry-pi-4@tflite-ruy-int8", "a prior is no evidence"
 
 
 def test_the_nano_has_neither_int8_nor_dynamic_kernels_nor_hardswish() -> None:
@@ -115,6 +163,8 @@ def test_a_folder_of_the_user_hides_shipped_profiles(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("not a profile")
     assert load_profile("jetson-nano", [tmp_path, tmp_path / "absent"]).title == "Mine"
     assert profile_names([tmp_path]) == NAMES
+    assert is_shipped("jetson-nano@tensorrt-fp16") and not is_shipped("jetson-nano", [tmp_path])
+    assert not is_shipped("my-board", [tmp_path])
 
 
 @pytest.mark.parametrize(
@@ -157,5 +207,7 @@ def test_the_command_lists_and_shows() -> None:
     assert all(name in run_command() for name in NAMES)
     assert [entry["name"] for entry in json.loads(run_command("--json"))] == EVERY
     nano = json.loads(run_command("jetson-nano", "--json"))
-    assert nano["latency"]["ms_per_gmac"] == load_profile("jetson-nano").latency.ms_per_gmac
+    model = load_profile("jetson-nano").latency
+    assert isinstance(model, KernelCostModel)
+    assert nano["latency"]["prices"] == model.prices
     assert "YOLOBench" in run_command("jetson-nano")

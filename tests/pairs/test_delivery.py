@@ -75,7 +75,7 @@ def test_a_file_of_another_runtime_travels_beside_the_onnx_file(
 ) -> None:
     file = tmp_path / "model.tflite"
     file.write_bytes(b"a file of LiteRT")
-    pi = dataclasses.replace(edge_member, profile=load_profile("raspberry-pi-4@tflite-fp32"))
+    pi = dataclasses.replace(edge_member, profile=load_profile("raspberry-pi-5@litert-fp32"))
     member = compressed_member(pi, compressed("int8", file, MEASURED, tmp_path), 32)
     assert (member.model, member.device_file, member.precision) == (None, file, "fp32")
     bundle = write_bundle(
@@ -87,5 +87,16 @@ def test_a_file_of_another_runtime_travels_beside_the_onnx_file(
         == sha256_of(file)
         == bundle.manifest.files["edge/model.tflite"]
     )
-    assert bundle.manifest.edge.latency_sentence.startswith("not predicted: raspberry-pi-4@tflite-fp32 prices fp32")
+    assert bundle.manifest.edge.latency_sentence.startswith("not predicted: raspberry-pi-5@litert-fp32 prices fp32")
     assert verify_bundle(bundle.folder).passed
+
+
+def test_a_file_in_int8_has_the_price_of_the_runtime_that_was_measured_so(edge_member: Member, tmp_path: Path) -> None:
+    file = tmp_path / "model.tflite"
+    file.write_bytes(b"a file of LiteRT")
+    pi = dataclasses.replace(edge_member, profile=load_profile("raspberry-pi-4@tflite-ruy-fp32"))
+    member = compressed_member(pi, compressed("int8", file, MEASURED, tmp_path), 32)
+    assert member.costs["latency_label"] == load_profile("raspberry-pi-4@tflite-ruy-int8").label
+    fp32 = compressed_member(pi, compressed("fp32", None, MEASURED, tmp_path), 32)
+    assert fp32.costs["latency_label"] == pi.profile.label
+    assert 0 < float(str(member.costs["latency_ms"])) < float(str(fp32.costs["latency_ms"]))

@@ -14,6 +14,7 @@ from tests.studies.conftest import EDGE, run_search
 from ussearch.deprecations import with_old_json_keys
 from ussearch.errors import UserError
 from ussearch.evaluators import CONVENTION, trace
+from ussearch.hardware_profiles.validation import Coverage
 from ussearch.search_spaces import load_preset, preset_names
 from ussearch.studies import Study
 from ussearch.studies.card import CALL, architecture_rows, trial_card
@@ -174,11 +175,13 @@ def test_the_call_and_every_doubt_have_their_line(study: Study) -> None:
         assert len({len(column) for column in cells}) == 1
     lines = doubts(prediction.uncovered, prediction.unpriced, prediction.outside, 15.0)
     assert lines == [
-        "Not among the device's measurements, 10% of the milliseconds: roll 1.00 ms, concat 0.50 ms.",
+        "Not covered by the device's measurements, 10% of the milliseconds: roll 1.00 ms, concat 0.50 ms.",
         "Outside of what the measured networks span: 3 GMACs, measured 1 to 2.",
         "Of unknown arithmetic, charged for traffic and launch alone: roll.",
     ]
     assert doubts({}, (), (), 15.0) == []
+    (line,) = doubts({"concat": 0.5}, (), (), 15.0, {"concat": Coverage(7, 1)})
+    assert line.endswith("concat 0.50 ms (7 networks of 1 family).")
 
 
 def test_intervals_and_extrapolation_reach_table_json_and_picture(study: Study, tmp_path: Path) -> None:

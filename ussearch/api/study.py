@@ -86,7 +86,7 @@ class Study(studies.Study):
         >>> card = ussearch.Study.load("study").show(2)
         >>> card
         TrialCard(trial 2, 824b4e0b3e45, edge: ... ms)
-        >>> sum(card.milliseconds_by_part().values()) == card.prediction.latency_ms
+        >>> abs(sum(card.milliseconds_by_part().values()) - card.prediction.latency_ms) < 1e-9
         True
         """
         return trial_card(self, trial, tier)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.table import Column
     from rich.text import Text
 
+    from ussearch.hardware_profiles.validation import Coverage
+
 
 PLAIN_WIDTH = 160
 """Columns where the output is no terminal and COLUMNS is not set: wide enough that no table wraps."""
@@ -66,7 +68,9 @@ def whole(*heads: str) -> list[Column]:
     return [Column(head, overflow="fold") for head in heads]
 
 
-EXTRAPOLATED = "~: extrapolated, over a tenth of the milliseconds lies in kernels that the device's measurements lack."
+EXTRAPOLATED = (
+    "~: extrapolated, over a tenth of the milliseconds lies in kernels that the device's measurements do not cover."
+)
 """What the mark of ``milliseconds`` means, for below the table."""
 
 
@@ -81,16 +85,24 @@ def interval(bounds: Sequence[float], digits: int = 1) -> str:
 
 
 def doubts(
-    uncovered: Mapping[str, float], unpriced: Sequence[str], outside: Sequence[str], latency_ms: float
+    uncovered: Mapping[str, float],
+    unpriced: Sequence[str],
+    outside: Sequence[str],
+    latency_ms: float,
+    seen: Mapping[str, Coverage] | None = None,
 ) -> list[str]:
-    """Return what a reader should know before trusting a predicted latency, a sentence each."""
+    """Return what a reader should know before trusting a predicted latency, a sentence each.
+
+    ``seen`` tells in how many networks the device's measurements contain a class of kernels.
+    """
     lines = []
     if uncovered:
         classes = ", ".join(
-            f"{name} {each:.2f} ms" for name, each in sorted(uncovered.items(), key=lambda item: -item[1])
+            f"{name} {each:.2f} ms{f' ({seen[name]})' if seen and name in seen else ''}"
+            for name, each in sorted(uncovered.items(), key=lambda item: -item[1])
         )
         share = sum(uncovered.values()) / latency_ms if latency_ms else 0.0
-        lines.append(f"Not among the device's measurements, {share:.0%} of the milliseconds: {classes}.")
+        lines.append(f"Not covered by the device's measurements, {share:.0%} of the milliseconds: {classes}.")
     if outside:
         lines.append(f"Outside of what the measured networks span: {'; '.join(outside)}.")
     if unpriced:

@@ -18,7 +18,7 @@ Name = Annotated[str, typer.Option(help="Name of the new profile, such as my-box
 Folder = Annotated[Path | None, typer.Option(help="Folder for it; ~/.config/ussearch/profiles else.")]
 Replace = Annotated[bool, typer.Option("--replace", help="Write over a profile of that name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-Networks = Annotated[int, typer.Option(help="How many networks to measure, 12 to 24.")]
+Networks = Annotated[int, typer.Option(help="How many networks to measure, 10 to 24.")]
 Seed = Annotated[int, typer.Option(help="Of the draw of networks.")]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +12,10 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from ussearch.hardware_profiles import Profile
+    from ussearch.hardware_profiles import Profile, Validation
+    from ussearch.hardware_profiles.calibration.gaps import Gaps
+
+LONGEST, WORTH_MOST = 20, 8
 
 
 def profiles(
@@ -19,7 +23,7 @@ def profiles(
     profiles_dir: Annotated[Path | None, typer.Option(help="Folder with profiles of your own.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """List the devices that can be searched for, or show one with the origin of each number.
+    """List the devices that can be searched for, or show one with the origin of each number, and what nobody measured.
 
     Example: ussearch profiles jetson-nano
     """
@@ -27,14 +31,36 @@ def profiles(
     from ussearch.hardware_profiles import load_profile
 
     folders = () if profiles_dir is None else (profiles_dir,)
-    chosen = [load_profile(name, folders)] if name else every_profile(folders)
-    if json_output:
-        content = [profile.model_dump(mode="json") for profile in chosen]
-        print_json(content[0] if name else content)
+    if name:
+        show_profile(load_profile(name, folders), json_output)
         return
-    console.print(details(chosen[0]) if name else overview(chosen))
+    chosen = every_profile(folders)
+    if json_output:
+        print_json([profile.model_dump(mode="json") for profile in chosen])
+        return
+    console.print(overview(chosen))
     for profile in chosen:
         say(f"{profile.name}: {profile.trust}")
+
+
+def show_profile(profile: Profile, json_output: bool) -> None:
+    """Print everything about one profile: its fields, what was measured, and what would be worth measuring."""
+    from ussearch.cli.console import console, print_json, say
+    from ussearch.hardware_profiles.calibration.gaps import CANDIDATES, IMAGE_SIZE, gaps_of
+
+    gaps = gaps_of(profile)
+    if json_output:
+        print_json({**profile.model_dump(mode="json"), "gaps": asdict(gaps)})
+        return
+    console.print(details(profile))
+    if profile.validation and profile.validation.coverage:
+        console.print(coverage_table(profile.validation))
+    say(f"{profile.name}: {profile.trust}")
+    say(f"Of {CANDIDATES} random candidates at {IMAGE_SIZE} pixels {gaps.extrapolated:.0%} would be extrapolated.")
+    if gaps.classes:
+        console.print(gap_table(gaps))
+        command = f"ussearch profile kit --like {profile.name} --networks 10 --out kit"
+        say(f"Ten networks on the board settle these: {command}")
 
 
 def every_profile(folders: Sequence[Path]) -> list[Profile]:
@@ -77,7 +103,7 @@ def validated(profile: Profile) -> str:
     """Return how well latencies are predicted, beside what a count of MACs alone would do."""
     record = profile.validation
     if record is None:
-        return "datasheet only"
+        return "prior only" if profile.prior_only else "datasheet only"
     wrong = "" if record.accuracy.mape is None else f"MAPE {record.accuracy.mape:.1f} %, "
     return f"{record.networks} networks: {wrong}τ {record.accuracy.tau:.2f} (MACs {record.macs_only.tau:.2f})"
 
@@ -97,9 +123,42 @@ def details(profile: Profile) -> Table:
     return table
 
 
+def coverage_table(validation: Validation) -> Table:
+    """Return one row a class of kernels: how many networks, of how many families, were measured with it."""
+    from rich.table import Column, Table
+
+    from ussearch.hardware_profiles.validation import LEAST_FAMILIES, LEAST_NETWORKS
+
+    title = f"Kernels measured; {LEAST_NETWORKS} networks of {LEAST_FAMILIES} families cover a class"
+    table = Table(
+        "class of kernels",
+        *(Column(head, justify="right") for head in ("networks", "families")),
+        "covered",
+        title=title,
+        title_justify="left",
+    )
+    for name, seen in sorted(validation.coverage.items(), key=lambda item: -item[1].networks):
+        table.add_row(name, str(seen.networks), str(seen.families), "yes" if seen.enough else "no")
+    return table
+
+
+def gap_table(gaps: Gaps) -> Table:
+    """Return the classes of kernels that are worth most to be measured, one row each."""
+    from rich.table import Column, Table
+
+    heads = ("measured: networks, families", "of the milliseconds", "then extrapolated")
+    columns = [Column(head, justify="right") for head in heads]
+    title = "What is worth most to measure on the board"
+    table = Table("class of kernels", *columns, title=title, title_justify="left")
+    for gap in gaps.classes[:WORTH_MOST]:
+        seen = f"{gap.seen.networks}, {gap.seen.families}" if gap.seen.networks else "none"
+        table.add_row(gap.kernel_class, seen, f"{gap.share:.1%}", f"{gap.then_extrapolated:.0%}")
+    return table
+
+
 def rows(profile: Profile) -> dict[str, Any]:
     """Return the fields of a profile and of its parts by dotted name."""
-    data = profile.model_dump(mode="json", exclude={"provenance", "title"})
+    data = profile.model_dump(mode="json", exclude={"provenance": True, "title": True, "validation": {"coverage"}})
     found: dict[str, Any] = {}
     for key, value in data.items():
         found |= {f"{key}.{field}": each for field, each in value.items()} if isinstance(value, dict) else {key: value}
@@ -113,11 +172,13 @@ def origin(profile: Profile, field: str) -> str:
 
 
 def readable(value: object) -> str:
-    """Return a value as a person reads it; long lists as their length (``--json`` has them in full)."""
+    """Return a value as a person reads it; long lists and mappings as their length (``--json`` has them in full)."""
     if value is None or value in ("", [], {}):
         return "–"
     if isinstance(value, list):
-        return ", ".join(map(readable, value)) if len(value) <= 20 else f"{len(value)} names"
+        return ", ".join(map(readable, value)) if len(value) <= LONGEST else f"{len(value)} names"
+    if isinstance(value, dict) and len(value) > LONGEST:
+        return f"{len(value)} entries"
     if isinstance(value, dict):
         return "\n".join(f"{key}: {readable(each)}" for key, each in value.items())
     return f"{value:g}" if isinstance(value, float) else str(value)

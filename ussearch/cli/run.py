@@ -35,12 +35,13 @@ def run(
     from ussearch.cli.result_lines import print_delivery
     from ussearch.pipeline import run as run_pipeline
     from ussearch.process_settings import settle
+    from ussearch.studies.paths import kept_profiles
     from ussearch.studies.plan import plan
 
     settle()
     asked = asked_for(options, config, set or ())
     if dry_run:
-        made = plan(asked)
+        made = plan(asked, {} if asked.output.study is None else kept_profiles(asked, asked.output.study))
         print_json(made.to_dict()) if json_output else print_plan(made)
         return
     with interruptible("the same command with --resume continues it"), RunProgress(quiet=json_output) as progress:

@@ -87,7 +87,9 @@ def _show_latency(card: TrialCard, layers: bool) -> None:
     extrapolated = "; extrapolated" if prediction.extrapolated else ""
     say(f"Where {latency} ms go ({prediction.label}; 90 % interval {between} ms{extrapolated}):")
     console.print(_parts(card))
-    for line in doubts(prediction.uncovered, prediction.unpriced, prediction.outside, prediction.latency_ms):
+    validation = card.study.config.profiles[card.tier].validation
+    seen = validation.coverage if validation else {}
+    for line in doubts(prediction.uncovered, prediction.unpriced, prediction.outside, prediction.latency_ms, seen):
         say(line)
     if layers:
         console.print(_kernels(card))
@@ -220,7 +222,7 @@ def _kernel_table(card: TrialCard, longest: int, *, moved: bool) -> Table:
     if card.prediction.call_ms:
         table.add_row(CALL, *[""] * (len(table.columns) - 2), f"{card.prediction.call_ms:.3f}")
     if card.prediction.uncovered:
-        table.caption = "~: of a class that the device's measurements lack"
+        table.caption = "~: of a class that the device's measurements do not cover"
     return table
 
 

@@ -55,8 +55,15 @@ def accept(
         return Verdict(kept=False, reason=failed)
     if retrained and not (speed.faster or smaller or change.mean > 0):
         return Verdict(kept=False, reason=f"neither faster, nor smaller, nor better (Dice {_points(change.mean)})")
-    gained = "" if speed.ratio is None else f"{speed.ratio:.2f} × the latency; "
-    return Verdict(kept=True, reason=f"{gained}Dice {_points(change.mean)}")
+    return Verdict(kept=True, reason=f"{_gained(speed)}Dice {_points(change.mean)}")
+
+
+def _gained(speed: SpeedComparison) -> str:
+    """Return what a step makes of the latency; with its numbers where these are of another runtime than the rest."""
+    if speed.ratio is None:
+        return ""
+    of_both = f" ({speed.before_ms:.1f} to {speed.after_ms:.1f} ms by {speed.runtime})" if speed.runtime else ""
+    return f"{speed.ratio:.2f} × the latency{of_both}; "
 
 
 def _drop(change: Change, control: Change | None, retrained: bool, max_drop: float) -> str:

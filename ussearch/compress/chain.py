@@ -155,7 +155,8 @@ def _judged(
 
 def compared(before: CompressionCandidate, after: CompressionCandidate, context: Context) -> SpeedComparison:
     """Return how fast ``after`` is beside ``before``."""
-    same_form = before.fused == after.fused and before.precision == after.precision == "fp32"
-    if before.architecture.id == after.architecture.id and same_form:
+    same_network = before.architecture.id == after.architecture.id and before.fused == after.fused
+    if same_network and before.precision == after.precision == "fp32":
         return context.speed.unchanged(model_file(after, context), "the same operators")
-    return context.speed.compare(model_file(before, context), model_file(after, context), after.precision)
+    files = model_file(before, context), model_file(after, context)
+    return context.speed.compare(*files, after.precision, same_network=same_network)

@@ -24,8 +24,10 @@ from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import predict_file
 from ussearch.hardware_profiles.measuring.paired_benchmark import ONNXRUNTIME, OPENVINO, installed, paired_benchmark
+from ussearch.hardware_profiles.precision_pairs import measured_pair
 from ussearch.hardware_profiles.profile import Precision
 
+ONNX = ".onnx"
 TOLERANCE = 0.02
 """By so much two measurements of one file differ here: what is slower by less is not called slower."""
 
@@ -42,6 +44,8 @@ class SpeedComparison(BaseModel):
     after_ms: float | None = None
     ratio: float | None = None
     source: str
+    runtime: str = ""
+    """By which runtime of the device, where that is another than the profile's."""
 
     @property
     def slower(self) -> bool:
@@ -79,22 +83,25 @@ class SpeedSource:
 
     def knows(self, precision: Precision) -> bool:
         """Return whether anything is known about the speed of ``precision`` on the device."""
-        published = precision in self.profile.export.paying_precisions
-        return published or precision == self.profile.precision or bool(self.kit.times_ms) or runs_here(self.profile)
+        published = precision in self.profile.export.paying_precisions or measured_pair(self.profile, precision)
+        own = precision == self.profile.precision
+        return bool(published or own or self.kit.times_ms or runs_here(self.profile))
 
-    def compare(self, before: Path, after: Path, precision: Precision) -> SpeedComparison:
-        """Return how fast ``after``, of ``precision``, is beside ``before``."""
+    def compare(
+        self, before: Path, after: Path, precision: Precision, *, same_network: bool = False
+    ) -> SpeedComparison:
+        """Return how fast ``after``, of ``precision``, is beside ``before``; ``same_network`` in another precision."""
         if sha256_of(before) == sha256_of(after):
             if precision in ("fp32", self.profile.precision):
                 return self.unchanged(after, "the same file")
-            return self._predicted(before, after, precision)
+            return self._predicted(before, before, precision)
         known = [self.kit.times_ms.get(sha256_of(path)) for path in (before, after)]
         if known[0] is not None and known[1] is not None:
             return _comparison(known[0], known[1], known[1] / known[0], self._on_the_device)
         if runs_here(self.profile):
             found = self._compared_here(before, after)
             return self._compared_here(before, after) if found.slower else found  # what else runs may be the reason
-        return self._predicted(before, after, precision)
+        return self._predicted(before, before if same_network else after, precision)
 
     def unchanged(self, model: Path, why: str) -> SpeedComparison:
         """Return the latency of ``model``, whose speed a step cannot have changed for the reason ``why``.
@@ -132,6 +139,14 @@ class SpeedSource:
         return f"{self.profile.runtime}, measured here, {measure.machine()}"
 
     def _predicted(self, before: Path, after: Path, precision: Precision) -> SpeedComparison:
+        pair = measured_pair(self.profile, precision) if precision != self.profile.precision else None
+        if pair is not None and after.suffix == ONNX:  # other formats hold no graph that is priced
+            one, two = (
+                predict_file(path, each).latency_ms for path, each in ((before, pair.fp32), (after, pair.other))
+            )
+            other = pair.other.runtime
+            found = _comparison(one, two, two / one, pair.label)
+            return found.model_copy(update={"runtime": "" if other == self.profile.runtime else other})
         if precision not in ("fp32", self.profile.precision):
             evidence = self.profile.export.paying_precisions.get(precision)
             if evidence is None:

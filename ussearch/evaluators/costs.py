@@ -36,7 +36,7 @@ class Costs(BaseModel):
     latency_interval_ms: tuple[float, float]
     """Nine in ten networks like those that were measured lie within it; wider where extrapolated."""
     extrapolated: bool
-    """Whether over a tenth of the milliseconds is in classes of kernels that the device's measurements lack."""
+    """Whether over a tenth of the milliseconds is in classes of kernels that the device's measurements do not cover."""
     excess: dict[str, float]
     """By how much a limit is exceeded (``latency_ms``, ``memory_mib``, ``features``); 0 or less is within it."""
     refused: tuple[str, ...] = ()

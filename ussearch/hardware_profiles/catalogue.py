@@ -40,6 +40,12 @@ def load_profile(name: str, extra_dirs: Sequence[Path] = ()) -> Profile:
     return parse_profile(sources[device].read_text(encoding="utf-8"), str(sources[device]), variant)
 
 
+def is_shipped(name: str, extra_dirs: Sequence[Path] = ()) -> bool:
+    """Return whether ``name`` is a profile of the package, not hidden by a file of the user."""
+    device = name.partition("@")[0]
+    return _sources(extra_dirs).get(device) == _PACKAGE / "profiles" / f"{device}.yaml"
+
+
 def user_profiles_dir() -> Path:
     """Return the folder of the user's own profiles, such as ``~/.config/ussearch/profiles``; it may not exist."""
     return platformdirs.user_config_path("ussearch") / "profiles"

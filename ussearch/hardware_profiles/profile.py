@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ussearch import schema
@@ -15,13 +14,14 @@ from ussearch.hardware_profiles.latency.boosted import BoostedPrices
 from ussearch.hardware_profiles.latency.kernel_cost_model import KernelCostModel
 from ussearch.hardware_profiles.latency.model import DATASHEET_FACTOR, LatencyPrediction
 from ussearch.hardware_profiles.latency.roofline import Roofline
+from ussearch.hardware_profiles.profile_text import digested_yaml, profile_yaml
 from ussearch.hardware_profiles.validation import Validation
 
 Precision = Literal["fp32", "fp16", "bf16", "int8"]
 Parser = Literal["tensorrt-8", "edge-tpu"]
-Basis = Literal["measured", "fit", "datasheet", "documentation", "derived", "chosen", "assumed"]
-"""``fit``: from published measurements; ``chosen``: a decision of this project; ``assumed``: nobody
-measured it.
+Basis = Literal["measured", "fit", "prior", "datasheet", "documentation", "derived", "chosen", "assumed"]
+"""``fit``: from published measurements; ``prior``: another runtime's prices, since too little was measured of this one;
+``chosen``: a decision of this project; ``assumed``: nobody measured it.
 """
 
 
@@ -95,6 +95,7 @@ class Profile(_Part):
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9._-]*(@[a-z0-9][a-z0-9._-]*)?$")
     variant: str = Field(default="", description="which of the device's runtimes")
     variants: tuple[str, ...] = Field(default=(), description="all of them, the default first")
+    default_reason: str = Field(default="", description="why the first of the runtimes is the default one")
     title: str
     device: str
     runtime: str
@@ -122,9 +123,16 @@ class Profile(_Part):
         return f"predicted for {self.name}, {self.runtime}, {self.precision}{threads}"
 
     @property
+    def prior_only(self) -> bool:
+        """Whether the prices are those of another runtime, because too little was measured of this one."""
+        return "latency" in self.provenance and self.provenance["latency"].basis == "prior"
+
+    @property
     def trust(self) -> str:
         """How far the predictions can be trusted, in a sentence or two."""
-        if self.validation is None:
+        if self.prior_only:
+            known = f"A prior only, {self.provenance['latency'].source}."
+        elif self.validation is None:
             known = f"Datasheet only: expect about {DATASHEET_FACTOR:g}× optimism."
         else:
             sentence = self.validation.sentence()
@@ -136,7 +144,7 @@ class Profile(_Part):
         per_kernel_ms = self.latency.kernel_ms(kernels)
         latency_ms = sum(per_kernel_ms) + self.latency.ms_per_call
         uncovered: dict[str, float] = {}
-        measured = self.validation.kernel_classes if self.validation else ()
+        measured = self.validation.covered if self.validation else frozenset()
         for kernel, milliseconds in zip(kernels, per_kernel_ms, strict=True):
             if kernel.kernel_class not in measured:
                 uncovered[kernel.kernel_class] = uncovered.get(kernel.kernel_class, 0.0) + milliseconds
@@ -158,12 +166,12 @@ class Profile(_Part):
 
     def to_yaml(self) -> str:
         """Return the profile as text that ``parse_profile`` reads."""
-        return _yaml(schema.PROFILE.numbered(self._written()))
+        return profile_yaml(schema.PROFILE.numbered(self._written()))
 
     @property
     def digest(self) -> str:
         """Sixteen hexadecimal digits that name the content."""
-        return hashlib.sha256(_yaml(self._written()).encode()).hexdigest()[:16]
+        return hashlib.sha256(digested_yaml(self._written()).encode()).hexdigest()[:16]
 
     def _written(self) -> dict[str, Any]:
         """Return what a file says of it, in order."""
@@ -189,10 +197,6 @@ class Profile(_Part):
         if missing:
             raise ValueError(f"provenance is missing for {', '.join(missing)}")
         return self
-
-
-def _yaml(data: Mapping[str, Any]) -> str:
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110)
 
 
 def _numbers(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -51,17 +53,53 @@ class Extent(_Part):
 UNITS = {"gmacs": "GMACs", "mib": "MiB moved", "kernels": "kernels"}
 
 
+LEAST_NETWORKS, LEAST_FAMILIES = 3, 2
+"""How many measured networks, of how many families, must contain a class of kernels before it counts as covered."""
+
+
+class Coverage(NamedTuple):
+    """How many measured networks, of how many families of architectures, contain a class of kernels."""
+
+    networks: int
+    families: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether the class counts as covered."""
+        return self.networks >= LEAST_NETWORKS and self.families >= LEAST_FAMILIES
+
+    def __str__(self) -> str:
+        networks = "1 network" if self.networks == 1 else f"{self.networks} networks"
+        return f"{networks} of {self.families} {'family' if self.families == 1 else 'families'}"
+
+
+def coverage_of(networks: Sequence[Sequence[Kernel]], families: Sequence[str]) -> dict[str, Coverage]:
+    """Return the coverage of each class of kernels by ``networks``, each of the family beside it."""
+    seen: dict[str, list[str]] = defaultdict(list)
+    for kernels, family in zip(networks, families, strict=True):
+        for name in {kernel.kernel_class for kernel in kernels}:
+            seen[name].append(family)
+    return {name: Coverage(len(seen[name]), len(set(seen[name]))) for name in sorted(seen)}
+
+
 class Validation(_Part):
     """What was measured, how the model did on what it had not seen, and how MACs alone did there."""
 
     data: str = Field(min_length=1, description="which measurements, with their source")
     networks: int = Field(ge=1)
+    families: int | None = Field(default=None, ge=1, description="how many families of architectures; None: not known")
     protocol: str = Field(min_length=1, description="what was held out, and how")
-    kernel_classes: tuple[str, ...] = Field(description="classes of kernels that the measurements contain")
+    kernel_classes: tuple[str, ...] = Field(default=(), description="classes measured, where nobody counted networks")
+    coverage: dict[str, Coverage] = Field(default_factory=dict, description="classes of kernels that were measured")
     accuracy: Accuracy
     macs_only: Accuracy
     relative_error: float = Field(ge=0, description="nine in ten held-out networks lie within this factor minus one")
     extent: Extent | None = None
+
+    @property
+    def covered(self) -> frozenset[str]:
+        """The classes of kernels whose prices rest on enough measurements."""
+        return frozenset(self.kernel_classes) | {name for name, seen in self.coverage.items() if seen.enough}
 
     def sentence(self) -> str:
         """Return what a user should know, in one sentence."""

@@ -204,7 +204,7 @@ def extrapolation(report_data: ReportData) -> StudyCheck:
         question,
         "look",
         f"{len(doubtful)} of {len(front)} on the front are extrapolated: over a tenth of the milliseconds lies in "
-        "kernels that the device's measurements lack; measure the finalists on the board.",
+        "kernels that the device's measurements do not cover; measure the finalists on the board.",
     )
 
 

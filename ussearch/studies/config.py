@@ -10,7 +10,6 @@ from datetime import datetime, timezone
 from importlib import metadata
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
@@ -20,6 +19,7 @@ from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Tier
 from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.profile_text import profile_yaml
 from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
 from ussearch.storage_url import hide_passwords
 from ussearch.studies.halving import Halving
@@ -172,7 +172,7 @@ class StudyConfig(_Data):
 
     def to_yaml(self) -> str:
         """Return YAML that ``from_yaml`` reads back to an equal value."""
-        return yaml.safe_dump(schema.STUDY.numbered(self.model_dump(mode="json")), sort_keys=False, allow_unicode=True)
+        return profile_yaml(schema.STUDY.numbered(self.model_dump(mode="json")))
 
     @classmethod
     def from_yaml(cls, text: str, source: str = "study.yaml") -> StudyConfig:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
@@ -34,6 +35,8 @@ from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Feasibility, SeedPlan, feasibility, plan_seeds
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.sizes import with_usual_sizes, with_usual_workers
+
+LOG = logging.getLogger(__name__)
 
 SEARCH_SHARE = 0.6
 """Of what compression leaves of a time budget; the rest is for full training."""
@@ -143,22 +146,29 @@ def _rungs(config: StudyConfig) -> dict[str, Any] | None:
     return {"bracket": config.halving.bracket, "epochs": list(config.halving.epochs(config.recipe.epochs))}
 
 
-def plan(asked: RunConfig) -> Plan:
-    """Decide everything; prepares (and caches) the data, trains nothing, writes no study."""
+def plan(asked: RunConfig, kept: Mapping[str, Profile] | None = None) -> Plan:
+    """Decide everything; prepares (and caches) the data, trains nothing, writes no study.
+
+    ``kept`` are profiles by name that take the place of those that this version ships: those of a study that goes on.
+    """
     if asked.execution.storage is not None:
         require_driver(asked.execution.storage)
     on_gpu = choose_device(asked.execution.accelerator).type == "cuda"
     sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), on_gpu=on_gpu))
     threads = sized.execution.threads or torch.get_num_threads()
     with intra_op_threads(threads):
-        return _decided(asked, sized, threads)
+        return _decided(asked, sized, threads, kept or {})
 
 
-def _decided(asked: RunConfig, sized: RunConfig, threads: int) -> Plan:
+def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Mapping[str, Profile]) -> Plan:
     """Decide everything that is not decided by the sizes."""
     execution, image_size = sized.execution, sized.space.image_size or 0
     folders = () if asked.profiles_dir is None else (asked.profiles_dir,)
-    edge, cloud = (load_profile(name, folders) for name in (asked.profile, asked.cloud_profile))
+    shipped = [load_profile(name, folders) for name in (asked.profile, asked.cloud_profile)]
+    edge, cloud = (kept.get(profile.name, profile) for profile in shipped)
+    for now, before in zip(shipped, (edge, cloud), strict=True):
+        if now != before:
+            LOG.warning("The study keeps the profile %s that it was made with; this version's differs.", before.name)
     space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
     study_context = open_context(asked, image_size, {"edge": edge, "cloud": cloud})
     recipe = _recipe(asked, sized)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from ussearch.files import write_atomically
 from ussearch.hardware_profiles.calibration.measurements import Results
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.catalogue import load_profile
-from ussearch.hardware_profiles.latency.cross_validation import Chosen, choose_model
+from ussearch.hardware_profiles.latency.cross_validation import LIKE_ANOTHER, Chosen, choose_model
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
 from ussearch.hardware_profiles.measuring.measure import BUSY
 from ussearch.hardware_profiles.onnx_files.export import export_module
 from ussearch.hardware_profiles.profile import Profile
+from ussearch.hardware_profiles.validation import Coverage, Validation
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 UNSTEADY = 0.25
@@ -67,6 +68,9 @@ def profile_from(
     data = f"{results.origin}: {first.get('runtime')} {first.get('runtime_version', '')} on {first.get('machine', '')}"
     measured = results.measured(networks)
     chosen = choose_model(measured, like.latency, " ".join(data.split()))
+    same_runtime = (_runtime(first), str(first["precision"])) == (like.runtime, like.precision)
+    if same_runtime and chosen.name in LIKE_ANOTHER and like.validation is not None:
+        chosen = replace(chosen, validation=covering_both(chosen.validation, like.validation))
     fields = like.model_copy(
         update={
             "name": name,
@@ -82,6 +86,17 @@ def profile_from(
         }
     )
     return Calibrated(Profile.model_validate(fields.model_dump()), chosen, tuple(measured), tuple(warnings_of(results)))
+
+
+def covering_both(own: Validation, like: Validation) -> Validation:
+    """Return the record of a board's own networks; it covers what those of its like cover, too."""
+    nothing = Coverage(0, 0)
+    pairs = {
+        name: (own.coverage.get(name, nothing), like.coverage.get(name, nothing))
+        for name in sorted({*own.coverage, *like.coverage})
+    }
+    coverage = {name: Coverage(*map(sum, zip(*both, strict=True))) for name, both in pairs.items()}
+    return own.model_copy(update={"coverage": coverage, "kernel_classes": like.kernel_classes})
 
 
 def _runtime(row: Mapping[str, Any]) -> str:

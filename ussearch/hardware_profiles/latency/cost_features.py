@@ -33,6 +33,8 @@ TERMS = (
 convolutions slow. ``gmacs_per_column``: multiply-accumulates divided by the width of the output, for the edges of rows.
 """
 FEW_CHANNELS = 4
+OF_FEW_CHANNELS = "of few channels"
+"""Ending of the class of convolutions that read fewer channels than that."""
 LAYOUT = "layout"
 """Class of a tensor that changes between the layout of convolutions and that of other operators."""
 OWN_LAYOUT = ("conv", "pool")
@@ -111,17 +113,22 @@ def cost_features(kernels: Sequence[Kernel], tiles: Tiles = WHOLE) -> Iterator[C
 def _class_of(kernel: Kernel) -> str:
     """Return the operator; convolutions of an image of few channels are computed in another way, hence a class."""
     few = kernel.operator in {"conv", "pointwise_conv"} and kernel.input_shapes[0][1] < FEW_CHANNELS
-    return f"{kernel.operator} of few channels" if few else kernel.operator
+    return f"{kernel.operator} {OF_FEW_CHANNELS}" if few else kernel.operator
 
 
 def _detail(kernel: Kernel, name: str) -> str:
-    """Return the class of a convolution with its window and stride; a single pixel is a matter of weights alone."""
+    """Return the class of a convolution with its window and stride; a single pixel is a matter of weights alone.
+
+    A row or column of weights is told from a square, unlike in ``Kernel.kernel_class``: its arithmetic costs more.
+    """
     if not kernel.operator.endswith("conv") or name != kernel.operator:
         return ""
     if prod(kernel.output_shape[2:]) == 1:
         return f"{name} of one pixel"
     stride = f" stride {kernel.stride}" if kernel.stride > 1 else ""
-    detail = f"{kernel.kernel_class}{stride}"
+    narrow, wide = sorted(kernel.window)
+    class_ = kernel.kernel_class.replace(f"{wide}x{wide}", f"{narrow}x{wide}")
+    detail = f"{class_}{stride}"
     return detail if detail != name else ""
 
 

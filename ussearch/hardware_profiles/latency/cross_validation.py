@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 from scipy.stats import kendalltau, spearmanr
 
 from ussearch.hardware_profiles.latency.boosted import fit_boosted_prices
+from ussearch.hardware_profiles.latency.kernel_cost_model import KernelCostModel
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork, fit_kernel_cost_model
 from ussearch.hardware_profiles.latency.model import LatencyModel
+from ussearch.hardware_profiles.latency.network_fitting import charges, class_prices, fit_network_prices
 from ussearch.hardware_profiles.latency.roofline import GMAC, MIB, Roofline, fit_non_negative
-from ussearch.hardware_profiles.validation import Accuracy, Extent, Validation
+from ussearch.hardware_profiles.validation import Accuracy, Extent, Validation, coverage_of
 
 Floats = NDArray[np.float64]
 
@@ -93,7 +95,8 @@ def choose_model(networks: Sequence[MeasuredNetwork], like: LatencyModel, data: 
     """Return the simplest model that predicts held-out networks as well as can be told.
 
     A richer one is taken only if its errors are smaller by more than two standard errors of the difference. ``like``
-    says which activations the runtime fuses; ``data`` names the measurements in the record.
+    says which activations the runtime fuses, and its prices are the prior of the device's own; ``data`` names the
+    measurements in the record. Every network is taken to be a family of its own.
     """
     measured_ms = np.array([network.latency_ms for network in networks])
     fits = fits_for(networks, like)
@@ -104,7 +107,7 @@ def choose_model(networks: Sequence[MeasuredNetwork], like: LatencyModel, data: 
         data=data,
         networks=len(networks),
         protocol=f"{FOLDS}-fold cross-validation over networks; {best} won over {_others(errors, best)}",
-        kernel_classes=tuple(sorted({each.kernel_class for network in networks for each in network.kernels})),
+        coverage=coverage_of([network.kernels for network in networks], [network.name for network in networks]),
         accuracy=accuracy(held_out[best], measured_ms, networks),
         macs_only=accuracy(held_out[MACS_ONLY], measured_ms, networks),
         relative_error=_relative_error(held_out[best], measured_ms),
@@ -113,16 +116,21 @@ def choose_model(networks: Sequence[MeasuredNetwork], like: LatencyModel, data: 
     return Chosen(best, fits[best](networks), validation, errors)
 
 
-MACS_ONLY = "MACs alone"
+MACS_ONLY, SCALED, CLASSES = "MACs alone", "the device it is like, scaled", "prices of classes"
+LIKE_ANOTHER = frozenset({SCALED, CLASSES})
+"""Models whose prices rest on what was measured of the device that this one is like."""
 
 
 def fits_for(networks: Sequence[MeasuredNetwork], like: LatencyModel) -> dict[str, Fit]:
     """Return every way of fitting that the measurements allow, the simplest first."""
     fits: dict[str, Fit] = {
         MACS_ONLY: lambda given: fit_roofline(given, like, macs_only=True),
-        "the device it is like, scaled": lambda given: scaled(given, like),
+        SCALED: lambda given: scaled(given, like),
         "three numbers": lambda given: fit_roofline(given, like),
     }
+    prior = class_prices(like)
+    if prior is not None:
+        fits[CLASSES] = lambda given: fit_class_prices(given, prior)
     if all(network.nodes for network in networks):
         fits["prices of kernels"] = fit_kernel_cost_model
         fits["prices of kernels with boosted trees"] = fit_boosted_prices
@@ -141,6 +149,14 @@ def fit_roofline(networks: Sequence[MeasuredNetwork], like: LatencyModel, *, mac
         features[:, 1:] = 0.0
     gmac, mib, operator = fit_non_negative(features, np.array([network.latency_ms for network in networks]))
     return Roofline(ms_per_gmac=gmac, ms_per_mib=mib, ms_per_operator=operator, activation_nodes=nodes)
+
+
+def fit_class_prices(networks: Sequence[MeasuredNetwork], prior: KernelCostModel) -> KernelCostModel:
+    """Return prices of classes of kernels close to those of ``prior``, but for one factor of the device."""
+    latency_ms = np.array([network.latency_ms for network in networks])
+    return fit_network_prices(
+        charges(networks, prior.tiles), latency_ms, tiles=prior.tiles, prior=prior, same_runtime=True
+    )
 
 
 def scaled(networks: Sequence[MeasuredNetwork], like: LatencyModel) -> LatencyModel:

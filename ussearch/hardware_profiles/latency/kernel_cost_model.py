@@ -12,6 +12,7 @@ from typing_extensions import Self
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.cost_features import (
     LAYOUT,
+    OF_FEW_CHANNELS,
     TERMS,
     WHOLE,
     CostFeature,
@@ -24,7 +25,7 @@ from ussearch.hardware_profiles.latency.roofline import MIB
 Price = dict[str, Annotated[float, Field(ge=0)]]
 """Milliseconds of one unit of each term; terms that are left out cost nothing."""
 
-CONVOLUTIONS, OTHERS = "any convolution", "any other"
+CONVOLUTIONS, OTHERS = GENERAL = "any convolution", "any other"
 """Prices of classes that were not measured."""
 
 
@@ -96,8 +97,16 @@ class KernelCostModel(LatencyModel):
 
 def lineage(item: CostFeature) -> tuple[str, ...]:
     """Return the classes that an item belongs to, the narrowest first."""
-    narrow = (item.detail, item.name) if item.detail else (item.name,)
-    return (*narrow, general_class(item.name))
+    return lineage_of(item.detail or item.name)
+
+
+def lineage_of(name: str) -> tuple[str, ...]:
+    """Return the class called ``name`` and those that it belongs to, the narrowest first."""
+    if name in GENERAL:
+        return (name,)
+    operator = name.split(" ", maxsplit=1)[0]
+    whole = name in {operator, LAYOUT} or " behind " in name or name.endswith(OF_FEW_CHANNELS)
+    return (name, general_class(name)) if whole else (name, operator, general_class(name))
 
 
 def general_class(name: str) -> str:

@@ -9,10 +9,11 @@ import numpy as np
 
 from ussearch.compress import Compressed, SpeedComparison
 from ussearch.compress.candidate import TFLITE, WEIGHTS
-from ussearch.evaluators import Costs, Tier, trace
+from ussearch.evaluators import Tier, TracedNetwork, trace
 from ussearch.evaluators.evaluation import standing
 from ussearch.events import OnEvent, ignore
 from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.precision_pairs import measured_pair
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.manifest import Cost
@@ -28,6 +29,8 @@ from ussearch.studies.executors import ExecutorFactory
 from ussearch.studies.resources import default_resources
 
 EXAMPLES = 4
+LATENCY = {"latency_ms", "latency_interval_ms", "latency_label", "extrapolated"}
+"""Costs that are those of a runtime and a precision."""
 """Test images whose answers are kept in a bundle."""
 
 
@@ -111,13 +114,13 @@ def compressed_member(member: Member, compressed: Compressed, image_size: int) -
     """Return the edge network as it left the chain."""
     candidate, file = compressed.candidate, compressed.candidate.file
     for_litert = file is not None and file.suffix == TFLITE
-    costs = trace(candidate.architecture, image_size).costs(member.profile)
+    traced = trace(candidate.architecture, image_size)
     return replace(
         member,
         network=candidate.network(),
         architecture=candidate.architecture.name or candidate.architecture.id,
         architecture_yaml=candidate.architecture.to_yaml(),
-        costs=_priced(costs, candidate.precision, member.profile, compressed.record.speed),
+        costs=_priced(traced, candidate.precision, member.profile, compressed.record.speed),
         weights=compressed.folder / WEIGHTS,
         model=None if for_litert else file,
         device_file=file if for_litert else None,
@@ -127,11 +130,20 @@ def compressed_member(member: Member, compressed: Compressed, image_size: int) -
     )
 
 
-def _priced(costs: Costs, precision: Precision, profile: Profile, speed: SpeedComparison) -> dict[str, Cost]:
-    """Return what a bundle says of costs: no predicted latency where the profile prices another precision."""
-    figures = costs.model_dump(exclude={"excess", "refused"})
+def _priced(traced: TracedNetwork, precision: Precision, profile: Profile, speed: SpeedComparison) -> dict[str, Cost]:
+    """Return what a bundle says of costs: where the profile prices another precision, latency as measured beside it.
+
+    It is that of the runtime which was measured in ``precision`` on the device, or none.
+    """
+    figures = traced.costs(profile).model_dump(exclude={"excess", "refused"})
     if precision in ("fp32", profile.precision):
         return figures
+    pair = measured_pair(profile, precision)
+    if pair is not None:
+        other = traced.costs(pair.other).model_dump(include=LATENCY)
+        if pair.other.runtime != profile.runtime:
+            other["latency_label"] += f"; in FP32 {figures['latency_ms']:.1f} ms, {figures['latency_label']}"
+        return {**figures, **other}
     known = speed.source if speed.after_ms is None else f"{speed.after_ms:.2f} ms, {speed.source}"
     why = f"not predicted: {profile.name} prices {profile.precision}, this file computes in {precision}; {known}"
     return {**figures, "latency_ms": None, "latency_interval_ms": None, "extrapolated": None, "latency_label": why}
