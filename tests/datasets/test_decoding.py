@@ -9,6 +9,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
+from ussearch.datasets import open_dataset
 from ussearch.datasets.decoding import read_mask, united_mask
 from ussearch.datasets.files import convex_hull, filled, without_holes
 from ussearch.errors import UserError
@@ -21,6 +22,49 @@ def test_colour_becomes_luma(tmp_path: Path) -> None:
     Image.fromarray(colours).save(tmp_path / "colour.png")
     expected = colours @ np.array([0.299, 0.587, 0.114])
     assert np.abs(read_raster(tmp_path / "colour.png") - expected).max() <= 1.0
+
+
+HELD = {
+    1: lambda upright: upright,
+    2: lambda upright: upright[:, ::-1],
+    3: lambda upright: upright[::-1, ::-1],
+    4: lambda upright: upright[::-1],
+    5: lambda upright: upright.T,
+    6: lambda upright: np.rot90(upright, 1),
+    7: lambda upright: upright[::-1, ::-1].T,
+    8: lambda upright: np.rot90(upright, -1),
+}
+"""How the rows that a sensor stored are made of the upright picture, by EXIF's orientation (its table of the eight)."""
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+@pytest.mark.parametrize("orientation", HELD)
+def test_pictures_are_read_as_they_were_held(tmp_path: Path, orientation: int, suffix: str) -> None:
+    picture = np.zeros((48, 80), np.uint8)
+    picture[8:24, 16:64], picture[24:40, 16:24] = 120, 240  # alike in no two of the eight positions
+    note = Image.Exif()
+    note[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(HELD[orientation](picture)))
+    stored.save(tmp_path / f"a.{suffix}", exif=note, **({"quality": 95} if suffix == "jpg" else {}))
+    read = read_raster(tmp_path / f"a.{suffix}")
+    assert read.shape == picture.shape
+    assert np.abs(read.astype(int) - picture).max() <= (12 if suffix == "jpg" else 0)
+
+
+def test_a_mask_drawn_on_the_upright_picture_lies_on_its_lesion(tmp_path: Path) -> None:
+    lesion = np.zeros((48, 80), bool)
+    lesion[30:40, 60:76] = True
+    note = Image.Exif()
+    note[0x0112] = 6
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    stored = np.rot90(lesion * np.uint8(200), 1)
+    Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "images" / "a.jpg", exif=note, quality=95)
+    Image.fromarray(lesion).save(tmp_path / "masks" / "a.png")
+    dataset = open_dataset(tmp_path)
+    image, mask = dataset.source.decode(dataset.samples[0])
+    assert np.array_equal(image > 100, mask > 0)
+    assert np.array_equal(mask > 0, lesion)
 
 
 @pytest.mark.parametrize(("top", "scale"), [(255, 255), (1000, 1023), (4000, 4095), (60000, 65535)])

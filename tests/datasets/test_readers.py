@@ -178,3 +178,20 @@ def test_files_of_systems_and_hidden_ones_are_not_images(busi: Path) -> None:
     for name in (".DS_Store", "Thumbs.db", "notes.txt", "._benign (1).png"):
         (busi / "benign" / name).write_bytes(b"x")
     assert len(open_dataset(busi)) == 12
+
+
+@pytest.mark.parametrize(("folder", "others"), [("images", ["a.png", "a.jpg"]), ("masks", ["a.bmp", "a.png"])])
+def test_files_that_differ_in_their_suffix_alone_are_refused(tmp_path: Path, folder: str, others: list[str]) -> None:
+    """Which mask belongs to which image cannot be told, and neither is left out without a word."""
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+        for stem in ("a", "b"):
+            Image.new("L", (16, 12), 255).save(tmp_path / name / f"{stem}.png")
+    for name in others:
+        Image.new("L", (16, 12), 99).save(tmp_path / folder / name)
+    with pytest.raises(
+        UserError, match=rf"{folder}/{min(others)} and {folder}/{max(others)} .* differ in their suffixes"
+    ):
+        open_dataset(tmp_path)
+    lenient = open_dataset(tmp_path, strict=False)
+    assert [problem.kind for problem in lenient.problems] == ["equal names"]

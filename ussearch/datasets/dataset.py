@@ -12,7 +12,14 @@ import numpy.typing as npt
 from ussearch.errors import UserError
 
 ProblemKind = Literal[
-    "missing mask", "empty masks", "missing image", "size mismatch", "unreadable file", "unclear name", "unusable split"
+    "missing mask",
+    "empty masks",
+    "missing image",
+    "size mismatch",
+    "unreadable file",
+    "unclear name",
+    "equal names",
+    "unusable split",
 ]
 Pixels = npt.NDArray[np.uint8]
 

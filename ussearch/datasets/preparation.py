@@ -14,7 +14,7 @@ from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_image, resize_mask
 
-CACHE_VERSION = 1  # raise it whenever the arrays made from the same files change
+CACHE_VERSION = 2  # raise it whenever the arrays made from the same files change
 LARGEST_SIZE = 4096
 
 

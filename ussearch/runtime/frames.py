@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from ussearch.errors import UserError
 
@@ -80,16 +81,33 @@ def refuse_bombs(path: Path, width: int, height: int) -> None:
         )
 
 
+UPRIGHT = 1
+ORIENTATION = 0x0112
+"""Tag of EXIF."""
+
+
+def upright(image: Image.Image) -> Image.Image:
+    """Return a decoded image as viewers show it; the very same where nothing is noted of how it was held."""
+    # NOTE: Pillow turns TIFF files itself while it loads them, and says so in the tags alone.
+    tags = image.tag_v2 if isinstance(image, TiffImageFile) else image.getexif()
+    return image if tags.get(ORIENTATION, UPRIGHT) == UPRIGHT else ImageOps.exif_transpose(image)
+
+
 @contextlib.contextmanager
 def opened_image(path: Path) -> Iterator[Image.Image]:
-    """Yield the fully decoded image at ``path``; every way a file can be broken becomes one UserError."""
+    """Yield the fully decoded image at ``path``, upright; every way a file can be broken becomes one UserError.
+
+    Cameras store a picture as the sensor saw it and note how it was held (EXIF); viewers and annotation tools turn it.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
+            # NOTE: a file, not its name: Pillow 13 maps uncompressed TIFF files of a name into memory with the sides of
+            # the turned picture, which scrambles them.
+            with path.open("rb") as file, Image.open(file) as image:
                 refuse_bombs(path, *image.size)
                 image.load()
-                yield image
+                yield upright(image)
     except FileNotFoundError as error:
         raise UserError(f"{path} does not exist: expected an image; restore it or correct the path.") from error
     except (OSError, SyntaxError, ValueError, EOFError, UnidentifiedImageError, Image.DecompressionBombError) as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
@@ -39,6 +39,18 @@ class Listing:
                 mask.relative_to(root).as_posix(),
                 f"Mask {mask} belongs to no image: add the image or remove the mask.",
                 fatal=False,
+            )
+        )
+
+    def equal_names(self, root: Path, files: Sequence[Path]) -> None:
+        """Note files that differ in their suffixes alone: which mask belongs to which image cannot be told."""
+        names = " and ".join(path.relative_to(root).as_posix() for path in files)
+        self.problems.append(
+            Problem(
+                "equal names",
+                files[0].relative_to(root).as_posix(),
+                f"{names} in {root} differ in their suffixes alone, a name for each image was expected: rename all but "
+                "one, and the masks alike, or remove what is a copy.",
             )
         )
 
@@ -92,30 +104,41 @@ def add_reader(reader: type[Reader]) -> type[Reader]:
 
 def pair_by_name(
     root: Path,
-    images: Mapping[str, Path],
-    masks: Mapping[str, Path],
+    images: Mapping[str, Sequence[Path]],
+    masks: Mapping[str, Sequence[Path]],
     expected: Callable[[Path], str],
     *,
     label: Callable[[Path], str | None] = lambda _: None,
     patient: Callable[[Path], str | None] = lambda _: None,
 ) -> Listing:
-    """Pair images and masks that have the same key; what is left over on either side becomes a problem.
+    """Pair images and masks that have the same key; what is left over, or there twice, becomes a problem.
 
     ``expected`` says for an image where its mask should be; ``label`` and ``patient`` read an image's path.
     """
     listing = Listing()
-    for key, image in sorted(images.items()):
+    for files in (*images.values(), *masks.values()):
+        if len(files) > 1:
+            listing.equal_names(root, files)
+    for key, (image, *_) in sorted(images.items()):
         if key in masks:
             identity = image.relative_to(root).as_posix()
-            listing.samples.append(Sample(identity, image, (masks[key],), label(image), patient(image)))
+            listing.samples.append(Sample(identity, image, (masks[key][0],), label(image), patient(image)))
         else:
             listing.missing_mask(root, image, expected(image))
     for key in sorted(masks.keys() - images.keys()):
-        listing.missing_image(root, masks[key])
+        listing.missing_image(root, masks[key][0])
     listing.samples.sort(key=lambda sample: sample.id)
     return listing
 
 
-def by_stem(folder: Path, prefix: str = "") -> dict[str, Path]:
+def by_key(files: Iterable[Path], key: Callable[[Path], str]) -> dict[str, list[Path]]:
+    """Return ``files`` by their keys, in order."""
+    found: dict[str, list[Path]] = {}
+    for path in files:
+        found.setdefault(key(path), []).append(path)
+    return found
+
+
+def by_stem(folder: Path, prefix: str = "") -> dict[str, list[Path]]:
     """Return the raster images directly inside ``folder`` by ``prefix`` + stem."""
-    return {prefix + path.stem: path for path in raster_files(folder)}
+    return by_key(raster_files(folder), lambda path: prefix + path.stem)

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ussearch.datasets.decoding import raster_files
-from ussearch.datasets.readers.base import Listing, Reader, add_reader, pair_by_name
+from ussearch.datasets.readers.base import Listing, Reader, add_reader, by_key, pair_by_name
 
 _IMAGE = re.compile(r"^(?P<fetus>\d+)_\d*HC$")
 _SUFFIX = "_Annotation"
@@ -30,11 +30,12 @@ class Hc18(Reader):
     def read(self, root: Path) -> Listing:
         """List the annotated images; the patient is the fetus."""
         files = raster_files(root)
-        masks = {path.stem.removesuffix(_SUFFIX): path for path in files if path.stem.endswith(_SUFFIX)}
+        annotations = [path for path in files if path.stem.endswith(_SUFFIX)]
+        masks = by_key(annotations, lambda path: path.stem.removesuffix(_SUFFIX))
         others = [path for path in files if not path.stem.endswith(_SUFFIX)]
         listing = pair_by_name(
             root,
-            {path.stem: path for path in others if _IMAGE.match(path.stem)},
+            by_key((path for path in others if _IMAGE.match(path.stem)), lambda path: path.stem),
             masks,
             expected=lambda image: f"'{image.stem}{_SUFFIX}.png' beside it",
             patient=lambda image: image.stem.split("_")[0],

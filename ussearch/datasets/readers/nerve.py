@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ussearch.datasets.decoding import raster_files
-from ussearch.datasets.readers.base import Listing, Reader, add_reader, pair_by_name
+from ussearch.datasets.readers.base import Listing, Reader, add_reader, by_key, pair_by_name
 
 _IMAGE = re.compile(r"^(?P<patient>\d+)_\d+$")
 _SUFFIX = "_mask"
@@ -28,11 +28,11 @@ class Nerve(Reader):
     def read(self, root: Path) -> Listing:
         """List the frames; the patient is the first number."""
         files = raster_files(root)
-        others = [path for path in files if not path.stem.endswith(_SUFFIX)]
+        others = [path for path in files if not _is_mask(path)]
         listing = pair_by_name(
             root,
-            {path.stem: path for path in others if _IMAGE.match(path.stem)},
-            {path.stem.removesuffix(_SUFFIX): path for path in files if path.stem.endswith(_SUFFIX)},
+            by_key((path for path in others if _IMAGE.match(path.stem)), lambda path: path.stem),
+            by_key(filter(_is_mask, files), lambda path: path.stem.removesuffix(_SUFFIX)),
             expected=lambda image: f"'{image.stem}{_SUFFIX}{image.suffix}' beside it",
             patient=lambda image: image.stem.split("_")[0],
         )
@@ -40,3 +40,7 @@ class Nerve(Reader):
             if not _IMAGE.match(path.stem):
                 listing.unclear_name(root, path, "'1_1.tif'")
         return listing
+
+
+def _is_mask(path: Path) -> bool:
+    return path.stem.endswith(_SUFFIX)

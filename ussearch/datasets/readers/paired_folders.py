@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from ussearch.datasets.dicom import patients_in
-from ussearch.datasets.readers.base import Listing, Reader, add_reader, pair_by_name
+from ussearch.datasets.readers.base import Listing, Reader, add_reader, by_key, pair_by_name
 from ussearch.runtime.frames import is_raster
 
 _KVASIR_FILES = ("kavsir_bboxes.json", "kvasir_bboxes.json", "bounding-boxes.json")
@@ -34,7 +34,7 @@ class PairedFolders(Reader):
         """List the pairs below the two folders."""
         images, masks = root / self.image_folder, root / self.mask_folder
         found = _by_path(images, lambda path: is_raster(path) or _is_dicom(path))
-        patients = patients_in(filter(_is_dicom, found.values()))
+        patients = patients_in(path for files in found.values() for path in files if _is_dicom(path))
         return pair_by_name(
             root,
             found,
@@ -45,10 +45,10 @@ class PairedFolders(Reader):
         )
 
 
-def _by_path(folder: Path, wanted: Callable[[Path], bool]) -> dict[str, Path]:
+def _by_path(folder: Path, wanted: Callable[[Path], bool]) -> dict[str, list[Path]]:
     """Return the wanted files below ``folder`` by their paths in it, without suffix."""
-    files = [path for path in sorted(folder.rglob("*")) if wanted(path)]
-    return {path.relative_to(folder).with_suffix("").as_posix(): path for path in files}
+    files = filter(wanted, sorted(folder.rglob("*")))
+    return by_key(files, lambda path: path.relative_to(folder).with_suffix("").as_posix())
 
 
 @add_reader

@@ -25,8 +25,8 @@ class Tn3k(Reader):
         """List both parts; which part an image came from stays visible in its id."""
         return pair_by_name(
             root,
-            {key: path for part in PARTS for key, path in by_stem(root / f"{part}-image", f"{part}/").items()},
-            {key: path for part in PARTS for key, path in by_stem(root / f"{part}-mask", f"{part}/").items()},
+            {key: files for part in PARTS for key, files in by_stem(root / f"{part}-image", f"{part}/").items()},
+            {key: files for part in PARTS for key, files in by_stem(root / f"{part}-mask", f"{part}/").items()},
             expected=lambda image: f"a file named '{image.stem}' in {image.parent.name.replace('-image', '-mask')}/",
         )
 
