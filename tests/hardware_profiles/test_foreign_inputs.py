@@ -18,6 +18,7 @@ import pytest
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
+from tests.old_pythons import old_python
 from ussearch.cli.app import app
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring import measure
@@ -67,9 +68,9 @@ def fed(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     return feeds, inputs
 
 
-def program(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def program(*arguments: str | Path, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, measure.__file__, *map(str, arguments), *QUICK],
+        [python, measure.__file__, *map(str, arguments), *QUICK],
         capture_output=True,
         text=True,
         check=False,
@@ -193,6 +194,23 @@ def test_the_program_says_what_it_fed_and_the_kit_s_rows_have_it(tmp_path: Path)
         "triton.onnx": "image uint8 1x1x32x32",
         "dynamic.onnx": "image float32 1x3x256x256 (1x256x256 chosen, open in the file)",
     }
+
+
+def test_an_old_onnxruntime_takes_them_as_well(tmp_path: Path) -> None:
+    models = [
+        taking(tmp_path / "bytes.onnx", TensorProto.UINT8),
+        taking(tmp_path / "half.onnx", TensorProto.FLOAT16),
+        convolution(tmp_path / "open.onnx", ("n", None, None, "w"), 3),
+        convolution(tmp_path / "silent.onnx", None, 3),
+    ]
+    python = old_python("3.6", tmp_path / "venv")
+    done = program(*models, "--runtime", "onnxruntime", "--out", tmp_path / "r.csv", python=python)
+    assert done.returncode == 0, done.stderr
+    rows = list(csv.DictReader((tmp_path / "r.csv").read_text().splitlines()))
+    assert [row["inputs"].split(" (")[0] for row in rows] == [
+        *("image uint8 1x1x16x16", "image float16 1x1x16x16"),
+        *("image float32 1x3x256x256", "image float32 1x3x256x256"),
+    ]
 
 
 def text_input(path: Path) -> Path:
