@@ -38,10 +38,10 @@ def tensor_types(view: ModelView, profile: Profile) -> Iterator[Violation]:
             kind = _element_type(value)
             if kind not in {*imported, TensorProto.UNDEFINED}:
                 yield Violation(printable(value.name), _refused(role, kind, bytes_known), _mend(role, kind))
-    casts = [(node, kind) for node in view.nodes if (kind := _cast_to(node)) is not None]
-    for node, kind in casts:
-        if kind not in imported:
-            yield Violation(node_name(node), _refused("a Cast", kind, bytes_known), "cast to another type")
+    casts = [(node, _cast_to(node)) for node in view.nodes if node.op_type == "Cast"]
+    for cast, to in casts:
+        if to not in imported:
+            yield Violation(node_name(cast), _refused("a Cast", to, bytes_known), "cast to another type")
     if bytes_known:
         yield from _misplaced_bytes(view, casts)
 
@@ -66,10 +66,8 @@ def _element_type(value: ValueInfoProto) -> int:
     return int(value.type.tensor_type.elem_type) if value.type.HasField("tensor_type") else TensorProto.UNDEFINED
 
 
-def _cast_to(node: NodeProto) -> int | None:
-    """Return what a Cast makes; None for other nodes."""
-    if node.op_type != "Cast":
-        return None
+def _cast_to(node: NodeProto) -> int:
+    """Return the type that a Cast makes."""
     return next((int(attribute.i) for attribute in node.attribute if attribute.name == "to"), TensorProto.FLOAT)
 
 
