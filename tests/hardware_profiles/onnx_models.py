@@ -49,15 +49,19 @@ def model(
     shape: tuple[int | str, ...] = SHAPE,
     out: tuple[int | str, ...] = SHAPE,
     kind: int = TensorProto.FLOAT,
+    given: int = TensorProto.FLOAT,
     opset: int = 13,
     ir_version: int = 8,
     **constants: Any,
 ) -> onnx.ModelProto:
-    """Return the model ``image`` [shape] -> nodes -> ``y`` [out] with the constants that its nodes name."""
+    """Return the model ``image`` [shape] of type ``given`` -> nodes -> ``y`` [out] of type ``kind``.
+
+    It stores the constants that its nodes name.
+    """
     known = {**CONSTANTS, **constants}
     named = dict.fromkeys(name for each in nodes for name in each.input if name in known)
     weights = [numpy_helper.from_array(np.asarray(known[name]), name) for name in named]
-    image = helper.make_tensor_value_info("image", TensorProto.FLOAT, shape)
+    image = helper.make_tensor_value_info("image", given, shape)
     result = helper.make_tensor_value_info("y", kind, out)
     graph = helper.make_graph(nodes, "network", [image], [result], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=ir_version)
@@ -101,6 +105,22 @@ def pair(q: str, dq: str, **attributes: Any) -> onnx.ModelProto:
     """Return image -> QuantizeLinear -> DequantizeLinear -> y with scale and zero point of each."""
     first = node("QuantizeLinear", f"image,{q}", "q", name="quantise", **attributes)
     return model(first, node("DequantizeLinear", f"q,{dq}", name="bad", **attributes))
+
+
+def cast(source: str, made: str, to: int, name: str = "cast") -> NodeProto:
+    """Return a Cast."""
+    return node("Cast", source, made, name=name, to=to)
+
+
+def foreign(*, as_function: bool) -> onnx.ModelProto:
+    """Return a model with an operator of a domain of its own, which the file explains where asked."""
+    made = model(node("Twice", "image", domain="com.me"), opset=15)
+    made.opset_import.append(helper.make_opsetid("com.me", 1))
+    if as_function:
+        twice = helper.make_node("Add", ["x", "x"], ["z"])
+        sets = [helper.make_opsetid("", 15)]
+        made.functions.append(helper.make_function("com.me", "Twice", ["x"], ["z"], [twice], sets))
+    return made
 
 
 def quantised_conv(*, bias: bool, channels: bool = True) -> onnx.ModelProto:
@@ -148,6 +168,19 @@ def whole_mean(operator: str, inputs: str, **attributes: Any) -> onnx.ModelProto
 HALF = (1, 4, 4, 4)
 NANO_CASES = [
     Case("opset", "model", lambda: model(conv(), opset=17), lambda: model(conv())),
+    Case("opset", "model", lambda: model(conv(), opset=6), lambda: model(conv(), opset=7)),
+    Case(
+        "tensor_types",
+        "image",
+        lambda: model(cast("image", "y", TensorProto.FLOAT), given=TensorProto.UINT8),
+        lambda: model(cast("image", "y", TensorProto.FLOAT), given=TensorProto.INT32),
+    ),
+    Case(
+        "tensor_types",
+        "bad",
+        lambda: model(cast("image", "c", TensorProto.UINT8, "bad"), cast("c", "y", TensorProto.FLOAT)),
+        lambda: model(cast("image", "c", TensorProto.INT32), cast("c", "y", TensorProto.FLOAT)),
+    ),
     Case("ir_version", "model", lambda: model(conv(), ir_version=10), lambda: model(conv(), ir_version=7)),
     Case("external_data", "kernel", outside, lambda: model(conv())),
     Case("static_shapes", "image", lambda: model(conv(), shape=("batch", 4, 8, 8)), lambda: model(conv())),
@@ -233,6 +266,12 @@ NANO_CASES = [
         lambda: model(node("MaxPool", "image", kernel_shape=[2, 2], strides=[2, 2]), out=HALF),
     ),
     Case("resize", "bad", resize(mode="cubic"), resize(mode="linear")),
+    Case(  # before opset 11, scales were the second input
+        "resize",
+        "bad",
+        lambda: model(run_time("made", "scales"), node("Resize", "image,made"), out=(1, 4, 16, 16), opset=10),
+        lambda: model(node("Resize", "image,scales"), out=(1, 4, 16, 16), opset=10),
+    ),
     Case(
         "resize",
         "bad",
@@ -261,6 +300,27 @@ NANO_CASES = [
 ]
 TOP = (1, 2, 8, 8)
 OTHER_CASES = [
+    Case(
+        "tensor_types",
+        "bad",
+        lambda: model(node("Identity", "image", "i"), cast("i", "y", TensorProto.FLOAT), given=TensorProto.UINT8),
+        lambda: model(cast("image", "y", TensorProto.FLOAT), given=TensorProto.UINT8),
+        "jetson-orin-nano",
+    ),
+    Case(
+        "tensor_types",
+        "bad",
+        lambda: model(cast("image", "c", TensorProto.UINT8, "bad"), cast("c", "y", TensorProto.FLOAT)),
+        lambda: model(cast("image", "y", TensorProto.UINT8), kind=TensorProto.UINT8),
+        "jetson-orin-nano",
+    ),
+    Case(
+        "operators",
+        "bad",
+        lambda: foreign(as_function=False),
+        lambda: foreign(as_function=True),
+        "raspberry-pi-4",
+    ),
     Case(
         "resize",
         "bad",
@@ -320,8 +380,8 @@ OTHER_CASES = [
     Case(
         "quantisation",
         "bad",
-        lambda: model(node("QuantizeLinear", "image,scale,zero_u8"), kind=TensorProto.UINT8),
-        lambda: model(node("QuantizeLinear", "image,scale,zero"), kind=TensorProto.INT8),
+        lambda: model(node("QuantizeLinear", "image,scale,zero_u8", "q"), cast("q", "y", TensorProto.FLOAT)),
+        lambda: model(node("QuantizeLinear", "image,scale,zero", "q"), cast("q", "y", TensorProto.FLOAT)),
         "jetson-xavier-nx",
     ),
     Case(

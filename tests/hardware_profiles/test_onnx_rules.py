@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
@@ -18,7 +19,7 @@ from ussearch.hardware_profiles.onnx_files.check import LARGEST_BYTES
 from ussearch.hardware_profiles.onnx_files.rules import RULES
 from ussearch.hardware_profiles.onnx_files.rules.tensorrt import CONSTANT_INPUTS
 
-from .onnx_models import CASES, Case, branches, conv, model, node, outside, quantised_conv
+from .onnx_models import CASES, Case, branches, cast, conv, model, node, outside, quantised_conv
 
 NANO = load_profile("jetson-nano")
 NAMES = [f"{case.rule}-{number}" for number, case in enumerate(CASES)]
@@ -77,6 +78,65 @@ def test_a_parser_has_rules_of_its_own() -> None:
     assert {name for name in profile_names() if load_profile(name).export.parser == "tensorrt-8"} == {
         *("jetson-nano", "jetson-orin-nano", "jetson-tx2", "jetson-xavier-nx")
     }
+
+
+def runs(made: onnx.ModelProto) -> bool:
+    """Tell whether onnxruntime takes a model."""
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        onnxruntime.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    except Exception:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("profile", ["raspberry-pi-5", "x86-server", "jetson-nano"])
+def test_opsets_are_accepted_where_onnxruntime_reads_them_and_the_parser_knows_them(profile: str) -> None:
+    device = load_profile(profile)
+    made = {
+        opset: model(conv(outputs="c"), node("Sigmoid", "c", "s", name="s"), node("Add", "s,image"), opset=opset)
+        for opset in range(5, 23)
+    }
+    accepted = {opset for opset, each in made.items() if not check_onnx(each, device)}
+    assert accepted == {opset for opset, each in made.items() if runs(each) and opset <= device.export.opset}
+
+
+@pytest.mark.parametrize("ir_version", [3, 4, 6, 7, 8])
+def test_older_ir_versions_are_accepted_as_onnxruntime_reads_them(ir_version: int) -> None:
+    made = model(conv(), opset=9, ir_version=ir_version)
+    if ir_version == 3:  # where initializers had to be inputs too
+        made.graph.input.append(helper.make_tensor_value_info("kernel", TensorProto.FLOAT, (4, 4, 3, 3)))
+    assert runs(made)
+    assert check_onnx(made, load_profile("raspberry-pi-5")) == check_onnx(made, NANO) == ()
+
+
+def test_operators_of_other_domains_are_accepted_where_onnxruntime_has_them() -> None:
+    for domain in ("com.microsoft", "com.acme"):
+        made = model(node("Gelu", "image", "g", domain=domain), conv("g,kernel"))
+        made.opset_import.append(helper.make_opsetid(domain, 1))
+        assert (check_onnx(made, load_profile("raspberry-pi-5")) == ()) == runs(made) == (domain == "com.microsoft")
+
+
+TENSORRT_TYPES = {
+    "jetson-nano": {"DOUBLE", "FLOAT", "FLOAT16", "INT8", "BOOL", "INT32", "INT64"},
+    "jetson-orin-nano": {"DOUBLE", "FLOAT", "FLOAT16", "INT8", "BOOL", "INT32", "INT64", "UINT8"},
+}
+"""What docs/operators.md and docs/Changelog.md of onnx/onnx-tensorrt name for 8.2 and for 8.5 and later."""
+
+
+@pytest.mark.parametrize("profile", TENSORRT_TYPES)
+def test_inputs_are_of_types_that_this_version_of_tensorrt_imports(profile: str) -> None:
+    accepted = set()
+    for name, number in TensorProto.DataType.items():
+        found = check_onnx(model(cast("image", "y", TensorProto.FLOAT), given=number), load_profile(profile))
+        accepted |= set() if any(each.rule == "tensor_types" for each in found) else {name}
+    assert accepted - {"UNDEFINED"} == TENSORRT_TYPES[profile]
+
+
+def test_an_output_of_bytes_is_named_too() -> None:
+    found = check_onnx(model(cast("image", "y", TensorProto.UINT8), kind=TensorProto.UINT8), NANO)
+    assert {(each.rule, each.node) for each in found} == {("tensor_types", "y"), ("tensor_types", "cast")}
 
 
 @pytest.mark.parametrize(
@@ -226,6 +286,24 @@ def test_what_is_no_file_or_too_large_is_refused_before_it_is_read(tmp_path: Pat
         file.truncate(LARGEST_BYTES + 1)
     with pytest.raises(UserError, match=r"2\.0 GiB, expected at most 2 GiB"):
         check_onnx(tmp_path / "large.onnx", NANO)
+
+
+def test_the_command_tells_what_takes_bytes_and_what_does_not(tmp_path: Path) -> None:
+    from ussearch.cli.app import app
+    from ussearch.serving.triton import taking_bytes
+
+    onnx.save(taking_bytes(model(conv())), tmp_path / "triton.onnx")
+    results = {
+        name: CliRunner().invoke(app, ["check", str(tmp_path / "triton.onnx"), "--profile", name, "--json"])
+        for name in ("jetson-nano", "jetson-xavier-nx", "jetson-orin-nano", "gpu-server", "raspberry-pi-5")
+    }
+    assert {name: each.exit_code for name, each in results.items()} == {
+        **{"jetson-nano": 1, "jetson-xavier-nx": 1},
+        **{"jetson-orin-nano": 0, "gpu-server": 0, "raspberry-pi-5": 0},
+    }
+    (finding,) = json.loads(results["jetson-nano"].stdout)
+    assert (finding["rule"], finding["node"]) == ("tensor_types", "image")
+    assert "uint8" in finding["message"] and "8.5" in finding["message"] and "float32" in finding["hint"]
 
 
 def test_the_command_lists_findings_with_status_1(tmp_path: Path) -> None:

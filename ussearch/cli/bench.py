@@ -23,6 +23,8 @@ def bench(
 ) -> None:
     """Measure a model file with onnxruntime: in a process of its own, pinned, after a warm-up.
 
+    Inputs are fed in the type that the file asks for; sizes that it leaves open are chosen, and named in the result.
+
     Example: ussearch bench bundle/edge/model.onnx --profile raspberry-pi-5
     """
     from ussearch.cli.console import console, print_json
@@ -31,9 +33,10 @@ def bench(
     from ussearch.hardware_profiles.measuring.bench import compared, predict_file
 
     folders = () if profiles_dir is None else (profiles_dir,)
-    prediction = predict_file(model, load_profile(profile, folders)) if profile else None
+    device = load_profile(profile, folders) if profile else None
     with console.status(f"Measuring {model.name}"):
         measurement = measure(model, threads=threads, rounds=rounds, seconds=seconds)
+    prediction = predict_file(model, device, measurement.inputs) if device else None
     if json_output:
         beside = {"prediction": compared(measurement, prediction)} if prediction else {}
         print_json({**measurement.to_dict(), **beside})
@@ -53,6 +56,7 @@ def _show(measurement: Measurement, prediction: LatencyPrediction | None) -> Non
         f"{each.model} on {each.machine}: {each.runtime} {each.runtime_version}, {each.precision}, {threads}, "
         f"{each.runs} runs in {each.rounds} rounds."
     )
+    say(f"Fed: {each.inputs_text}.")
     table = Table("", "latency", "p50", "p90", "p95", "p99", "SD", "frames/s")
     figures = (each.latency_ms, each.p50_ms, each.p90_ms, each.p95_ms, each.p99_ms, each.sd_ms)
     table.add_row("measured (ms)", *(f"{value:.2f}" for value in figures), f"{each.frames_per_second:.1f}")

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.kernels.onnx_graph import onnx_kernels
 from ussearch.hardware_profiles.latency.model import LatencyPrediction
@@ -27,7 +29,8 @@ class Measurement:
     ``latency_ms`` is what it takes with the core at its best, by the time of a matrix product between short stretches
     of runs (``reference_ms``); ``slowed`` (0 or 1) says that the core hardly ever was. Percentiles are those of all
     runs. ``spread`` says how much slower the busiest round was (0.1: a tenth); ``busy`` which share of all processors
-    other processes took, None where the system does not tell.
+    other processes took, None where the system does not tell. ``inputs`` says what was fed: name, numpy type, shape,
+    and the places of those sizes that the file leaves open and that were chosen here.
     """
 
     model: str
@@ -51,11 +54,17 @@ class Measurement:
     busy: float | None
     reference_ms: float
     slowed: int
+    inputs: Sequence[Mapping[str, Any]]
 
     @property
     def frames_per_second(self) -> float:
         """How many frames a second the median allows."""
         return 1000 / self.latency_ms
+
+    @property
+    def inputs_text(self) -> str:
+        """What was fed, as the CSV of ``measure.py`` has it."""
+        return measure.inputs_text([dict(each) for each in self.inputs])
 
     @property
     def disturbed(self) -> bool:
@@ -78,7 +87,8 @@ def bench(
 ) -> Measurement:
     """Measure ``model`` with onnxruntime on this machine's processors, pinned, after a warm-up.
 
-    Raises UserError where the file is no model or onnxruntime cannot run it.
+    Every input is fed what the file asks for; sizes that it leaves open are chosen, and named in ``inputs``. Raises
+    UserError where the file is no model or onnxruntime cannot run it.
     """
     load_onnx(model)
     row = measure_here([model], threads, say, rounds=rounds, seconds=seconds, patience_s=patience_s, nodes=False)[0]
@@ -114,9 +124,12 @@ def measure_here(
         raise UserError(str(problem)) from problem
 
 
-def predict_file(model: Path, profile: Profile) -> LatencyPrediction:
-    """Return what ``profile`` predicts for a model file; raises UserError where its shapes are not known."""
-    return profile.predict(onnx_kernels(load_onnx(model)))
+def predict_file(model: Path, profile: Profile, inputs: Sequence[Mapping[str, Any]] = ()) -> LatencyPrediction:
+    """Return what ``profile`` predicts for a model file whose inputs have the shapes of ``inputs``, as measured.
+
+    Raises UserError where its shapes are not known.
+    """
+    return profile.predict(onnx_kernels(_with_shapes(load_onnx(model), inputs)))
 
 
 def compared(measurement: Measurement, prediction: LatencyPrediction) -> Mapping[str, Any]:
@@ -130,3 +143,18 @@ def compared(measurement: Measurement, prediction: LatencyPrediction) -> Mapping
         "unpriced": list(prediction.unpriced),
         "outside": list(prediction.outside),
     }
+
+
+def _with_shapes(model: onnx.ModelProto, inputs: Sequence[Mapping[str, Any]]) -> onnx.ModelProto:
+    """Return ``model`` with its inputs declared as they were fed, so that all other shapes follow."""
+    shapes = {each["name"]: each["shape"] for each in inputs if each["chosen"]}
+    for value in model.graph.input:
+        if value.name in shapes:
+            declared = value.type.tensor_type.shape
+            declared.ClearField("dim")
+            for size in shapes[value.name]:
+                declared.dim.add().dim_value = size
+    if shapes:
+        for made in model.graph.output:  # NOTE: a name there would contradict what follows from the inputs
+            made.type.tensor_type.ClearField("shape")
+    return model

@@ -25,9 +25,10 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 HERE = Path(__file__).resolve().parent
+OWN_NAME = "measure.py: "
 TRTEXEC_PLACES = ("/usr/src/tensorrt/bin/trtexec", "/opt/tensorrt/bin/trtexec")
 COLUMNS = [
     "model",
@@ -52,6 +53,7 @@ COLUMNS = [
     "reference_ms",
     "slowed",
     "machine",
+    "inputs",
 ]
 BUSY = 0.1
 """Share of the processors' time that others may take before a measurement is called disturbed."""
@@ -75,6 +77,15 @@ MAX_RUNS = 1000
 NODE_RUNS = 20
 NODE_SECONDS = 0.4
 TIMEOUT_S = 1800
+FED_TYPES = ["float16", "bool"] + [sign + "int" + bits for sign in ("", "u") for bits in ("8", "16", "32", "64")]
+NUMPY_NAMES = dict({"float": "float32", "double": "float64"}, **{each: each for each in FED_TYPES})
+"""Element types that onnxruntime takes from numpy, as it calls them: numpy has no bfloat16, and text is no image."""
+OPEN_SIDES = (256, 224, 512, 640)
+"""Heights and widths that are tried in turn where the file leaves them open: most networks take the first."""
+OPEN_SIDES_3D = (64, 128)
+OPEN_CHANNELS = (1, 3)
+GREY_LEVELS = (255, 1)
+"""Highest values that are fed, tried in turn: integers may be indices into a short table."""
 
 
 class MeasurementError(Exception):
@@ -92,7 +103,7 @@ def measure_one(path: Path, threads: int, seconds: float, provider: str, nodes: 
 
     base = resident_mib()
     session = open_session(onnxruntime, path, threads, provider)
-    feeds = inputs_of(session, np)
+    feeds, inputs = feeds_of(session, np)
     names = [output.name for output in session.get_outputs()]
 
     def run() -> float:
@@ -114,9 +125,10 @@ def measure_one(path: Path, threads: int, seconds: float, provider: str, nodes: 
         "peak_rss_mib": peak_resident_mib(),
         "base_rss_mib": base,
         "busy": busy,
+        "inputs": inputs,
     }
     if nodes:
-        row["nodes"] = node_times(onnxruntime, np, path, threads, provider)
+        row["nodes"] = node_times(onnxruntime, feeds, path, threads, provider)
     return row
 
 
@@ -139,15 +151,108 @@ def open_session(onnxruntime: Any, path: Path, threads: int, provider: str, pref
     return onnxruntime.InferenceSession(str(path), options, providers=[wanted])
 
 
-def inputs_of(session: Any, np: Any) -> Dict[str, Any]:
-    """Return one grey image for every input of the model."""
-    generator = np.random.RandomState(0)
-    return {
-        each.name: (generator.rand(*[side if isinstance(side, int) else 1 for side in each.shape]) * 255).astype(
-            np.float32
+def feeds_of(session: Any, np: Any) -> Tuple[Dict[str, Any], List[Dict[str, Any]]]:
+    """Return one grey image for every input of the model, in the type that it asks for, and what each of them is.
+
+    Sizes that the file leaves open are guesses: the first with which the model runs.
+    """
+    asked = [(each.name, numpy_name(each), list(each.shape)) for each in session.get_inputs()]
+    refusal = None  # type: Optional[Exception]
+    for shapes, highest in guesses(asked):
+        generator = np.random.RandomState(0)
+        feeds = {name: grey(generator, np, kind, shapes[name], highest) for name, kind, _ in asked}
+        try:
+            session.run(None, feeds)
+        except Exception as error:  # NOTE: onnxruntime's exceptions share no base class but this one
+            refusal = refusal or error
+            continue
+        return feeds, [fed(name, kind, shape, shapes[name]) for name, kind, shape in asked]
+    reason = " ".join(str(refusal).split())
+    if any(is_open(size) for _, _, shape in asked for size in shape or [None]):
+        raise MeasurementError(
+            "the file leaves sizes open, and onnxruntime takes none of those tried: export it with fixed sizes; "
+            + reason
         )
-        for each in session.get_inputs()
-    }
+    raise MeasurementError(reason)
+
+
+def numpy_name(value: Any) -> str:
+    """Return what numpy calls the type of an input, which onnxruntime writes as ``tensor(float)``."""
+    found = re.match(r"tensor\((\w+)\)$", value.type)
+    if not found or found.group(1) not in NUMPY_NAMES:
+        raise MeasurementError(
+            f"its input {printable(value.name)} is {value.type}, and only tensors of numbers can be fed: "
+            "export the network with an input of float32"
+        )
+    return NUMPY_NAMES[found.group(1)]
+
+
+def guesses(asked: List[Any]) -> Iterator[Tuple[Dict[str, List[int]], int]]:
+    """Yield what to try, the likeliest first: (the shape of every input, the highest value); each once.
+
+    onnxruntime tells no shape both of scalars and of inputs whose file says nothing: these are scalars beside another
+    input with a shape, and images where there is none.
+    """
+    whole = any("int" in kind for _, kind, _ in asked)
+    images = not any(shape for _, _, shape in asked)
+    seen = []  # type: List[Any]
+    for as_image in (images, not images):
+        for turn in range(len(OPEN_SIDES)):
+            for channels in OPEN_CHANNELS:
+                sizes = {}  # type: Dict[str, int]
+                shapes = {
+                    name: filled(shape or ([None] * 4 if as_image else []), turn, channels, sizes)
+                    for name, _, shape in asked
+                }
+                if shapes not in seen:
+                    seen.append(shapes)
+                    for highest in GREY_LEVELS if whole else GREY_LEVELS[:1]:
+                        yield shapes, highest
+
+
+def filled(shape: List[Any], turn: int, channels: int, sizes: Dict[str, int]) -> List[int]:
+    """Return a shape with every open size filled; those of one name are the same in all inputs."""
+    sides = OPEN_SIDES_3D if len(shape) > 4 else OPEN_SIDES
+    side = sides[min(turn, len(sides) - 1)]
+    last = len(shape) > 3 and isinstance(shape[-1], int) and 0 < shape[-1] <= 4  # NOTE: channels behind the pixels
+    guessed = [1, side if last or len(shape) < 4 else channels] + [side] * len(shape)
+    return [
+        size if not is_open(size) else sizes.setdefault(size, guess) if isinstance(size, str) else guess
+        for size, guess in zip(shape, guessed)
+    ]
+
+
+def is_open(size: Any) -> bool:
+    """Tell whether a file leaves a size open: it is a name or nothing."""
+    return not isinstance(size, int) or size < 0
+
+
+def grey(generator: Any, np: Any, kind: str, shape: List[int], highest: int) -> Any:
+    """Return random values from nought to ``highest`` in a type of numpy, or within it."""
+    values = np.asarray(generator.rand(*shape) * (min(highest, 127) if kind == "int8" else highest))
+    return values > highest / 2 if kind == "bool" else values.astype(kind)
+
+
+def fed(name: str, kind: str, shape: List[Any], chosen: List[int]) -> Dict[str, Any]:
+    """Return what stands in the result about an input; ``chosen`` are the places of sizes that are guesses."""
+    places = [place for place in range(len(chosen)) if not shape or is_open(shape[place])]
+    return {"name": name, "type": kind, "shape": chosen, "chosen": places}
+
+
+def inputs_text(inputs: List[Dict[str, Any]]) -> str:
+    """Return the inputs as one reads them: ``image float32 1x3x256x256 (256x256 chosen, open in the file)``."""
+    texts = []
+    for each in inputs:
+        sizes = "x".join(str(size) for size in each["shape"]) or "scalar"
+        guessed = "x".join(str(each["shape"][place]) for place in each["chosen"])
+        said = " ".join(part for part in (printable(each["name"]), each["type"], sizes) if part)
+        texts.append(said + (f" ({guessed} chosen, open in the file)" if guessed else ""))
+    return "; ".join(texts)
+
+
+def printable(name: str) -> str:
+    """Return a name from a file as it can be shown."""
+    return "".join(letter if letter.isprintable() else "?" for letter in name[:200])
 
 
 def warm_up(run: Any) -> None:
@@ -192,14 +297,13 @@ def reference(np: Any) -> float:
     return sorted(times)[REFERENCE_RUNS // 2]
 
 
-def node_times(onnxruntime: Any, np: Any, path: Path, threads: int, provider: str) -> List[Any]:
+def node_times(onnxruntime: Any, feeds: Dict[str, Any], path: Path, threads: int, provider: str) -> List[Any]:
     """Return [operator, input shapes, output shape, milliseconds] of every node that the runtime executes.
 
     The lower quartile over several runs, from onnxruntime's own profile; empty where that version tells no shapes.
     """
     with tempfile.TemporaryDirectory() as folder:
         session = open_session(onnxruntime, path, threads, provider, str(Path(folder) / "nodes"))
-        feeds = inputs_of(session, np)
         start, runs = time.perf_counter(), 0
         while runs < 3 or (runs < NODE_RUNS and time.perf_counter() - start < NODE_SECONDS):
             session.run(None, feeds)
@@ -382,7 +486,7 @@ def measure_apart(path: Path, options: Any) -> Dict[str, Any]:
         return measure_trtexec(path, options)
     command = [sys.executable, str(Path(__file__).resolve()), "--one", str(path)]
     command += ["--threads", str(options.threads), "--seconds", str(options.seconds), "--provider", options.provider]
-    row = json.loads(output_of(command + (["--nodes"] if options.nodes else []), path).splitlines()[-1])
+    row = json.loads(output_of(command + (["--nodes"] if options.nodes else []), path)[0].splitlines()[-1])
     return dict(row)
 
 
@@ -391,11 +495,26 @@ def measure_trtexec(path: Path, options: Any) -> Dict[str, Any]:
     command = [options.trtexec, f"--onnx={path}", "--workspace=1024", "--warmUp=500", "--avgRuns=10"]
     command += [f"--duration={max(1, int(options.seconds))}"] + (["--fp16"] if options.precision == "fp16" else [])
     before = processor_seconds()
-    text = output_of(command, path)
+    text, complaints = output_of(command, path)
     row = parse_trtexec(text)
+    row["inputs"] = filled_by_trtexec(text + complaints, path)
     row.update(runtime="TensorRT", provider="trtexec", precision=options.precision, threads=0)
     row["busy"] = busy_share(before, processor_seconds())
     return row
+
+
+def filled_by_trtexec(text: str, path: Path) -> List[Dict[str, Any]]:
+    """Return the inputs whose open sizes trtexec says it filled: by ones. Raises MeasurementError where pixels are."""
+    inputs = []
+    for name, shape in re.findall(r"required for input: (.+?), but .* overriding shape to: *(\d+(?:x\d+)*)", text):
+        sizes = [int(size) for size in shape.split("x")]
+        ones = [place for place, size in enumerate(sizes) if size == 1]
+        if len(sizes) > 2 and (sizes[-1] == 1 or len(ones) > 2):
+            raise MeasurementError(
+                f"{path.name} leaves sizes open, and trtexec takes {shape}: export it with fixed sizes."
+            )
+        inputs.append({"name": name, "type": "", "shape": sizes, "chosen": ones})
+    return inputs
 
 
 def parse_trtexec(text: str) -> Dict[str, Any]:
@@ -421,8 +540,8 @@ def parse_trtexec(text: str) -> Dict[str, Any]:
     }
 
 
-def output_of(command: List[str], path: Path) -> str:
-    """Return what a command prints; raises Problem with its last line where it fails."""
+def output_of(command: List[str], path: Path) -> Tuple[str, str]:
+    """Return what a command prints to its two streams; raises MeasurementError with its last line where it fails."""
     environment = dict(os.environ, OMP_WAIT_POLICY="PASSIVE", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     try:
         done = subprocess.run(
@@ -430,11 +549,13 @@ def output_of(command: List[str], path: Path) -> str:
         )
     except subprocess.TimeoutExpired:
         raise MeasurementError(f"{path.name} took longer than {TIMEOUT_S // 60} minutes: leave it out.") from None
-    text = done.stdout.decode("utf-8", "replace")
+    text, complaints = (each.decode("utf-8", "replace") for each in (done.stdout, done.stderr))
     if done.returncode:
-        lines = (done.stderr.decode("utf-8", "replace") or text).strip().splitlines() or ["no message"]
-        raise MeasurementError(f"{path.name} cannot be measured ({lines[-1][:300]}).")
-    return text
+        filled_by_trtexec(text + complaints, path)
+        last = ((complaints or text).strip().splitlines() or ["no message"])[-1]
+        reason = last[len(OWN_NAME) :] if last.startswith(OWN_NAME) else last
+        raise MeasurementError(f"{path.name} cannot be measured ({reason[:300].rstrip('.')}).")
+    return text, complaints
 
 
 # ---------------------------------------------------------------- the program
@@ -455,7 +576,9 @@ def write_results(path: Path, rows: List[Dict[str, Any]]) -> None:
 
 
 def shown(value: Any) -> Any:
-    """Return a value as it stands in the CSV."""
+    """Return a value as it stands in the CSV; the only list is that of inputs."""
+    if isinstance(value, list):
+        return inputs_text(value)
     return "" if value is None else round(value, 5) if isinstance(value, float) else value
 
 
@@ -511,10 +634,10 @@ def main(arguments: Optional[List[str]] = None) -> int:
         rows = measure_all(models, options, lambda text: print(text, flush=True))
         write_results(options.out, rows)
     except MeasurementError as problem:
-        print(f"measure.py: {problem}", file=sys.stderr)
+        print(f"{OWN_NAME}{problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("measure.py: interrupted, nothing written.", file=sys.stderr)
+        print(f"{OWN_NAME}interrupted, nothing written.", file=sys.stderr)
         return 130
     disturbed = [row["model"] for row in rows if (row.get("busy") or 0) > BUSY or row["slowed"]]
     if disturbed:

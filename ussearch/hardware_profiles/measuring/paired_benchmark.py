@@ -116,11 +116,11 @@ def _by_onnxruntime(path: Path, threads: int) -> Run:
 
     try:
         session = measure.open_session(onnxruntime, path, threads, CPU)
+        feeds, _ = measure.feeds_of(session, np)
     except Exception as error:  # NOTE: onnxruntime's exceptions share no base class but this one
         raise UserError(
             f"onnxruntime cannot run {path.name} ({str(error)[:200]}): export the network again."
         ) from error
-    feeds = measure.inputs_of(session, np)
     return lambda: session.run(None, feeds)
 
 

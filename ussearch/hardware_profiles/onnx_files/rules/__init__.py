@@ -11,6 +11,7 @@ from ussearch.hardware_profiles.onnx_files.rules import operators as operators
 from ussearch.hardware_profiles.onnx_files.rules import constants as constants
 from ussearch.hardware_profiles.onnx_files.rules import precision as precision
 from ussearch.hardware_profiles.onnx_files.rules import tensorrt as tensorrt
+from ussearch.hardware_profiles.onnx_files.rules import tensor_types as tensor_types
 from ussearch.hardware_profiles.onnx_files.rules import quantisation as quantisation
 from ussearch.hardware_profiles.onnx_files.rules import edge_tpu as edge_tpu
 

@@ -10,14 +10,19 @@ from ussearch.hardware_profiles.onnx_files.rules.rule import Violation, rule
 from ussearch.hardware_profiles.onnx_files.rules.view import ModelView, printable
 from ussearch.hardware_profiles.profile import Profile
 
+OLDEST_OPSET = 7
+"""onnxruntime reads all opsets from 7 on (its documentation, ONNX Runtime compatibility), and TensorRT's parser refuses
+to broadcast before 7 (onnx/onnx-tensorrt, broadcastTensor).
+"""
+
 
 @rule("opset")
 def opset(view: ModelView, profile: Profile) -> Iterator[Violation]:
-    """The operator set is the one that the device's parser was written for."""
-    expected = profile.export.opset
-    if view.opset != expected:
-        message = f"opset {view.opset}, expected {expected}"
-        yield Violation("model", message, f"export with opset_version={expected} and dynamo=False")
+    """The operator set is not newer than the one that the device's parser was written for: older ones are read."""
+    newest = profile.export.opset
+    if not OLDEST_OPSET <= view.opset <= newest:
+        message = f"opset {view.opset}, expected {OLDEST_OPSET} to {newest}"
+        yield Violation("model", message, f"export with opset_version={newest} and dynamo=False")
 
 
 @rule("ir_version")

@@ -16,19 +16,26 @@ TENSORRT_FIRST_VERSION = {
 
 Source: importer registrations of onnx/onnx-tensorrt, branches 8.2-GA to 8.6-GA.
 """
+BROUGHT_ALONG = frozenset({"", "ai.onnx", "ai.onnx.ml", "com.microsoft"})
+"""Domains whose operators onnxruntime has without a library of the user's."""
 
 
 @rule("operators")
 def operators(view: ModelView, profile: Profile) -> Iterator[Violation]:
     """Every operator is one that the device's parser imports."""
     rules = profile.export
+    own = {(function.domain, function.name) for function in view.model.functions}
     for node in view.nodes:
         name = printable(f"{node.domain}.{node.op_type}".lstrip("."))
         if node.op_type in rules.forbidden_operators:
             message = f"operator {name} is not allowed on {profile.name}"
             yield Violation(node_name(node), message, rules.forbidden_operators[node.op_type])
         elif rules.allowed_operators is None:
-            continue
+            if node.domain not in BROUGHT_ALONG and (node.domain, node.op_type) not in own:
+                message = f"operator {name} is of no operator set that onnxruntime brings along"
+                yield Violation(
+                    node_name(node), message, "express it by operators of ONNX, or make it a function of the file"
+                )
         elif node.op_type not in rules.allowed_operators or node.domain not in {"", "ai.onnx"}:
             message = f"operator {name} is not among those that {profile.name} imports"
             yield Violation(node_name(node), message, _mend(name, profile))

@@ -12,7 +12,7 @@ from ussearch.hardware_profiles.profile import Profile
 
 STATIC_SHAPES = "static_shapes"
 SHAPE_NOT_INFERRED = frozenset({"TreeEnsembleRegressor"})
-"""Operators with results of fixed shape for which onnx has no inference."""
+"""Operators with results of fixed shape for which onnx has no inference; it has none for any of another domain."""
 
 
 @rule(STATIC_SHAPES)
@@ -45,7 +45,7 @@ def batch_one(view: ModelView, profile: Profile) -> Iterator[Violation]:
 
 def _starts_the_unknown(node: onnx.NodeProto, view: ModelView) -> bool:
     """Whether all shapes are known in front of ``node`` and one is unknown behind it."""
-    if node.op_type in SHAPE_NOT_INFERRED:
+    if node.op_type in SHAPE_NOT_INFERRED or node.domain not in {"", "ai.onnx"}:
         return False
     before = all(name in view.shapes for name in node.input if name)
     return before and any(name not in view.shapes for name in node.output if name)

@@ -117,7 +117,7 @@ def _resize_faults(node: onnx.NodeProto, view: ModelView) -> Iterator[tuple[str,
 
 def _size_faults(node: onnx.NodeProto, view: ModelView) -> Iterator[tuple[str, str]]:
     """Yield what is wrong about how one Resize is told the size of its result."""
-    scales, sizes = input_name(node, 2), input_name(node, 3)
+    scales, sizes = input_name(node, 2 if view.opset >= 11 else 1), input_name(node, 3)
     if sizes:
         if not view.is_constant(sizes):
             yield "sizes are computed at run time", "export with fixed sizes, or give constant scales"
