@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from ussearch.cli.data import app
+from ussearch.datasets import open_dataset, prepare, split
+from ussearch.errors import UserError
 
 
 def test_command_shows_and_encodes(busi: Path) -> None:
@@ -28,3 +32,18 @@ def test_brackets_in_names_are_printed_as_they_are(busi: Path) -> None:
     (folder / "benign/benign (2).png").write_bytes(b"broken")
     shown = CliRunner().invoke(app, ["check", str(folder)])
     assert shown.exit_code == 1 and str(folder) in shown.output.splitlines()[0]
+
+
+def test_what_a_run_could_not_divide_is_refused_by_the_check_too(tmp_path: Path) -> None:
+    """Three images: each would have to be a part of its own, and there are four."""
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 256, (40, 50), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
+        Image.new("L", (50, 40), 255).save(tmp_path / "masks" / f"{number}.png")
+    shown = CliRunner().invoke(app, ["check", str(tmp_path)])
+    assert shown.exit_code == 1 and "Training cannot start" in shown.output
+    with pytest.raises(UserError) as refused:
+        split(prepare(open_dataset(tmp_path), 16))
+    assert str(refused.value) in " ".join(shown.output.split())

@@ -143,7 +143,7 @@ class _Findings:
             near_duplicates=self._ids(duplicates),
             contradicting=self._ids(contradicting),
             split_groups=len(np.unique(groups)),
-            problems=(*self._problems, *self._nothing_marked()),
+            problems=(*self._problems, *self._nothing_marked(), *self._indivisible(split_file, groups)),
             leakage=leakage,
         )
 
@@ -158,6 +158,16 @@ class _Findings:
             "give masks that mark lesions."
         )
         return [Problem("empty masks", str(root), sentence)]
+
+    def _indivisible(self, split_file: Path | None, groups: npt.NDArray[np.int64]) -> list[Problem]:
+        """Return the fatal problem, in the words of ``split``, of images that a run could not divide."""
+        if split_file is not None or not self._shares:
+            return []
+        try:
+            split(self._image_set(groups))
+        except UserError as error:
+            return [Problem("unusable split", str(self._dataset.root), str(error))]
+        return []
 
     def _ids(self, groups: Iterable[Iterable[int]]) -> tuple[tuple[str, ...], ...]:
         return tuple(tuple(self._dataset.samples[index].id for index in group) for group in groups)
