@@ -68,7 +68,7 @@ def test_a_mask_goes_back_to_where_it_was_cut_out() -> None:
     assert full.shape == (5, 9)
     assert full[1:3, 4:7].all()
     assert full.sum() == 6
-    assert output_name(frame, 8) == "cine_0007"
+    assert output_name("day/cine", frame, 8) == "day/cine_0007"
 
 
 def test_the_contour_is_the_rim_of_the_mask() -> None:
@@ -103,16 +103,9 @@ def test_an_image_that_cannot_be_read_is_named_and_nothing_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_names_that_collide_and_folders_inside_the_bundle_are_refused(
-    finished: Bundle, data_folder: Path, tmp_path: Path
-) -> None:
-    image = data_folder / "images" / "05.png"
-    other = tmp_path / "05.png"
-    other.write_bytes(image.read_bytes())
-    with pytest.raises(UserError, match="Two images would both be written"):
-        infer(finished, [image, other], tmp_path / "out")
+def test_folders_inside_the_bundle_are_refused(finished: Bundle, data_folder: Path) -> None:
     with pytest.raises(UserError, match="inside the bundle"):
-        infer(finished, [image], finished.folder / "masks")
+        infer(finished, [data_folder / "images" / "05.png"], finished.folder / "masks")
     assert Bundle.load(finished.folder) == finished
 
 
