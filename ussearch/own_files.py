@@ -13,7 +13,7 @@ import os
 import re
 import struct
 import zlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ussearch.errors import UserError
@@ -58,20 +58,21 @@ def is_own(path: Path) -> bool:
     return any(_digest(data[: each.start(1)], data[each.end() :]) == each[1] for each in _MARKED.finditer(data))
 
 
-def refuse_foreign(paths: Iterable[Path], remedy: str) -> None:
+def refuse_foreign(paths: Iterable[Path | None], remedy: str, own: Callable[[Path], bool] = is_own) -> None:
     """Raise UserError for the first of ``paths`` where something stands that this program did not write.
 
-    A folder or a link counts as such, and so does a file where a folder is needed. ``remedy`` ends the sentence.
+    A folder or a link counts as such, and so does a file where a folder is needed. ``remedy`` ends the sentence,
+    ``own`` tells what this program wrote, None among the paths is nothing to be written.
     """
     fine: set[Path] = set()
-    for path in paths:
+    for path in filter(None, paths):
         for folder in path.parents:
             if folder in fine:
                 break
             if os.path.lexists(folder) and not folder.is_dir():
                 raise UserError(f"Cannot write {path}: {folder} is a file, not a folder; {remedy}.")
             fine.add(folder)
-        if os.path.lexists(path) and not is_own(path):
+        if os.path.lexists(path) and (path.is_symlink() or not path.is_file() or not own(path)):
             raise UserError(
                 f"{path} stands there already and is not what ussearch wrote: nothing is overwritten; {remedy}."
             )

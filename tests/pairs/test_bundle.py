@@ -107,9 +107,19 @@ def test_weights_travel_with_the_bundle(
 def test_a_bundle_is_replaced_and_any_other_folder_left_alone(
     pair_data: PairData, edge_member: Member, cloud_member: Member, copy: Path, tmp_path: Path
 ) -> None:
-    (copy / "old").write_text("")
+    (copy / "notes.txt").write_text("years of work")
+    with pytest.raises(UserError, match=r"notes\.txt is no file of a bundle"):
+        write_bundle(copy, edge_member, cloud_member, pair_data)
+    assert (copy / "notes.txt").read_text() == "years of work"
+    (copy / "notes.txt").unlink()
+    (copy / "MODEL_CARD.md").write_text("damaged")
     assert write_bundle(copy, edge_member, cloud_member, pair_data).manifest.router.policy is None
-    assert not (copy / "old").exists()
+    assert (copy / "MODEL_CARD.md").read_text() != "damaged"
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "bundle.yaml").write_text("cables: 3\n")
+    with pytest.raises(UserError, match=r"bundle\.yaml is no file of a bundle"):
+        write_bundle(tmp_path / "pictures", edge_member, cloud_member, pair_data)
+    assert (tmp_path / "pictures" / "bundle.yaml").read_text() == "cables: 3\n"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for path in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt"):
