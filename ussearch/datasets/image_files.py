@@ -43,9 +43,9 @@ def find_images(given: Sequence[Path]) -> ImageFiles:
     """Return the images that ``given`` means: files, folders with all below them, and patterns such as ``*/*.png``.
 
     Below folders, images are told by their suffix, DICOM files also by their mark; hidden ones do not count. Masks are
-    left out wherever they stand: ``NAME_mask`` and the like beside ``NAME``, and files in a folder ``masks`` and the
-    like that bear the name of an image elsewhere among those found. Of two images that differ in their suffix alone,
-    both keep it in their names. A file that does not exist is returned, for whoever reads it to refuse.
+    left out wherever they stand: ``NAME_mask`` and the like beside ``NAME``, and what lies in a folder ``masks`` or the
+    like where any file of such a folder bears the name of an image elsewhere. Of two images that differ in their suffix
+    alone, both keep it in their names. A file that does not exist is returned, for whoever reads it to refuse.
 
     Raises UserError where a pattern matches nothing, a folder cannot be read, or nothing is left.
     """
@@ -62,7 +62,7 @@ def find_images(given: Sequence[Path]) -> ImageFiles:
     places = {_absolute(path).relative_to(root): path for path in rest}
     masks = _masks(places)
     if len(masks) == len(places):
-        left_out = f" besides {len(masks)} masks and {len(own)} files of its own" if masks or own else ""
+        left_out = f" besides what is left out (masks: {len(masks)}, its own: {len(own)})" if masks or own else ""
         named = ", ".join(map(str, given[:3])) + (" …" if len(given) > 3 else "")
         raise UserError(f"There is no image to segment in {named}{left_out}: give PNG, JPEG, TIFF, BMP or DICOM files.")
     images = {place: path for place, path in places.items() if place not in masks}
@@ -114,7 +114,8 @@ def _masks(places: Mapping[Path, Path]) -> set[Path]:
     masks = {place for place, path in places.items() if _masked_by(path.stem) in beside[path.parent]}
     in_folders = {place for place in places if any(map(_MASK_FOLDER.fullmatch, place.parts[:-1]))}
     images = {place.stem for place in places if place not in masks | in_folders}
-    return masks | {place for place in in_folders if place.stem in images or _masked_by(place.stem) in images}
+    beside_images = any(place.stem in images or _masked_by(place.stem) in images for place in in_folders)
+    return masks | (in_folders if beside_images else set())
 
 
 def _masked_by(stem: str) -> str | None:
