@@ -110,11 +110,6 @@ def folders_in(parent: Path) -> dict[str, Path]:
     return {name: found_at(parent / name) for name in sorted(names)}
 
 
-def is_leftover(path: Path) -> bool:
-    """Tell whether a path has the name of what was being written or was set aside when its process was killed."""
-    return bool(_LEFTOVER.fullmatch(path.name) or _ASIDE.fullmatch(path.name))
-
-
 def recover(paths: Iterable[Path], *, own: bool = False) -> None:
     """Finish what dead processes left, as far as ``paths`` name it; for whoever may write there, and nobody else.
 

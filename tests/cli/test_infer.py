@@ -165,7 +165,7 @@ def test_a_whole_data_set_is_segmented_without_its_annotations(
     before = digests(busi)
     outcome = ussearch("infer", finished.folder, busi, "--out", tmp_path / "out", "--json")
     assert outcome.status == 0, outcome.err
-    assert outcome.err == "Left out: 3 masks beside the images.\n"
+    assert outcome.err == "Left out: 3 masks beside images.\n"
     assert [Path(each["image"]).name for each in json.loads(outcome.out)] == [
         *("benign (1).png", "benign (2).png", "malignant (3).png")
     ]
@@ -214,7 +214,7 @@ def test_its_own_output_is_replaced_and_is_no_input_until_somebody_edits_it(
     first = digests(busi)
     again = ussearch(*arguments)
     assert again.status == 0, again.err
-    assert "Left out: 3 masks and 6 own files beside the images." in again.out
+    assert "Left out: 3 masks beside images, 6 files that ussearch wrote." in again.out
     assert digests(busi) == first
     corrected = busi / "found" / "malignant" / "malignant (3)_mask.png"
     with Image.open(corrected) as image:

@@ -92,5 +92,7 @@ def test_what_means_no_image_is_refused(given: str, tmp_path: Path, monkeypatch:
         find_images([Path(given)])
 
 
-def test_a_file_that_is_not_there_is_left_for_the_reader_to_refuse(tmp_path: Path) -> None:
-    assert list(find_images([tmp_path / "missing.png"]).images) == ["missing"]
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    root = tree(tmp_path, ["x.png"])
+    with pytest.raises(UserError, match=r"missing\.png does not exist"):
+        find_images([root / "x.png", root / "missing.png"])

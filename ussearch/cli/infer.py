@@ -15,7 +15,7 @@ def infer(
         typer.Argument(metavar="IMAGE...", help="PNG, JPEG, TIFF, BMP or DICOM files, folders of them, or patterns."),
     ],
     out: Annotated[
-        Path | None, typer.Option(help="Folder of the masks and overlays; masks unless it lies among images.")
+        Path | None, typer.Option(help="Folder of the masks and overlays; masks else, but not among the images.")
     ] = None,
     cloud: Annotated[str | None, typer.Option(metavar="URL", help="Server with the cloud network; here else.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with its token; USSEARCH_TOKEN else.")] = None,
@@ -54,9 +54,9 @@ def infer(
     files = find_images(images)
     out = out or default_out(files)
     results = segment_files(opened, files, out, options, dicom_seg=dicom_seg)
-    left_out = ((files.masks, "mask"), (files.own, "own file"))
-    if told := [counted(len(paths), what) for paths, what in left_out if paths]:
-        typer.echo(f"Left out: {' and '.join(told)} beside the images.", err=json_output)
+    left_out = ((files.masks, "mask", " beside images"), (files.own, "file", " that ussearch wrote"))
+    if told := [counted(len(paths), noun) + which for paths, noun, which in left_out if paths]:
+        typer.echo(f"Left out: {', '.join(told)}.", err=json_output)
     if json_output:
         print_json(results)
         return

@@ -45,9 +45,9 @@ def find_images(given: Sequence[Path]) -> ImageFiles:
     Below folders, images are told by their suffix, DICOM files also by their mark; hidden ones do not count. Masks are
     left out wherever they stand: ``NAME_mask`` and the like beside ``NAME``, and what lies in a folder ``masks`` or the
     like where any file of such a folder bears the name of an image elsewhere. Of two images that differ in their suffix
-    alone, both keep it in their names. A file that does not exist is returned, for whoever reads it to refuse.
+    alone, both keep it in their names.
 
-    Raises UserError where a pattern matches nothing, a folder cannot be read, or nothing is left.
+    Raises UserError where a file is not there, a pattern matches nothing, a folder cannot be read, or nothing is left.
     """
     found: dict[Path, Path] = {}  # the real file: how it was reached
     folders: dict[Path, None] = {}
@@ -71,8 +71,10 @@ def find_images(given: Sequence[Path]) -> ImageFiles:
 
 def _expanded(given: Path) -> list[Path]:
     """Return what a shell makes of a path that it has not expanded; what exists is no pattern."""
-    if given.exists() or not glob.has_magic(str(given)):
+    if given.exists():
         return [given]
+    if not glob.has_magic(str(given)):
+        raise UserError(f"{given} does not exist: expected an image or a folder; restore it or correct the path.")
     matches = [Path(each) for each in sorted(glob.glob(str(given), recursive=True))]  # noqa: PTH207 (also absolute ones)
     found = [path for path in matches if path.is_dir() or _is_image(path)]
     if not found:

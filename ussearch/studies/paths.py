@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ussearch.errors import UserError
-from ussearch.files import is_leftover, require_writable
+from ussearch.files import require_writable
 from ussearch.run_config import RunConfig
 from ussearch.studies.locking import held, is_lock, missing_folders, remove_empty
 from ussearch.studies.study import LOCK, SPLIT, Study
@@ -83,11 +83,15 @@ def require_usable(folder: Path, resume: bool) -> None:
 
 
 def _foreign_in(folder: Path) -> Path | None:
-    """Return a file or folder that is not what a driver leaves that died before its study began; None without one."""
+    """Return a file or folder that is not what a driver leaves that died before its study began; None without one.
+
+    Hidden ones do not count: a study has no such files, but systems put theirs everywhere.
+    """
     if not folder.is_dir() or not os.access(folder, os.R_OK):  # told by others
         return None
     begun = {LOCK, SPLIT} if is_lock(folder / LOCK) else set()
-    return next((each for each in sorted(folder.iterdir()) if each.name not in begun and not is_leftover(each)), None)
+    visible = (each for each in sorted(folder.iterdir()) if not each.name.startswith("."))
+    return next((each for each in visible if each.name not in begun), None)
 
 
 def asked_before(study: Path | str | None, resume: bool) -> dict[str, Any] | None:
