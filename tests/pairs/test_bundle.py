@@ -20,6 +20,7 @@ from ussearch.pairs import Bundle, Manifest, Member, PairData, write_bundle
 from ussearch.pairs.bundles.verify import verify_bundle
 from ussearch.runtime.decision import soft_dice_confidence
 from ussearch.runtime.integrity import MANIFEST, SEAL, file_names
+from ussearch.serving.triton import write_triton
 
 ALWAYS_THERE = {
     "bundle.yaml",
@@ -249,3 +250,15 @@ def test_a_bundle_that_a_kill_left_set_aside_is_read_there(copy: Path) -> None:
     assert Bundle.load(copy).manifest.files == digests_before
     assert verify_bundle(copy).passed
     assert not copy.exists(), "only a writer renames it back"
+
+
+def test_a_model_repository_loses_nothing_but_the_model_of_before(finished: Bundle, tmp_path: Path) -> None:
+    model = write_triton(finished, tmp_path)
+    written = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
+    assert written == {"config.pbtxt", "1/model.onnx"}
+    assert write_triton(finished, tmp_path) == model
+    (model / "2").mkdir()
+    (model / "2" / "model.onnx").write_text("somebody's own version")
+    with pytest.raises(UserError, match=r"2/model\.onnx is no file of this model"):
+        write_triton(finished, tmp_path)
+    assert (model / "2" / "model.onnx").read_text() == "somebody's own version"

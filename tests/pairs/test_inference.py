@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ussearch.datasets import Normalisation, resize_mask
+from ussearch.datasets import Normalisation, read_image, resize_mask
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
 from ussearch.pairs.inference import output_name
@@ -122,3 +122,14 @@ def test_the_command_prints_a_table_or_json(finished: Bundle, data_folder: Path,
 def test_a_normalisation_is_part_of_the_bundle(finished: Bundle, pair_data: PairData) -> None:
     preprocessing = finished.manifest.preprocessing
     assert Normalisation(preprocessing.mean, preprocessing.std) == pair_data.normalisation
+
+
+def test_a_prediction_is_not_saved_over_a_file_of_others(finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
+    prediction = finished.predictor().predict(read_image(data_folder / "images" / "05.png"))
+    mask = tmp_path / "05_mask.png"
+    mask.write_bytes((data_folder / "masks" / "05.png").read_bytes())
+    with pytest.raises(UserError, match=r"05_mask\.png stands there already"):
+        prediction.save(mask)
+    assert mask.read_bytes() == (data_folder / "masks" / "05.png").read_bytes()
+    mask.unlink()
+    assert prediction.save(mask).read_bytes() == prediction.save(mask).read_bytes()
