@@ -14,7 +14,17 @@ import pytest
 import ussearch
 
 PACKAGE = Path(ussearch.__file__).parent
-LEAVES = {"errors", "registry", "files", "documents", "regression_tree", "deprecations", "schema", "events"}
+LEAVES = {
+    "errors",
+    "registry",
+    "files",
+    "documents",
+    "regression_tree",
+    "deprecations",
+    "schema",
+    "events",
+    "own_files",
+}
 LEAVES |= {"run_config", "run_options", "storage_url", "logs", "process_settings"}
 ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
 ALLOWED["datasets"] = {"runtime"}

@@ -1,15 +1,18 @@
-"""``ussearch infer --cloud`` with DICOM files: what may leave the machine, and what is said of it."""
+"""``ussearch infer``: what it takes and where it writes; with DICOM files, what may leave the machine."""
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Outcome
 from tests.datasets.test_frames import dicom, region
 from tests.pairs import conftest as pairs
 from tests.pairs.server.conftest import Running, served
@@ -128,3 +131,150 @@ def test_segmentations_lie_beside_the_masks(
     assert (refused.status, refused.err.count("\n")) == (2, 1)
     assert "leave --dicom-seg out" in refused.err
     assert not (tmp_path / "no").exists()
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.fixture
+def busi(data_folder: Path, tmp_path: Path) -> Path:
+    """A folder as BUSI has it: annotations beside the images, named as masks of ours would be."""
+    root = tmp_path / "busi"
+    for number, label in enumerate(("benign", "benign", "malignant")):
+        (root / label).mkdir(parents=True, exist_ok=True)
+        for kind, suffix in (("images", ""), ("masks", "_mask")):
+            source = data_folder / kind / f"{number + 1:02d}.png"
+            shutil.copyfile(source, root / label / f"{label} ({number + 1}){suffix}.png")
+    return root
+
+
+def refused(outcome: Outcome, *words: str) -> None:
+    assert (outcome.status, outcome.err.count("\n"), outcome.out) == (2, 1, ""), outcome
+    for word in words:
+        assert word in outcome.err
+
+
+def test_a_whole_data_set_is_segmented_without_its_annotations(
+    finished: Bundle, busi: Path, tmp_path: Path, ussearch: Command
+) -> None:
+    before = digests(busi)
+    outcome = ussearch("infer", finished.folder, busi, "--out", tmp_path / "out", "--json")
+    assert outcome.status == 0, outcome.err
+    assert outcome.err == "Left out: 3 masks beside images.\n"
+    assert [Path(each["image"]).name for each in json.loads(outcome.out)] == [
+        *("benign (1).png", "benign (2).png", "malignant (3).png")
+    ]
+    names = ("benign/benign (1)", "benign/benign (2)", "malignant/malignant (3)")
+    assert set(digests(tmp_path / "out")) == {f"{name}_{what}.png" for name in names for what in ("mask", "overlay")}
+    assert digests(busi) == before
+
+
+def test_annotations_are_never_written_over(
+    finished: Bundle, busi: Path, ussearch: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All places are looked at before the first file is written, however the images are named."""
+    (busi / "benign" / "benign (1)_mask.png").unlink()  # so that the first image could be written
+    before = digests(busi)
+    taken = "benign (2)_mask.png stands there already"
+    monkeypatch.chdir(busi / "benign")
+    for images in (["."], ["*.png"], ["benign (1).png", "benign (2).png"]):
+        refused(ussearch("infer", finished.folder, *images, "--out", "."), taken, "--out")
+        assert digests(busi) == before
+    refused(ussearch("infer", finished.folder, busi, "--out", busi), taken)
+    assert digests(busi) == before
+
+
+def test_an_overlay_or_segmentation_of_others_stays(
+    finished: Bundle, away: np.ndarray, tmp_path: Path, ussearch: Command
+) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra seg")
+    file, out = dicom(tmp_path / "a.dcm", away[None], **CLINICAL), tmp_path / "out"
+    out.mkdir()
+    for name in ("a_overlay.png", "a_mask.dcm"):
+        (out / name).write_text("drawn by hand")
+        refused(ussearch("infer", finished.folder, file, "--out", out, "--dicom-seg"), name)
+        assert digests(out).keys() == {name}
+        (out / name).unlink()
+    for _ in range(2):  # its own are replaced, segmentations too
+        outcome = ussearch("infer", finished.folder, file, "--out", out, "--dicom-seg")
+        assert outcome.status == 0, outcome.err
+    assert digests(out).keys() == {"a_mask.dcm", "a_mask.png", "a_overlay.png"}
+
+
+def test_its_own_output_is_replaced_and_is_no_input_until_somebody_edits_it(
+    finished: Bundle, busi: Path, ussearch: Command
+) -> None:
+    arguments = ("infer", finished.folder, busi, "--out", busi / "found")
+    assert ussearch(*arguments).status == 0
+    first = digests(busi)
+    again = ussearch(*arguments)
+    assert again.status == 0, again.err
+    assert "Left out: 3 masks beside images, 6 files that ussearch wrote." in again.out
+    assert digests(busi) == first
+    corrected = busi / "found" / "malignant" / "malignant (3)_mask.png"
+    with Image.open(corrected) as image:
+        Image.fromarray(255 - np.asarray(image)).save(corrected)
+    edited = digests(busi)
+    assert edited != first
+    refused(ussearch(*arguments), "malignant (3)_mask.png stands there already")
+    assert digests(busi) == edited
+
+
+def test_without_out_nothing_is_written_into_a_folder_of_images(
+    finished: Bundle, busi: Path, ussearch: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = digests(busi)
+    for place, image in ((busi, "."), (busi / "benign", "benign (1).png"), (busi / "benign", "..")):
+        monkeypatch.chdir(place)
+        refused(ussearch("infer", finished.folder, image), "among the images", "--out")
+        assert digests(busi) == before
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "a.png").write_text("drawn by hand")
+    refused(ussearch("infer", finished.folder, busi), "masks holds a.png", "--out")
+    (tmp_path / "masks" / "a.png").unlink()
+    for _ in range(2):
+        assert ussearch("infer", finished.folder, busi).status == 0
+    assert len(digests(tmp_path / "masks")) == 6
+
+
+def test_images_that_differ_in_their_suffix_alone_keep_it(
+    finished: Bundle, busi: Path, tmp_path: Path, ussearch: Command
+) -> None:
+    source, folder = busi / "benign" / "benign (1).png", tmp_path / "twins"
+    folder.mkdir()
+    with Image.open(source) as image:
+        image.save(folder / "x.png")
+        image.save(folder / "x.bmp")
+    outcome = ussearch("infer", finished.folder, folder, "--out", tmp_path / "out")
+    assert outcome.status == 0, outcome.err
+    masks = {name for name in digests(tmp_path / "out") if name.endswith("_mask.png")}
+    assert masks == {"x.bmp_mask.png", "x.png_mask.png"}
+
+
+def test_a_frame_of_a_cine_and_a_file_of_that_name_are_refused(
+    finished: Bundle, away: np.ndarray, tmp_path: Path, ussearch: Command
+) -> None:
+    dicom(tmp_path / "data.dcm", np.stack([away, away]))
+    Image.fromarray(away).save(tmp_path / "data_0001.png")
+    images = (tmp_path / "data.dcm", tmp_path / "data_0001.png")
+    refused(ussearch("infer", finished.folder, *images, "--out", tmp_path / "out"), "would both be written as")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_damaged_image_deep_in_a_folder_stops_all_before_anything_is_written(
+    finished: Bundle, busi: Path, tmp_path: Path, ussearch: Command
+) -> None:
+    (busi / "malignant" / "z.png").write_bytes(b"\x89PNG\r\n\x1a\nbroken")
+    refused(ussearch("infer", finished.folder, busi, "--out", tmp_path / "out"), "z.png")
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "benign").write_text("a file where a folder is needed")
+    (busi / "malignant" / "z.png").unlink()
+    refused(ussearch("infer", finished.folder, busi, "--out", tmp_path / "out"), "benign is a file")
+    assert digests(tmp_path / "out").keys() == {"benign"}

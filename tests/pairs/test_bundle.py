@@ -20,6 +20,7 @@ from ussearch.pairs import Bundle, Manifest, Member, PairData, write_bundle
 from ussearch.pairs.bundles.verify import verify_bundle
 from ussearch.runtime.decision import soft_dice_confidence
 from ussearch.runtime.integrity import MANIFEST, SEAL, file_names
+from ussearch.serving.triton import write_triton
 
 ALWAYS_THERE = {
     "bundle.yaml",
@@ -107,9 +108,19 @@ def test_weights_travel_with_the_bundle(
 def test_a_bundle_is_replaced_and_any_other_folder_left_alone(
     pair_data: PairData, edge_member: Member, cloud_member: Member, copy: Path, tmp_path: Path
 ) -> None:
-    (copy / "old").write_text("")
+    (copy / "notes.txt").write_text("years of work")
+    with pytest.raises(UserError, match=r"notes\.txt is no file of a bundle"):
+        write_bundle(copy, edge_member, cloud_member, pair_data)
+    assert (copy / "notes.txt").read_text() == "years of work"
+    (copy / "notes.txt").unlink()
+    (copy / "MODEL_CARD.md").write_text("damaged")
     assert write_bundle(copy, edge_member, cloud_member, pair_data).manifest.router.policy is None
-    assert not (copy / "old").exists()
+    assert (copy / "MODEL_CARD.md").read_text() != "damaged"
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "bundle.yaml").write_text("cables: 3\n")
+    with pytest.raises(UserError, match=r"bundle\.yaml is no file of a bundle"):
+        write_bundle(tmp_path / "pictures", edge_member, cloud_member, pair_data)
+    assert (tmp_path / "pictures" / "bundle.yaml").read_text() == "cables: 3\n"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     for path in (tmp_path / "mine", tmp_path / "mine" / "thesis.txt"):
@@ -239,3 +250,15 @@ def test_a_bundle_that_a_kill_left_set_aside_is_read_there(copy: Path) -> None:
     assert Bundle.load(copy).manifest.files == digests_before
     assert verify_bundle(copy).passed
     assert not copy.exists(), "only a writer renames it back"
+
+
+def test_a_model_repository_loses_nothing_but_the_model_of_before(finished: Bundle, tmp_path: Path) -> None:
+    model = write_triton(finished, tmp_path)
+    written = {path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file()}
+    assert written == {"config.pbtxt", "1/model.onnx"}
+    assert write_triton(finished, tmp_path) == model
+    (model / "2").mkdir()
+    (model / "2" / "model.onnx").write_text("somebody's own version")
+    with pytest.raises(UserError, match=r"2/model\.onnx is no file of this model"):
+        write_triton(finished, tmp_path)
+    assert (model / "2" / "model.onnx").read_text() == "somebody's own version"

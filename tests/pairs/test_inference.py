@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from ussearch.datasets import Normalisation, resize_mask
+from ussearch.datasets import Normalisation, read_image, resize_mask
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
 from ussearch.pairs.inference import output_name
@@ -68,7 +68,7 @@ def test_a_mask_goes_back_to_where_it_was_cut_out() -> None:
     assert full.shape == (5, 9)
     assert full[1:3, 4:7].all()
     assert full.sum() == 6
-    assert output_name(frame, 8) == "cine_0007"
+    assert output_name("day/cine", frame, 8) == "day/cine_0007"
 
 
 def test_the_contour_is_the_rim_of_the_mask() -> None:
@@ -103,16 +103,9 @@ def test_an_image_that_cannot_be_read_is_named_and_nothing_written(
     assert not (tmp_path / "out").exists()
 
 
-def test_names_that_collide_and_folders_inside_the_bundle_are_refused(
-    finished: Bundle, data_folder: Path, tmp_path: Path
-) -> None:
-    image = data_folder / "images" / "05.png"
-    other = tmp_path / "05.png"
-    other.write_bytes(image.read_bytes())
-    with pytest.raises(UserError, match="Two images would both be written"):
-        infer(finished, [image, other], tmp_path / "out")
+def test_folders_inside_the_bundle_are_refused(finished: Bundle, data_folder: Path) -> None:
     with pytest.raises(UserError, match="inside the bundle"):
-        infer(finished, [image], finished.folder / "masks")
+        infer(finished, [data_folder / "images" / "05.png"], finished.folder / "masks")
     assert Bundle.load(finished.folder) == finished
 
 
@@ -129,3 +122,14 @@ def test_the_command_prints_a_table_or_json(finished: Bundle, data_folder: Path,
 def test_a_normalisation_is_part_of_the_bundle(finished: Bundle, pair_data: PairData) -> None:
     preprocessing = finished.manifest.preprocessing
     assert Normalisation(preprocessing.mean, preprocessing.std) == pair_data.normalisation
+
+
+def test_a_prediction_is_not_saved_over_a_file_of_others(finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
+    prediction = finished.predictor().predict(read_image(data_folder / "images" / "05.png"))
+    mask = tmp_path / "05_mask.png"
+    mask.write_bytes((data_folder / "masks" / "05.png").read_bytes())
+    with pytest.raises(UserError, match=r"05_mask\.png stands there already"):
+        prediction.save(mask)
+    assert mask.read_bytes() == (data_folder / "masks" / "05.png").read_bytes()
+    mask.unlink()
+    assert prediction.save(mask).read_bytes() == prediction.save(mask).read_bytes()

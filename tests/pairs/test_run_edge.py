@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zlib
@@ -115,10 +116,44 @@ def test_it_is_valid_python_3_6_and_imports_nothing_else() -> None:
     assert imported <= {*library.split(), "urllib.parse", "zlib", "numpy", "onnxruntime"}
 
 
-def call(bundle: Path, *arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
+def call(
+    bundle: Path, *arguments: str, python: str = sys.executable, cwd: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     command = [python, str(bundle / "run_edge.py"), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=cwd)
+
+
+def test_it_writes_over_its_own_masks_and_nothing_else(finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
+    images, out = [str(data_folder / "images" / name) for name in ("04.png", "05.png")], tmp_path / "out"
+    arguments = (*images, "--out", str(out))
+    assert call(finished.folder, *arguments).returncode == 0
+    first = {path.name: path.read_bytes() for path in out.iterdir()}
+    assert call(finished.folder, *arguments).returncode == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == first
+    assert first.keys() == {"04_mask.png", "05_mask.png"}
+    (out / "04_mask.png").unlink()
+    Image.open(out / "05_mask.png").transpose(Image.Transpose.ROTATE_180).save(out / "05_mask.png")
+    corrected = (out / "05_mask.png").read_bytes()
+    refused = call(finished.folder, *arguments)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "05_mask.png stands there already" in refused.stderr and refused.stderr.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == {"05_mask.png": corrected}
+
+
+def test_without_out_it_writes_nothing_among_the_images(finished: Bundle, data_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "scans").mkdir()
+    image = Path(shutil.copy(data_folder / "images" / "05.png", tmp_path / "scans"))
+    for place, words in ((tmp_path / "scans", "among the images"), (tmp_path, "mine.txt is not what ussearch wrote")):
+        (tmp_path / "masks").mkdir(exist_ok=True)
+        (tmp_path / "masks" / "mine.txt").write_text("")
+        refused = call(finished.folder, os.path.relpath(image, place), cwd=place)
+        assert refused.returncode == 2 and words in refused.stderr, refused.stderr
+        assert [path.name for path in (tmp_path / "scans").iterdir()] == ["05.png"]
+        assert [path.name for path in (tmp_path / "masks").iterdir()] == ["mine.txt"]
+    (tmp_path / "masks" / "mine.txt").unlink()
+    assert call(finished.folder, "scans/05.png", cwd=tmp_path).returncode == 0
+    assert [path.name for path in (tmp_path / "masks").iterdir()] == ["05_mask.png"]
 
 
 def test_the_self_test_passes_and_finds_changes(finished: Bundle, copy: Path) -> None:

@@ -44,9 +44,11 @@ def compress(
     from ussearch.cli.option_values import steps_from
     from ussearch.compress import KitTimes, times_of_kit
     from ussearch.errors import UserError
+    from ussearch.own_files import mark, refuse_foreign
     from ussearch.pairs.delivery.compression import CompressionRequest
     from ussearch.run_config import seconds_from
 
+    refuse_foreign([plot], "give the picture another name with --plot")
     for option, number, least in (("epochs", epochs, 1), ("max-drop", max_drop, 0)):
         if number is not None and number < least:
             raise UserError(f"--{option} {number} is not possible: expected at least {least}.")
@@ -67,6 +69,7 @@ def compress(
         from ussearch.compress.waterfall import draw
 
         draw(done.record, plot)
+        mark(plot)
         typer.echo(f"Picture: {plot}", err=json_output)
 
 

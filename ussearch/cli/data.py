@@ -36,7 +36,9 @@ def check_command(
     """
     from ussearch.cli.console import print_json
     from ussearch.datasets import check, open_dataset
+    from ussearch.own_files import refuse_foreign
 
+    refuse_foreign([html], "give the page another name with --html")
     dataset = open_dataset(folder, reader, strict=False)
     report = check(dataset, split_file)
     print_json(report.to_dict()) if as_json else _show(report)

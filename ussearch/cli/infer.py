@@ -10,8 +10,13 @@ import typer
 
 def infer(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
-    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="PNG, JPEG, TIFF, BMP or DICOM files.")],
-    out: Annotated[Path, typer.Option(help="Folder of the masks and overlays.")] = Path("masks"),
+    images: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="PNG, JPEG, TIFF, BMP or DICOM files, folders of them, or patterns."),
+    ],
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the masks and overlays; masks else, but not among the images.")
+    ] = None,
     cloud: Annotated[str | None, typer.Option(metavar="URL", help="Server with the cloud network; here else.")] = None,
     token_file: Annotated[Path | None, typer.Option(help="File with its token; USSEARCH_TOKEN else.")] = None,
     ca: Annotated[Path | None, typer.Option(help="Authority (PEM) of its certificate; the system's else.")] = None,
@@ -26,6 +31,9 @@ def infer(
 ) -> None:
     """Segment images with a bundle: edge first, then the router's decision.
 
+    Sub-folders are kept below --out. Annotations beside the images (NAME_mask.png) are left out, and no file is written
+    over that ussearch did not write itself.
+
     Example: ussearch infer bundle image.png cine.dcm --out masks --cloud http://127.0.0.1:8080
     """
     from collections import Counter
@@ -33,8 +41,9 @@ def infer(
     from rich.table import Table
 
     from ussearch.cli.console import console, counted, print_json, say, whole
+    from ussearch.datasets.image_files import find_images
     from ussearch.pairs import Bundle
-    from ussearch.pairs import infer as segment
+    from ussearch.pairs.inference import default_out, segment_files
     from ussearch.serving.auth import read_token
     from ussearch.serving.client import CloudOptions
 
@@ -42,7 +51,12 @@ def infer(
     if cloud is not None:
         options = CloudOptions(cloud, read_token(token_file), ca, deadline_ms, send_burned_in)
     opened = Bundle.load(bundle)
-    results = segment(opened, images, out, options, dicom_seg=dicom_seg)
+    files = find_images(images)
+    out = out or default_out(files)
+    results = segment_files(opened, files, out, options, dicom_seg=dicom_seg)
+    left_out = ((files.masks, "mask", " beside images"), (files.own, "file", " that ussearch wrote"))
+    if told := [counted(len(paths), noun) + which for paths, noun, which in left_out if paths]:
+        typer.echo(f"Left out: {', '.join(told)}.", err=json_output)
     if json_output:
         print_json(results)
         return

@@ -31,9 +31,11 @@ def pareto(
     Example: ussearch pareto studies/busi --plot front.png
     """
     from ussearch.cli.console import print_json
+    from ussearch.own_files import mark, refuse_foreign
     from ussearch.studies import Study
     from ussearch.studies.pareto import pareto_report
 
+    refuse_foreign([plot], "give the picture another name with --plot")
     report = pareto_report(Study.open(study))
     if as_json:
         print_json(report.to_dict())
@@ -44,6 +46,7 @@ def pareto(
         from ussearch.studies.plots import save_front
 
         save_front(front_picture(report), plot)
+        mark(plot)
         typer.echo(f"Picture: {plot}", err=as_json)
 
 

@@ -31,9 +31,13 @@ def route_report(
     Example: ussearch route-report studies/busi --plot routing.png
     """
     from ussearch.cli.console import print_json
+    from ussearch.own_files import mark, refuse_foreign
+    from ussearch.pairs.bundles.route_report import is_own_table
     from ussearch.pairs.bundles.route_report import route_report as make
     from ussearch.pairs.routing.curves import draw_curves
 
+    refuse_foreign([plot], "give the picture another name with --plot")
+    refuse_foreign([csv], "give the table another name with --csv", is_own_table)
     report = make(*_opened(place, data))
     print_json(report.to_dict()) if json_output else _show(report)
     if csv:
@@ -41,6 +45,7 @@ def route_report(
         typer.echo(f"Table: {csv}", err=json_output)
     if plot:
         draw_curves(report.samples.edge_dice, report.samples.cloud_dice, report.confidences, plot)
+        mark(plot)
         typer.echo(f"Picture: {plot}", err=json_output)
 
 

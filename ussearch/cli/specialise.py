@@ -40,13 +40,19 @@ def specialise(
     """
     from ussearch.errors import UserError
     from ussearch.hardware_profiles import load_profile
+    from ussearch.own_files import mark, refuse_foreign
+    from ussearch.pairs.delivery.specialised import REPORT, is_own_report
     from ussearch.process_settings import settle
     from ussearch.studies import Study
-    from ussearch.studies.locking import held
+    from ussearch.studies.locking import held, is_lock
     from ussearch.studies.specialise import specialise as specialise_study
     from ussearch.studies.study import LOCK
 
     settle()
+    refuse_foreign([plot], "give the picture another name with --plot")
+    if out is not None:
+        refuse_foreign([out / REPORT], "choose another folder with --out", is_own_report)
+        refuse_foreign([out / LOCK], "choose another folder with --out", is_lock)
     for option, number, least in (("candidates", candidates, 1), ("train", train, 0)):
         if number < least:
             raise UserError(f"--{option} {number} is not possible: expected at least {least}.")
@@ -64,6 +70,7 @@ def specialise(
         from ussearch.studies.plots import save_front
 
         save_front(specialised_picture(found), plot)
+        mark(plot)
         typer.echo(f"Picture: {plot}", err=as_json)
 
 
@@ -90,11 +97,12 @@ def _write(found: Specialised, trained: Sequence[Trained], out: Path | None, as_
     """Print the report; keep it in ``out`` where there is one."""
     from ussearch.cli.console import console, print_json
     from ussearch.files import write_atomically
+    from ussearch.pairs.delivery.specialised import REPORT
     from ussearch.schema import SPECIALISED
 
     report = {**found.to_dict(), "trained": [_outcome(each) for each in trained]}
     if out is not None:
-        write_atomically(out / "specialised.json", SPECIALISED.to_json(report, indent=1))
+        write_atomically(out / REPORT, SPECIALISED.to_json(report, indent=1))
     if as_json:
         print_json(report)
         return

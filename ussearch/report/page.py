@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ussearch import __version__
 from ussearch.files import write_atomically
+from ussearch.own_files import refuse_foreign
 from ussearch.report.candidates import candidates_section, cards
 from ussearch.report.checks import checks_section
 from ussearch.report.compression import compression_section
@@ -40,9 +41,11 @@ def write_report(study: Path, out: Path | None = None, data: Path | None = None)
     """Write the report of the study in the folder ``study`` and return its path, ``STUDY/report.html`` unless given.
 
     ``data`` says where the images lie now, if they were moved; without images the report leaves out what needs them.
-    Raises UserError where there is no study, its records are damaged, or the file cannot be written.
+    Raises UserError where there is no study, its records are damaged, the file cannot be written, or another file than
+    a page of ussearch stands there.
     """
     path = out or study / NAME
+    refuse_foreign([path], "give the report another name with --out")
     write_atomically(path, page(gather(study, data)))
     return path
 

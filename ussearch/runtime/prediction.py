@@ -13,6 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from ussearch.files import write_atomically
+from ussearch.own_files import marked, refuse_foreign
 from ussearch.runtime.frames import Frame
 from ussearch.runtime.masks import contour
 
@@ -89,7 +90,11 @@ class PredictionResult:
         return overlay(self.frame.pixels, self.seen)
 
     def save(self, mask: Path | str) -> Path:
-        """Write the mask as a PNG, 255 in the lesion; raises UserError where it cannot be written."""
+        """Write the mask as a PNG, 255 in the lesion.
+
+        Raises UserError where it cannot be written, or a file stands there that is not what ussearch wrote.
+        """
+        refuse_foreign([Path(mask)], "give the mask another name")
         write_atomically(Path(mask), png(self.mask * np.uint8(255)))
         return Path(mask)
 
@@ -109,7 +114,7 @@ def overlay(grey: Pixels, mask: Pixels) -> Pixels:
 
 
 def png(pixels: Pixels) -> bytes:
-    """Return the pixels as a PNG file."""
+    """Return the pixels as a PNG file that says whose it is."""
     buffer = BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")
-    return buffer.getvalue()
+    return marked(buffer.getvalue())

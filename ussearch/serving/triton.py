@@ -12,10 +12,12 @@ import onnx
 from ussearch.errors import UserError
 from ussearch.files import staged_directory
 from ussearch.runtime.bundle import ServingBundle
+from ussearch.runtime.integrity import file_names
 from ussearch.runtime.manifest import MODEL_VERSION
 from ussearch.runtime.predictor import CLOUD_MODEL
 
 CONFIGURATION = "config.pbtxt"
+MODEL = "model.onnx"
 GREY_LEVELS = "grey_levels"
 
 
@@ -23,13 +25,14 @@ def write_triton(bundle: ServingBundle, repository: Path) -> Path:
     """Add the cloud network of ``bundle`` to the repository and return the model's folder.
 
     An older folder of the same model is replaced, other models are left alone. Raises UserError where the repository
-    cannot be written or lies inside the bundle.
+    cannot be written or lies inside the bundle, or the folder of the model holds anything else.
     """
     require_outside(repository, bundle.folder)
+    _require_replaceable(repository / bundle.manifest.model_name)
     name, side = bundle.manifest.model_name, bundle.manifest.preprocessing.image_size
     with staged_directory(repository / name) as folder:
         (folder / MODEL_VERSION).mkdir()
-        onnx.save(taking_bytes(onnx.load(bundle.folder / CLOUD_MODEL)), folder / MODEL_VERSION / "model.onnx")
+        onnx.save(taking_bytes(onnx.load(bundle.folder / CLOUD_MODEL)), folder / MODEL_VERSION / MODEL)
         (folder / CONFIGURATION).write_text(configuration(name, side), encoding="utf-8")
     return repository / name
 
@@ -38,6 +41,16 @@ def require_outside(repository: Path, bundle: Path) -> None:
     """Raise UserError where the repository lies inside the bundle, whose files are sealed."""
     if bundle.resolve() in (repository.resolve(), *repository.resolve().parents):
         raise UserError(f"{repository} is inside the bundle, which no file may be added to: choose another folder.")
+
+
+def _require_replaceable(folder: Path) -> None:
+    """Raise UserError where a folder holds what is no file of a model that was added before."""
+    for name in file_names(folder) if folder.is_dir() else []:
+        if name not in {CONFIGURATION, f"{MODEL_VERSION}/{MODEL}"}:
+            raise UserError(
+                f"{folder / name} is no file of this model and would be lost: move it away, or choose another "
+                "repository."
+            )
 
 
 def taking_bytes(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -77,6 +77,11 @@ def held(path: Path) -> Iterator[Holder]:
         remove_empty(missing)
 
 
+def is_lock(path: Path) -> bool:
+    """Tell whether a file is a lock that a driver holds or held."""
+    return _holder(path) is not None
+
+
 def missing_folders(folder: Path) -> list[Path]:
     """Return those of ``folder`` and the folders that it lies in that are not there, innermost first."""
     return [each for each in (folder, *folder.parents) if not each.exists()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +14,8 @@ from ussearch.files import require_writable
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.catalogue import is_shipped
 from ussearch.run_config import RunConfig
-from ussearch.studies.locking import held, missing_folders, remove_empty
-from ussearch.studies.study import LOCK, Study
+from ussearch.studies.locking import held, is_lock, missing_folders, remove_empty
+from ussearch.studies.study import LOCK, SPLIT, Study
 
 STUDIES = Path("studies")
 
@@ -26,6 +27,8 @@ def study_folder(config: RunConfig) -> Path:
     """
     if config.output.study is not None:
         return config.output.study
+    if config.data.path is not None and config.data.path.resolve() in STUDIES.resolve().parents:
+        raise UserError(f"A study in {STUDIES}/ would lie inside the data set: name a folder for it with --study.")
     name = "phantoms" if config.data.path is None else config.data.path.resolve().name
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{name}-{config.profile}")
     numbers = [int(path.name[-3:]) for path in STUDIES.glob(f"{stem}-[0-9][0-9][0-9]")]
@@ -72,7 +75,25 @@ def require_usable(folder: Path, resume: bool) -> None:
         Study.refuse_existing(folder)
     elif Study.exists(folder):
         return
+    foreign = _foreign_in(folder)
+    if foreign is not None:
+        raise UserError(
+            f"{folder} holds {foreign.name}, which is of no study: a new study needs a new or an empty folder, choose "
+            "another one with --study."
+        )
     require_writable(folder, f"No study can be kept in {folder}", "choose another --study folder")
+
+
+def _foreign_in(folder: Path) -> Path | None:
+    """Return a file or folder that is not what a driver leaves that died before its study began; None without one.
+
+    Hidden ones do not count: a study has no such files, but systems put theirs everywhere.
+    """
+    if not folder.is_dir() or not os.access(folder, os.R_OK):  # told by others
+        return None
+    begun = {LOCK, SPLIT} if is_lock(folder / LOCK) else set()
+    visible = (each for each in sorted(folder.iterdir()) if not each.name.startswith("."))
+    return next((each for each in visible if each.name not in begun), None)
 
 
 def asked_before(study: Path | str | None, resume: bool) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from ussearch.studies.front import front
 from ussearch.studies.locking import held
 from ussearch.studies.records import TrialRecord
 
-LOCK = "lock.json"
+LOCK, SPLIT = "lock.json", "split.json"
 
 
 class Study:
@@ -57,7 +57,7 @@ class Study:
         Raises UserError where the folder holds a study already or cannot be written.
         """
         cls.refuse_existing(folder)
-        write_atomically(folder / "split.json", schema.SPLIT.to_json(split.to_record(image_set), indent=1))
+        write_atomically(folder / SPLIT, schema.SPLIT.to_json(split.to_record(image_set), indent=1))
         study = cls(folder, config)
         study._write_config()
         return study
@@ -97,7 +97,7 @@ class Study:
     @property
     def split(self) -> Split:
         """The split that every trial used."""
-        path = self.folder / "split.json"
+        path = self.folder / SPLIT
         with intact(path, "restore it from a copy: no other split gives the same figures"):
             return Split.from_record(schema.SPLIT.from_json(_text(path), str(path)))
 

@@ -10,6 +10,7 @@ MODEL_CARD.md                   all of it for people
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from ussearch.files import require_writable
 from ussearch.hardware_profiles import Profile, parse_profile
 from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.runtime.bundle import ServingBundle
-from ussearch.runtime.integrity import MANIFEST
+from ussearch.runtime.integrity import MANIFEST, SEAL, file_names
 from ussearch.search_spaces import Architecture
 
 SPLIT = "split.json"
@@ -62,4 +63,19 @@ def require_replaceable(path: Path) -> None:
     taken = path.exists() and not (path / MANIFEST).is_file()
     if taken and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} exists and is not a bundle: choose another folder for the bundle.")
+    foreign = _foreign_in(path) if (path / MANIFEST).is_file() else None
+    if foreign is not None:
+        raise UserError(
+            f"{path / foreign} is no file of a bundle and would be lost: move it away, or choose another folder for "
+            "the bundle."
+        )
     require_writable(path.resolve().parent, f"No bundle can be written to {path}", "choose another folder for it")
+
+
+def _foreign_in(path: Path) -> str | None:
+    """Return a file that the bundle in ``path`` does not list, be it damaged or not; None without one."""
+    try:
+        listed = set(json.loads((path / MANIFEST).read_text(encoding="utf-8"))["files"])
+    except (ValueError, TypeError, KeyError):
+        return MANIFEST
+    return next((name for name in file_names(path) if name not in {*listed, MANIFEST, SEAL}), None)

@@ -25,6 +25,7 @@ from ussearch.runtime.masks import dice_of
 from ussearch.runtime.predictor import EDGE_MODEL
 
 Floats = npt.NDArray[np.float64]
+_COLUMNS = ("id", "edge_dice", "cloud_dice")  # that every table begins with
 
 
 @dataclass(frozen=True)
@@ -58,13 +59,19 @@ class RouteReport:
         """Write one line an image: its id, both Dice, every router's confidence, and where it went."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["id", "edge_dice", "cloud_dice", *self.confidences, "route"])
+        writer.writerow([*_COLUMNS, *self.confidences, "route"])
         for number, name in enumerate(self.samples.ids):
             figures = [self.samples.edge_dice[number], self.samples.cloud_dice[number]]
             figures += [confidence[number] for confidence in self.confidences.values()]
             route = "cloud" if self.sent[number] else "edge"
             writer.writerow([name, *(f"{figure:.6f}" for figure in figures), route])
         write_atomically(path, text.getvalue())
+
+
+def is_own_table(path: Path) -> bool:
+    """Tell whether a file is a table of ``RouteReport.write_csv``, by its first line."""
+    with path.open("rb") as file:
+        return file.readline(1 << 12).startswith(",".join(_COLUMNS).encode() + b",")
 
 
 def route_report(bundle: Bundle, images: ImageSet) -> RouteReport:

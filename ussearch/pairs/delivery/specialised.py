@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ussearch import schema
+from ussearch.errors import UserError
 from ussearch.evaluators import Tier
 from ussearch.evaluators.prediction import export_network
 from ussearch.events import OnEvent, ignore
@@ -26,7 +28,7 @@ from ussearch.studies.resources import default_resources
 from ussearch.studies.specialise import Known, Specialised
 from ussearch.studies.suggest import derived_seed
 
-MODEL = "model.onnx"
+MODEL, REPORT = "model.onnx", "specialised.json"
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,15 @@ def train_specialised(
             export_network(network.network(), normalisation, config.image_size, found.profile, model)
         trained.append(Trained(known, network, model))
     return trained
+
+
+def is_own_report(path: Path) -> bool:
+    """Tell whether a file is a report that ``ussearch specialise`` wrote, by its keys."""
+    try:
+        content = schema.SPECIALISED.read(path)
+    except (OSError, ValueError, UserError):
+        return False
+    return isinstance(content, dict) and {"made_for", "candidates", "dropped", "trained"} <= content.keys()
 
 
 def _copy_finalist(study: Study, known: Known, folder: Path) -> None:

@@ -43,6 +43,7 @@ MOST_CALLS = 4  # that hang at a time
 REST_OF_ANSWER = 1 << 16  # bytes besides the logits
 LENGTH = "Inference-Header-Content-Length"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+MARK = b"Software\x00ussearch sha256:"  # of what ussearch writes; the package's own_files.py has the same
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 
 
@@ -226,7 +227,7 @@ def luma(pixels: Any) -> Any:
 
 
 def encode_png(grey: Any) -> bytes:
-    """Return grey uint8 [H, W] as a PNG file."""
+    """Return grey uint8 [H, W] as a PNG file that says whose it is."""
     height, width = grey.shape
     rows = np.concatenate([np.zeros((height, 1), np.uint8), grey], axis=1).tobytes()
     chunks = [
@@ -234,10 +235,25 @@ def encode_png(grey: Any) -> bytes:
         (b"IDAT", zlib.compress(rows, 6)),
         (b"IEND", b""),
     ]
-    parts = [PNG_SIGNATURE]
-    for kind, body in chunks:
-        parts += [struct.pack(">I", len(body)), kind, body, struct.pack(">I", zlib.crc32(kind + body) & 0xFFFFFFFF)]
-    return b"".join(parts)
+    header, pixels, end = [png_chunk(kind, body) for kind, body in chunks]
+    before = PNG_SIGNATURE + header + struct.pack(">I", len(MARK) + 64) + b"tEXt" + MARK
+    digest = hashlib.sha256(before + pixels + end).hexdigest().encode("ascii")
+    return PNG_SIGNATURE + header + png_chunk(b"tEXt", MARK + digest) + pixels + end
+
+
+def png_chunk(kind: bytes, body: bytes) -> bytes:
+    """Return one chunk of a PNG file."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body) & 0xFFFFFFFF)
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file is a mask or an overlay as ussearch wrote it: its mark has the SHA-256 of all the rest."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    data = path.read_bytes()
+    place = data.find(MARK) + len(MARK)
+    rest = data[:place] + data[place + 64 + 4 :]  # without the digest and the checksum of its chunk
+    return MARK in data and data[place : place + 64] == hashlib.sha256(rest).hexdigest().encode("ascii")
 
 
 # ---------------------------------------------------------------- from image to answer
@@ -608,7 +624,7 @@ def main(arguments: List[str]) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="Segment images with the edge network of this bundle.")
     parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="PNG, PGM or .npy (uint8 [H, W])")
-    parser.add_argument("--out", default=Path("masks"), type=Path, metavar="DIR", help="folder of the masks")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the masks (masks)")
     parser.add_argument("--cloud", metavar="URL", help="server with the cloud network, such as http://10.0.0.2:8080")
     parser.add_argument("--deadline-ms", default=500.0, type=float, help="what an image waits for it at most (500)")
     parser.add_argument("--ca", default="", metavar="FILE", help="authority (PEM) of its certificate")
@@ -622,12 +638,25 @@ def main(arguments: List[str]) -> int:
             show({"self_test": "failed" if failures else "passed", "differences": failures})
             return 1 if failures else 0
         cloud = open_cloud(HERE, options) if options.cloud else None
-        for result in segment_files(HERE, options.images, options.out, cloud):
+        out = options.out or default_out(options.images)
+        for result in segment_files(HERE, options.images, out, cloud):
             show(result)
     except BadInput as error:
         sys.stderr.write(f"Error: {error}\n")
         return 2
     return 0
+
+
+def default_out(paths: List[Path]) -> Path:
+    """Return the folder of masks where nobody names one; refused among the images, where nothing is written unasked."""
+    out = Path("masks")
+    beside = [path.parent for path in paths if path.parent.resolve() in out.resolve().parents]
+    foreign = [path for path in sorted(out.glob("*")) if not is_own(path)]
+    if beside:
+        raise BadInput(f"The folder {out} would lie among the images in {beside[0]}: name it, or another, with --out.")
+    if foreign:
+        raise BadInput(f"{foreign[0]} is not what ussearch wrote: name the folder {out}, or another, with --out.")
+    return out
 
 
 def open_cloud(folder: Path, options: Any) -> Cloud:
@@ -649,18 +678,22 @@ def show(result: Dict[str, Any]) -> None:
 def segment_files(
     folder: Path, paths: List[Path], out: Path, cloud: Optional[Cloud] = None
 ) -> Iterator[Dict[str, Any]]:
-    """Write the mask of every image and yield what is to be told of it; all images are read before the first mask is
-    written.
+    """Write the mask of every image and yield what is to be told of it; all images are read, and all places of
+    masks looked at, before the first is written: only what ussearch wrote is replaced.
     """
     if folder in (out.resolve(), *out.resolve().parents):
         raise BadInput(f"Masks cannot be written to {out} inside the bundle: choose another folder with --out.")
     if len({path.stem for path in paths}) < len(paths):
         raise BadInput("Two images have the same name: segment them one after the other with different --out.")
-    images = [(path, read_grey(path)) for path in paths]
+    images = [(path, out / f"{path.stem}_mask.png", read_grey(path)) for path in paths]
+    for _, target, _ in images:
+        if os.path.lexists(str(target)) and not is_own(target):
+            raise BadInput(
+                f"{target} stands there already and is not what ussearch wrote: choose another folder with --out."
+            )
     manifest = load_manifest(folder)
     session = load_model(folder, manifest)
-    for path, grey in images:
-        target = out / f"{path.stem}_mask.png"
+    for path, target, grey in images:
         yield dict({"image": str(path), "mask": str(target)}, **segment_file(session, manifest, grey, target, cloud))
 
 
@@ -688,7 +721,7 @@ def segment_file(session: Any, manifest: Any, grey: Any, target: Path, cloud: Op
 
 def write(path: Path, data: bytes) -> None:
     """Write a file so that a reader never sees half of it."""
-    part = path.with_name(path.name + ".part")
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(data)
