@@ -18,6 +18,7 @@ from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.cross_validation import Quality, factor_of_nine_in_ten, quality
 from ussearch.hardware_profiles.latency.roofline import GMAC, MIB, Roofline, fit_non_negative, fit_shrunk
+from ussearch.hardware_profiles.validation import Coverage, coverage_of
 
 NUMBERS = ("ms_per_gmac", "ms_per_mib", "ms_per_operator")
 SHRINKAGE = 1.0
@@ -47,6 +48,8 @@ class Sample:
     macs: Floats
     fold: Names
     kernel_classes: tuple[str, ...]
+    coverage: Mapping[str, Coverage]
+    """Networks and families by class of kernels; nothing where only totals of networks are known."""
     extent: Mapping[str, list[float]]
     form: Mapping[str, Any]
     """Fields of the roofline that are no prices."""
@@ -133,6 +136,7 @@ def _yolobench_sample(bench: yolobench.Bench, profile: str, device: str, by_oper
         macs=bench.macs[measured],
         fold=bench.family[measured],
         kernel_classes=_classes(networks),
+        coverage=coverage_of(networks, [str(each) for each in bench.family[measured]]),
         extent=_extent(networks),
         form={"tile_pixels": form.tile_pixels, "activation_nodes": form.activation_nodes},
     )
@@ -153,6 +157,7 @@ def _nasbench_sample(space: nasbench201.Space, profile: str, column: str) -> Sam
         macs=space.macs(),
         fold=np.array([str(fold) for fold in folds]),
         kernel_classes=_classes(space.kernels),
+        coverage=coverage_of(space.kernels, ["cells of one space"] * count),
         extent=_extent(space.kernels),
         form={},
     )
@@ -175,6 +180,7 @@ def _ncnn_sample(networks: ncnn.Networks, profile: str, machine: ncnn.Machine) -
         macs=macs,
         fold=networks.names,
         kernel_classes=ncnn.KERNEL_CLASSES,
+        coverage={},
         extent={"gmacs": _range(macs), "mib": _range(mib), "kernels": _whole(operators)},
         form={},
     )
@@ -237,12 +243,18 @@ def _record(sample: Sample, predicted_ms: Floats, macs_ms: Floats) -> dict[str, 
         "data": sample.data,
         "networks": len(sample.macs),
         "protocol": f"{sample.held_out}, fitted to all others",
-        "kernel_classes": list(sample.kernel_classes),
+        **_measured_classes(sample),
         "accuracy": _accuracy(quality(predicted_ms, sample.latency_ms, sample.macs)),
         "macs_only": _accuracy(quality(macs_ms, sample.latency_ms, sample.macs)),
         "relative_error": round(factor_of_nine_in_ten(predicted_ms, sample.latency_ms) - 1, 3),
         "extent": {name: list(values) for name, values in sample.extent.items()},
     }
+
+
+def _measured_classes(sample: Sample) -> dict[str, Any]:
+    if not sample.coverage:
+        return {"kernel_classes": list(sample.kernel_classes)}
+    return {"coverage": {name: list(seen) for name, seen in sample.coverage.items()}}
 
 
 def _accuracy(result: Quality) -> dict[str, float]:

@@ -63,7 +63,10 @@ def test_one_device_shows_the_origin_of_its_numbers(ussearch: Command, name: str
     assert Profile.model_validate(shown) == profile
     assert 0 <= gaps["extrapolated"] <= 1
     assert all(gap["kernel_class"] in outcome.out for gap in gaps["classes"][:3])
-    assert f"--like {name} --networks 10" in outcome.out
+    measurable = profile.runtime.startswith(("onnxruntime", "TensorRT"))
+    assert (f"--like {name} --networks 10" in outcome.out) is measurable
+    assert (f"not {profile.runtime}: nothing here settles these" in outcome.out) is not measurable
+    assert ussearch("profiles", name, "--json").out == ussearch("profiles", name, "--json").out
 
 
 def test_a_calibrated_profile_shows_its_record_beside_macs_alone(ussearch: Command, tmp_path: Path) -> None:

@@ -146,6 +146,12 @@ FAULTS: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     "NaN": (change("latency_ms", "nan"), "row 6 ({model}): latency_ms is 'nan'"),
     "infinite": (change("latency_ms", "inf"), "row 6 ({model}): latency_ms is 'inf'"),
     "text": (change("latency_ms", "fast"), "row 6 ({model}): latency_ms is 'fast'"),
+    "an unknown precision": (change("precision", "fp99"), "precision is 'fp99', expected one of fp32"),
+    "threads in words": (change("threads", "four"), "threads is 'four', expected a whole number"),
+    "another provider": (
+        change("provider", "CUDAExecutionProvider"),
+        "provider is 'CUDAExecutionProvider' for {model}",
+    ),
     "empty": (change("latency_ms", ""), "row 6: the column 'latency_ms' is empty"),
     "seconds in one row": (change("latency_ms", lambda old: float(old) / 1000), "{model}: "),
     "seconds in all rows": (

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ussearch.hardware_profiles.calibration.gaps import Gaps
 
 LONGEST, WORTH_MOST = 20, 8
+MEASURED_BY_KITS = ("onnxruntime", "TensorRT")
+"""Beginnings of the names of runtimes that a kit's program runs."""
 
 
 def profiles(
@@ -32,25 +34,25 @@ def profiles(
 
     folders = () if profiles_dir is None else (profiles_dir,)
     if name:
-        show_profile(load_profile(name, folders), json_output)
+        show_profile(load_profile(name, folders), json_output, profiles_dir)
         return
     chosen = every_profile(folders)
     if json_output:
-        print_json([profile.model_dump(mode="json") for profile in chosen])
+        print_json([_content(profile) for profile in chosen])
         return
     console.print(overview(chosen))
     for profile in chosen:
         say(f"{profile.name}: {profile.trust}")
 
 
-def show_profile(profile: Profile, json_output: bool) -> None:
+def show_profile(profile: Profile, json_output: bool, profiles_dir: Path | None) -> None:
     """Print everything about one profile: its fields, what was measured, and what would be worth measuring."""
     from ussearch.cli.console import console, print_json, say
     from ussearch.hardware_profiles.calibration.gaps import CANDIDATES, IMAGE_SIZE, gaps_of
 
     gaps = gaps_of(profile)
     if json_output:
-        print_json({**profile.model_dump(mode="json"), "gaps": asdict(gaps)})
+        print_json({**_content(profile), "gaps": asdict(gaps)})
         return
     console.print(details(profile))
     if profile.validation and profile.validation.coverage:
@@ -59,8 +61,24 @@ def show_profile(profile: Profile, json_output: bool) -> None:
     say(f"Of {CANDIDATES} random candidates at {IMAGE_SIZE} pixels {gaps.extrapolated:.0%} would be extrapolated.")
     if gaps.classes:
         console.print(gap_table(gaps))
-        command = f"ussearch profile kit --like {profile.name} --networks 10 --out kit"
-        say(f"Ten networks on the board settle these: {command}")
+        say(_how_to_measure(profile, profiles_dir))
+
+
+def _content(profile: Profile) -> dict[str, Any]:
+    """Return a profile as JSON-ready data, in one order."""
+    content = profile.model_dump(mode="json")
+    if content["export"]["allowed_operators"] is not None:
+        content["export"]["allowed_operators"].sort()
+    return content
+
+
+def _how_to_measure(profile: Profile, profiles_dir: Path | None) -> str:
+    """Return the command that makes a kit, or why a kit does not help."""
+    if not profile.runtime.startswith(MEASURED_BY_KITS):
+        return f"A kit measures onnxruntime and TensorRT, not {profile.runtime}: nothing here settles these."
+    folder = f" --profiles-dir {profiles_dir}" if profiles_dir else ""
+    command = f"ussearch profile kit --like {profile.name}{folder} --networks 10 --out kit"
+    return f"Ten networks on the board settle these: {command}"
 
 
 def every_profile(folders: Sequence[Path]) -> list[Profile]:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.roofline import GMAC, MIB
@@ -95,6 +95,15 @@ class Validation(_Part):
     macs_only: Accuracy
     relative_error: float = Field(ge=0, description="nine in ten held-out networks lie within this factor minus one")
     extent: Extent | None = None
+
+    @field_validator("coverage")
+    @classmethod
+    def _families_have_networks(cls, coverage: dict[str, Coverage]) -> dict[str, Coverage]:
+        """Refuse counts that cannot be."""
+        for name, seen in coverage.items():
+            if not 0 <= seen.families <= seen.networks or (seen.networks and not seen.families):
+                raise ValueError(f"{name}: {list(seen)} is no number of networks and of their families")
+        return coverage
 
     @property
     def covered(self) -> frozenset[str]:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
 from ussearch.hardware_profiles.latency.model import LatencyModel
 from ussearch.hardware_profiles.latency.profiler_match import ProfiledNode
+from ussearch.hardware_profiles.profile import Precision
 
 UNIT_FACTOR = 60.0
 """Measured to expected latency, from which on a row is taken to be in another unit (a thousand apart)."""
@@ -94,13 +95,23 @@ def _checked(row: Mapping[str, Any], path: Path, number: int) -> str:
             f"{path}, row {number} ({name}): latency_ms is {text!r}, expected a positive number of milliseconds; "
             "measure the model again."
         )
+    if row["precision"] not in get_args(Precision):
+        raise UserError(
+            f"{path}, row {number} ({name}): precision is {row['precision']!r}, expected one of "
+            f"{', '.join(get_args(Precision))}; run measure.py again."
+        )
+    threads = str(row.get("threads") or 0)
+    if not threads.isdecimal():
+        raise UserError(
+            f"{path}, row {number} ({name}): threads is {threads!r}, expected a whole number; run measure.py again."
+        )
     return name
 
 
 def _same_conditions(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:
     first_name, first = next(iter(rows.items()))
     for name, row in rows.items():
-        for column in ("runtime", "precision", "threads", "machine"):
+        for column in ("runtime", "provider", "precision", "threads", "machine"):
             if row.get(column) != first.get(column):
                 raise UserError(
                     f"{path}: {column} is {row.get(column)!r} for {name} and {first.get(column)!r} for {first_name}; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ from ussearch.errors import UserError
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles.calibration.measurements import Results
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
-from ussearch.hardware_profiles.catalogue import load_profile
-from ussearch.hardware_profiles.latency.cross_validation import LIKE_ANOTHER, Chosen, choose_model
+from ussearch.hardware_profiles.catalogue import is_shipped, load_profile
+from ussearch.hardware_profiles.latency.cross_validation import LIKE_ANOTHER, MACS_ONLY, Chosen, choose_model
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
 from ussearch.hardware_profiles.measuring.measure import BUSY
 from ussearch.hardware_profiles.onnx_files.export import export_module
@@ -82,10 +82,30 @@ def profile_from(
             "latency": chosen.model,
             "validation": chosen.validation,
             "note": f"Limits and export rules are those of {like.name}.",
+            "default_reason": "",
             **machine,
         }
     )
-    return Calibrated(Profile.model_validate(fields.model_dump()), chosen, tuple(measured), tuple(warnings_of(results)))
+    profile = Profile.model_validate(fields.model_dump())
+    warnings = [*warnings_of(results), *_doubts(name, like, profile, chosen)]
+    return Calibrated(profile, chosen, tuple(measured), tuple(warnings))
+
+
+def _doubts(name: str, like: Profile, profile: Profile, chosen: Chosen) -> Iterator[str]:
+    """Yield what makes the new profile doubtful, a sentence each."""
+    of_macs, found = chosen.errors[MACS_ONLY], chosen.errors[chosen.name]
+    if found > of_macs:
+        yield (
+            f"On networks that it was not fitted to the model is {found:.0f} % wrong, a count of MACs alone "
+            f"{of_macs:.0f} %: measure more networks, with nothing else running, or choose another --like."
+        )
+    if (profile.runtime, profile.precision) != (like.runtime, like.precision):
+        yield (
+            f"Measured was {profile.runtime} in {profile.precision}, {like.name} is {like.runtime} in "
+            f"{like.precision}: its limits and export rules are taken over, what it covers is not."
+        )
+    if is_shipped(name):
+        yield f"{name} hides the profile of that name that comes with ussearch; give another --name to keep both."
 
 
 def covering_both(own: Validation, like: Validation) -> Validation:

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil, prod
+from typing import Annotated
+
+from pydantic import Field
 
 from ussearch.hardware_profiles.kernels.kernel import BYTES_PER_ELEMENT, Kernel, Shape
 from ussearch.hardware_profiles.latency.roofline import GMAC, MIB
@@ -52,9 +55,9 @@ class Tiles:
     A tile that is filled in part costs as much as a full one.
     """
 
-    channels: int = 1
-    pixels: int = 1
-    columns: int = 1
+    channels: Annotated[int, Field(ge=1)] = 1
+    pixels: Annotated[int, Field(ge=1)] = 1
+    columns: Annotated[int, Field(ge=1)] = 1
 
     def executed(self, kernel: Kernel) -> float:
         """Return how many multiply-accumulates a kernel executes for each one that counts, at least 1."""

@@ -74,8 +74,10 @@ def _ratio(first: Floats, second: Floats) -> Floats:
 Fit = Callable[[Sequence[MeasuredNetwork]], LatencyModel]
 
 FOLDS = 6
-SIGNIFICANT = 2.0
-"""Standard errors by which a richer model must be better."""
+STANDARD_ERRORS = 1.0
+"""By how many of them a simpler model may be worse than the best."""
+WORST = float(np.log(2))
+"""An error of the logarithm from which on more is not worse."""
 COVERAGE = 0.9
 """Share of held-out networks that the interval of a prediction is made to contain."""
 
@@ -94,7 +96,8 @@ class Chosen:
 def choose_model(networks: Sequence[MeasuredNetwork], like: LatencyModel, data: str) -> Chosen:
     """Return the simplest model that predicts held-out networks as well as can be told.
 
-    A richer one is taken only if its errors are smaller by more than two standard errors of the difference. ``like``
+    That is the first whose errors are within one standard error of the best one's (the one-standard-error rule,
+    Hastie et al., The Elements of Statistical Learning, 7.10). ``like``
     says which activations the runtime fuses, and its prices are the prior of the device's own; ``data`` names the
     measurements in the record. Every network is taken to be a family of its own.
     """
@@ -106,7 +109,8 @@ def choose_model(networks: Sequence[MeasuredNetwork], like: LatencyModel, data: 
     validation = Validation(
         data=data,
         networks=len(networks),
-        protocol=f"{FOLDS}-fold cross-validation over networks; {best} won over {_others(errors, best)}",
+        protocol=f"{FOLDS}-fold cross-validation over networks; {best} chosen ({errors[best]:.1f} %) beside "
+        f"{_others(errors, best)}",
         coverage=coverage_of([network.kernels for network in networks], [network.name for network in networks]),
         accuracy=accuracy(held_out[best], measured_ms, networks),
         macs_only=accuracy(held_out[MACS_ONLY], measured_ms, networks),
@@ -207,13 +211,16 @@ def extent_of(networks: Sequence[MeasuredNetwork]) -> Extent:
 
 
 def _simplest(held_out: Mapping[str, Floats], measured_ms: Floats) -> str:
-    """Return the name of the model that no richer one beats clearly; the simplest comes first."""
-    names = list(held_out)
-    best = names[0]
-    for name in names[1:]:
-        gain = np.abs(held_out[best] / measured_ms - 1) - np.abs(held_out[name] / measured_ms - 1)
-        if gain.mean() > SIGNIFICANT * gain.std(ddof=1) / np.sqrt(len(gain)):
-            best = name
+    """Return the name of the first model that is not worse than the best by more than noise; the simplest comes first.
+
+    Errors are those of the logarithm, and none counts for more than ``WORST``: one odd network decides nothing.
+    """
+    errors = {name: np.minimum(np.abs(np.log(each / measured_ms)), WORST) for name, each in held_out.items()}
+    best = min(errors, key=lambda name: float(errors[name].mean()))
+    for name, error in errors.items():
+        excess = error - errors[best]
+        if excess.mean() <= STANDARD_ERRORS * excess.std(ddof=1) / np.sqrt(len(excess)):
+            return name
     return best
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 from typing_extensions import Self
 
 from ussearch.hardware_profiles.kernels.kernel import Kernel
@@ -66,6 +66,16 @@ class KernelCostModel(LatencyModel):
     prices: dict[str, Price]
     cache: CacheEffect = CacheEffect()
     tiles: Tiles = WHOLE
+
+    @field_validator("prices")
+    @classmethod
+    def _priced_by_known_terms(cls, prices: dict[str, Price]) -> dict[str, Price]:
+        """Refuse prices by which some kernel would cost nothing or could not be priced."""
+        if missing := [name for name in GENERAL if name not in prices]:
+            raise ValueError(f"no price of {' and of '.join(missing)}, which classes pay that have none of their own")
+        if unknown := sorted({term for price in prices.values() for term in price} - set(TERMS)):
+            raise ValueError(f"no such term: {', '.join(unknown)}; expected {', '.join(TERMS)}")
+        return prices
 
     def kernel_ms(self, kernels: Sequence[Kernel]) -> tuple[float, ...]:
         """Return the milliseconds of each kernel with its activations and changes of layout."""

@@ -85,6 +85,11 @@ def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
         notes.append(
             f"The edge device runs `edge/{manifest.edge.device_file}`; the figures are those of `edge/model.onnx`."
         )
+    if manifest.edge.precision == "fp16" and profiles["edge"].precision == "fp32":
+        notes.append(
+            f"The edge network's milliseconds are those of an engine in FP16: "
+            f"{manifest.edge.costs.get('latency_label')}. `run_edge.py` computes its file in FP32."
+        )
     return [network_table(manifest, profiles), bullets(notes)]
 
 

@@ -141,8 +141,9 @@ def _priced(traced: TracedNetwork, precision: Precision, profile: Profile, speed
     pair = measured_pair(profile, precision)
     if pair is not None:
         other = traced.costs(pair.other).model_dump(include=LATENCY)
-        if pair.other.runtime != profile.runtime:
-            other["latency_label"] += f"; in FP32 {figures['latency_ms']:.1f} ms, {figures['latency_label']}"
+        there_ms = traced.costs(pair.fp32).latency_ms
+        here = "" if pair.fp32.runtime == profile.runtime else f", {figures['latency_ms']:.1f} by {profile.runtime}"
+        other["latency_label"] += f" (in FP32 {there_ms:.1f} ms by {pair.fp32.runtime}{here})"
         return {**figures, **other}
     known = speed.source if speed.after_ms is None else f"{speed.after_ms:.2f} ms, {speed.source}"
     why = f"not predicted: {profile.name} prices {profile.precision}, this file computes in {precision}; {known}"
