@@ -66,7 +66,13 @@ def test_one_device_shows_the_origin_of_its_numbers(ussearch: Command, name: str
     measurable = profile.runtime.startswith(("onnxruntime", "TensorRT"))
     assert (f"--like {name} --networks 10" in outcome.out) is measurable
     assert (f"not {profile.runtime}: nothing here settles these" in outcome.out) is not measurable
-    assert ussearch("profiles", name, "--json").out == ussearch("profiles", name, "--json").out
+
+
+def test_the_same_profile_is_printed_in_the_same_order(ussearch: Command) -> None:
+    first, again = (json.loads(ussearch("profiles", "--json").out) for _ in range(2))
+    assert first == again
+    operators = [profile["export"]["allowed_operators"] for profile in first]
+    assert all(each is None or each == sorted(each) for each in operators)
 
 
 def test_a_calibrated_profile_shows_its_record_beside_macs_alone(ussearch: Command, tmp_path: Path) -> None:
