@@ -46,8 +46,8 @@ NOISE, TAIL = 0.06, 0.12
 SPREAD = {"root": 3.0, "class": 1.4, "window": 0.35, "of another device": 0.35}
 """Standard deviations of the logarithm of a price around that of the class above it.
 
-Operators differ by more than a window or a stride does. Of nine pairs of both tried on six runtimes, families left out,
-all errors lie within 5 % of one another; wider windows let one odd network make a class twenty times as dear.
+Operators differ by more than a window or a stride does. Families left out hardly tell such pairs apart; with wider
+windows one odd network makes the price of a whole class.
 """
 ITERATIONS = 400
 FARTHEST = 12.0
