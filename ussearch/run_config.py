@@ -20,6 +20,7 @@ from ussearch.storage_url import kept
 SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random", "surrogate"]
 EvaluatorName = Literal["train", "shared", "auto"]
 """Train every candidate; or judge most by shared weights, or by the whole ladder's cheapest rung, where trusted."""
+FolderMeaning = Literal["split", "classes", "patients"]
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -58,6 +59,18 @@ class DataOptions(_Section):
     path: Path | None = Field(default=None, description="Data set; the built-in phantoms where left out.")
     reader: str | None = Field(default=None, description="Layout of the data, instead of recognising it.")
     split_file: Path | None = Field(default=None, description="Published split to use.")
+    lesion: str | None = Field(default=None, description="Labels of the masks that are lesion, such as 1,2.")
+    folders: FolderMeaning | None = Field(
+        default=None, description="What sub-folders mean: split, classes or patients."
+    )
+    groups: str | None = Field(
+        default=None,
+        description="Images that stay together: folder, a pattern such as '(?P<patient>[0-9]+)_', or a CSV column.",
+    )
+    grey_scale: str | None = Field(default=None, description="Values that become black and white: LOW,HIGH.")
+    region: str | None = Field(
+        default=None, description="Ultrasound region of DICOM files: largest, whole or a number from 1."
+    )
     phantoms: int = Field(default=300, ge=40, description="How many phantoms, where no data is given.")
 
 

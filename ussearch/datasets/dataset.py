@@ -30,7 +30,9 @@ class Sample:
 
     ``id`` is the POSIX path of the image relative to the root of the data set. ``masks`` are united; an
     empty tuple means that the image is known to show nothing. ``label`` and ``patient`` are None where the
-    source does not tell. ``frame`` counts from 0 inside a file of several frames.
+    source does not tell. ``frame`` counts from 0 inside a file of several frames. ``part`` is the part of a split
+    that the source itself puts the image in (``train``, ``validation``, ``calibration`` or ``test``), None where it
+    does not split. ``spacing_mm`` are the height and width of a pixel.
     """
 
     id: str
@@ -39,6 +41,8 @@ class Sample:
     label: str | None = None
     patient: str | None = None
     frame: int = 0
+    part: str | None = None
+    spacing_mm: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,10 @@ class Source(Protocol):
 
 @dataclass(frozen=True)
 class Dataset:
-    """Samples, in order of their ids, with the reader that found them and the source of their pixels."""
+    """Samples, in order of their ids, with the reader that found them and the source of their pixels.
+
+    ``folders`` is what sub-folders were taken for (``split``, ``classes`` or ``patients``), None where there are none.
+    """
 
     name: str
     reader: str
@@ -81,6 +88,7 @@ class Dataset:
     samples: tuple[Sample, ...]
     source: Source
     problems: tuple[Problem, ...] = ()
+    folders: str | None = None
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -99,6 +107,7 @@ class ImageSet:
         fingerprint: SHA-256 of the content of the files, independent of the image size.
         name, reader: of the data set.
         image_size: side of the square images in pixels.
+        parts: the part of a split that the source itself puts each image in; empty where it does not split.
     """
 
     images: Pixels
@@ -111,6 +120,7 @@ class ImageSet:
     name: str
     reader: str
     image_size: int
+    parts: tuple[str | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

@@ -1,0 +1,73 @@
+"""How the files of a data set are read: decided once from all of them, shown, and kept with the study."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ussearch.runtime.grey_scale import GreyScale
+
+Folders = Literal["split", "classes", "patients"]
+"""What sub-folders can mean."""
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """What the user says of the files; None is left to the files themselves, and asked where they do not tell.
+
+    Attributes:
+        reader: layout to read instead of recognising it.
+        lesion: labels of masks that are lesion, such as ``1,2``.
+        folders: what sub-folders mean: ``split``, ``classes`` or ``patients``.
+        groups: which images stay together: ``folder``, a pattern with a group, or the name of a column.
+        grey_scale: ``LOW,HIGH``, the values that become black and white.
+        region: which ultrasound region of DICOM files is used: ``largest``, ``whole`` or a number from 1.
+    """
+
+    reader: str | None = None
+    lesion: str | None = None
+    folders: str | None = None
+    groups: str | None = None
+    grey_scale: str | None = None
+    region: str | None = None
+
+
+class LabelRow(BaseModel):
+    """One label of the masks: a level, an index of a palette, a colour ``#rrggbb``, or ``transparent``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    label: str
+    meaning: Literal["lesion", "background"]
+    pixels: int = Field(description="in all masks together")
+    masks: int = Field(description="that hold it")
+
+
+class Reading(BaseModel):
+    """What was decided about a data set's files.
+
+    Attributes:
+        grey_scale: the values that become black and white.
+        labels: the table that makes lesion of labels; empty where no mask was looked at.
+        noise: labels beside those, of a former JPEG or of soft edges, that are read as the nearest one.
+        noise_pixels: how many pixels carry them.
+        alpha: whether the masks' alpha channel carries the annotation.
+        region: the ultrasound region that is used of DICOM files, as ``ReadingOptions`` names it.
+        folders: what sub-folders mean; None where there are none, or the reader knows.
+        groups: what keeps images together besides near-duplicates, as the user said it.
+        lesion: what the user said, None where the files told it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grey_scale: GreyScale = GreyScale()
+    labels: tuple[LabelRow, ...] = ()
+    noise: int = 0
+    noise_pixels: int = 0
+    alpha: bool = False
+    region: str = "largest"
+    folders: Folders | None = None
+    groups: str | None = None
+    lesion: str | None = None
