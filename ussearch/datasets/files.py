@@ -18,7 +18,7 @@ from ussearch.files import sha256_of, write_atomically
 from ussearch.runtime.frames import read_raster
 
 if TYPE_CHECKING:
-    from ussearch.datasets.dicom import Box
+    from ussearch.runtime.frames import Box
 
 
 SOLID = 0.6  # share of its convex hull that a filled region covers at least; a drawn curve covers far less
