@@ -13,7 +13,7 @@ from ussearch.datasets import open_dataset
 from ussearch.datasets.decoding import read_mask, united_mask
 from ussearch.datasets.files import convex_hull, filled, without_holes
 from ussearch.errors import UserError
-from ussearch.runtime import frames
+from ussearch.runtime import raster_files
 from ussearch.runtime.frames import read_raster
 
 
@@ -119,7 +119,7 @@ def test_truncated_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
 
 def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.new("1", (400, 300)).save(tmp_path / "bomb.png")
-    monkeypatch.setattr(frames, "PIXEL_LIMIT", 100_000)
+    monkeypatch.setattr(raster_files, "PIXEL_LIMIT", 100_000)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(UserError, match=r"bomb\.png holds 400 x 300 pixels"):
         read_raster(tmp_path / "bomb.png")

@@ -10,7 +10,7 @@ import numpy as np
 from ussearch.datasets.dataset import Pixels, SizeMismatchError
 from ussearch.datasets.mask_labels import Codes, LabelPlane, code_of, distance, label_plane
 from ussearch.datasets.reading import MaskReading
-from ussearch.runtime.frames import is_raster
+from ussearch.runtime.raster_files import is_raster
 
 _LEVELS = 1 << 16
 UNSEEN = {0: False, 255: True}

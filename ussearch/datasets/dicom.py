@@ -1,31 +1,33 @@
-"""Ultrasound DICOM files: frames as grey pixels, and the region that shows tissue."""
+"""Ultrasound DICOM files: their headers, frames, and the regions that show tissue."""
 
 from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from ussearch.datasets.dataset import Pixels
+from ussearch.datasets.dicom_pixels import grey_of_its_own, raw_frame
 from ussearch.errors import UserError
-from ussearch.runtime.frames import refuse_bombs
+from ussearch.runtime.frames import Box, refuse_bombs
+from ussearch.runtime.grey_scale import RawFrame
 
 if TYPE_CHECKING:
     from pydicom import Dataset as DicomDataset
 
+Made = TypeVar("Made")
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
-Box = tuple[int, int, int, int]  # left, top, right, bottom in pixels; right and bottom excluded
+LEAST_SIDE = 16  # pixels of a region
+LEAST_SHARE = 0.01  # of the frame that a region covers
 _TISSUE = 1  # Region Data Type (0018,6014)
 _TWO_DIMENSIONAL = 1  # Region Spatial Format (0018,6012)
-_LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, as in YBR_FULL
 
 
 def is_dicom(path: Path) -> bool:
@@ -40,13 +42,13 @@ def is_dicom(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class DicomImage:
-    """What the header says: size in pixels, number of frames, the box of the tissue region, and all attributes."""
+    """What the header says: size in pixels, number of frames, the tissue regions in its order, and all attributes."""
 
     path: Path
     rows: int
     columns: int
     frames: int
-    box: Box
+    regions: tuple[Box, ...]
     header: DicomDataset
 
     @property
@@ -54,15 +56,41 @@ class DicomImage:
         """Whether the file says that no text is burned into the pixels: Burned In Annotation (0028,0301) is NO."""
         return str(self.header.get("BurnedInAnnotation", "")).strip().upper() == "NO"
 
-    def pixels(self) -> Iterator[Pixels]:
-        """Yield the whole frames, decoded one at a time, as grey uint8 [rows, columns].
+    @property
+    def box(self) -> Box:
+        """The largest tissue region; the whole frame where none is told."""
+        return self.box_by("largest")
 
-        MONOCHROME1 is inverted, palettes are looked up, RGB and YBR become luma. Grey levels deeper than
-        8 bits go through the file's window and are scaled from the darkest to the brightest.
+    def box_by(self, rule: str) -> Box:
+        """Return the region that ``rule`` means: ``largest``, ``whole``, or a number in the file's order, from 1.
+
+        A file that tells of no region shows tissue everywhere. Raises UserError where it has no region of the number.
+        """
+        if rule == "whole" or not self.regions:
+            return (0, 0, self.columns, self.rows)
+        if rule == "largest":
+            return max(self.regions, key=_area)
+        if not rule.isdecimal() or not 1 <= int(rule) <= len(self.regions):
+            raise UserError(
+                f"{self.path} has no ultrasound region {rule}: it tells of {len(self.regions)}; choose largest, whole "
+                f"or a number from 1 to {len(self.regions)}."
+            )
+        return self.regions[int(rule) - 1]
+
+    def raw_frames(self) -> Iterator[RawFrame]:
+        """Yield the whole frames, decoded one at a time: values after the modality LUT, colour as luma.
 
         Raises:
             UserError: pixels that are missing, damaged or compressed in a way that cannot be decoded here.
         """
+        yield from self._decoded(raw_frame)
+
+    def pixels(self) -> Iterator[Pixels]:
+        """Yield the whole frames as bundles and studies of before grey scales saw them; UserError as ``raw_frames``."""
+        yield from self._decoded(grey_of_its_own)
+
+    def _decoded(self, made: Callable[[Any, DicomDataset], Made]) -> Iterator[Made]:
+        """Yield what is made of each frame."""
         from pydicom.pixels.utils import iter_pixels
 
         with _explained(self.path):
@@ -70,10 +98,10 @@ class DicomImage:
         while True:
             with _explained(self.path):
                 frame = next(frames, None)
-                grey = None if frame is None else _grey(np.array(frame), self.header)
-            if grey is None:
+                found = None if frame is None else made(np.array(frame), self.header)
+            if found is None:
                 return
-            yield grey
+            yield found
 
 
 def open_dicom(path: Path) -> DicomImage:
@@ -86,16 +114,25 @@ def open_dicom(path: Path) -> DicomImage:
             rows, columns = int(header.Rows), int(header.Columns)
             frames = int(header.get("NumberOfFrames") or 1)
             refuse_bombs(path, columns, rows)
-            return DicomImage(path, rows, columns, frames, _tissue_box(header, rows, columns), header)
+            return DicomImage(path, rows, columns, frames, _tissue_regions(header, rows, columns), header)
     raise UserError(f"{path} is a DICOM object without an image: give an ultrasound image or cine.")
 
 
+def read_raw_dicom(path: Path, frame: int = 0) -> RawFrame:
+    """Return one whole frame as ``DicomImage.raw_frames`` does; UserError where there is no such frame."""
+    return _only(open_dicom(path).raw_frames(), path, frame)
+
+
 def read_dicom_frame(path: Path, frame: int = 0) -> Pixels:
-    """Return one whole frame as grey uint8 [rows, columns]; UserError where there is no such frame."""
-    pixels = next(islice(open_dicom(path).pixels(), frame, None), None)
-    if pixels is None:
+    """Return one whole frame as ``DicomImage.pixels`` does; UserError where there is no such frame."""
+    return _only(open_dicom(path).pixels(), path, frame)
+
+
+def _only(frames: Iterator[Made], path: Path, frame: int) -> Made:
+    found = next(islice(frames, frame, None), None)
+    if found is None:
         raise UserError(f"{path} has no frame {frame}: name a frame that it has.")
-    return pixels
+    return found
 
 
 def patients_in(files: Iterable[Path]) -> dict[Path, str | None]:
@@ -119,10 +156,10 @@ def _patient_digest(path: Path) -> str | None:
     return hashlib.sha256(identity.encode()).hexdigest()[:16] if identity else None
 
 
-def _tissue_box(header: DicomDataset, rows: int, columns: int) -> Box:
-    """Return the largest two-dimensional tissue region of SequenceOfUltrasoundRegions (0018,6011), clipped.
+def _tissue_regions(header: DicomDataset, rows: int, columns: int) -> tuple[Box, ...]:
+    """Return the two-dimensional tissue regions of SequenceOfUltrasoundRegions (0018,6011), clipped, in its order.
 
-    Where none is told, the whole frame is returned.
+    Those of a few pixels are marks of the machine, not regions.
     """
     boxes = []
     for region in header.get("SequenceOfUltrasoundRegions") or ():
@@ -131,31 +168,16 @@ def _tissue_box(header: DicomDataset, rows: int, columns: int) -> Box:
         if is_tissue and None not in corners:
             left, top, right, bottom = (int(corner) for corner in corners)
             boxes.append((max(left, 0), max(top, 0), min(right + 1, columns), min(bottom + 1, rows)))
-    usable = [box for box in boxes if box[2] > box[0] and box[3] > box[1]]
-    return max(usable, key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), default=(0, 0, columns, rows))
+    return tuple(box for box in boxes if _is_region(box, rows * columns))
 
 
-def _grey(pixels: npt.NDArray[np.generic], header: DicomDataset) -> Pixels:
-    from pydicom.pixels import processing
-
-    interpretation = str(header.PhotometricInterpretation)
-    if interpretation == "PALETTE COLOR":
-        colours = processing.apply_color_lut(pixels, header)
-        return _luma(colours, 255 if int(colours.max(initial=0)) <= 255 else 65535)
-    if pixels.ndim == 3:  # pydicom has made RGB of YBR
-        return _luma(pixels, 2 ** int(header.BitsStored) - 1)
-    if pixels.dtype == np.uint8 and "WindowWidth" not in header and "ModalityLUTSequence" not in header:
-        grey = pixels.astype(np.uint8)
-    else:
-        values = processing.apply_voi_lut(processing.apply_modality_lut(pixels, header), header).astype(np.float64)
-        low, high = float(values.min()), float(values.max())
-        grey = np.floor((values - low) * (255.0 / max(high - low, 1e-12)) + 0.5).astype(np.uint8)
-    return np.bitwise_not(grey) if interpretation == "MONOCHROME1" else grey
+def _is_region(box: Box, pixels: int) -> bool:
+    width, height = box[2] - box[0], box[3] - box[1]
+    return min(width, height) >= LEAST_SIDE and width * height >= LEAST_SHARE * pixels
 
 
-def _luma(colours: npt.NDArray[np.generic], full_scale: int) -> Pixels:
-    levels: npt.NDArray[np.float64] = colours[..., :3].astype(np.float64) @ _LUMA * (255.0 / full_scale)
-    return np.floor(np.clip(levels, 0, 255) + 0.5).astype(np.uint8)
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ussearch.runtime.frames import opened_image
+from ussearch.runtime.raster_files import opened_image
 
 Codes = npt.NDArray[np.int32]
 COLOUR = 1 << 24

@@ -86,6 +86,6 @@ def _decoded(dataset: Dataset, image_size: int) -> Arrays:
 def nothing_marked(dataset: Dataset) -> str:
     """Return the sentence that tells of masks that are all empty."""
     return (
-        f"All {len(dataset)} masks of {dataset.root} are empty (first: {dataset.samples[0].id}): nothing can be learnt; "
-        "give masks that mark lesions."
+        f"All {len(dataset)} masks of {dataset.root} are empty (first: {dataset.samples[0].id}): nothing can be "
+        "learnt; give masks that mark lesions."
     )

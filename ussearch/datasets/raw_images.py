@@ -10,14 +10,13 @@ from PIL import Image
 
 from ussearch.datasets.dataset import Sample
 from ussearch.errors import UserError
-from ussearch.runtime.frames import ORIENTATION, UPRIGHT, raw_raster
 from ussearch.runtime.grey_scale import RawFrame
+from ussearch.runtime.raster_files import ORIENTATION, RASTER_SUFFIXES, UPRIGHT, opened_image, pages_of, raw_of
 
 if TYPE_CHECKING:
     from ussearch.datasets.dicom import Box, DicomImage
 
 _KINDS = {"1": "1-bit", "L": "8-bit grey", "LA": "8-bit grey", "P": "palette", "PA": "palette", "F": "float"}
-_STILL_PICTURES = frozenset({"MPO", "JPEG"})  # whose further frames are previews of the first
 
 
 @dataclass(frozen=True)
@@ -56,14 +55,8 @@ class ImageFile:
 
 
 def is_dicom_sample(path: Path) -> bool:
-    """Tell whether an image is read as DICOM: by its suffix, or where it has none, as readers list such files."""
-    return path.suffix.lower() in {".dcm", ".dicom", ".ima"} or not _is_raster_name(path)
-
-
-def _is_raster_name(path: Path) -> bool:
-    from ussearch.runtime.frames import RASTER_SUFFIXES
-
-    return path.suffix.lower() in RASTER_SUFFIXES
+    """Tell whether an image is read as DICOM: readers list no other files but rasters, which their suffix tells."""
+    return path.suffix.lower() not in RASTER_SUFFIXES
 
 
 def open_image_file(sample: Sample) -> ImageFile:
@@ -76,15 +69,14 @@ def open_image_file(sample: Sample) -> ImageFile:
 
 
 def _raster(path: Path) -> ImageFile:
-    raw = raw_raster(path)
-    with Image.open(path) as image:  # the header alone; decoding it has shown that it can be read
-        pages = 1 if image.format in _STILL_PICTURES else int(getattr(image, "n_frames", 1))
-        _refuse_frames(path, pages)
+    _refuse_frames(path, pages_of(path))
+    with opened_image(path) as image:
+        raw, mode = raw_of(image), image.mode
+    with Image.open(path) as image:  # the header alone
         held = image.getexif() if image.format != "PNG" or "exif" in image.info else {}
         turned = held.get(ORIENTATION, UPRIGHT) != UPRIGHT
-        with_alpha = image.mode in {"LA", "PA", "RGBA", "La", "RGBa"}
-        kind = _KINDS.get(image.mode) or (f"{raw.stored_bits}-bit grey" if image.mode.startswith("I") else "colour")
-    return ImageFile(raw, kind, turned, with_alpha)
+    kind = _KINDS.get(mode) or (f"{raw.stored_bits}-bit grey" if mode.startswith("I") else "colour")
+    return ImageFile(raw, kind, turned, with_alpha=mode in {"LA", "PA", "RGBA", "La", "RGBa"})
 
 
 def _dicom(sample: Sample) -> ImageFile:

@@ -7,7 +7,7 @@ what lies beyond is clipped and counted.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -39,6 +39,10 @@ class RawFrame:
     window: tuple[float, float] | None = None
     inverted: bool = False
     from_dicom: bool = False
+
+    def cropped(self, left: int, top: int, right: int, bottom: int) -> RawFrame:
+        """Return a part of the frame; right and bottom are excluded."""
+        return replace(self, values=self.values[top:bottom, left:right])
 
 
 class GreyScale(BaseModel):
@@ -74,7 +78,7 @@ class GreyScale(BaseModel):
         """Return how many values of a frame lie beyond the two numbers."""
         if not self.applies_to(raw):
             return 0
-        return int(np.count_nonzero((raw.values < self.low) | (raw.values > self.high)))
+        return int(np.count_nonzero(np.less(raw.values, self.low) | np.greater(raw.values, self.high)))
 
 
 def scaled(values: npt.NDArray[np.generic], low: float, high: float) -> Pixels:
