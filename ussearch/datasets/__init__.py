@@ -11,7 +11,7 @@ from ussearch.datasets.batches import Batches, Normalisation
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.checking import check
 from ussearch.datasets.dataset import Dataset, ImageSet, Problem, Sample
-from ussearch.datasets.decide import fitted, settled
+from ussearch.datasets.decide import as_read, fitted, settled
 from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.frames import read_frames, read_image
 from ussearch.datasets.opening import open_dataset
@@ -40,6 +40,7 @@ __all__ = [
     "ReadingOptions",
     "Sample",
     "Split",
+    "as_read",
     "augment",
     "cache_folder",
     "check",

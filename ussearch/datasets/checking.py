@@ -93,7 +93,8 @@ class _Check:
         images = self._image_set(groups, shares)
         empty = np.flatnonzero(shares == 0).tolist()
         vanished = vanished_at(decided, shares, image_size) if image_size is not None else None
-        self.problems += self._losses(decided)
+        self.problems += self._cropped()
+        values, images_beyond = clipped_values(decided, self.facts)
         if (shares == 0).any() and not (shares > 0).any():
             self.problems.append(Problem("empty masks", str(decided.root), nothing_marked(decided)))
         leakage = self._leakage(images)
@@ -119,27 +120,21 @@ class _Check:
             contradicting=self._ids(g for g in duplicates if len({samples[index].label for index in g}) > 1),
             split_groups=len(np.unique(groups)),
             problems=tuple(self.problems),
+            clipped_values=values,
+            clipped_images=images_beyond,
             folders=decided.folders,
             parts=dict(Counter(sample.part for sample in samples if sample.part is not None)),
             leakage=leakage,
             vanished=vanished,
         )
 
-    def _losses(self, decided: Dataset) -> list[Problem]:
-        """Return what is lost on the way to the network, a sentence each; training goes on."""
+    def _cropped(self) -> list[Problem]:
+        """Return what the crop to an ultrasound region removes; training goes on."""
         if self.reading is None:
             return []
-        found, root = [], str(decided.root)
         loss = crop_loss(self.facts, self.reading.masks, self.reading.region)
-        if loss.pixels:
-            sentence = f"Of the ultrasound region that is used ({self.reading.region}), {loss.sentence}: see --region."
-            found.append(Problem("lost annotation", root, sentence, fatal=False))
-        values, images = clipped_values(decided, self.facts)
-        if values:
-            low, high = self.reading.grey_scale.low, self.reading.grey_scale.high
-            sentence = f"{values:,} values of {images} images lie beyond {low:g} to {high:g} and are clipped: "
-            found.append(Problem("clipped values", root, sentence + "see --grey-scale.", fatal=False))
-        return found
+        sentence = f"Of the ultrasound region that is used ({self.reading.region}), {loss.sentence}: see --region."
+        return [Problem("lost annotation", str(self.dataset.root), sentence, fatal=False)] if loss.pixels else []
 
     def _leakage(self, images: ImageSet) -> Leakage | None:
         """Split as a run would; what it would refuse becomes a problem in its words.

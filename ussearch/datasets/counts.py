@@ -39,6 +39,30 @@ class DataCounts(_Counts):
     parts: dict[str, PartCounts]
 
 
+class Losses(_Counts):
+    """What the way from the files to the network's input lost; counts over the whole data set."""
+
+    lesions: int = Field(description="separate lesions in all masks, in their own size")
+    lesions_lost: int = Field(description="of them, those that have no pixel at the network's size")
+    images_without: int = Field(description="images that lose every lesion so, and count as images without one")
+    clipped_values: int = Field(description="values of images beyond the grey scale")
+    clipped_images: int = Field(description="images that hold such values")
+
+
+def losses_of(images: ImageSet) -> Losses | None:
+    """Count what preparation lost; None where nobody counted."""
+    if images.lesions is None or images.clipped is None:
+        return None
+    found, lost = images.lesions[:, 0], images.lesions[:, 1]
+    return Losses(
+        lesions=int(found.sum()),
+        lesions_lost=int(lost.sum()),
+        images_without=int(((found > 0) & (found == lost)).sum()),
+        clipped_values=int(images.clipped.sum()),
+        clipped_images=int((images.clipped > 0).sum()),
+    )
+
+
 def counts_of(images: ImageSet, split: Split) -> DataCounts:
     """Count a prepared data set."""
     groups = Counter(images.groups.tolist())

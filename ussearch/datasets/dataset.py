@@ -22,7 +22,6 @@ ProblemKind = Literal[
     "equal names",
     "unusable split",
     "lost annotation",
-    "clipped values",
     "unclear masks",
 ]
 Pixels = npt.NDArray[np.uint8]
@@ -127,6 +126,7 @@ class ImageSet:
         reading: how the files were read; None where there were none.
         lesions: int64 [N, 2], separate lesions of each mask in its own size, and how many of them vanish at this one;
             None where nobody counted.
+        clipped: int64 [N], values of each image beyond the grey scale; None where nobody counted.
     """
 
     images: Pixels
@@ -142,6 +142,7 @@ class ImageSet:
     parts: tuple[str | None, ...] = ()
     reading: Reading | None = None
     lesions: npt.NDArray[np.int64] | None = None
+    clipped: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

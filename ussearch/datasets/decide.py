@@ -7,6 +7,7 @@ import hashlib
 import json
 from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Dataset
@@ -14,6 +15,7 @@ from ussearch.datasets.files import FileSource
 from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.grey_decision import decide_grey_scale
 from ussearch.datasets.label_table import decide_labels
+from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.reading import Reading, ReadingOptions
 from ussearch.datasets.region_decision import LARGEST, decide_region
 from ussearch.datasets.survey import Progress, SampleFacts, survey
@@ -69,3 +71,13 @@ def fitted(dataset: Dataset, train: Collection[str]) -> Dataset:
     facts = survey([replace(sample, masks=()) for sample in dataset.samples if sample.id in train])
     scale = decide_grey_scale([each.image for each in facts if each.image is not None])
     return dataset.read_by(dataset.reading.model_copy(update={"grey_scale": scale}))
+
+
+def as_read(reading: Reading | None, root: Path, reader: str | None = None) -> Dataset:
+    """Open the data set in ``root`` and read its files as they were read before.
+
+    Without a ``reading``, that of a study of an older version, the files decide. Raises UserError as ``open_dataset``.
+    """
+    if reading is None:
+        return settled(open_dataset(root, reader))
+    return open_dataset(root, reader, folders=reading.folders, groups=reading.groups).read_by(reading)

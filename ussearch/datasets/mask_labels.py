@@ -130,8 +130,7 @@ def _whole_numbers(values: npt.NDArray[np.generic]) -> Codes:
     numbers = np.nan_to_num(values.astype(np.float64))
     if numbers.size and (numbers != np.floor(numbers)).any() and numbers.min() >= 0 and numbers.max() <= 1:
         numbers = numbers * WHITE
-    whole: Codes = np.clip(np.floor(numbers + 0.5), 0, COLOUR - 1).astype(np.int32)
-    return whole
+    return np.asarray(np.clip(np.floor(numbers + 0.5), 0, COLOUR - 1), np.int32)
 
 
 def _colour_codes(colours: npt.NDArray[np.uint8]) -> Codes:
@@ -168,8 +167,8 @@ class LabelCounts:
         if greatest - least < 1 << 16:
             places, found = codes - least, np.arange(least, greatest + 1)
         else:
-            found, places = np.unique(codes, return_inverse=True)
-            places = places.reshape(codes.shape).astype(np.int32)
+            found, inverse = np.unique(codes, return_inverse=True)
+            places = inverse.reshape(codes.shape).astype(np.int32)
         pixels = np.bincount(places.ravel(), minlength=len(found))
         kept = np.flatnonzero(pixels)
         if len(kept) > _CODES_KEPT:

@@ -7,10 +7,18 @@ from pathlib import Path
 from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.readers import READERS, Reader
+from ussearch.datasets.reading import Folders
 from ussearch.errors import UserError
 
 
-def open_dataset(root: Path | str, reader: str | None = None, strict: bool = True) -> Dataset:
+def open_dataset(
+    root: Path | str,
+    reader: str | None = None,
+    strict: bool = True,
+    *,
+    folders: Folders | None = None,
+    groups: str | None = None,
+) -> Dataset:
     """Recognise the layout of ``root`` and list its samples.
 
     Args:

@@ -44,9 +44,8 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
     fingerprint = fingerprint_of(dataset)
     key = hashlib.sha256(f"{CACHE_VERSION} {fingerprint} {image_size}".encode()).hexdigest()[:32]
     folder = (cache_dir or cache_folder()) / "prepared" / key
-    names = ("images", "masks", "thumbnails", "lesions")
+    names = ("images", "masks", "thumbnails", "lesions", "clipped")
     arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size))
-    lesions = arrays["lesions"].astype(np.int64, copy=False)
     patients = tuple(sample.patient for sample in dataset.samples)
     parts = tuple(sample.part for sample in dataset.samples)
     return ImageSet(
@@ -62,7 +61,8 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
         image_size=image_size,
         parts=parts if any(parts) else (),
         reading=dataset.reading,
-        lesions=lesions,
+        lesions=arrays["lesions"].astype(np.int64, copy=False),
+        clipped=arrays["clipped"].astype(np.int64, copy=False),
     )
 
 
@@ -71,16 +71,18 @@ def _decoded(dataset: Dataset, image_size: int) -> Arrays:
     images = np.empty((count, 1, image_size, image_size), np.uint8)
     masks = np.empty_like(images)
     thumbnails = np.empty((count, THUMBNAIL_SIDE**2), np.float32)
-    lesions = np.zeros((count, 2), np.int64)
+    lesions, clipped = np.zeros((count, 2), np.int64), np.zeros(count, np.int64)
+    scaled = dataset.reading is not None and not dataset.reading.grey_scale.is_plain
     for index, sample in enumerate(dataset.samples):
         image, mask = dataset.source.decode(sample)
         images[index, 0] = resize_image(image, image_size, image_size)
         masks[index, 0] = resize_mask(mask, image_size, image_size)
         thumbnails[index] = thumbnail(image)
         lesions[index] = lesions_lost(mask, masks[index, 0])
+        clipped[index] = dataset.source.clipped(sample) if scaled else 0
     if not masks.any():
         raise UserError(nothing_marked(dataset))
-    return {"images": images, "masks": masks, "thumbnails": thumbnails, "lesions": lesions}
+    return {"images": images, "masks": masks, "thumbnails": thumbnails, "lesions": lesions, "clipped": clipped}
 
 
 def nothing_marked(dataset: Dataset) -> str:

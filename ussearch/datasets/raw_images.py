@@ -14,7 +14,8 @@ from ussearch.runtime.grey_scale import RawFrame
 from ussearch.runtime.raster_files import ORIENTATION, RASTER_SUFFIXES, UPRIGHT, opened_image, pages_of, raw_of
 
 if TYPE_CHECKING:
-    from ussearch.datasets.dicom import Box, DicomImage
+    from ussearch.datasets.dicom import DicomImage
+    from ussearch.runtime.frames import Box
 
 _KINDS = {"1": "1-bit", "L": "8-bit grey", "LA": "8-bit grey", "P": "palette", "PA": "palette", "F": "float"}
 

@@ -28,7 +28,7 @@ class ReadingOptions:
 
     reader: str | None = None
     lesion: str | None = None
-    folders: str | None = None
+    folders: Folders | None = None
     groups: str | None = None
     grey_scale: str | None = None
     region: str | None = None

@@ -58,7 +58,7 @@ class DataReport:
     ``near_duplicate_pairs`` counts those pairs; ``contradicting`` are groups of them that carry several
     classes. ``without_lesion`` are the images with an empty mask, whose classes ``empty_by_class`` counts.
     ``split_groups`` is the number of independent groups (wider near-duplicates, patients) there
-    are to be split. ``parts`` counts the images of the parts that the source itself gives. ``reading`` is how the files
+    are to be split. ``clipped_values`` of ``clipped_images`` lie beyond the grey scale. ``parts`` counts the images of the parts that the source itself gives. ``reading`` is how the files
     are read, None where that could not be decided.
     """
 
@@ -82,6 +82,8 @@ class DataReport:
     contradicting: tuple[tuple[str, ...], ...]
     split_groups: int
     problems: tuple[Problem, ...]
+    clipped_values: int = 0
+    clipped_images: int = 0
     folders: str | None = None
     parts: dict[str, int] = dataclasses.field(default_factory=dict)
     leakage: Leakage | None = None

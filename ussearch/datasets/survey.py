@@ -26,7 +26,7 @@ from ussearch.errors import UserError
 from ussearch.runtime.grey_scale import RawFrame, scaled
 
 if TYPE_CHECKING:
-    from ussearch.datasets.dicom import Box
+    from ussearch.runtime.frames import Box
 
 Progress = Callable[[int, int], None]
 """Called with how many files were read, and of how many."""
