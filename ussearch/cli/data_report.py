@@ -72,8 +72,8 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
         lost = report.vanished
         yield (
             f"at {lost.image_size} pixels",
-            f"{lost.lost} of {counted(lost.lesions, 'lesion')} vanish; {counted(len(lost.images), 'image')} would count "
-            "as without lesion",
+            f"{lost.lost} of {counted(lost.lesions, 'lesion')} vanish; {counted(len(lost.images), 'image')} would "
+            "count as without lesion",
         )
     yield (
         "near-duplicates",
@@ -126,7 +126,7 @@ def reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
     if masks.alpha:
         yield "alpha", "carries the masks"
     if masks.palette_colours:
-        yield "palettes", "read by their colours: their indices contradict each other"
+        yield "palettes", "read by their colours, not by their indices"
     if reading.region != "largest":
         yield "DICOM region", reading.region
     if reading.groups is not None:

@@ -34,9 +34,8 @@ def _unusual(reading: Reading) -> dict[str, Any]:
     if not reading.grey_scale.is_plain:
         found["grey_scale"] = [reading.grey_scale.low, reading.grey_scale.high, reading.grey_scale.basis]
     if not reading.masks.is_plain:
-        masks = reading.masks
-        found["labels"] = {row.label: row.meaning for row in masks.labels}
-        found["masks"] = [masks.alpha, masks.palette_colours]
+        found["labels"] = {row.label: row.meaning for row in reading.masks.labels}
+        found["alpha"] = reading.masks.alpha
     if reading.region != "largest":
         found["region"] = reading.region
     return found

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import combinations
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ussearch.datasets.label_noise import NEAR, FoundLabel, without_noise
 from ussearch.datasets.mask_labels import TRANSPARENT, WHITE, LabelCounts, LabelPlane, code_of, distance, name_of
 from ussearch.datasets.reading import LabelRow, MaskReading
 from ussearch.errors import Answer, Question, UserError
 
-FLAT = 0.2  # share of a label's pixels among their like that no noise reaches: JPEG and soft edges stay below 0.1
-APART, NEAR = 32, 16  # levels: noise lies near one of two main ones that lie far apart ...
-MANY = 8  # ... or there are so many levels that they cannot be structures
 MOST_LABELS = 32
 PHOTOGRAPH = 0.3  # share of pixels that are neither; no mask has it
 
@@ -60,24 +57,6 @@ class MaskFacts:
         return self.counts
 
 
-@dataclass
-class _Label:
-    """One label over all masks."""
-
-    pixels: int = 0
-    masks: int = 0
-    flat: int = 0
-    border: int = 0
-    in_few: bool = False
-    """Whether any mask holds it beside one other label at most."""
-    seen: set[int] = field(default_factory=set)
-    """The numbers of the masks that hold it."""
-
-    @property
-    def is_main(self) -> bool:
-        return self.in_few or self.flat >= FLAT * self.pixels
-
-
 def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None) -> MaskReading:
     """Decide which labels are lesion.
 
@@ -93,11 +72,11 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None) -> Mask
         UserError: masks that are photographs, or a label that no mask holds.
     """
     by_alpha = any(mask.visible is not None for mask in masks)
-    by_colour = _palettes_contradict(masks)
+    by_colour = _by_colour(masks)
     found = _gathered(mask.read(by_alpha=by_alpha, by_colour=by_colour) for mask in masks)
     if not found:
         return MaskReading(lesion=lesion)
-    main, noise = _without_noise(found)
+    main, noise = without_noise(found)
     _refuse_photographs(found, main, noise)
     chosen = _named(lesion, main) if lesion is not None else _told(found, main, noise, by_alpha)
     rows = tuple(
@@ -119,23 +98,28 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None) -> Mask
     )
 
 
-def _palettes_contradict(masks: Sequence[MaskFacts]) -> bool:
-    """Whether one index has several colours in the palettes of the set, so that colours are its labels."""
-    colour_of: dict[int, int] = {}
-    return any(
-        colour_of.setdefault(index, colour) != colour
-        for mask in masks
-        for index, colour in (mask.colours or {}).items()
-    )
+def _by_colour(masks: Sequence[MaskFacts]) -> bool:
+    """Whether the colours of the set's palettes are labels, instead of their indices.
+
+    They are where all are greys, as viewers show them, and where an index has several colours or a colour several
+    indices. Where one palette shows two indices in the same colour, only indices can tell them apart.
+    """
+    palettes = [mask.colours for mask in masks if mask.colours]
+    pairs = {pair for colours in palettes for pair in colours.items()}
+    if any(len(set(colours.values())) < len(colours) for colours in palettes):
+        return False
+    one_to_one = len(pairs) == len({index for index, _ in pairs}) == len({colour for _, colour in pairs})
+    greys = all(colour <= WHITE for _, colour in pairs)
+    return bool(pairs) and (greys or not one_to_one)
 
 
-def _gathered(masks: Iterable[LabelCounts]) -> dict[int, _Label]:
-    found: dict[int, _Label] = {}
+def _gathered(masks: Iterable[LabelCounts]) -> dict[int, FoundLabel]:
+    found: dict[int, FoundLabel] = {}
     for number, counts in enumerate(masks):
         for code, pixels, flat, border in zip(
             counts.codes.tolist(), counts.pixels.tolist(), counts.flat.tolist(), counts.border.tolist(), strict=True
         ):
-            label = found.setdefault(code, _Label())
+            label = found.setdefault(code, FoundLabel())
             label.pixels += pixels
             label.masks += 1
             label.flat += flat
@@ -145,21 +129,7 @@ def _gathered(masks: Iterable[LabelCounts]) -> dict[int, _Label]:
     return found
 
 
-def _without_noise(found: Mapping[int, _Label]) -> tuple[set[int], set[int]]:
-    """Return the labels, and what is the noise of a former JPEG or of soft edges beside them."""
-    main = {code for code, label in found.items() if label.is_main}
-    rare = set(found) - main
-    if len(rare) >= MANY and len(main) <= 1:  # structures so small that no pixel of theirs has like neighbours
-        furthest = max(rare, key=lambda code: distance(code, next(iter(main), 0)))
-        main, rare = main | {furthest}, rare - {furthest}
-    apart = any(distance(one, other) >= APART for one, other in combinations(main, 2))
-    near = all(min(distance(code, other) for other in main) <= NEAR for code in rare) if main else False
-    if rare and (len(rare) >= MANY or (apart and near)):
-        return main, rare
-    return main | rare, set()
-
-
-def _refuse_photographs(found: Mapping[int, _Label], main: set[int], noise: set[int]) -> None:
+def _refuse_photographs(found: Mapping[int, FoundLabel], main: set[int], noise: set[int]) -> None:
     every = sum(label.pixels for label in found.values())
     between = sum(found[code].pixels for code in noise)
     if len(main) > MOST_LABELS or between > PHOTOGRAPH * every:
@@ -185,9 +155,11 @@ def _named(lesion: str, main: set[int]) -> set[int]:
     return chosen
 
 
-def _told(found: Mapping[int, _Label], main: set[int], noise: set[int], by_alpha: bool) -> set[int]:
+def _told(found: Mapping[int, FoundLabel], main: set[int], noise: set[int], by_alpha: bool) -> set[int]:
     """Return the labels that are lesion as the files tell; raises Question where they do not."""
     zero = TRANSPARENT if by_alpha else 0
+    if noise and zero not in main:  # black that a JPEG has made a little brighter
+        zero = min((code for code in main if distance(code, zero) <= NEAR), default=zero)
     borders = {code: found[code].border for code in main}
     for code in noise:
         borders[min(main, key=lambda other: distance(code, other))] += found[code].border
@@ -210,7 +182,7 @@ def _told(found: Mapping[int, _Label], main: set[int], noise: set[int], by_alpha
     )
 
 
-def _background_question(found: Mapping[int, _Label], main: set[int], zero: int, frequent: int) -> Question:
+def _background_question(found: Mapping[int, FoundLabel], main: set[int], zero: int, frequent: int) -> Question:
     answers = [
         Answer(f"{name_of(code)} is the background", {"lesion": ",".join(map(name_of, sorted(main - {code})))})
         for code in dict.fromkeys((zero, frequent))
@@ -231,7 +203,7 @@ def _background_question(found: Mapping[int, _Label], main: set[int], zero: int,
     )
 
 
-def _table(found: Mapping[int, _Label], main: set[int]) -> tuple[list[str], list[list[object]]]:
+def _table(found: Mapping[int, FoundLabel], main: set[int]) -> tuple[list[str], list[list[object]]]:
     every, edges = (
         sum(values) for values in zip(*((each.pixels, each.border) for each in found.values()), strict=True)
     )

@@ -61,7 +61,7 @@ class LabelPlane:
     """The labels of one mask file.
 
     Attributes:
-        codes: int32 [H, W], without regard to alpha; of a palette whose colours are greys the greys, else the indices.
+        codes: int32 [H, W], without regard to alpha; of a palette the indices.
         alpha: bool [H, W], where the file's alpha shows something; None where it has no alpha, or one that is constant.
         all_transparent: whether a constant alpha hides everything.
         colours: of a palette, the code of each index's colour.
@@ -112,16 +112,12 @@ def plane_of(image: Image.Image) -> LabelPlane:
 
 
 def _palette_plane(image: Image.Image) -> LabelPlane:
-    """Return the greys of a palette that holds greys alone, each once; else its indices with their colours."""
     indices = np.asarray(image)
     used = np.flatnonzero(np.bincount(indices.ravel(), minlength=256))
     palette = np.zeros((256, 3), np.uint8)
     given = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     palette[: len(given)] = given
-    codes = _colour_codes(palette[None])[0]
-    colours = codes[used]
-    if len(set(colours.tolist())) == len(used) and (colours <= WHITE).all():
-        return LabelPlane(codes[indices])
+    colours = _colour_codes(palette[None])[0][used]
     return LabelPlane(indices.astype(np.int32), colours=dict(zip(used.tolist(), colours.tolist(), strict=True)))
 
 

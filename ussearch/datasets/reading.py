@@ -53,7 +53,7 @@ class MaskReading(BaseModel):
         noise: how many levels beside them, of a former JPEG or of soft edges, are read as the nearest one.
         noise_pixels: how many pixels carry those.
         alpha: whether the alpha channel carries the annotation.
-        palette_colours: whether the colours of palettes are the labels, because their indices contradict each other.
+        palette_colours: whether the colours of palettes are the labels, instead of their indices.
         lesion: what the user said, None where the files told it.
     """
 
@@ -71,7 +71,7 @@ class MaskReading(BaseModel):
         """Whether lesion is the one label that is not zero."""
         named = {row.label: row.meaning for row in self.labels}
         plain = all((label == "0") == (meaning == "background") for label, meaning in named.items())
-        return plain and not self.alpha and not self.palette_colours
+        return plain and not self.alpha
 
 
 class Reading(BaseModel):

@@ -58,8 +58,8 @@ class DataReport:
     ``near_duplicate_pairs`` counts those pairs; ``contradicting`` are groups of them that carry several
     classes. ``without_lesion`` are the images with an empty mask, whose classes ``empty_by_class`` counts.
     ``split_groups`` is the number of independent groups (wider near-duplicates, patients) there
-    are to be split. ``clipped_values`` of ``clipped_images`` lie beyond the grey scale. ``parts`` counts the images of the parts that the source itself gives. ``reading`` is how the files
-    are read, None where that could not be decided.
+    are to be split. ``parts`` counts the images of the parts that the source itself gives. ``reading`` is how the files
+    are read, None where that could not be decided; ``clipped_values`` of ``clipped_images`` lie beyond its grey scale.
     """
 
     name: str
