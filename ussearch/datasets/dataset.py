@@ -19,6 +19,11 @@ ProblemKind = Literal[
     "unreadable file",
     "unclear name",
     "equal names",
+    "several masks",
+    "several channels",
+    "unlabelled images",
+    "left out",
+    "manifest",
     "unusable split",
 ]
 Pixels = npt.NDArray[np.uint8]
