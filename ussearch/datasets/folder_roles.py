@@ -23,12 +23,16 @@ PATIENT_IMAGES = 20  # of many patients, each has seldom more images than this
 _PATIENT = "patients?|pat|pt|pid|p|subjects?|subj|sub|cases?|id|persons?|participants?|volunteers?|donors?|anon"
 _PATIENT += "|exams?|stud(?:y|ies)|acc|mrn|animals?|mouse|rat|dog|pig|baby|fetus|phantom"
 _CLASS = "class|grade|bi[ _-]?rads|ti[ _-]?rads|o[ _-]?rads|category|cat|stage|type|label|score|level|cls|lu[ _-]?rads"
-_KNOWN = """benign malignant normal abnormal healthy diseased unhealthy pathological cancer carcinoma tumor tumors tumour
-tumours nodule nodules cyst cysts cystic solid mass masses positive negative pos neg none background unknown unclear
-empty other others lesion lesions nonlesion fibroadenoma hcc hemangioma covid pneumonia breast thyroid liver kidney
-heart cardiac carotid nerve fetal head abdomen femur brain lung prostate ovary muscle left right longitudinal
-transverse sagittal axial coronal cc mlo""".split()
-_CLASS_NAME = re.compile(rf"(?:(?:{_CLASS})[ _.-]*(?:\d{{1,2}}[a-c]?|[ivx]+|[a-e])|{'|'.join(_KNOWN)})", re.IGNORECASE)
+_KNOWN = (
+    "benign|malignant|(?:ab)?normal|(?:un)?healthy|diseased|pathological|cancer|carcinoma|tumou?rs?|nodules?|cysts?"
+)
+_KNOWN += "|cystic|solid|mass(?:es)?|pos(?:itive)?|neg(?:ative)?|none|background|unknown|unclear|empty|others?|lesions?"
+_KNOWN += (
+    "|non[ _-]?lesion|fibroadenoma|hcc|hemangioma|covid|pneumonia|breast|thyroid|liver|kidney|heart|cardiac|carotid"
+)
+_KNOWN += "|nerve|fetal|head|abdomen|femur|brain|lung|prostate|ovary|muscle|left|right|longitudinal|transverse|sagittal"
+_KNOWN += "|axial|coronal|cc|mlo"
+_CLASS_NAME = re.compile(rf"(?:(?:{_CLASS})[ _.-]*(?:\d{{1,2}}[a-c]?|[ivx]+|[a-e])|{_KNOWN})", re.IGNORECASE)
 _PATIENT_NAME = re.compile(rf"(?:{_PATIENT})[ _.-]*\d.*", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
 _LONG_NUMBER = re.compile(r"[^\d]*\d{3,}.*|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*|[0-9a-f-]{8,}")

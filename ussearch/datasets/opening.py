@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from os.path import commonprefix
+import os
 from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dataset import Dataset, Problem
@@ -115,8 +115,8 @@ def _are_one_set(found: list[tuple[Reader, Path]], below: list[Path]) -> bool:
 
 def _without_wrappers(folder: Path) -> Path:
     """Return the folder below ``folder`` that holds all images, as far as its name and those above it say nothing."""
-    places = [PurePosixPath(file.place).parent.parts for file in files_below(folder) if file.is_raster]
-    for name in commonprefix(places) if places else ():
+    places = [f"/{PurePosixPath(file.place).parent}" for file in files_below(folder) if file.is_raster]
+    for name in PurePosixPath(os.path.commonpath(places)).parts[1:] if places else ():
         says = folder_name(name)
         if says.role or says.part:
             break
@@ -133,8 +133,8 @@ def _beside(folder: Path, place: Path) -> list[Problem]:
     if not others:
         return []
     sentence = (
-        f"{len(others)} images in {folder} lie outside of {place.name}/, which is the data set, and are left out (first: "
-        f"{others[0].place}): move them there if they belong to it."
+        f"{len(others)} images in {folder} lie outside of {place.name}/, which is the data set, and are left out "
+        f"(first: {others[0].place}): move them there if they belong to it."
     )
     return [Problem("left out", others[0].place, sentence, fatal=False)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import Literal
 
 Role = Literal["images", "masks", "derived"]
@@ -17,14 +17,12 @@ _MASKS += " segmentationclass segmentation segmentations seg segs target targets
 _DERIVED = "overlay overlays visualization visualizations visualisation visualisations vis viz preview previews"
 _DERIVED += " prediction predictions predicted pred preds heatmap heatmaps thumbnail thumbnails thumbs blended"
 _DERIVED += " segmentationobject"  # of PASCAL VOC: the instances of what SegmentationClass shows
-_COMPOUND = frozenset(
-    "images image imgs img jpegimages masks mask labels label annotations annotation gt groundtruth "
-    "segmentation segmentations seg segmentationclass original".split()
-)  # words that are meant so in longer names, too
-_FILLERS = frozenset("set data dataset datasets all png jpg jpeg tif tiff bmp dcm dicom folder dir files final".split())
-_WORDS: dict[str, Role] = {word: "masks" for word in _MASKS.split()}
-_WORDS |= {word: "images" for word in _IMAGES.split()}
-_WORDS |= {word: "derived" for word in _DERIVED.split()}
+_COMPOUND = "images image imgs img jpegimages masks mask labels label annotations annotation gt groundtruth"
+_COMPOUND += " segmentation segmentations seg segmentationclass original"  # meant so in longer names, too
+_FILLERS = "set data dataset datasets all png jpg jpeg tif tiff bmp dcm dicom folder dir files final"
+_WORDS: dict[str, Role] = dict.fromkeys(_MASKS.split(), "masks")
+_WORDS |= dict.fromkeys(_IMAGES.split(), "images")
+_WORDS |= dict.fromkeys(_DERIVED.split(), "derived")
 
 PART_NAMES = {
     "train": ("train", "training"),
@@ -33,9 +31,10 @@ PART_NAMES = {
     "test": ("test", "testing"),
 }
 """Usual spellings of a split's parts; the first ones are the program's own."""
-_PART_OF = {name: part for part, names in PART_NAMES.items() for name in names}
-_PART_OF |= {"trainval": "train", "tr": "train", "trn": "train", "dev": "validation", "va": "validation"}
-_PART_OF |= {"ts": "test", "tst": "test", "te": "test", "calib": "calibration"}
+PART_OF = {name: part for part, names in PART_NAMES.items() for name in names}
+PART_OF |= {"trainval": "train", "tr": "train", "trn": "train", "dev": "validation", "va": "validation"}
+PART_OF |= {"ts": "test", "tst": "test", "te": "test", "calib": "calibration"}
+"""The part that a spelling means, in small letters."""
 
 _MASK_WORDS = "masks?|segmentations?|segm?|labels?|lbl|annotations?|annotated|ann|gts?|ground[ _.-]?truth"
 _BEHIND = re.compile(rf"(?P<image>.+?)[ _.-]+(?P<word>{_MASK_WORDS})(?:[ _.-]*\d+)?", re.IGNORECASE)
@@ -64,14 +63,14 @@ class FolderName:
     exact: bool
 
 
-@lru_cache(maxsize=None)
+@cache
 def folder_name(name: str) -> FolderName:
     """Return what ``name`` says, such as images and train of ``train_images`` or masks and test of ``labelsTs``."""
     words = [word for word in _WORD_ENDS.split(unicodedata.normalize("NFC", name)) if word]
-    telling = [word for word in words if word.lower() not in _FILLERS] or words
+    telling = [word for word in words if word.lower() not in _FILLERS.split()] or words
     role, others = _role(telling)
-    parts = [_PART_OF[word.lower()] for word in others if word.lower() in _PART_OF]
-    rest = [word for word in others if word.lower() not in _PART_OF]
+    parts = [PART_OF[word.lower()] for word in others if word.lower() in PART_OF]
+    rest = [word for word in others if word.lower() not in PART_OF]
     exact = role is not None and not others
     if not exact and (len(parts) > 1 or len(rest) > 1 or (rest and (role is None or rest[0].isdigit()))):
         return FolderName(None, None, name, False)
@@ -90,7 +89,7 @@ def _role(words: list[str]) -> tuple[Role | None, list[str]]:
         for last in range(len(words), first, -1):
             word = "".join(small[first:last])
             role = _WORDS.get(word)
-            if role is not None and (word in _COMPOUND or role == "derived"):
+            if role is not None and (word in _COMPOUND.split() or role == "derived"):
                 found[role] = None
                 others = [each for each in others if each not in words[first:last]]
                 break

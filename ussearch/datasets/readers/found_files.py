@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ussearch.datasets.dicom import DICOM_SUFFIXES, is_dicom
@@ -43,9 +44,9 @@ class FoundFile:
         """Whether the suffix is that of a raster image."""
         return self.path.suffix.lower() in RASTER_SUFFIXES
 
-    @property
+    @cached_property
     def is_image(self) -> bool:
-        """Whether it can be an image: a raster file, or a DICOM file, which is told by its mark where no suffix does."""
+        """Whether it can be an image: a raster file, or a DICOM file, told by its mark where no suffix does."""
         suffix = self.path.suffix.lower()
         if suffix in RASTER_SUFFIXES or suffix in DICOM_SUFFIXES:
             return True

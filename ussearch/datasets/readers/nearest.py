@@ -13,7 +13,7 @@ _EXPECTED = "expected masks/ with equal stems beside images/, or 'a_mask.png' be
 
 
 def nearest_layout(root: Path) -> str:
-    """Return the rest of a sentence about ``root``: what is missing in the layout that it resembles most, and the hint."""
+    """Return the rest of a sentence about ``root``: what is missing in the layout nearest to it, and the hint."""
     files = files_below(root)
     if not any(file.is_image for file in files) and not other_format(files):
         return "holds no image: expected images and masks, such as images/ and masks/; give the folder that holds them"
