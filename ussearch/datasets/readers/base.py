@@ -8,28 +8,52 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar
 
-from ussearch.datasets.dataset import Problem, Sample
+from ussearch.datasets.dataset import Problem, ProblemKind, Sample
 from ussearch.datasets.decoding import raster_files
 from ussearch.registry import Registry
 
 
 @dataclass
 class Listing:
-    """What a reader found: samples, and files that do not fit together."""
+    """What a reader found: samples, and files that do not fit together.
+
+    Attributes:
+        samples: images with their masks.
+        problems: what does not fit; ``all_problems`` adds the images without masks.
+        folders: by id, the sub-folders that the reader does not know the meaning of, the outermost first.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _without_mask: list[tuple[str, Path, str]] = field(default_factory=list)
 
     def missing_mask(self, root: Path, image: Path, expected: str) -> None:
         """Note an image whose mask is not there; ``expected`` names where it was looked for."""
-        self.problems.append(
-            Problem(
-                "missing mask",
-                image.relative_to(root).as_posix(),
-                f"Image {image} has no mask: expected {expected}; add the mask (an all-black one where the image "
-                "shows no lesion) or remove the image.",
-            )
+        self._without_mask.append((image.relative_to(root).as_posix(), image, expected))
+
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Return every problem, images without masks among them.
+
+        An all-black mask is only proposed where it cannot spoil anything: most other images have masks, and no mask
+        is left over that may belong to the image under another name.
+        """
+        left_over = [problem.file for problem in self.problems if problem.kind == "missing image"]
+        if left_over:
+            hint = f"rename its mask so, if it is among those without an image (such as {left_over[0]}), or add it"
+        elif len(self.samples) >= len(self._without_mask):
+            hint = "add the mask (an all-black one where the image shows no lesion) or remove the image"
+        else:
+            hint = "add the mask or remove the image"
+        missing = (
+            Problem("missing mask", place, f"Image {image} has no mask: expected {expected}; {hint}.")
+            for place, image, expected in self._without_mask
         )
+        return (*self.problems, *missing)
+
+    def note(self, kind: ProblemKind, file: str, sentence: str, fatal: bool = True) -> None:
+        """Note any other problem."""
+        self.problems.append(Problem(kind, file, sentence, fatal))
 
     def missing_image(self, root: Path, mask: Path) -> None:
         """Note a mask that belongs to no image; training goes on without it."""
@@ -73,11 +97,13 @@ class Reader(ABC):
         name: what ``--reader`` takes.
         layout: one line that says what the reader looks for.
         outlines: whether masks may be drawn as outlines, to be filled.
+        general: whether it reads what no published layout fits, anywhere below the folder.
     """
 
     name: ClassVar[str]
     layout: ClassVar[str]
     outlines: ClassVar[bool] = False
+    general: ClassVar[bool] = False
 
     @abstractmethod
     def matches(self, root: Path) -> bool:
