@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.uid import generate_uid
 
 from tests.datasets.test_frames import dicom
@@ -65,9 +68,43 @@ def test_an_empty_mask_is_a_segmentation_too(tmp_path: Path) -> None:
 
 
 @HIGHDICOM
-def test_what_has_no_study_is_refused_in_one_sentence(tmp_path: Path) -> None:
-    file = dicom(tmp_path / "scan.dcm", np.zeros((1, 20, 30), np.uint8))
-    with pytest.raises(UserError, match=r"scan\.dcm cannot be the source"):
-        dicom_seg(file, 0, np.zeros((20, 30), np.uint8))
+@given(missing=st.sets(st.sampled_from([*CLINICAL, "SOPInstanceUID", "SOPClassUID"])), placed=st.booleans())
+@settings(max_examples=25)
+def test_optional_attributes_may_be_missing(missing: set[str], placed: bool) -> None:
+    mask = np.zeros((20, 30), np.uint8)
+    mask[5:9, 6:11] = 1
+    with tempfile.TemporaryDirectory() as folder:
+        file = source(Path(folder) / "scan.dcm", 3)
+        header = pydicom.dcmread(file)
+        for name in missing:
+            delattr(header, name)
+        if placed:
+            header.FrameOfReferenceUID = generate_uid()
+        header.save_as(file)
+        made = pydicom.dcmread(BytesIO(dicom_seg(file, 2, mask)))
+        again = pydicom.dcmread(BytesIO(dicom_seg(file, 1, mask)))
+    assert np.array_equal(made.pixel_array.reshape(20, 30), mask)
+    for name in {*CLINICAL} - {"Modality", "SeriesNumber", "InstanceNumber", "SeriesInstanceUID"}:
+        if name not in missing:
+            assert made[name].value == header[name].value, name
+        elif name == "StudyInstanceUID":
+            assert made.StudyInstanceUID.is_valid and made.StudyInstanceUID == again.StudyInstanceUID
+        else:
+            assert name in made and not made[name].value, name  # present and empty, nothing made up
+    (reference,) = made.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
+    assert reference.ReferencedSOPInstanceUID == header.file_meta.MediaStorageSOPInstanceUID
+    assert reference.ReferencedSOPClassUID == header.file_meta.MediaStorageSOPClassUID
+
+
+@HIGHDICOM
+def test_a_file_that_names_nothing_has_names_of_its_own(tmp_path: Path) -> None:
+    files = [dicom(tmp_path / f"{level}.dcm", np.full((1, 20, 30), level, np.uint8)) for level in (1, 2)]
+    made = [pydicom.dcmread(BytesIO(dicom_seg(file, 0, np.ones((20, 30), np.uint8)))) for file in files]
+    assert made[0].StudyInstanceUID != made[1].StudyInstanceUID
+    assert made[0].PatientID == "" and "PatientName" in made[0]
+
+
+@HIGHDICOM
+def test_what_is_no_image_is_refused_in_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"image\.png cannot be the source"):
         dicom_seg(tmp_path / "image.png", 0, np.zeros((20, 30), np.uint8))

@@ -23,7 +23,8 @@ from ussearch.serving.auth import read_token
 from ussearch.serving.client import CloudOptions, open_predictor
 
 Picture: TypeAlias = Path | str | npt.NDArray[Any]
-"""A file (PNG, JPEG, TIFF, BMP, DICOM), or an array: grey uint8 or uint16 [H, W], or RGB uint8 [H, W, 3]."""
+"""A file (PNG, JPEG, TIFF, BMP, GIF, PGM, DICOM), or an array: grey values [H, W] of the depth that the bundle's images
+had, or RGB uint8 [H, W, 3]."""
 Cloud: TypeAlias = CloudOptions | str | None
 """Who answers what the edge is unsure of: ``"local"``, the URL of a server, how to ask one in full, or nobody."""
 LOCAL = "local"
@@ -74,7 +75,7 @@ class Bundle(pairs.Bundle):
         >>> answer.mask.shape, answer.source, int(answer.mask.sum())
         ((48, 64), 'edge', 0)
         """
-        frames = _frames(image)
+        frames = self._frames(image)
         if len(frames) > 1:
             raise UserError(f"{image} holds {len(frames)} frames, one was expected: give it to predict_all.")
         with self._open(cloud) as predictor:
@@ -92,7 +93,7 @@ class Bundle(pairs.Bundle):
         """
         with self._open(cloud) as predictor:
             for image in images:
-                yield from map(predictor.predict, _frames(image))
+                yield from map(predictor.predict, self._frames(image))
 
     @property
     def figures(self) -> dict[str, Any]:
@@ -145,6 +146,9 @@ class Bundle(pairs.Bundle):
             with open_predictor(self, options) as predictor:
                 yield predictor
 
-
-def _frames(image: Picture) -> list[Frame]:
-    return [Frame.of(image)] if isinstance(image, np.ndarray) else read_frames(image)
+    def _frames(self, image: Picture) -> list[Frame]:
+        """Return the frames of an image in the grey levels that the networks learnt from."""
+        read = self.manifest.preprocessing
+        if isinstance(image, np.ndarray):
+            return [Frame.of(image, grey_scale=read.grey_scale)]
+        return read_frames(image, read.grey_scale, read.region)

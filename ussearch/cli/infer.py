@@ -12,7 +12,9 @@ def infer(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
     images: Annotated[
         list[Path],
-        typer.Argument(metavar="IMAGE...", help="PNG, JPEG, TIFF, BMP or DICOM files, folders of them, or patterns."),
+        typer.Argument(
+            metavar="IMAGE...", help="PNG, JPEG, TIFF, BMP, GIF, PGM or DICOM files, folders of them, or patterns."
+        ),
     ],
     out: Annotated[
         Path | None, typer.Option(help="Folder of the masks and overlays; masks else, but not among the images.")
@@ -69,6 +71,10 @@ def infer(
     console.print(table)
     for (route, reason), count in Counter((each["route"], each["reason"]) for each in results).most_common():
         console.print(f"{counted(count, 'frame')} by the {route}: {reason}.")
+    if clipped := [result["clipped"] for result in results if result["clipped"]]:
+        scale = opened.manifest.preprocessing.grey_scale
+        between = "" if scale is None else f" beyond {scale.low:g}..{scale.high:g}"
+        console.print(f"{sum(clipped):,} values{between} were clipped in {counted(len(clipped), 'frame')}.")
     if cloud is not None and opened.router.off:
         say("This bundle keeps every image on the device: the server was not asked (see: ussearch route).")
     console.print(f"Masks and overlays: {out}", soft_wrap=True)

@@ -94,6 +94,7 @@ class DicomImage:
         from pydicom.pixels.utils import iter_pixels
 
         with _explained(self.path):
+            _require_decoder(self.path, self.header)
             frames = iter_pixels(self.path)
         while True:
             with _explained(self.path):
@@ -178,6 +179,28 @@ def _is_region(box: Box, pixels: int) -> bool:
 
 def _area(box: Box) -> int:
     return (box[2] - box[0]) * (box[3] - box[1])
+
+
+def _require_decoder(path: Path, header: DicomDataset) -> None:
+    """Raise UserError where the pixels are compressed in a way that nothing installed can undo."""
+    from pydicom.pixels.decoders.base import get_decoder
+
+    syntax = header.file_meta.TransferSyntaxUID
+    if syntax.is_private or not syntax.is_compressed:
+        return
+    try:
+        missing = not get_decoder(syntax).is_available
+    except NotImplementedError as error:
+        raise UserError(
+            f"{path} is compressed as {syntax.name}, which cannot be decoded here: give an uncompressed copy."
+        ) from error
+    if missing and syntax.name.startswith("High-Throughput"):  # the extra has no decoder for these
+        raise UserError(
+            f"{path} is compressed as {syntax.name}, which needs a decoder: give an uncompressed copy, or install "
+            "pylibjpeg with pylibjpeg-openjpeg."
+        )
+    if missing:
+        raise UserError(f'{path} is compressed as {syntax.name}, which needs a decoder: pip install "ussearch[dicom]".')
 
 
 @contextmanager

@@ -17,12 +17,20 @@ import numpy.typing as npt
 
 import ussearch
 from ussearch.errors import UserError
+from ussearch.files import sha256_of
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
 SERIES_NUMBER = 100
 SINGLE_FRAME_CLASS = "1.2.840.10008.5.1.4.1.1.6.1"  # Ultrasound Image Storage
+NO_KNOWN_CLASS = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture: says nothing of what made the image
+PLACE = ("PixelSpacing", "ImageOrientationPatient", "ImagePositionPatient")
+OTHER_MODALITY = "OT"
+MAY_BE_EMPTY = (  # of patient and study; the standard wants them present (type 2)
+    *("PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "StudyID"),
+    *("AccessionNumber", "ReferringPhysicianName"),
+)
 
 
 def require_highdicom() -> Any:
@@ -36,13 +44,16 @@ def require_highdicom() -> Any:
 def dicom_seg(source: Path, frame: int, mask: npt.NDArray[np.uint8]) -> bytes:
     """Return the segmentation of frame number ``frame`` (from 0) of ``source``, mask uint8 {0, 1} [rows, columns].
 
-    Raises UserError where the source is no DICOM file or lacks what a segmentation must repeat of it.
+    Where the source does not name its patient, study, series or itself, the segmentation leaves empty what may be
+    empty, and derives identifiers from the source's bytes, the same each time.
+
+    Raises UserError where the source is no DICOM image.
     """
     import pydicom
 
     highdicom = require_highdicom()
     try:
-        header = pydicom.dcmread(source, stop_before_pixels=True)
+        header = _completed(pydicom.dcmread(source, stop_before_pixels=True), source)
         made = _segmentation(highdicom, _as_single_frame(header), mask)
     except Exception as error:  # damaged files and missing attributes make pydicom and highdicom raise anything
         reason = " ".join(str(error).split())[:160]
@@ -55,12 +66,36 @@ def dicom_seg(source: Path, frame: int, mask: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
+def _completed(header: Dataset, source: Path) -> Dataset:
+    """Add what a segmentation must repeat of its source and the source lacks; nothing that was not said before."""
+    from pydicom.uid import generate_uid
+
+    meta = header.get("file_meta") or {}
+    told = {
+        "SOPInstanceUID": meta.get("MediaStorageSOPInstanceUID"),
+        "SOPClassUID": meta.get("MediaStorageSOPClassUID") or NO_KNOWN_CLASS,
+        "Modality": OTHER_MODALITY,
+    }
+    for name in (*told, "StudyInstanceUID", "SeriesInstanceUID"):
+        if not header.get(name):
+            setattr(header, name, told.get(name) or generate_uid(entropy_srcs=[sha256_of(source), name]))
+    for name in MAY_BE_EMPTY:
+        if header.get(name) is None:
+            setattr(header, name, "")
+    return header
+
+
 def _as_single_frame(header: Dataset) -> Dataset:
-    """Return the header as highdicom understands it: it takes several frames for an enhanced image in space."""
+    """Return the header as highdicom understands it: it takes several frames for an enhanced image in space.
+
+    A frame of reference without the place of the image in it is of no use to it.
+    """
     single = copy.deepcopy(header)
     single.SOPClassUID = SINGLE_FRAME_CLASS
     if "NumberOfFrames" in single:
         del single.NumberOfFrames
+    if "FrameOfReferenceUID" in single and not all(single.get(name) for name in PLACE):
+        del single.FrameOfReferenceUID
     return single
 
 

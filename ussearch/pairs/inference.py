@@ -34,7 +34,7 @@ def infer(
 def segment_files(
     bundle: Bundle, files: ImageFiles, out: Path, cloud: CloudOptions | None = None, *, dicom_seg: bool = False
 ) -> list[dict[str, Any]]:
-    """Segment every frame of ``files`` (PNG, JPEG, TIFF, BMP, DICOM) and write its mask and overlay below ``out``.
+    """Segment every frame of ``files`` (raster and DICOM files) and write its mask and overlay below ``out``.
 
     The edge network answers first; where the router says so, the cloud network answers instead: that of the server
     in ``cloud`` if it does so in time, without one the bundle's own, on this machine. A mask has the size of the
@@ -49,7 +49,7 @@ def segment_files(
         raise UserError(f"{out} is inside the bundle, which no file may be added to: choose another folder with --out.")
     targets: dict[Path, list[Target]] = {}
     for name, path in files.images.items():
-        frames = read_frames(path)
+        frames = _frames(bundle, path)
         targets[path] = [Target.of(out / output_name(name, frame, len(frames)), dicom_seg) for frame in frames]
         for frame in frames if dicom_seg else ():  # raises where no segmentation can be made
             segmentation_of(path, frame.frame, np.zeros(frame.full_size, np.uint8))
@@ -60,8 +60,14 @@ def segment_files(
         return [
             _segment(predictor, frame, target)
             for path, several in targets.items()
-            for frame, target in zip(read_frames(path), several, strict=True)
+            for frame, target in zip(_frames(bundle, path), several, strict=True)
         ]
+
+
+def _frames(bundle: Bundle, path: Path) -> list[Frame]:
+    """Return the frames of a file in the grey levels that the networks learnt from."""
+    read = bundle.manifest.preprocessing
+    return read_frames(path, read.grey_scale, read.region)
 
 
 def default_out(files: ImageFiles) -> Path:
@@ -139,6 +145,7 @@ def _segment(predictor: Predictor, frame: Frame, target: Target) -> dict[str, An
         "confidence": found.confidence,
         "cloud_ms": found.cloud_ms,
         "lesion_share": found.lesion_share,
+        "clipped": frame.clipped,
         "mask": str(target.mask),
         "overlay": str(target.overlay),
         "segmentation": None if target.segmentation is None else str(target.segmentation),

@@ -41,12 +41,10 @@ class ServingBundle:
 
     def edge_predictor(self) -> EdgePredictor:
         """Load the edge network."""
-        return EdgePredictor(OnnxNetwork(self.folder / EDGE_MODEL), self.router, self._image_size)
+        edge, read = OnnxNetwork(self.folder / EDGE_MODEL), self.manifest.preprocessing
+        return EdgePredictor(edge, self.router, read.image_size, grey_scale=read.grey_scale)
 
     def predictor(self) -> PairPredictor:
         """Load both networks."""
-        return PairPredictor.load(self.folder, self.router, self._image_size)
-
-    @property
-    def _image_size(self) -> int:
-        return self.manifest.preprocessing.image_size
+        read = self.manifest.preprocessing
+        return PairPredictor.load(self.folder, self.router, read.image_size, read.grey_scale)

@@ -70,7 +70,8 @@ class Frame:
     @classmethod
     def of(cls, pixels: npt.NDArray[np.generic], source: Path = NO_FILE, grey_scale: GreyScale | None = None) -> Frame:
         """Return an image in memory, or the whole of a file's, as a frame; UserError as ``raw_array`` and ``read``."""
-        return cls.read(raw_array(pixels, scaled=grey_scale is not None), grey_scale, source)
+        is_scaled = grey_scale is not None and not grey_scale.is_plain
+        return cls.read(raw_array(pixels, scaled=is_scaled), grey_scale, source)
 
     @classmethod
     def read(

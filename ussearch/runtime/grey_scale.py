@@ -78,7 +78,8 @@ class GreyScale(BaseModel):
         """Return how many values of a frame lie beyond the two numbers."""
         if not self.applies_to(raw):
             return 0
-        return int(np.count_nonzero(np.less(raw.values, self.low) | np.greater(raw.values, self.high)))
+        numbers = raw.values.astype(np.float64)
+        return int(np.count_nonzero((numbers < self.low) | (numbers > self.high)))
 
 
 def scaled(values: npt.NDArray[np.generic], low: float, high: float) -> Pixels:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.documents import parse_yaml
 from ussearch.runtime.decision import Router
+from ussearch.runtime.grey_scale import GreyScale
 from ussearch.runtime.manifest_versions import MANIFEST
 from ussearch.runtime.predictor import CLOUD_MODEL
 
@@ -17,7 +18,12 @@ Self = TypeVar("Self", bound="ServingManifest")
 
 
 class Preprocessing(BaseModel):
-    """From a file to the network's input; the normalisation is applied by the graph itself."""
+    """From a file to the network's input; the normalisation is applied by the graph itself.
+
+    ``grey_scale`` gives the values that become black and white, as in training; None in bundles of before format 4,
+    which scale every file by its own brightest pixel. ``region`` is the ultrasound region of DICOM files: ``largest``,
+    ``whole`` or a number from 1.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -27,6 +33,8 @@ class Preprocessing(BaseModel):
     resize: Literal["stretch, antialiased triangle filter"] = "stretch, antialiased triangle filter"
     mean: float
     std: float
+    grey_scale: GreyScale | None
+    region: str
 
 
 class RouterThreshold(BaseModel):
@@ -51,7 +59,7 @@ class ServingManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     preprocessing: Preprocessing
     mask_threshold: float = Field(default=0.5, ge=0.5, le=0.5)
     router: RouterThreshold

@@ -27,6 +27,15 @@ def _from_2(content: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
+def _from_3(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 4 says which values are black and white, which region counts, and how the files were read."""
+    return {
+        **content,
+        "preprocessing": _extended(content.get("preprocessing"), grey_scale=None, region="largest"),
+        "data": _extended(content.get("data"), reading=None),
+    }
+
+
 def _extended(part: Any, **added: Any) -> Any:
     return {**part, **added} if isinstance(part, dict) else part
 
@@ -34,8 +43,8 @@ def _extended(part: Any, **added: Any) -> Any:
 MANIFEST = Schema(
     "bundle.yaml",
     "the manifest of a bundle",
-    version=3,
-    upgrades={1: _from_1, 2: _from_2},
+    version=4,
+    upgrades={1: _from_1, 2: _from_2, 3: _from_3},
     unnumbered=1,
     otherwise=", or export the bundle again with this one",
 )

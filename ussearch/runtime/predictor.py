@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ussearch.runtime.decision import Router, soft_dice_confidence
 from ussearch.runtime.frames import AnyImage, as_frame
 from ussearch.runtime.geometry import mask_in, network_input
+from ussearch.runtime.grey_scale import GreyScale
 from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
 from ussearch.runtime.prediction import PredictionResult, Reason
 
@@ -31,15 +32,19 @@ class Predictor(Protocol):
 
 @dataclass(frozen=True)
 class EdgePredictor:
-    """The edge network, with the router that says which frames should go to the cloud."""
+    """The edge network, with the router that says which frames should go to the cloud.
+
+    ``grey_scale`` is applied to arrays, as reading a file applies it to frames.
+    """
 
     edge: OnnxNetwork
     router: Router
     image_size: int
+    grey_scale: GreyScale | None = field(default=None, kw_only=True)
 
     def predict(self, image: AnyImage) -> PredictionResult:
         """Return the edge's mask; ``route`` says where the router would have the frame go."""
-        begun_s, frame = time.perf_counter(), as_frame(image)
+        begun_s, frame = time.perf_counter(), as_frame(image, self.grey_scale)
         pixels = network_input(frame.pixels, self.image_size)
         probabilities, scores = self.edge_answers(pixels)
         away = bool(self.router.offloads(scores)[0])
@@ -73,9 +78,10 @@ class PairPredictor(EdgePredictor):
     cloud: OnnxNetwork
 
     @classmethod
-    def load(cls, folder: Path, router: Router, image_size: int) -> PairPredictor:
+    def load(cls, folder: Path, router: Router, image_size: int, grey_scale: GreyScale | None = None) -> PairPredictor:
         """Load the model files below ``folder``; raises UserError where onnxruntime cannot."""
-        return cls(OnnxNetwork(folder / EDGE_MODEL), router, image_size, OnnxNetwork(folder / CLOUD_MODEL))
+        edge, cloud = OnnxNetwork(folder / EDGE_MODEL), OnnxNetwork(folder / CLOUD_MODEL)
+        return cls(edge, router, image_size, cloud, grey_scale=grey_scale)
 
     def predict(self, image: AnyImage) -> PredictionResult:
         """Return the edge's mask, or the cloud network's where the router says so."""
@@ -88,4 +94,4 @@ class PairPredictor(EdgePredictor):
 
     def alone(self) -> EdgePredictor:
         """Return the edge network without the cloud's: what the router would send away stays."""
-        return EdgePredictor(self.edge, self.router, self.image_size)
+        return EdgePredictor(self.edge, self.router, self.image_size, grey_scale=self.grey_scale)

@@ -10,6 +10,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets.counts import DataCounts
+from ussearch.datasets.reading import Reading
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.provenance import PairProvenance
 from ussearch.pairs.bundles.subgroups import Subgroup
@@ -109,7 +110,7 @@ class RouterEntry(RouterThreshold):
 
 class DataEntry(_Part):
     """Which data the pair was made from; ``phantoms`` holds the generator's parameters where it was made
-    up.
+    up, ``reading`` what its files were taken for.
     """
 
     name: str
@@ -118,6 +119,7 @@ class DataEntry(_Part):
     images: int
     phantoms: dict[str, Any] | None = None
     counts: DataCounts | None = Field(description="None in bundles of format 1")
+    reading: Reading | None = Field(description="None where nobody told, as in bundles of before format 4")
 
 
 class MetricsEntry(_Part):
@@ -140,7 +142,7 @@ class Manifest(ServingManifest):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[3] = 3
+    schema_version: Literal[4] = 4
     versions: dict[str, str]
     edge: NetworkEntry
     cloud: NetworkEntry

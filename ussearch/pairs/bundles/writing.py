@@ -15,6 +15,7 @@ from torch import nn
 from ussearch import schema
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.datasets.counts import counts_of
+from ussearch.datasets.reading import Reading
 from ussearch.evaluators.prediction import export_network
 from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile, load_onnx
@@ -61,7 +62,7 @@ class Member:
 @dataclass(frozen=True)
 class PairData:
     """The data behind a pair; ``examples`` are grey images uint8 [H, W] in their own size, for the
-    vectors.
+    vectors, ``reading`` is what the files were taken for (8-bit images where nobody tells).
     """
 
     images: ImageSet
@@ -69,6 +70,7 @@ class PairData:
     normalisation: Normalisation
     examples: Sequence[Pixels]
     phantoms: Mapping[str, Any] | None = None
+    reading: Reading | None = None
 
 
 def write_bundle(
@@ -90,7 +92,6 @@ def write_bundle(
     the data has no calibration or test images, or ``path`` holds something else.
     """
     require_replaceable(path)
-    size = data.images.image_size
     with staged_directory(path) as folder:
         entries = {
             tier: _write_member(folder, tier, member, data) for tier, member in (("edge", edge), ("cloud", cloud))
@@ -109,7 +110,7 @@ def write_bundle(
             versions=versions(),
             edge=decided.edge,
             cloud=entries["cloud"],
-            preprocessing=Preprocessing(image_size=size, mean=data.normalisation.mean, std=data.normalisation.std),
+            preprocessing=_preprocessing(data),
             router=decided.router,
             data=_data_entry(data),
             metrics=decided.metrics,
@@ -166,6 +167,17 @@ def _write_model(path: Path, member: Member, data: PairData) -> ExportRecord:
     return record_of(path)
 
 
+def _preprocessing(data: PairData) -> Preprocessing:
+    reading = data.reading or Reading()
+    return Preprocessing(
+        image_size=data.images.image_size,
+        mean=data.normalisation.mean,
+        std=data.normalisation.std,
+        grey_scale=reading.grey_scale,
+        region=reading.region,
+    )
+
+
 def _data_entry(data: PairData) -> DataEntry:
     return DataEntry(
         name=data.images.name,
@@ -174,4 +186,5 @@ def _data_entry(data: PairData) -> DataEntry:
         images=len(data.images),
         phantoms=None if data.phantoms is None else dict(data.phantoms),
         counts=counts_of(data.images, data.split),
+        reading=data.reading,
     )

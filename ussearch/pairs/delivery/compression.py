@@ -20,6 +20,7 @@ from ussearch.compress import (
     steps_named,
 )
 from ussearch.datasets import read_frames, resize_image
+from ussearch.datasets.reading import Reading
 from ussearch.errors import UserError
 from ussearch.evaluators import Tier
 from ussearch.events import OnEvent, ignore
@@ -167,12 +168,20 @@ def _epoch_seconds(trained: TrainedNetwork) -> float:
     return trained.evaluation.training_seconds / max(len(trained.evaluation.history), 1)
 
 
-def unlabelled_images(path: Path, image_size: int) -> Pixels:
-    """Return the frames of the images in a folder, grey uint8 [N, 1, S, S]; raises UserError where there are none."""
+def unlabelled_images(path: Path, image_size: int, reading: Reading | None = None) -> Pixels:
+    """Return the frames of the images in a folder, grey uint8 [N, 1, S, S]; raises UserError where there are none.
+
+    ``reading`` is that of the study's data: both are read in the same grey levels.
+    """
     if not path.is_dir():
         raise UserError(f"--unlabelled {path} is no folder: give one with PNG, JPEG, TIFF, BMP or DICOM files.")
     files = sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith("."))
-    frames = [resize_image(frame.pixels, image_size, image_size) for file in files for frame in read_frames(file)]
+    scale, region = (None, "largest") if reading is None else (reading.grey_scale, reading.region)
+    frames = [
+        resize_image(frame.pixels, image_size, image_size)
+        for file in files
+        for frame in read_frames(file, scale, region)
+    ]
     if not frames:
         raise UserError(f"--unlabelled {path} holds no images: give a folder with PNG, JPEG, TIFF, BMP or DICOM files.")
     return np.stack(frames)[:, None].astype(np.uint8)

@@ -3,13 +3,14 @@
 # NOTE: this file runs on the board: Python 3.6 syntax, standard library, numpy and onnxruntime only.
 """Segment images with the edge network of the bundle that this file lies in.
 
-    python3 run_edge.py IMAGE... [--out DIR]     masks as PNG, in the size of each image (PNG, PGM or .npy)
+    python3 run_edge.py IMAGE... [--out DIR]     masks as PNG, in the size of each image (PNG, PGM or .npy; what has
+                                                 more than 8 bits becomes grey levels as for training)
     python3 run_edge.py IMAGE... --cloud URL     ask this server where the edge is not sure enough
     python3 run_edge.py --self-test              replay the bundle's own vectors
 
-For each image one line of JSON is printed: the mask's file, the confidence, the route that the image should take,
-whose mask it is and why. The edge's mask is written before anything is sent; the cloud's replaces it if it comes
-before the deadline.
+For each image one line of JSON is printed: the mask's file, how many values lay beyond the bundle's grey scale, the
+confidence, the route that the image should take, whose mask it is and why. The edge's mask is written before anything
+is sent; the cloud's replaces it if it comes before the deadline.
 """
 
 import argparse
@@ -19,6 +20,7 @@ import http.client
 import json
 import os
 import queue
+import re
 import socket
 import ssl
 import struct
@@ -45,6 +47,25 @@ LENGTH = "Inference-Header-Content-Length"
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MARK = b"Software\x00ussearch sha256:"  # of what ussearch writes; the package's own_files.py has the same
 PNG_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+TEXT_LIMIT = 1 << 20  # bytes of a text in a PNG that are looked at
+RAW_EXIF = b"Raw profile type exif"
+FORMATS = (
+    (128, b"DICM", "a DICOM file"),
+    (0, b"II*\x00", "a TIFF file"),
+    (0, b"MM\x00*", "a TIFF file"),
+    (0, b"II+\x00", "a BigTIFF file"),
+    (0, b"MM\x00+", "a BigTIFF file"),
+    (0, b"\xff\xd8\xff", "a JPEG file"),
+    (0, b"GIF8", "a GIF file"),
+    (0, b"BM", "a BMP file"),
+    (8, b"WEBP", "a WebP file"),
+    (4, b"jP  ", "a JPEG 2000 file"),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 file"),
+    (0, b"P1", "a PBM file"),
+    (0, b"P4", "a PBM file"),
+    (0, b"P3", "a PPM file"),
+    (0, b"P6", "a PPM file"),
+)  # where a mark stands that a format is known by
 
 
 class BadInput(Exception):
@@ -54,31 +75,81 @@ class BadInput(Exception):
 # ---------------------------------------------------------------- images
 
 
-def read_grey(path: Path) -> Any:
-    """Return the image at path (PNG, PGM or .npy) as grey uint8 [H, W]."""
+def read_grey(path: Path, scale: Any = None) -> Tuple[Any, int]:
+    """Return the image at path (PNG, PGM or .npy) as grey uint8 [H, W], and how many of its values ``scale`` clips.
+
+    ``scale`` is the bundle's grey scale, with low, high and basis; bundles of before there were any have None.
+    """
     try:
         data = path.read_bytes()
     except OSError as error:
         raise BadInput(f"Cannot read {path} ({error.strerror}): give the path of an image.") from error
     try:
-        if data.startswith(PNG_SIGNATURE):
-            return decode_png(data)
-        if data[:2] in (b"P5", b"P2"):
-            return decode_pgm(data)
-        if data.startswith(b"\x93NUMPY"):
-            return checked_array(np.load(str(path), allow_pickle=False))
+        return levels(decoded(path, data), scale)
     except BadInput as error:
         raise BadInput(f"{path} {error}") from error
     except (ValueError, IndexError, KeyError, struct.error, zlib.error, EOFError) as error:
         raise BadInput(f"{path} is truncated or damaged: give an intact copy.") from error
-    raise BadInput(f"{path} is neither PNG, PGM nor .npy: convert it to PNG.")
+
+
+def decoded(path: Path, data: bytes) -> Any:
+    """Return the values of an image file [H, W] as it holds them; colour and palettes become luma."""
+    if data.startswith(PNG_SIGNATURE):
+        return decode_png(data)
+    if data[:2] in (b"P5", b"P2"):
+        return decode_pgm(data)
+    if data.startswith(b"\x93NUMPY"):
+        return checked_array(np.load(str(path), allow_pickle=False))
+    for start, mark, name in FORMATS:
+        if data[start : start + len(mark)] == mark:
+            raise BadInput(f"is {name}, which this runner cannot decode: convert it to PNG, PGM or .npy.")
+    raise BadInput("is neither PNG, PGM nor .npy: convert it to PNG.")
 
 
 def checked_array(array: Any) -> Any:
-    """Return the array where it is a grey image uint8 [H, W]."""
-    if array.dtype != np.uint8 or array.ndim != 2 or not array.size:
-        raise BadInput(f"holds {array.dtype} {list(array.shape)}, expected uint8 [H, W]: convert it.")
+    """Return the array where it is a grey image [H, W] of integers or floats."""
+    if array.dtype.kind not in "uif" or array.ndim != 2 or not array.size:
+        raise BadInput(f"holds {array.dtype} {list(array.shape)}, expected integers or floats [H, W]: convert it.")
     return array
+
+
+def levels(values: Any, scale: Any) -> Tuple[Any, int]:
+    """Return grey levels uint8 of values [H, W], and how many of them lie beyond the two numbers of ``scale``.
+
+    Files of 8 bits pass unchanged, unless the user gave the numbers; deeper ones are mapped as for training.
+    """
+    if scale is None:
+        return each_by_itself(values), 0
+    if values.dtype == np.uint8 and scale["basis"] != "given":
+        return values, 0
+    low, high = float(scale["low"]), float(scale["high"])
+    if (low, high, scale["basis"]) == (0.0, 255.0, "depth"):
+        refuse_depth(values)
+    numbers = values.astype(np.float64)
+    numbers[np.isnan(numbers)] = low
+    mapped = np.clip((numbers - low) * (255.0 / max(high - low, 1e-12)), 0.0, 255.0)
+    clipped = int(np.count_nonzero((numbers < low) | (numbers > high)))
+    return np.floor(mapped + 0.5).astype(np.uint8), clipped
+
+
+def each_by_itself(values: Any) -> Any:
+    """Return grey levels as bundles of before grey scales were trained: by the depth that holds the brightest value."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype != np.uint16:
+        raise BadInput(f"holds {values.dtype} {list(values.shape)}, expected uint8 or uint16 [H, W]: convert it.")
+    top = next(scale for scale in (255, 1023, 4095, 65535) if values.max() <= scale)
+    return np.floor(values * (255.0 / top) + 0.5).astype(np.uint8)
+
+
+def refuse_depth(values: Any) -> None:
+    """Refuse values of which a bundle that learnt from 8-bit files does not know what is black and white."""
+    least, most = float(values.min()), float(values.max())
+    if values.dtype.kind == "f" or least < 0 or most > 255:
+        raise BadInput(
+            f"holds {values.dtype} from {least:g} to {most:g} but the networks learnt from 8-bit images: convert it to "
+            "8 bits in the way that the training images were."
+        )
 
 
 def check_size(width: int, height: int) -> None:
@@ -88,7 +159,7 @@ def check_size(width: int, height: int) -> None:
 
 
 def decode_pgm(data: bytes) -> Any:
-    """Decode a PGM of 8 bits, plain (P2) or raw (P5)."""
+    """Decode a PGM, plain (P2) or raw (P5): uint8, or uint16 where it has more than 256 levels; both to full scale."""
     fields = []  # type: List[bytes]
     position = 0
     while len(fields) < 4:
@@ -105,51 +176,112 @@ def decode_pgm(data: bytes) -> Any:
         fields.append(data[start:position])
     width, height, top = int(fields[1]), int(fields[2]), int(fields[3])
     check_size(width, height)
-    if not 0 < top < 256:
-        raise BadInput(f"is a PGM with {top + 1} grey levels, expected at most 256: convert it to 8 bits.")
+    if not 0 < top < 65536:
+        raise BadInput(f"is a PGM with {top + 1} grey levels, expected at most 65536: convert it to PNG.")
     if fields[0] == b"P5":
-        pixels = np.frombuffer(data, np.uint8, width * height, position + 1)
+        pixels = np.frombuffer(data, ">u2" if top > 255 else np.uint8, width * height, position + 1)
     else:
-        pixels = np.array(data[position:].split()[: width * height], dtype=np.int64)
-    levels = pixels.reshape(height, width).astype(np.float64)
-    return np.clip(np.floor(levels * (255.0 / top) + 0.5), 0, 255).astype(np.uint8)
+        numbers = re.sub(rb"#[^\r\n]*", b" ", data[position:]).split()
+        pixels = np.array(numbers[: width * height], dtype=np.int64)
+        if pixels.min() < 0 or pixels.max() > top:
+            raise ValueError("a value beyond the greatest")
+    full, kind = (65535, np.uint16) if top > 255 else (255, np.uint8)
+    scaled = np.rint(pixels.reshape(height, width) / float(top) * full)
+    return np.minimum(scaled, full).astype(kind)
 
 
 def decode_png(data: bytes) -> Any:
-    """Decode a non-interlaced PNG of any colour type to grey uint8 [H, W]; transparency is ignored."""
-    header, palette, packed = png_chunks(data)
-    width, height, depth, colour, _, _, interlace = header
+    """Decode a non-interlaced PNG of any colour type, upright: uint16 [H, W] for grey of 16 bits, else uint8.
+
+    Transparency is ignored.
+    """
+    chunks = png_chunks(data)
+    if int.from_bytes(chunks.get(b"acTL", b"")[:4], "big"):
+        raise BadInput("is an animated PNG, which this runner cannot decode: save each frame as a file.")
+    width, height, depth, colour, _, _, interlace = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
     check_size(width, height)
     if interlace:
         raise BadInput("is an interlaced PNG, which this runner cannot decode: save it without interlacing.")
     channels = PNG_CHANNELS[colour]
     line = (width * channels * depth + 7) // 8
-    raw = zlib.decompressobj().decompress(packed, (line + 1) * height)
+    raw = zlib.decompressobj().decompress(chunks[b"IDAT"], (line + 1) * height)
     if len(raw) < (line + 1) * height:
         raise ValueError("too little data")
     rows = unfiltered(raw, height, line, max(1, channels * depth // 8))
-    return to_grey(unpacked(rows, width, channels, depth), colour, depth, palette)
+    palette = np.frombuffer(chunks.get(b"PLTE", b""), np.uint8).reshape(-1, 3)
+    return upright(to_grey(unpacked(rows, width, channels, depth), colour, depth, palette), orientation_of(chunks))
 
 
-def png_chunks(data: bytes) -> Tuple[Any, Any, bytes]:
-    """Return the header's fields, the palette uint8 [N, 3] (or None) and the compressed pixels."""
-    header, palette, packed = None, None, []  # type: Any, Any, List[bytes]
-    position = len(PNG_SIGNATURE)
-    while True:
+def png_chunks(data: bytes) -> Dict[bytes, bytes]:
+    """Return the content of the chunks by kind: that of the pixels joined, of texts by keyword, of others the last."""
+    chunks = {}  # type: Dict[bytes, bytes]
+    pixels = []  # type: List[bytes]
+    position, kind = len(PNG_SIGNATURE), b""
+    while kind != b"IEND":
         length, kind = struct.unpack(">I4s", data[position : position + 8])
         body = data[position + 8 : position + 8 + length]
         checksum = struct.unpack(">I", data[position + 8 + length : position + 12 + length])[0]
         if zlib.crc32(kind + body) & 0xFFFFFFFF != checksum:
             raise ValueError("checksum")
-        if kind == b"IHDR":
-            header = struct.unpack(">IIBBBBB", body)
-        elif kind == b"PLTE":
-            palette = np.frombuffer(body, np.uint8).reshape(-1, 3)
-        elif kind == b"IDAT":
-            packed.append(body)
-        elif kind == b"IEND":
-            return header, palette, b"".join(packed)
+        if kind == b"IDAT":
+            pixels.append(body)
+        elif kind in (b"tEXt", b"zTXt", b"iTXt"):
+            keyword, _, text = body.partition(b"\x00")
+            chunks[keyword] = png_text(kind, text)
+        else:
+            chunks[kind] = body
         position += 12 + length
+    chunks[b"IDAT"] = b"".join(pixels)
+    return chunks
+
+
+def png_text(kind: bytes, text: bytes) -> bytes:
+    """Return the text behind the keyword of a chunk; nothing where it is compressed in an unknown way."""
+    packed = kind == b"zTXt"
+    if kind == b"iTXt":
+        packed = text[:1] != b"\x00"
+        text = text[1:2] + text[2:].split(b"\x00", 2)[-1]
+    if not packed:
+        return text[1:] if kind == b"iTXt" else text
+    return zlib.decompressobj().decompress(text[1:], TEXT_LIMIT)
+
+
+def orientation_of(chunks: Dict[bytes, bytes]) -> int:
+    """Return how the picture was held, 1 to 8, as EXIF or else XMP says; 1 where nothing does."""
+    exif = chunks.get(b"eXIf", chunks.get(b"exif"))
+    if exif is None and RAW_EXIF in chunks:
+        exif = bytes.fromhex("".join(chunks[RAW_EXIF].decode("latin-1").split("\n")[3:]))
+    found = None if exif is None else exif_orientation(exif)
+    if found is None:
+        match = re.search(rb'tiff:Orientation(="|>)([0-9])', chunks.get(b"XML:com.adobe.xmp", b""))
+        found = int(match.group(2)) if match else 1
+    return found
+
+
+def exif_orientation(exif: bytes) -> Optional[int]:
+    """Return the orientation in the first directory of EXIF data, None where it has none."""
+    if exif.startswith(b"Exif\x00\x00"):
+        exif = exif[6:]
+    order = {b"II": "<", b"MM": ">"}[exif[:2]]
+    start = struct.unpack(order + "I", exif[4:8])[0]
+    for entry in range(struct.unpack(order + "H", exif[start : start + 2])[0]):
+        place = start + 2 + 12 * entry
+        tag, kind = struct.unpack(order + "HH", exif[place : place + 4])
+        if tag == 0x0112 and kind in (3, 4):
+            code = "H" if kind == 3 else "I"
+            return int(struct.unpack(order + code, exif[place + 8 : place + 8 + struct.calcsize(code)])[0])
+    return None
+
+
+def upright(values: Any, orientation: int) -> Any:
+    """Return stored rows as viewers show them (EXIF, orientation 1 to 8)."""
+    if orientation in (5, 6, 7, 8):
+        values = values.T
+    if orientation in (2, 3, 6, 7):
+        values = values[:, ::-1]
+    if orientation in (3, 4, 7, 8):
+        values = values[::-1]
+    return np.ascontiguousarray(values)
 
 
 def unfiltered(raw: bytes, height: int, line: int, step: int) -> Any:
@@ -208,15 +340,17 @@ def unpacked(rows: Any, width: int, channels: int, depth: int) -> Any:
 
 
 def to_grey(samples: Any, colour: int, depth: int, palette: Any) -> Any:
-    """Return grey uint8 [H, W]: luma of ITU-R 601 for colour, in the integers that Pillow uses."""
+    """Return grey [H, W]: luma of ITU-R 601 for colour, in the integers that Pillow uses; 16 bits of grey stay.
+
+    Of 16 bits in colour or beside transparency, the upper 8 count, as Pillow reads them.
+    """
     if colour == 3:
         return luma(palette[samples[:, :, 0]])
     if colour in (2, 6):
         return luma(samples[:, :, :3] if depth == 8 else samples[:, :, :3] >> 8)
     grey = samples[:, :, 0]
     if depth == 16:
-        top = next(scale for scale in (255, 1023, 4095, 65535) if grey.max() <= scale)
-        return np.floor(grey * (255.0 / top) + 0.5).astype(np.uint8)
+        return grey if colour == 0 else (grey >> 8).astype(np.uint8)
     return (grey * (255 // ((1 << min(depth, 8)) - 1))).astype(np.uint8)
 
 
@@ -588,7 +722,7 @@ def self_test(folder: Path) -> List[str]:
 
 def replay(session: Any, manifest: Any, vector: Any, folder: Path) -> List[str]:
     """Compare one vector's image, logits, mask, confidence and route with what this machine computes."""
-    grey = read_grey(folder / "image.png")
+    grey = read_grey(folder / "image.png")[0]
     expected = np.load(str(folder / "edge_logits.npy"), allow_pickle=False)
     stored = np.load(str(folder / "input.npy"), allow_pickle=False)
     found = segment(session, manifest, grey)
@@ -597,7 +731,7 @@ def replay(session: Any, manifest: Any, vector: Any, folder: Path) -> List[str]:
         failures.append(f"{vector['name']}: the resized image differs")
     if np.abs(found["logits"] - expected).max() > LOGIT_TOLERANCE * max(1.0, np.abs(expected).max()):
         failures.append(f"{vector['name']}: the logits differ")
-    mask = read_grey(folder / "mask.png") > 127
+    mask = read_grey(folder / "mask.png")[0] > 127
     wrong = int((mask != found["mask"].astype(bool)).sum() - undecided(expected, mask, found["mask"]))
     if wrong:
         failures.append(f"{vector['name']}: {wrong} pixels of the mask differ")
@@ -623,7 +757,7 @@ def undecided(logits: Any, mask: Any, found: Any) -> int:
 def main(arguments: List[str]) -> int:
     """Run the command line; returns the exit status."""
     parser = argparse.ArgumentParser(description="Segment images with the edge network of this bundle.")
-    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="PNG, PGM or .npy (uint8 [H, W])")
+    parser.add_argument("images", nargs="*", type=Path, metavar="IMAGE", help="PNG, PGM or .npy ([H, W]), 8 or 16 bits")
     parser.add_argument("--out", type=Path, metavar="DIR", help="folder of the masks (masks)")
     parser.add_argument("--cloud", metavar="URL", help="server with the cloud network, such as http://10.0.0.2:8080")
     parser.add_argument("--deadline-ms", default=500.0, type=float, help="what an image waits for it at most (500)")
@@ -685,16 +819,18 @@ def segment_files(
         raise BadInput(f"Masks cannot be written to {out} inside the bundle: choose another folder with --out.")
     if len({path.stem for path in paths}) < len(paths):
         raise BadInput("Two images have the same name: segment them one after the other with different --out.")
-    images = [(path, out / f"{path.stem}_mask.png", read_grey(path)) for path in paths]
+    manifest = load_manifest(folder)
+    scale = manifest["preprocessing"].get("grey_scale")
+    images = [(path, out / f"{path.stem}_mask.png", read_grey(path, scale)) for path in paths]
     for _, target, _ in images:
         if os.path.lexists(str(target)) and not is_own(target):
             raise BadInput(
                 f"{target} stands there already and is not what ussearch wrote: choose another folder with --out."
             )
-    manifest = load_manifest(folder)
     session = load_model(folder, manifest)
-    for path, target, grey in images:
-        yield dict({"image": str(path), "mask": str(target)}, **segment_file(session, manifest, grey, target, cloud))
+    for path, target, (grey, clipped) in images:
+        told = {"image": str(path), "mask": str(target), "clipped": clipped}
+        yield dict(told, **segment_file(session, manifest, grey, target, cloud))
 
 
 def segment_file(session: Any, manifest: Any, grey: Any, target: Path, cloud: Optional[Cloud]) -> Dict[str, Any]:
