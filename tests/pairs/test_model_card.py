@@ -12,7 +12,7 @@ import pytest
 
 from ussearch.pairs import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.bundles.model_card import CARD
-from ussearch.pairs.bundles.provenance import shareable, without_places
+from ussearch.pairs.bundles.shareable import shareable, without_places
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
 
