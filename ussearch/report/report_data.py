@@ -99,8 +99,8 @@ class ReportData:
 def gather(folder: Path, data: Path | None = None, *, names: bool = False) -> ReportData:
     """Return the material of the study in ``folder``; ``data`` says where its images lie now, if they were moved.
 
-    ``names`` has files, folders and classes called by their names. Raises UserError where there is no study, or ``data`` is given and is not the study's. Images and a bundle that
-    are not there only leave out what needs them.
+    ``names`` has files, folders and classes called by their names. Raises UserError where there is no study, or
+    ``data`` is given and is not the study's. Images and a bundle that are not there only leave out what needs them.
     """
     study = Study.open(folder)
     study_context, without_images = _images(study, data)
