@@ -1,4 +1,4 @@
-"""How many images there are of what, part by part: counts alone, no name of a file or a patient."""
+"""How many images there are of what, part by part: counts alone, no name of a file or a patient unless asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ussearch.datasets.anonymous import class_names, split_source
 from ussearch.datasets.dataset import ImageSet
 from ussearch.datasets.splits import Split
 
@@ -63,24 +64,26 @@ def losses_of(images: ImageSet) -> Losses | None:
     )
 
 
-def counts_of(images: ImageSet, split: Split) -> DataCounts:
-    """Count a prepared data set."""
+def counts_of(images: ImageSet, split: Split, *, names: bool = False) -> DataCounts:
+    """Count a prepared data set; with ``names`` classes and a split's file are called as they are."""
+    called = {} if names else class_names(images.labels)
+    labels = [called.get(label, label) if label else NO_LABEL for label in images.labels]
     groups = Counter(images.groups.tolist())
     return DataCounts(
-        split=split.source,
+        split=split.source if names else split_source(split.source),
         groups=len(groups),
         together=sum(size for size in groups.values() if size > 1),
         largest_group=max(groups.values()),
         torn=len(split.leaking_groups),
-        parts={part: _part(images, indices) for part, indices in split.parts().items()},
+        parts={part: _part(images, labels, indices) for part, indices in split.parts().items()},
     )
 
 
-def _part(images: ImageSet, indices: Sequence[int]) -> PartCounts:
+def _part(images: ImageSet, labels: Sequence[str], indices: Sequence[int]) -> PartCounts:
     chosen = list(indices)
     return PartCounts(
         images=len(chosen),
         lesions=int(images.has_lesion[chosen].sum()),
         groups=len(set(images.groups[chosen].tolist())),
-        labels=dict(sorted(Counter(images.labels[index] or NO_LABEL for index in chosen).items())),
+        labels=dict(sorted(Counter(labels[index] for index in chosen).items())),
     )

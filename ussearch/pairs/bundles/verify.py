@@ -109,8 +109,8 @@ def images_of(bundle: Bundle, data: Path, cache_dir: Path | None = None) -> Imag
     expected = bundle.manifest.data
     if images.fingerprint != expected.fingerprint:
         raise UserError(
-            f"{data} is not the data set of this bundle (fingerprint {images.fingerprint[:12]}, expected that of "
-            f"{expected.name}, {expected.fingerprint[:12]}): give the folder that it was made from."
+            f"{data} is not the data set of this bundle (fingerprint {images.fingerprint[:12]}, expected "
+            f"{expected.fingerprint[:12]}): give the folder that it was made from."
         )
     return images
 
