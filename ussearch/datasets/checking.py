@@ -93,7 +93,7 @@ class _Check:
         images = self._image_set(groups, shares)
         empty = np.flatnonzero(shares == 0).tolist()
         vanished = vanished_at(decided, shares, image_size) if image_size is not None else None
-        self.problems += self._cropped()
+        self.problems += [*self._blank(), *self._cropped()]
         values, images_beyond = clipped_values(decided, self.facts)
         if (shares == 0).any() and not (shares > 0).any():
             self.problems.append(Problem("empty masks", str(decided.root), nothing_marked(decided)))
@@ -127,6 +127,14 @@ class _Check:
             leakage=leakage,
             vanished=vanished,
         )
+
+    def _blank(self) -> list[Problem]:
+        """Return the images that show nothing; training goes on with them where others do."""
+        return [
+            Problem("blank image", sample.id, f"{sample.id} holds one grey level: export it again or remove it.", False)
+            for sample, each in zip(self.dataset.samples, self.facts, strict=True)
+            if each.image is not None and each.image.is_blank
+        ]
 
     def _cropped(self) -> list[Problem]:
         """Return what the crop to an ultrasound region removes; training goes on."""

@@ -28,6 +28,7 @@ ProblemKind = Literal[
     "unusable split",
     "lost annotation",
     "unclear masks",
+    "blank image",
 ]
 Pixels = npt.NDArray[np.uint8]
 

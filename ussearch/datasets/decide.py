@@ -51,9 +51,15 @@ def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: P
 
 def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions) -> Reading:
     """Return how the files of a data set are read, from what all of them hold; raises as ``settled``."""
+    images = [each.image for each in facts if each.image is not None]
+    if images and all(image.is_blank for image in images):
+        raise UserError(
+            f"All {len(images)} images of {dataset.root} hold one grey level each, where pictures were expected: "
+            "nothing can be learnt; export them again."
+        )
     masks = decide_labels([mask for each in facts for mask in each.masks], asked.lesion)
     return Reading(
-        grey_scale=decide_grey_scale([each.image for each in facts if each.image is not None], asked.grey_scale),
+        grey_scale=decide_grey_scale(images, asked.grey_scale),
         masks=masks,
         region=decide_region(facts, masks, asked.region),
         folders=dataset.folders,

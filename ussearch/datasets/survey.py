@@ -60,6 +60,11 @@ class ImageFacts:
     regions: tuple[Box, ...]
     thumbnail: npt.NDArray[np.float32]
 
+    @property
+    def is_blank(self) -> bool:
+        """Whether it shows nothing: all values are the same."""
+        return self.low == self.high
+
 
 @dataclass(frozen=True)
 class SampleFacts:
