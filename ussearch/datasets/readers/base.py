@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,11 +22,13 @@ class Listing:
         samples: images with their masks.
         problems: what does not fit; ``all_problems`` adds the images without masks.
         folders: by id, the sub-folders that the reader does not know the meaning of, the outermost first.
+        columns: by id, what a table says of an image, by the columns' names.
     """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
     _without_mask: list[tuple[str, Path, str]] = field(default_factory=list)
 
     def missing_mask(self, root: Path, image: Path, expected: str) -> None:
@@ -90,6 +93,16 @@ class Listing:
         )
 
 
+class Rank(IntEnum):
+    """How much a layout says; where several fit a folder, the readers of the highest rank are taken."""
+
+    GENERAL = 0
+    """Reads what no other layout fits, anywhere below the folder."""
+    PUBLISHED = 1
+    MANIFEST = 2
+    """Says everything itself."""
+
+
 class Reader(ABC):
     """One published folder layout.
 
@@ -97,13 +110,13 @@ class Reader(ABC):
         name: what ``--reader`` takes.
         layout: one line that says what the reader looks for.
         outlines: whether masks may be drawn as outlines, to be filled.
-        general: whether it reads what no published layout fits, anywhere below the folder.
+        rank: which reader is taken where several fit a folder.
     """
 
     name: ClassVar[str]
     layout: ClassVar[str]
     outlines: ClassVar[bool] = False
-    general: ClassVar[bool] = False
+    rank: ClassVar[Rank] = Rank.PUBLISHED
 
     @abstractmethod
     def matches(self, root: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dataset import Sample
 from ussearch.datasets.dicom import patients_in
-from ussearch.datasets.readers.base import Listing, Reader, add_reader
+from ussearch.datasets.readers.base import Listing, Rank, Reader, add_reader
 from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.found_files import FoundFile, files_below
 from ussearch.datasets.readers.pairing import Pairing, paired
@@ -25,7 +25,7 @@ class Plain(Reader):
 
     name = "plain"
     layout = "images/ (PNG, JPEG, TIFF, BMP, DICOM) masks/ with equal stems, or 'a_mask.png' beside 'a.png'"
-    general = True
+    rank = Rank.GENERAL
 
     def matches(self, root: Path) -> bool:
         """Tell whether a folder of images and one of masks lie directly in ``root``."""
