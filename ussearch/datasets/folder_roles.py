@@ -82,14 +82,14 @@ def _without_lone_part(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 
 
 def _with_folders(sample: Sample, folders: tuple[str, ...], meaning: Sequence[Meaning]) -> Sample:
-    depth = meaning.index("patients") if "patients" in meaning else len(meaning)
-    label = "/".join(folders[:depth]) or None
-    patient = folders[depth] if depth < len(folders) and depth < len(meaning) else None
+    named = list(zip(folders, meaning, strict=False))
+    label = "/".join(name for name, what in named if what == "classes") or None
+    patient = next((name for name, what in named if what == "patients"), None)
     return replace(sample, label=label, patient=sample.patient or patient)
 
 
 def _meanings(places: Sequence[tuple[str, ...]], samples: Sequence[Sample], said: str | None) -> list[Meaning]:
-    """Return what the folders of each level mean; below patients nothing counts."""
+    """Return what the folders of each level mean; below patients only what is named as classes counts."""
     depth = max(map(len, places))
     found: list[Meaning] = []
     for level in range(depth):
@@ -97,13 +97,14 @@ def _meanings(places: Sequence[tuple[str, ...]], samples: Sequence[Sample], said
         meaning = _likely(counts)
         if said == "classes":
             meaning = "classes"
+        elif "patients" in found:
+            if any(_likeness(name) != "class" for name in counts):
+                break
         elif said == "patients" and (meaning is None or level == depth - 1):
             meaning = "patients"
         if meaning is None:
             raise _question(level, places, samples)
         found.append(meaning)
-        if meaning == "patients":
-            break
     return found
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
-from ussearch.datasets.dataset import Dataset, Problem
+from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.folder_roles import with_roles
 from ussearch.datasets.group_names import FOLDER, with_groups
+from ussearch.datasets.left_out import left_out
 from ussearch.datasets.readers import READERS, Reader
 from ussearch.datasets.readers.base import Rank
 from ussearch.datasets.readers.folder_names import folder_name
@@ -43,9 +44,9 @@ def open_dataset(
     _require_content(folder)
     chosen, place = _recognised(folder, [READERS[reader]] if reader else [READERS[name] for name in READERS])
     listing = chosen.read(place)
-    problems = (*listing.all_problems(), *_beside(folder, place))
+    problems = (*listing.all_problems(), *left_out(folder, listing))
     fatal = [problem for problem in problems if problem.fatal]
-    if chosen.rank == Rank.GENERAL and not listing.samples:
+    if chosen.rank == Rank.GENERAL and not listing.samples and all(each.kind == "missing mask" for each in fatal):
         raise UserError(f"{place} {nearest_layout(place)}.")
     if strict and fatal:
         raise UserError(fatal[0].message)
@@ -131,23 +132,6 @@ def _without_wrappers(folder: Path) -> Path:
             break
         folder /= name
     return folder
-
-
-def _beside(folder: Path, place: Path) -> list[Problem]:
-    """Return the problem of images in ``folder`` that lie outside of ``place``, the only folder there that is read."""
-    if folder.is_file() or place == folder or folder not in place.parents:
-        return []
-    inside = place.relative_to(folder).parts
-    others = [
-        file for file in files_below(folder) if file.is_raster and Path(file.place).parts[: len(inside)] != inside
-    ]
-    if not others:
-        return []
-    sentence = (
-        f"{len(others)} images in {folder} lie outside of {place.name}/, which is the data set, and are left out "
-        f"(first: {others[0].place}): move them there if they belong to it."
-    )
-    return [Problem("left out", others[0].place, sentence, fatal=False)]
 
 
 def _looked_for(readers: list[Reader] | None = None) -> str:

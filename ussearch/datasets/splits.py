@@ -80,9 +80,9 @@ def split(
     """Divide a data set into train, validation, calibration and test parts.
 
     Groups (near-duplicates, one patient) stay together; classes and empty images are represented alike. Parts that the
-    data set itself tells are kept, and so are those of a split file, which counts more: what such a split lacks is taken
-    out of its train part, groups together, and of two parts the second is the test part. Groups that it tears apart are
-    told in ``leaking_groups``, not moved.
+    data set itself tells are kept, and so are those of a split file, which counts more: what such a split lacks is
+    taken out of its train part, groups together, and of two parts the second is the test part. Groups that it tears
+    apart are told in ``leaking_groups``, not moved.
 
     Args:
         image_set: what to divide.
