@@ -36,6 +36,7 @@ LAYOUTS: dict[str, list[str]] = {
     "kvasir-seg": ["images/cju0.jpg", "masks/cju0.jpg"],
     "cvc-clinicdb": ["Original/1.tif", "Ground Truth/1.tif"],
     "plain": ["images/a.png", "masks/a.bmp", "images/malignant/b.png", "masks/malignant/b.png"],
+    "manifest": ["shots/a.png", "drawn masks/1.png", "shots/b.png"],
 }
 
 
@@ -44,6 +45,8 @@ def build(root: Path, name: str) -> Path:
         draw(root / file)
     if name == "kvasir-seg":
         (root / "kavsir_bboxes.json").write_text("{}")
+    if name == "manifest":
+        (root / "images.csv").write_text("image,mask\nshots/a.png,drawn masks/1.png\nshots/b.png,\n")
     return root
 
 

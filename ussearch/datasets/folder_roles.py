@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from statistics import median
 from typing import Literal, get_args
 
 from ussearch.datasets.dataset import Sample
+from ussearch.datasets.readers.base import Listing
 from ussearch.datasets.reading import Folders
 from ussearch.errors import Answer, Question, UserError
 
@@ -38,46 +39,40 @@ _YEAR = re.compile(r"(?:19|20)\d\d")
 _LONG_NUMBER = re.compile(r"[^\d]*\d{3,}.*|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*|[0-9a-f-]{8,}")
 
 
-@dataclass(frozen=True)
-class FolderRoles:
-    """Samples with part, label and patient set, and what the sub-folders below the parts, if any, were taken for."""
+def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample, ...], Folders | None]:
+    """Return the samples with what their sub-folders mean, and what these were taken for.
 
-    samples: tuple[Sample, ...]
-    folders: Folders | None
-
-
-def with_roles(
-    samples: Sequence[Sample], folders: Mapping[str, tuple[str, ...]], said: str | None = None
-) -> FolderRoles:
-    """Return ``samples`` with what their sub-folders mean.
+    Where parts of a split hold further folders, that is what these were taken for.
 
     Args:
-        samples: as the reader listed them.
-        folders: by id, the sub-folders of undecided meaning, the outermost first; parts of a split are not among them.
+        listing: as the reader listed them.
         said: ``split``, ``classes`` or ``patients`` where the user says so; it speaks of the folders that are no parts,
             and of the parts where there are no others.
 
     Raises:
         Question: names and counts fit several readings and the user has not said which.
-        UserError: ``said`` is none of the three, or speaks of folders that are not there.
+        UserError: ``said`` is none of the three, a split without folders named so, or there are no such folders.
     """
+    samples, folders = listing.samples, listing.folders
     if said is not None and said not in get_args(Folders):
         raise UserError(f"Sub-folders cannot be {said!r}: expected split, classes or patients.")
     has_parts = any(sample.part for sample in samples)
     if said == "split" and not has_parts:
         raise UserError("Sub-folders cannot be a split: none is named train, val or test; rename them so.")
-    if not any(folders.get(sample.id) for sample in samples):
-        if has_parts and said in ("classes", "patients"):
-            folders = {sample.id: (sample.part,) for sample in samples if sample.part}
-            samples = [replace(sample, part=None) for sample in samples]
-        elif said in ("classes", "patients"):
-            raise UserError(f"There are no sub-folders that could be {said}: leave the option out.")
-        else:
+    if not any(folders.values()):
+        if said in ("classes", "patients") and not (has_parts and folders):
+            raise UserError(
+                f"Sub-folders cannot be {said}: there are none whose meaning is open; leave the option out."
+            )
+        if said not in ("classes", "patients"):
             made = _without_lone_part(samples)
-            return FolderRoles(made, "split" if any(sample.part for sample in made) else None)
+            return made, "split" if any(sample.part for sample in made) and folders else None
+        folders = {sample.id: (sample.part,) if sample.part else () for sample in samples}
+        samples = [replace(sample, part=None) for sample in samples]
     meaning = _meanings([folders.get(sample.id, ()) for sample in samples], samples, said)
-    made = tuple(_with_folders(sample, folders.get(sample.id, ()), meaning) for sample in _without_lone_part(samples))
-    return FolderRoles(made, "patients" if "patients" in meaning else "classes")
+    samples = list(_without_lone_part(samples))
+    made = tuple(_with_folders(sample, folders.get(sample.id, ()), meaning) for sample in samples)
+    return made, "patients" if "patients" in meaning else "classes"
 
 
 def _without_lone_part(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -87,14 +82,14 @@ def _without_lone_part(samples: Sequence[Sample]) -> tuple[Sample, ...]:
 
 
 def _with_folders(sample: Sample, folders: tuple[str, ...], meaning: Sequence[Meaning]) -> Sample:
-    depth = meaning.index("patients") if "patients" in meaning else len(meaning)
-    label = "/".join(folders[:depth]) or None
-    patient = folders[depth] if depth < len(folders) and depth < len(meaning) else None
+    named = list(zip(folders, meaning, strict=False))
+    label = "/".join(name for name, what in named if what == "classes") or None
+    patient = next((name for name, what in named if what == "patients"), None)
     return replace(sample, label=label, patient=sample.patient or patient)
 
 
 def _meanings(places: Sequence[tuple[str, ...]], samples: Sequence[Sample], said: str | None) -> list[Meaning]:
-    """Return what the folders of each level mean; below patients nothing counts."""
+    """Return what the folders of each level mean; below patients only what is named as classes counts."""
     depth = max(map(len, places))
     found: list[Meaning] = []
     for level in range(depth):
@@ -102,13 +97,14 @@ def _meanings(places: Sequence[tuple[str, ...]], samples: Sequence[Sample], said
         meaning = _likely(counts)
         if said == "classes":
             meaning = "classes"
+        elif "patients" in found:
+            if any(_likeness(name) != "class" for name in counts):
+                break
         elif said == "patients" and (meaning is None or level == depth - 1):
             meaning = "patients"
         if meaning is None:
             raise _question(level, places, samples)
         found.append(meaning)
-        if meaning == "patients":
-            break
     return found
 
 

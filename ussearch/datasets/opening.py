@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 from pathlib import Path, PurePosixPath
 
-from ussearch.datasets.dataset import Dataset, Problem
+from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.folder_roles import with_roles
+from ussearch.datasets.group_names import FOLDER, with_groups
+from ussearch.datasets.left_out import left_out
 from ussearch.datasets.readers import READERS, Reader
+from ussearch.datasets.readers.base import Rank
 from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.found_files import files_below
 from ussearch.datasets.readers.nearest import nearest_layout
@@ -41,27 +44,32 @@ def open_dataset(
     _require_content(folder)
     chosen, place = _recognised(folder, [READERS[reader]] if reader else [READERS[name] for name in READERS])
     listing = chosen.read(place)
-    problems = (*listing.all_problems(), *_beside(folder, place))
+    problems = (*listing.all_problems(), *left_out(folder, listing))
     fatal = [problem for problem in problems if problem.fatal]
-    if chosen.general and not listing.samples:
+    if chosen.rank == Rank.GENERAL and not listing.samples and all(each.kind == "missing mask" for each in fatal):
         raise UserError(f"{place} {nearest_layout(place)}.")
     if strict and fatal:
         raise UserError(fatal[0].message)
     if not listing.samples and not fatal:
         raise UserError(f"{place} holds no image: expected {chosen.layout}; give the folder that holds the images.")
-    roles = with_roles(listing.samples, listing.folders, folders)
+    if groups == FOLDER and any(listing.folders.values()):
+        folders = folders or "patients"
+    samples, meaning = with_roles(listing, folders)
+    home = place.parent if place.is_file() else place
     return Dataset(
-        name=folder.resolve().name,
+        name=folder.resolve().stem if place.is_file() else folder.resolve().name,
         reader=chosen.name,
-        root=place,
-        samples=roles.samples,
-        source=FileSource(place, outlines=chosen.outlines),
+        root=home,
+        samples=with_groups(samples, listing, groups) if groups else samples,
+        source=FileSource(home, outlines=chosen.outlines),
         problems=problems,
-        folders=roles.folders,
+        folders=meaning,
     )
 
 
 def _require_content(folder: Path) -> None:
+    if folder.is_file() and folder.suffix.lower() == ".csv":
+        return
     if not folder.is_dir():
         what = "is a file" if folder.is_file() else "does not exist"
         raise UserError(f"{folder} {what}: expected a folder with images and masks; give the folder of a data set.")
@@ -78,11 +86,13 @@ def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
 
     A published layout wins over the general one, which reads whatever else there may be below ``folder``.
     """
-    general = next((reader for reader in readers if reader.general), None)
+    if folder.is_file():
+        return READERS["manifest"], folder
+    general = next((reader for reader in readers if reader.rank == Rank.GENERAL), None)
     below = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     for places in ([folder], below):
         found = [(reader, place) for place in places for reader in readers if reader.matches(place)]
-        found = [each for each in found if not each[0].general] or found
+        found = [each for each in found if each[0].rank == max(reader.rank for reader, _ in found)]
         if general and places is below and _are_one_set(found, below):
             break
         if len(found) == 1:
@@ -103,7 +113,7 @@ def _are_one_set(found: list[tuple[Reader, Path]], below: list[Path]) -> bool:
 
     Outlines are filled by their own reader alone, so that such folders are never taken together.
     """
-    if not found or any(reader.outlines for reader, _ in found):
+    if not found or any(reader.outlines or reader.rank == Rank.MANIFEST for reader, _ in found):
         return False
     if len(found) > 1:
         return len({reader.name for reader, _ in found}) == 1
@@ -122,21 +132,6 @@ def _without_wrappers(folder: Path) -> Path:
             break
         folder /= name
     return folder
-
-
-def _beside(folder: Path, place: Path) -> list[Problem]:
-    """Return the problem of images in ``folder`` that lie outside of ``place``, the only folder there that is read."""
-    inside = place.relative_to(folder).parts
-    others = [
-        file for file in files_below(folder) if file.is_raster and Path(file.place).parts[: len(inside)] != inside
-    ]
-    if not others:
-        return []
-    sentence = (
-        f"{len(others)} images in {folder} lie outside of {place.name}/, which is the data set, and are left out "
-        f"(first: {others[0].place}): move them there if they belong to it."
-    )
-    return [Problem("left out", others[0].place, sentence, fatal=False)]
 
 
 def _looked_for(readers: list[Reader] | None = None) -> str:

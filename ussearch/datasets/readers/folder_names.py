@@ -37,11 +37,12 @@ PART_OF |= {"ts": "test", "tst": "test", "te": "test", "calib": "calibration"}
 """The part that a spelling means, in small letters."""
 
 _MASK_WORDS = "masks?|segmentations?|segm?|labels?|lbl|annotations?|annotated|ann|gts?|ground[ _.-]?truth"
-_BEHIND = re.compile(rf"(?P<image>.+?)[ _.-]+(?P<word>{_MASK_WORDS})(?:[ _.-]*\d+)?", re.IGNORECASE)
-_BEFORE = re.compile(rf"(?P<word>{_MASK_WORDS})[ _.-]*(?P<image>.*\d.*)", re.IGNORECASE)
+_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?:{_MASK_WORDS})(?:[ _.-]*\d+)?", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?:{_MASK_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)
 _IMAGE_WORDS = "images?|imgs?|frame|scan|us|original|orig|raw"
-_IMAGE_BEHIND = re.compile(rf"(?P<image>.+?)[ _.-]+(?:{_IMAGE_WORDS})", re.IGNORECASE)
-_IMAGE_BEFORE = re.compile(rf"(?:{_IMAGE_WORDS})[ _.-]*(?P<image>.*\d.*)", re.IGNORECASE)
+_IMAGE_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?:{_IMAGE_WORDS})", re.IGNORECASE)
+_IMAGE_BEFORE = re.compile(rf"(?:{_IMAGE_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)
+_DERIVED_BEHIND = re.compile(rf"(?P<image>.+)[ _.-](?:{'|'.join(_DERIVED.split())})(?:[ _.-]?\d+)?", re.IGNORECASE)
 _CHANNEL = re.compile(r"(?P<image>.+)_(?P<channel>\d{4})")
 _WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|[ _.\-]+")
 
@@ -103,23 +104,25 @@ def plain_name(stem: str) -> str:
     return unicodedata.normalize("NFC", stem)
 
 
-def image_of_mask(stem: str) -> tuple[str, str] | None:
-    """Return the image's stem in the stem of its mask (``x_mask``, ``x_seg_1``) and the word; None without such."""
-    match = _BEHIND.fullmatch(stem)
-    return (match["image"], match["word"].lower()) if match else None
-
-
 def mask_cores(stem: str) -> list[str]:
-    """Return what the mask's stem may have in common with its image's, the most particular first."""
-    found = [match["image"] for match in (_BEHIND.fullmatch(stem), _BEFORE.fullmatch(stem)) if match]
-    return [core for core in dict.fromkeys(found) if core]
+    """Return what the mask's stem may have in common with its image's, the most particular first.
+
+    ``x`` of ``x_mask``, ``x_seg_1`` and ``mask_x``; nothing but an empty text of ``mask``; none of any other stem.
+    """
+    found = [match["image"] or "" for match in (_BEFORE.fullmatch(stem), _BEHIND.fullmatch(stem)) if match]
+    return sorted(dict.fromkeys(found), key=len, reverse=True)
 
 
 def image_cores(stem: str) -> list[str]:
     """Return what the image's stem may have in common with its mask's, besides the whole of it."""
     patterns = (_CHANNEL, _IMAGE_BEHIND, _IMAGE_BEFORE)
-    found = [match["image"] for pattern in patterns if (match := pattern.fullmatch(stem))]
-    return [core for core in dict.fromkeys(found) if core]
+    return list(dict.fromkeys(match["image"] or "" for each in patterns if (match := each.fullmatch(stem))))
+
+
+def derived_from(stem: str) -> str | None:
+    """Return the image's stem in the stem of a picture that shows what was found in it (``x_overlay``), or None."""
+    match = _DERIVED_BEHIND.fullmatch(stem)
+    return match["image"] if match else None
 
 
 def channel(stem: str) -> tuple[str, str] | None:

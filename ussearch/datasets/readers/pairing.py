@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dicom import DICOM_SUFFIXES
-from ussearch.datasets.readers.folder_names import channel, image_cores, mask_cores
+from ussearch.datasets.readers.folder_names import channel, derived_from, image_cores, mask_cores
 from ussearch.datasets.readers.found_files import FoundFile
 from ussearch.runtime.frames import RASTER_SUFFIXES
 
@@ -26,7 +26,6 @@ class Pairing:
         equal: files that differ in their suffixes alone.
         channels: images that nnU-Net would take for channels of one.
         rivals: masks of one image that come from several folders or bear several words, so that only one can be meant.
-        left_out: images outside of the folders of images and masks.
         apart: whether masks lie in folders of their own.
     """
 
@@ -36,13 +35,12 @@ class Pairing:
     equal: list[tuple[FoundFile, ...]] = field(default_factory=list)
     channels: list[tuple[FoundFile, ...]] = field(default_factory=list)
     rivals: list[tuple[FoundFile, ...]] = field(default_factory=list)
-    left_out: list[FoundFile] = field(default_factory=list)
     apart: bool = True
 
 
 def paired(files: Sequence[FoundFile]) -> Pairing:
     """Return which of ``files`` are images, which are masks, and how they belong together."""
-    masks = [file for file in files if file.role == "masks" and file.is_raster]
+    masks = _without_derived([file for file in files if file.role == "masks" and file.is_raster])
     pictures = [file for file in files if file.role != "masks" and file.is_image]
     candidates = [file for file in pictures if file.role == "images"] or [file for file in pictures if not file.role]
     found = Pairing(apart=bool(masks))
@@ -50,9 +48,7 @@ def paired(files: Sequence[FoundFile]) -> Pairing:
         masks = _beside(candidates)
         chosen = {file.place for file in masks}
         candidates = [file for file in candidates if file.place not in chosen]
-    used = {file.place for file in (*candidates, *masks)}
-    found.left_out = [file for file in pictures if file.place not in used]
-    found.images = _without_equals(candidates, found)
+    found.images = _without_equals(_without_derived(candidates), found)
     _match(masks, found)
     return found
 
@@ -67,6 +63,12 @@ def _beside(files: Sequence[FoundFile]) -> list[FoundFile]:
             stems[_folder(file)] |= {name.casefold() for name in (file.stem, *image_cores(file.stem))}
     masks = [file for file in named if any(core.casefold() in stems[_folder(file)] for core in mask_cores(file.stem))]
     return named if masks else []
+
+
+def _without_derived(files: Sequence[FoundFile]) -> list[FoundFile]:
+    """Return the files without pictures made of them, such as ``a_overlay`` beside ``a``."""
+    there = {(_folder(file), file.stem.casefold()) for file in files}
+    return [file for file in files if (_folder(file), (derived_from(file.stem) or "").casefold()) not in there]
 
 
 def _folder(file: FoundFile) -> PurePosixPath:
@@ -94,9 +96,10 @@ def _match(masks: Sequence[FoundFile], found: Pairing) -> None:
         if len(hits) == 1:
             of_image[hits[0].place].append((mask, _same_stem(hits[0], mask)))
         else:
-            found.orphans.append(mask)
-            if len(hits) > 1 and all(channel(image.stem) for image in hits):
+            are_channels = len(hits) > 1 and all(channel(image.stem) for image in hits)
+            if are_channels:
                 found.channels.append(tuple(hits))
+            found.orphans += [] if are_channels else [mask]
     for place, own in of_image.items():
         exact = [mask for mask, same in own if same]
         found.orphans += [mask for mask, same in own if exact and not same]

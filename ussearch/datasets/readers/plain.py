@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dataset import Sample
 from ussearch.datasets.dicom import patients_in
-from ussearch.datasets.readers.base import Listing, Reader, add_reader
+from ussearch.datasets.readers.base import Listing, Rank, Reader, add_reader
 from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.found_files import FoundFile, files_below
 from ussearch.datasets.readers.pairing import Pairing, paired
@@ -25,7 +24,7 @@ class Plain(Reader):
 
     name = "plain"
     layout = "images/ (PNG, JPEG, TIFF, BMP, DICOM) masks/ with equal stems, or 'a_mask.png' beside 'a.png'"
-    general = True
+    rank = Rank.GENERAL
 
     def matches(self, root: Path) -> bool:
         """Tell whether a folder of images and one of masks lie directly in ``root``."""
@@ -34,8 +33,7 @@ class Plain(Reader):
 
     def read(self, root: Path) -> Listing:
         """List the pairs anywhere below ``root``."""
-        files = files_below(root)
-        found = paired(files)
+        found = paired(files_below(root))
         listing = Listing()
         for group in found.equal:
             listing.equal_names(root, [file.path for file in group])
@@ -51,27 +49,30 @@ class Plain(Reader):
         _note_missing(root, found, listing)
         for file in found.orphans:
             listing.missing_image(root, file.path)
-        _note_left_out(root, files, found, listing)
         listing.samples.sort(key=lambda sample: sample.id)
         return listing
 
 
 def _note_rivals(root: Path, found: Pairing, listing: Listing) -> None:
-    for masks in found.rivals:
+    if found.rivals:
+        masks = found.rivals[0]
         names = " and ".join(file.place for file in masks)
         listing.note(
             "several masks",
             masks[0].place,
-            f"{names} in {root} fit one image, masks of one kind were expected (x_mask.png, x_mask_1.png): move away "
-            "what is not meant, or name the masks in an images.csv.",
+            f"{names} in {root} fit one image ({len(found.rivals)} images have such masks), masks of one kind were "
+            "expected (x_mask.png, x_mask_1.png): move away what is not meant, or name the masks in an images.csv.",
         )
-    for images in dict.fromkeys(found.channels):
+    if found.channels:
+        images = found.channels[0]
         names = " and ".join(file.place for file in images)
         listing.note(
             "several channels",
             images[0].place,
-            f"{names} in {root} are channels of one image, one channel was expected (…_0000): move the others away.",
+            f"{names} in {root} are channels of one image ({len(found.channels)} images have several), one channel was "
+            "expected (…_0000): move the others away.",
         )
+    listing.noted.update(file.path for group in (*found.rivals, *found.channels) for file in group)
 
 
 def _note_missing(root: Path, found: Pairing, listing: Listing) -> None:
@@ -82,6 +83,7 @@ def _note_missing(root: Path, found: Pairing, listing: Listing) -> None:
     is_split = len(parts - {None}) > 1 and any(sample.part == "train" for sample in listing.samples)
     for part, count in sorted(Counter(file.part for file in missing if file.part and is_split).items()):
         first = next(file.place for file in missing if file.part == part)
+        listing.noted.update(file.path for file in missing if file.part == part)
         listing.note(
             "unlabelled images",
             first,
@@ -103,30 +105,3 @@ def _expected(image: FoundFile, found: Pairing) -> str:
     folders = Counter(PurePosixPath(mask.place).parent.as_posix() for mask in near or found.orphans)
     place = f"{folders.most_common(1)[0][0]}/" if folders else "a folder of masks"
     return f"a PNG or another raster image named '{image.stem}' in {place} (or '{image.stem}_mask')"
-
-
-def _note_left_out(root: Path, files: Sequence[FoundFile], found: Pairing, listing: Listing) -> None:
-    """Note images outside of the folders of images and masks, and files among these of types that are not read."""
-    if found.left_out:
-        first = found.left_out[0].place
-        listing.note(
-            "left out",
-            first,
-            f"{len(found.left_out)} images in {root} lie outside of the folders of images and masks and are left out "
-            f"(first: {first}): move them there if they belong to the data set.",
-            fatal=False,
-        )
-    places = {PurePosixPath(file.place).parent for file in (*found.images, *found.orphans)}
-    places |= {PurePosixPath(mask.place).parent for own in found.masks_of.values() for mask in own}
-    foreign = [file for file in files if PurePosixPath(file.place).parent in places and not file.is_image]
-    foreign += [file for file in files if file.role == "masks" and file.is_image and not file.is_raster]
-    if foreign:
-        kinds = Counter(file.path.suffix.lower() or "no suffix" for file in foreign)
-        counted = ", ".join(f"{count} {kind}" for kind, count in kinds.most_common(5))
-        listing.note(
-            "left out",
-            foreign[0].place,
-            f"{len(foreign)} files among the images and masks in {root} are of types that are not read there "
-            f"({counted}; first: {foreign[0].place}): convert them if they belong to the data set.",
-            fatal=False,
-        )
