@@ -75,9 +75,11 @@ def test_a_modality_table_is_looked_up(tmp_path: Path) -> None:
     table = pydicom.Dataset()
     entries = np.arange(1023, 1023 - 512, -2).astype("<u2").tobytes()
     table.LUTDescriptor, table.LUTData, table.ModalityLUTType = [256, 0, 10], entries, "US"
-    raw = read_raw_dicom(dicom(tmp_path / "a.dcm", noise(1, 8, 8), ModalityLUTSequence=[table]))
-    assert np.array_equal(raw.values, 1023 - 2 * noise(1, 8, 8)[0].astype(int))
-    assert raw.span == (0, 1023)
+    pixels = noise(2, 8, 8)
+    frames = open_dicom(dicom(tmp_path / "a.dcm", pixels, ModalityLUTSequence=[table])).raw_frames()
+    for raw, stored in zip(frames, pixels, strict=True):
+        assert np.array_equal(raw.values, 1023 - 2 * stored.astype(int))
+        assert raw.span == (0, 1023)
 
 
 @given(

@@ -83,12 +83,11 @@ def _modality(pixels: npt.NDArray[np.generic], header: DicomDataset) -> tuple[np
     bits, signed = int(header.BitsStored), bool(header.get("PixelRepresentation"))
     low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     if header.get("ModalityLUTSequence"):
-        table = copy.deepcopy(header.ModalityLUTSequence[0])
+        told = copy.deepcopy(header)
+        table = told.ModalityLUTSequence[0]
         depth = int(table.LUTDescriptor[2])
-        told = copy.copy(header)
         # NOTE: pydicom knows tables of 8 and 16 bits only; those between are stored as 16.
         table.LUTDescriptor = [*table.LUTDescriptor[:2], 8 if depth <= 8 else 16]
-        told.ModalityLUTSequence = [table]
         return processing.apply_modality_lut(pixels, told), (0.0, 2.0**depth - 1)
     slope, intercept = (_first(header.get(f"Rescale{name}")) for name in ("Slope", "Intercept"))
     if slope is None or intercept is None or (slope, intercept) == (1.0, 0.0):
