@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -82,8 +83,12 @@ def _modality(pixels: npt.NDArray[np.generic], header: DicomDataset) -> tuple[np
     bits, signed = int(header.BitsStored), bool(header.get("PixelRepresentation"))
     low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     if header.get("ModalityLUTSequence"):
-        depth = int(header.ModalityLUTSequence[0].LUTDescriptor[2])
-        return processing.apply_modality_lut(pixels, header), (0.0, 2.0**depth - 1)
+        told = copy.deepcopy(header)
+        table = told.ModalityLUTSequence[0]
+        depth = int(table.LUTDescriptor[2])
+        # NOTE: pydicom knows tables of 8 and 16 bits only; those between are stored as 16.
+        table.LUTDescriptor = [*table.LUTDescriptor[:2], 8 if depth <= 8 else 16]
+        return processing.apply_modality_lut(pixels, told), (0.0, 2.0**depth - 1)
     slope, intercept = (_first(header.get(f"Rescale{name}")) for name in ("Slope", "Intercept"))
     if slope is None or intercept is None or (slope, intercept) == (1.0, 0.0):
         return pixels, (low, high)

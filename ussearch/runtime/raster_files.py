@@ -134,6 +134,16 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         ) from error
 
 
+@contextlib.contextmanager
+def _damage() -> Iterator[None]:
+    """Turn what else Pillow raises on damaged pages into OSError."""
+    try:
+        yield
+    except (TypeError, KeyError, IndexError, struct.error) as error:
+        raise OSError(f"damaged: {error}") from error
+
+
+@_damage()
 def _pages(image: Image.Image) -> list[int]:
     """Return the numbers of the pages that are frames."""
     if image.format == "MPO":  # a camera's JPEG: previews, depth and gain maps follow the picture
@@ -148,6 +158,7 @@ def _pages(image: Image.Image) -> list[int]:
     return [number for number in numbers if not kinds[number] & (REDUCED | TRANSPARENCY_MASK)] or numbers[:1]
 
 
+@_damage()
 def _page(image: Image.Image, number: int, path: Path) -> Image.Image:
     if number != image.tell():
         image.seek(number)
