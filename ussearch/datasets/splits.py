@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ussearch import schema
 from ussearch.datasets.dataset import ImageSet
 from ussearch.datasets.grouping import members
 from ussearch.datasets.split_files import read_split_file
@@ -153,7 +154,7 @@ def _deal(
 
 
 def _published(image_set: ImageSet, fractions: Sequence[float], seed: int, file: Path) -> Split:
-    given = read_split_file(file, image_set)
+    given = _numbered(file, image_set) or read_split_file(file, image_set)
     dealt = dict(given)
     missing = {part: share for part, share in zip(PARTS, fractions, strict=True) if part not in given and share > 0}
     if missing:
@@ -162,6 +163,23 @@ def _published(image_set: ImageSet, fractions: Sequence[float], seed: int, file:
     made = Split.of(dealt, source, image_set.fingerprint)
     torn = leaking_groups_of(image_set.groups, list(made.parts().values()))
     return replace(made, leaking_groups=tuple(tuple(image_set.ids[index] for index in group) for group in torn))
+
+
+def _numbered(file: Path, image_set: ImageSet) -> dict[str, tuple[int, ...]]:
+    """Return the parts of a bundle's ``split.json``, which has numbers alone; nothing where ``file`` is another."""
+    try:
+        record = schema.SPLIT.read(file)
+    except (OSError, ValueError):
+        return {}
+    if not isinstance(record, Mapping) or "indices" not in record or set(PARTS) & set(record):
+        return {}
+    made = Split.from_record(record)
+    if made.fingerprint != image_set.fingerprint:
+        raise UserError(
+            f"Split file {file} has numbers of images of another data set (fingerprint {made.fingerprint[:12]}, here "
+            f"{image_set.fingerprint[:12]}): give the one that it was made from, or a list of names."
+        )
+    return made.parts()
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
