@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -13,12 +17,15 @@ from plotly.offline import get_plotlyjs
 
 from tests.cli.test_serve import serving
 from tests.datasets.test_frames import dicom
+from ussearch import schema
 from ussearch.datasets import PhantomParameters
 from ussearch.datasets.phantoms import make_phantom
 from ussearch.pairs import Bundle
+from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.model_card import CARD
 from ussearch.report import write_report
 from ussearch.studies import Study
+from ussearch.studies.context import reopen_context
 
 from .conftest import TINY_RUN, Command
 
@@ -96,6 +103,27 @@ def test_another_router_and_another_export_name_nobody_either(ussearch: Command,
     assert list(told_by(out)) == []
 
 
+def test_another_router_takes_out_what_an_older_version_named(
+    ussearch: Command, searched: Path, data: Path, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(searched / "bundle", tmp_path / "old"))
+    manifest, study = Bundle.load(folder).manifest, Study.open(searched)
+    record = study.split.to_record(reopen_context(study, "cpu").images)
+    (folder / "split.json").write_text(schema.SPLIT.to_json(record), encoding="utf-8")
+    assert manifest.provenance is not None
+    commands = (f"ussearch run --data {data.name} --profile jetson-nano", f"ussearch export smith --out {data}")
+    named = {
+        "data": manifest.data.model_copy(update={"name": data.name}),
+        "provenance": manifest.provenance.model_copy(update={"commands": commands}),
+    }
+    finalize(folder, manifest.model_copy(update=named))
+    assert {each.split(" in ")[0] for each in told_by(folder)} >= {"smith", "jane", "1957-03-02", "patient_0"}
+    assert ussearch("verify", folder, "--data", data).status == 0
+    assert ussearch("route", searched, "--bundle", folder, "--no-learn").status == 0
+    assert list(told_by(folder)) == []
+    assert ussearch("verify", folder, "--data", data).status == 0
+
+
 def test_a_report_numbers_images_and_names_them_when_asked(ussearch: Command, searched: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     outcome = ussearch("report", searched, "--out", page)
@@ -121,6 +149,8 @@ def test_a_server_hears_and_tells_of_nobody(ussearch: Command, data: Path, searc
     images = sorted((data / "images" / "patient_003").iterdir())
     with serving(searched / "bundle") as (url, process):
         answered = ussearch("infer", searched / "bundle", *images, "--out", tmp_path / "out", "--cloud", url)
+        with suppress(HTTPError):  # a path that is none is not repeated
+            urlopen(f"{url}/v2/models/smith_jane/versions/1957-03-02").close()
         process.send_signal(signal.SIGINT)
         said = "".join(process.communicate(timeout=20))
     assert answered.status == 0 and "smith_jane" in answered.out  # the terminal may

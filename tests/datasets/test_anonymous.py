@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ussearch import schema
 from ussearch.datasets import DEFAULT_FRACTIONS, Split, k_folds, phantom_dataset, prepare, split
 from ussearch.datasets.anonymous import (
     FEWEST_IMAGES,
@@ -21,6 +23,7 @@ from ussearch.datasets.anonymous import (
     split_source,
 )
 from ussearch.datasets.counts import NO_LABEL, counts_of
+from ussearch.errors import UserError
 
 CLASSES = ("benign", "malignant", "normal", "BI-RADS 4a", "BIRADS4", "T1", "grade 2", "HC18", "cyst/mass", "0", "12")
 CLASSES += ("Fetal head", "MR", "US", "case mix", "subcutaneous", "sub-pleural", "Läsion", "2-chamber")
@@ -94,6 +97,15 @@ def test_a_split_has_numbers_for_images_and_is_the_same_split() -> None:
     assert numbered.leaking_groups == (("0", "2"), ("?",))
     assert numbered_split(numbered, ("a.png", "b.png", "c.png")) == numbered
     assert Split.from_record(numbered.to_record()) == numbered
+
+
+def test_a_numbered_split_is_a_split_file_for_its_own_data_alone(tmp_path: Path) -> None:
+    images, others = (prepare(phantom_dataset(count=40, image_size=64, seed=seed), 64) for seed in (0, 1))
+    made, file = split(images, seed=3), tmp_path / "split.json"
+    file.write_text(schema.SPLIT.to_json(numbered_split(made, images.ids).to_record()))
+    assert split(images, split_file=file).parts() == made.parts()
+    with pytest.raises(UserError, match="numbers of images of another data set"):
+        split(others, split_file=file)
 
 
 def test_an_image_is_called_by_its_index_and_a_data_set_by_its_fingerprint() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ussearch import schema
 from ussearch.datasets.dataset import ImageSet
 from ussearch.datasets.grouping import members
 from ussearch.datasets.split_files import GivenParts, parts_of, read_split_file
@@ -96,7 +97,8 @@ def split(
     """
     _check_fractions(fractions)
     if split_file is not None:
-        return _completed(image_set, fractions, seed, read_split_file(Path(split_file), image_set))
+        file = Path(split_file)
+        return _completed(image_set, fractions, seed, _numbered(file, image_set) or read_split_file(file, image_set))
     if any(image_set.parts):
         return _completed(image_set, fractions, seed, parts_of(image_set))
     dealt = _deal(image_set, range(len(image_set)), dict(zip(PARTS, fractions, strict=True)), seed)
@@ -165,6 +167,23 @@ def _completed(image_set: ImageSet, fractions: Sequence[float], seed: int, given
     made = Split.of(dealt, source, image_set.fingerprint)
     torn = leaking_groups_of(image_set.groups, list(made.parts().values()))
     return replace(made, leaking_groups=tuple(tuple(image_set.ids[index] for index in group) for group in torn))
+
+
+def _numbered(file: Path, image_set: ImageSet) -> GivenParts | None:
+    """Return the parts of a bundle's ``split.json``, which has numbers alone; None where ``file`` is another."""
+    try:
+        record = schema.SPLIT.read(file)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, Mapping) or "indices" not in record or set(PARTS) & set(record):
+        return None
+    made = Split.from_record(record)
+    if made.fingerprint != image_set.fingerprint:
+        raise UserError(
+            f"Split file {file} has numbers of images of another data set (fingerprint {made.fingerprint[:12]}, here "
+            f"{image_set.fingerprint[:12]}): give the one that it was made from, or a list of names."
+        )
+    return GivenParts(made.parts(), file.name)
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:
