@@ -86,7 +86,7 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
     if report.leakage:
         parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
         torn = f"{counted(len(report.leakage.leaking_groups), 'group')} on both sides"
-        yield f"split {Path(report.leakage.split_file).name}", parts
+        yield "split", f"{Path(report.leakage.split_file).name}: {parts}"
         yield "leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"
 
 
