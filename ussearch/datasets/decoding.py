@@ -12,7 +12,6 @@ from ussearch.datasets.mask_labels import Codes, LabelPlane, code_of, distance, 
 from ussearch.datasets.reading import MaskReading
 from ussearch.runtime.raster_files import is_raster
 
-_LEVELS = 1 << 16
 UNSEEN = {0: False, 255: True}
 """The table where no mask was looked at before."""
 
@@ -30,12 +29,8 @@ def lesion_mask(plane: LabelPlane, reading: MaskReading) -> Pixels:
 
 
 def _looked_up(codes: Codes, table: Mapping[int, bool]) -> Pixels:
-    greatest = int(codes.max(initial=0))
-    if greatest < _LEVELS:
-        meanings = np.zeros(greatest + 1, np.uint8)
-        for code in np.flatnonzero(np.bincount(codes.ravel(), minlength=greatest + 1)).tolist():
-            meanings[code] = nearest_meaning(code, table)
-        return meanings[codes]
+    if codes.dtype == np.uint8:
+        return np.array([nearest_meaning(code, table) for code in range(256)], np.uint8)[codes]
     present, places = np.unique(codes, return_inverse=True)
     meaning_of = np.array([nearest_meaning(code, table) for code in present.tolist()], np.uint8)
     return meaning_of[places].reshape(codes.shape)

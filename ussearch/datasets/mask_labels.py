@@ -14,7 +14,8 @@ from PIL import Image
 
 from ussearch.runtime.raster_files import opened_image
 
-Codes = npt.NDArray[np.int32]
+Codes = npt.NDArray[np.int32] | npt.NDArray[np.uint8]
+"""Labels [H, W]; bytes where levels are all that there is, which most masks are, and counted ten times as fast."""
 COLOUR = 1 << 24
 """Codes from here are colours: ``COLOUR + 0xrrggbb``. Those below are levels, and indices of palettes."""
 TRANSPARENT = 1 << 25
@@ -61,7 +62,7 @@ class LabelPlane:
     """The labels of one mask file.
 
     Attributes:
-        codes: int32 [H, W], without regard to alpha; of a palette the indices.
+        codes: [H, W], without regard to alpha; of a palette the indices.
         alpha: bool [H, W], where the file's alpha shows something; None where it has no alpha, or one that is constant.
         all_transparent: whether a constant alpha hides everything.
         colours: of a palette, the code of each index's colour.
@@ -98,9 +99,9 @@ def label_plane(path: Path) -> LabelPlane:
 def plane_of(image: Image.Image) -> LabelPlane:
     """Return the labels of a decoded mask."""
     if image.mode == "1":
-        return LabelPlane(np.asarray(image, np.int32) * WHITE)
+        return LabelPlane(np.asarray(image.convert("L")))
     if image.mode == "L":
-        return LabelPlane(np.asarray(image).astype(np.int32))
+        return LabelPlane(np.asarray(image))
     if image.mode == "P":
         return _palette_plane(image)
     if image.mode == "F" or image.mode.startswith("I"):
@@ -118,7 +119,7 @@ def _palette_plane(image: Image.Image) -> LabelPlane:
     given = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)
     palette[: len(given)] = given
     colours = _colour_codes(palette[None])[0][used]
-    return LabelPlane(indices.astype(np.int32), colours=dict(zip(used.tolist(), colours.tolist(), strict=True)))
+    return LabelPlane(indices, colours=dict(zip(used.tolist(), colours.tolist(), strict=True)))
 
 
 def _whole_numbers(values: npt.NDArray[np.generic]) -> Codes:
@@ -159,13 +160,8 @@ class LabelCounts:
     @classmethod
     def of(cls, codes: Codes) -> LabelCounts:
         """Count the labels [H, W] of one file."""
-        least, greatest = int(codes.min(initial=0)), int(codes.max(initial=0))
-        if greatest - least < 1 << 16:
-            places, found = codes - least, np.arange(least, greatest + 1)
-        else:
-            found, inverse = np.unique(codes, return_inverse=True)
-            places = inverse.reshape(codes.shape).astype(np.int32)
-        pixels = np.bincount(places.ravel(), minlength=len(found))
+        found, places = _numbered(codes)
+        pixels = _histogram(places, len(found))
         kept = np.flatnonzero(pixels)
         if len(kept) > _CODES_KEPT:
             kept = np.sort(np.argsort(-pixels, kind="stable")[:_CODES_KEPT])
@@ -181,7 +177,24 @@ class LabelCounts:
         return len(self.codes) <= 2
 
 
-def _like_neighbours(places: npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
+def _numbered(codes: Codes) -> tuple[npt.NDArray[np.int64], Codes]:
+    """Return codes in ascending order, those among them that are there included, and the place of each pixel's code."""
+    if codes.dtype == np.uint8:
+        return np.arange(256), codes
+    least, greatest = int(codes.min(initial=0)), int(codes.max(initial=0))
+    if greatest - least < 1 << 16:
+        return np.arange(least, greatest + 1), codes - np.int32(least)
+    found, inverse = np.unique(codes, return_inverse=True)
+    return found.astype(np.int64), inverse.reshape(codes.shape).astype(np.int32)
+
+
+def _histogram(places: Codes, count: int) -> npt.NDArray[np.int64]:
+    if places.dtype == np.uint8:
+        return np.array(Image.fromarray(places).histogram(), np.int64)
+    return np.bincount(places.ravel(), minlength=count)
+
+
+def _like_neighbours(places: Codes) -> npt.NDArray[np.bool_]:
     like = np.zeros(places.shape, bool)
     middle = places[1:-1, 1:-1]
     like[1:-1, 1:-1] = (
