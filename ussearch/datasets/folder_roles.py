@@ -36,7 +36,7 @@ _KNOWN += "|axial|coronal|cc|mlo"
 _CLASS_NAME = re.compile(rf"(?:(?:{_CLASS})[ _.-]*(?:\d{{1,2}}[a-c]?|[ivx]+|[a-e])|{_KNOWN})", re.IGNORECASE)
 _PATIENT_NAME = re.compile(rf"(?:{_PATIENT})[ _.-]*\d.*", re.IGNORECASE)
 _YEAR = re.compile(r"(?:19|20)\d\d")
-_LONG_NUMBER = re.compile(r"[^\d]*\d{3,}.*|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*|[0-9a-f-]{8,}")
+_LONG_NUMBER = re.compile(r"[^\d]*\d{3,}.*|\d+(?:\.\d+){2,}|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*|[0-9a-f-]{8,}")
 
 
 def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample, ...], Folders | None]:

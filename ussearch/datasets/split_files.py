@@ -103,7 +103,7 @@ def _refuse_overlap(file: Path, parts: Mapping[str, tuple[int, ...]], image_set:
 
 
 class _Finder:
-    """Finds images by id, id without suffix, file name or stem; by the end of a path where that tells enough."""
+    """Finds images by id, id without suffix, file name or stem; by the end of a path from elsewhere if it tells."""
 
     def __init__(self, file: Path, image_set: ImageSet) -> None:
         self._file = file

@@ -18,7 +18,7 @@ _DERIVED = "overlay overlays visualization visualizations visualisation visualis
 _DERIVED += " prediction predictions predicted pred preds heatmap heatmaps thumbnail thumbnails thumbs blended"
 _DERIVED += " segmentationobject"  # of PASCAL VOC: the instances of what SegmentationClass shows
 _COMPOUND = "images image imgs img jpegimages masks mask labels label annotations annotation gt groundtruth"
-_COMPOUND += " segmentation segmentations seg segmentationclass original"  # meant so in longer names, too
+_COMPOUND += " segmentation segmentations seg segmentationclass"  # meant so in longer names, too
 _FILLERS = "set data dataset datasets all png jpg jpeg tif tiff bmp dcm dicom folder dir files final"
 _WORDS: dict[str, Role] = dict.fromkeys(_MASKS.split(), "masks")
 _WORDS |= dict.fromkeys(_IMAGES.split(), "images")
@@ -37,8 +37,8 @@ PART_OF |= {"ts": "test", "tst": "test", "te": "test", "calib": "calibration"}
 """The part that a spelling means, in small letters."""
 
 _MASK_WORDS = "masks?|segmentations?|segm?|labels?|lbl|annotations?|annotated|ann|gts?|ground[ _.-]?truth"
-_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?:{_MASK_WORDS})(?:[ _.-]*\d+)?", re.IGNORECASE)
-_BEFORE = re.compile(rf"(?:{_MASK_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)
+_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?P<word>{_MASK_WORDS})(?:[ _.-]*\d+)?", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?P<word>{_MASK_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)
 _IMAGE_WORDS = "images?|imgs?|frame|scan|us|original|orig|raw"
 _IMAGE_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?:{_IMAGE_WORDS})", re.IGNORECASE)
 _IMAGE_BEFORE = re.compile(rf"(?:{_IMAGE_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)
@@ -55,13 +55,13 @@ class FolderName:
         role: whether images, masks, or pictures made of both are below it; None where the name does not tell.
         part: the part of a split that it names, None where it names none.
         rest: what else it says, such as a class or a patient; empty where nothing is left.
-        exact: whether it is one of the usual words and nothing else.
+        plain: whether it is one of the plainest words for its role and nothing else, which no class is called.
     """
 
     role: Role | None
     part: str | None
     rest: str
-    exact: bool
+    plain: bool
 
 
 @cache
@@ -72,10 +72,11 @@ def folder_name(name: str) -> FolderName:
     role, others = _role(telling)
     parts = [PART_OF[word.lower()] for word in others if word.lower() in PART_OF]
     rest = [word for word in others if word.lower() not in PART_OF]
-    exact = role is not None and not others
-    if not exact and (len(parts) > 1 or len(rest) > 1 or (rest and (role is None or rest[0].isdigit()))):
+    numbered = bool(rest) and rest[0].isdigit() and not any(word.lower().endswith("s") for word in telling)
+    if len(parts) > 1 or len(rest) > 1 or (rest and role is None) or numbered:  # scan_01 is no folder of scans
         return FolderName(None, None, name, False)
-    return FolderName(role, parts[0] if parts else None, "".join(rest), exact)
+    plain = not others and "".join(telling).lower() in _COMPOUND.split()
+    return FolderName(role, parts[0] if parts else None, "".join(rest), plain)
 
 
 def _role(words: list[str]) -> tuple[Role | None, list[str]]:
@@ -85,17 +86,18 @@ def _role(words: list[str]) -> tuple[Role | None, list[str]]:
     if whole is not None:
         return whole, []
     found: dict[Role, None] = {}
-    others = list(words)
+    used: set[int] = set()
     for first in range(len(words)):
         for last in range(len(words), first, -1):
             word = "".join(small[first:last])
             role = _WORDS.get(word)
             if role is not None and (word in _COMPOUND.split() or role == "derived"):
                 found[role] = None
-                others = [each for each in others if each not in words[first:last]]
+                used |= set(range(first, last))
                 break
-    if "derived" in found and len(found) == 1 and others:
+    if list(found) == ["derived"] and len(used) < len(words):
         return None, words  # such as a class that is called so
+    others = [word for place, word in enumerate(words) if place not in used]
     return next((role for role in ("derived", "masks", "images") if role in found), None), others
 
 
@@ -104,13 +106,23 @@ def plain_name(stem: str) -> str:
     return unicodedata.normalize("NFC", stem)
 
 
-def mask_cores(stem: str) -> list[str]:
-    """Return what the mask's stem may have in common with its image's, the most particular first.
+def mask_readings(stem: str) -> list[tuple[str, str]]:
+    """Return what the mask's stem may have in common with its image's, the longest first, and how it is named.
 
-    ``x`` of ``x_mask``, ``x_seg_1`` and ``mask_x``; nothing but an empty text of ``mask``; none of any other stem.
+    ``x`` of ``x_mask``, ``x_seg_1`` and ``mask_x``; an empty text of ``mask``; nothing of any other stem.
     """
-    found = [match["image"] or "" for match in (_BEFORE.fullmatch(stem), _BEHIND.fullmatch(stem)) if match]
-    return sorted(dict.fromkeys(found), key=len, reverse=True)
+    patterns = (("before", _BEFORE), ("behind", _BEHIND))
+    found = [
+        (match["image"] or "", f"{place} {match['word'].lower()}")
+        for place, pattern in patterns
+        if (match := pattern.fullmatch(stem))
+    ]
+    return sorted(found, key=lambda reading: -len(reading[0]))
+
+
+def mask_cores(stem: str) -> list[str]:
+    """Return what the mask's stem may have in common with its image's, the longest first."""
+    return [core for core, _ in mask_readings(stem)]
 
 
 def image_cores(stem: str) -> list[str]:

@@ -101,7 +101,7 @@ def _stem(path: Path) -> str:
 def _meaning(names: tuple[str, ...]) -> tuple[Role | None, str | None, tuple[str, ...], str]:
     """Return role, part, other folders and what the role's folder says besides, of a path of folders.
 
-    The outermost folder that names a role decides; a folder of masks among the images says so by its whole name.
+    The outermost folder that names a role decides, and a folder inside of it where its name can be nothing else.
     """
     role: Role | None = None
     part: str | None = None
@@ -109,7 +109,7 @@ def _meaning(names: tuple[str, ...]) -> tuple[Role | None, str | None, tuple[str
     aside = ""
     for name in names:
         says = folder_name(name)
-        if says.role is not None and (role is None or (says.role != role and says.exact)):
+        if says.role is not None and (role is None or says.plain):
             role, part, aside = says.role, part or says.part, says.rest or aside
         elif says.role is None and says.part is not None and part is None:
             part = says.part

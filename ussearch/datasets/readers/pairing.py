@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dicom import DICOM_SUFFIXES
-from ussearch.datasets.readers.folder_names import channel, derived_from, image_cores, mask_cores
+from ussearch.datasets.readers.folder_names import channel, derived_from, image_cores, mask_cores, mask_readings
 from ussearch.datasets.readers.found_files import FoundFile
 from ussearch.runtime.frames import RASTER_SUFFIXES
 
@@ -44,11 +44,12 @@ def paired(files: Sequence[FoundFile]) -> Pairing:
     pictures = [file for file in files if file.role != "masks" and file.is_image]
     candidates = [file for file in pictures if file.role == "images"] or [file for file in pictures if not file.role]
     found = Pairing(apart=bool(masks))
+    candidates = _without_derived(candidates)
     if not masks:
         masks = _beside(candidates)
         chosen = {file.place for file in masks}
         candidates = [file for file in candidates if file.place not in chosen]
-    found.images = _without_equals(_without_derived(candidates), found)
+    found.images = _without_equals(candidates, found)
     _match(masks, found)
     return found
 
@@ -56,13 +57,18 @@ def paired(files: Sequence[FoundFile]) -> Pairing:
 def _beside(files: Sequence[FoundFile]) -> list[FoundFile]:
     """Return those of the files that are masks of others in the same folder, or are named as such masks are."""
     stems: dict[PurePosixPath, set[str]] = defaultdict(set)
-    named = [file for file in files if mask_cores(file.stem) and file.is_raster]
-    possible = {file.place for file in named}
+    readings = {file.place: mask_readings(file.stem) for file in files}
     for file in files:
-        if file.place not in possible:
-            stems[_folder(file)] |= {name.casefold() for name in (file.stem, *image_cores(file.stem))}
-    masks = [file for file in named if any(core.casefold() in stems[_folder(file)] for core in mask_cores(file.stem))]
-    return named if masks else []
+        names = (file.stem,) if readings[file.place] else (file.stem, *image_cores(file.stem))
+        stems[_folder(file)] |= {name.casefold() for name in names}
+    ways = {
+        way
+        for file in files
+        for core, way in readings[file.place]
+        if file.is_raster and core.casefold() in stems[_folder(file)]
+    }
+    masks = {file.place for file in files if file.is_raster and any(way in ways for _, way in readings[file.place])}
+    return [file for file in files if file.place in masks]
 
 
 def _without_derived(files: Sequence[FoundFile]) -> list[FoundFile]:

@@ -33,7 +33,8 @@ class Plain(Reader):
 
     def read(self, root: Path) -> Listing:
         """List the pairs anywhere below ``root``."""
-        found = paired(files_below(root))
+        found = paired(_top(files_below(root)))
+        asides = {file.aside for file in found.images}
         listing = Listing()
         for group in found.equal:
             listing.equal_names(root, [file.path for file in group])
@@ -45,12 +46,20 @@ class Plain(Reader):
                 patient = patients.get(file.path)
                 sample = Sample(file.place, file.path, tuple(m.path for m in masks), None, patient, part=file.part)
                 listing.samples.append(sample)
-                listing.folders[file.place] = (file.aside, *file.folders) if file.aside else file.folders
+                aside = (file.aside,) if file.aside and len(asides) > 1 else ()
+                listing.folders[file.place] = (*aside, *file.folders)
         _note_missing(root, found, listing)
         for file in found.orphans:
             listing.missing_image(root, file.path)
         listing.samples.sort(key=lambda sample: sample.id)
         return listing
+
+
+def _top(files: list[FoundFile]) -> list[FoundFile]:
+    """Return the files in folders of images and of masks at the top where both are there, or all of them."""
+    top = [file for file in files if folder_name(Path(file.place).parts[0]).role and len(Path(file.place).parts) > 1]
+    images, masks = (any(file.role == role and file.is_image for file in top) for role in ("images", "masks"))
+    return top if images and masks else files
 
 
 def _note_rivals(root: Path, found: Pairing, listing: Listing) -> None:
@@ -80,7 +89,7 @@ def _note_missing(root: Path, found: Pairing, listing: Listing) -> None:
     excused = {file.place for group in found.channels for file in group}
     missing = [file for file in found.images if file.place not in found.masks_of and file.place not in excused]
     parts = {file.part for file in found.images}
-    is_split = len(parts - {None}) > 1 and any(sample.part == "train" for sample in listing.samples)
+    is_split = len(parts) > 1 and any(sample.part in (None, "train") for sample in listing.samples)
     for part, count in sorted(Counter(file.part for file in missing if file.part and is_split).items()):
         first = next(file.place for file in missing if file.part == part)
         listing.noted.update(file.path for file in missing if file.part == part)
