@@ -60,7 +60,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(STAMP_DEV): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,docs,postgresql,serve,seg,dashboard]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,dicom,docs,postgresql,serve,seg,dashboard]"
 	touch $@
 
 $(STAMP_NNI): pyproject.toml constraints-nni.txt

@@ -82,6 +82,18 @@ def test_a_modality_table_is_looked_up(tmp_path: Path) -> None:
         assert raw.span == (0, 1023)
 
 
+def test_float_pixels_have_no_depth(tmp_path: Path) -> None:
+    path = dicom(tmp_path / "f.dcm", np.zeros((1, 4, 5), np.uint16))
+    header, values = pydicom.dcmread(path), np.linspace(-2, 7, 20, dtype=np.float32).reshape(4, 5)
+    del header.PixelData, header.BitsStored, header.HighBit, header.PixelRepresentation
+    header.BitsAllocated, header.FloatPixelData = 32, values.tobytes()
+    header.save_as(path)
+    raw = read_raw_dicom(path)
+    assert np.array_equal(raw.values, values) and (raw.stored_bits, raw.span) == (0, None)
+    with pytest.raises(UserError, match=r"f\.dcm holds floats from -2 to 7 but the networks learnt from 8-bit images"):
+        read_frames(path, GreyScale())
+
+
 @given(
     centre=st.integers(-2000, 70000),
     width=st.integers(1, 70000),

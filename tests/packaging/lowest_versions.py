@@ -20,7 +20,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).resolve().parents[2]
-EXTRAS = ("postgresql", "serve", "seg", "dashboard")
+EXTRAS = ("postgresql", "serve", "seg", "dicom", "dashboard")
 HEAD = "# Made by tests/packaging/lowest_versions.py: the lowest versions that pyproject.toml allows."
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9._-]+)(\[[^]]*\])?>=(?P<version>[0-9.]+)")
 

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from tests.old_pythons import old_python
+from tests.png_files import exif, png_of, with_chunk
 from ussearch.datasets import read_image, resize_image, resize_plane
 from ussearch.pairs import Bundle, infer, soft_dice_confidence
 from ussearch.runtime.onnx_network import sigmoid
@@ -256,4 +257,35 @@ def test_old_pythons_give_the_same_masks(version: str, finished: Bundle, data_fo
     result = call(finished.folder, *map(str, images), "--out", str(tmp_path / "board"), python=python)
     assert result.returncode == 0, result.stderr
     assert_same_masks(finished, images, result.stdout, tmp_path)
+    assert_same_levels(finished.folder, python, tmp_path)
     Bundle.load(finished.folder)
+
+
+def assert_same_levels(bundle: Path, python: str, folder: Path) -> None:
+    """Files of every kind that the board reads become the same levels there as here."""
+    values = np.arange(0, 60000, 997, dtype=np.uint16)[:60].reshape(6, 10)
+    deep = with_chunk(png_of(values[:, :, None], 0, 16), b"eXIf", exif(6))
+    xmp = b"XML:com.adobe.xmp\x00\x01\x00en\x00\x00" + zlib.compress(b'<x tiff:Orientation="8"/>')
+    files = {
+        "deep.png": deep,
+        "xmp.png": with_chunk(png_of(values[:, :, None] >> 8, 0, 8), b"iTXt", xmp),
+        "raw.pgm": b"P5\n10 6\n60000\n" + values.astype(">u2").tobytes(),
+        "plain.pgm": b"P2\n2 1\n999 # top\n500 999\n",
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    np.save(folder / "floats.npy", np.where(values == values[0, 0], np.nan, values * 1.5))
+    paths = [str(folder / name) for name in (*files, "floats.npy")]
+    scale = {"low": 100.5, "high": 50000.0, "basis": "percentiles"}
+    program = (
+        "import json, pathlib, run_edge, sys\n"
+        "scale = json.loads(sys.argv[1])\n"
+        "for path in sys.argv[2:]:\n"
+        "    grey, clipped = run_edge.read_grey(pathlib.Path(path), scale)\n"
+        "    print(json.dumps([grey.tolist(), clipped]))\n"
+    )
+    arguments = [python, "-B", "-c", program, json.dumps(scale), *paths]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True, cwd=bundle)
+    for path, line in zip(paths, done.stdout.splitlines(), strict=True):
+        grey, clipped = run_edge.read_grey(Path(path), scale)
+        assert json.loads(line) == [grey.tolist(), clipped], path

@@ -283,6 +283,7 @@ def test_a_bundle_keeps_its_reading_and_its_files_tell_what_was_clipped(
     manifest = bundle.manifest
     assert (manifest.data.reading, manifest.preprocessing.grey_scale) == (reading, reading.grey_scale)
     assert manifest.preprocessing.region == "2"
+    assert "values from 100 (black) to 4000 (white)" in (bundle.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert ussearch.Bundle.load(bundle.folder).verify().passed
     path = png(deep(12), 12)(tmp_path)
     beyond = int(((deep(12) < 100) | (deep(12) > 4000)).sum())

@@ -28,7 +28,7 @@ def raw_frame(pixels: npt.NDArray[np.generic], header: DicomDataset) -> RawFrame
     values, span = _modality(pixels, header)
     return RawFrame(
         values,
-        stored_bits=int(header.BitsStored),
+        stored_bits=int(header.BitsStored) if pixels.dtype.kind in "iu" else 0,
         span=span,
         window=window_of(header),
         inverted=_inverted(header),
@@ -76,10 +76,15 @@ def _inverted(header: DicomDataset) -> bool:
     return str(header.PhotometricInterpretation) == "MONOCHROME1"
 
 
-def _modality(pixels: npt.NDArray[np.generic], header: DicomDataset) -> tuple[npt.NDArray[np.generic], Span]:
-    """Return the values of a frame and the range of them that the header allows; stored ones where nothing is told."""
+def _modality(pixels: npt.NDArray[np.generic], header: DicomDataset) -> tuple[npt.NDArray[np.generic], Span | None]:
+    """Return the values of a frame and the range of them that the header allows, None for floats.
+
+    They are the stored ones where no table and no rescale is told, or one that changes nothing.
+    """
     from pydicom.pixels import processing
 
+    if pixels.dtype.kind == "f":  # Float Pixel Data, which know no table
+        return pixels, None
     bits, signed = int(header.BitsStored), bool(header.get("PixelRepresentation"))
     low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
     if header.get("ModalityLUTSequence"):

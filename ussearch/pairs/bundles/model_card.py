@@ -21,6 +21,7 @@ from ussearch.pairs.bundles.model_card_tables import (
 )
 from ussearch.pairs.bundles.subgroups import ESTIMATES_CONVENTION, Subgroup
 from ussearch.runtime.decision import EVERYTHING_STAYS, NOTHING_STAYS
+from ussearch.runtime.grey_scale import GreyScale
 
 CARD = "MODEL_CARD.md"
 FEW_IMAGES = 30
@@ -93,10 +94,22 @@ def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
     return [network_table(manifest, profiles), bullets(notes)]
 
 
+def _grey_levels(scale: GreyScale | None) -> str:
+    if scale is None:
+        return "Grey levels: 8 bits as they are; of deeper files, each was scaled by its own brightest pixel."
+    if scale.is_plain:
+        return "Grey levels: those of 8-bit images, as they are."
+    return (
+        f"Grey levels: values from {scale.low:g} (black) to {scale.high:g} (white) of files of more than 8 bits, by "
+        f"{scale.basis}; what lies beyond is clipped."
+    )
+
+
 def _data(manifest: Manifest) -> list[str]:
     data = manifest.data
     made_up = ", made by a program" if data.phantoms is not None else ""
     facts = [f"`{data.name}` (layout {data.reader}{made_up}), {data.images} images, fingerprint `{data.fingerprint}`."]
+    facts.append(_grey_levels(manifest.preprocessing.grey_scale))
     counts = data.counts
     if counts is None:
         return [bullets([*facts, "How they were divided was not recorded by the format of this bundle."])]
