@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from ussearch.cli.console import console, counted, whole
+from ussearch.datasets.reading_rows import format_row, reading_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ussearch.datasets import DataReport, Reading
+    from ussearch.datasets import DataReport
 
 _SHOWN = 10  # groups and problems on the screen; --json gives all
 
@@ -47,7 +48,7 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
     sizes = [f"{size} ({count})" for size, count in report.sizes.items()]
     together = sum(map(len, report.near_duplicates))
     yield "images", f"{report.images}, of which {report.readable} can be used"
-    yield "files", _formats(report)
+    yield format_row(report.formats)
     if report.reading is not None:
         yield from reading_rows(report.reading)
     if report.clipped_values:
@@ -88,49 +89,6 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
         torn = f"{counted(len(report.leakage.leaking_groups), 'group')} on both sides"
         yield "split", f"{Path(report.leakage.split_file).name}: {parts}"
         yield "leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"
-
-
-def _formats(report: DataReport) -> str:
-    formats = report.formats
-    kinds = ", ".join(f"{kind} {count}" for kind, count in formats.kinds.items()) or "none could be read"
-    turned = f"; {formats.turned} turned upright (EXIF)" if formats.turned else ""
-    alpha = f"; alpha of {formats.with_alpha} ignored" if formats.with_alpha else ""
-    return f"{kinds}; values {formats.low:g} to {formats.high:g}{turned}{alpha}"
-
-
-def reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
-    """Yield how the files of a data set are read, a title and a sentence each."""
-    scale = reading.grey_scale
-    basis = {
-        "depth": "the files' depth",
-        "window": "the window that all files share",
-        "percentiles": "0.1 and 99.9 % of the training part",
-        "given": "--grey-scale",
-    }[scale.basis]
-    yield "grey scale", f"{scale.low:g} to {scale.high:g} become black to white ({basis})"
-    masks = reading.masks
-    for meaning in ("lesion", "background"):
-        labels = [
-            f"{row.label} ({row.pixels:,} pixels in {row.masks} masks)"
-            for row in masks.labels
-            if row.meaning == meaning
-        ]
-        if labels:
-            yield f"labels that are {meaning}", ", ".join(labels)
-    if masks.noise:
-        yield (
-            "noise of the masks",
-            f"{counted(masks.noise, 'level')} beside them, {counted(masks.noise_pixels, 'pixel')}, as JPEG and soft "
-            "edges leave; read as the nearest label",
-        )
-    if masks.alpha:
-        yield "alpha", "carries the masks"
-    if masks.palette_colours:
-        yield "palettes", "read by their colours, not by their indices"
-    if reading.region != "largest":
-        yield "DICOM region", reading.region
-    if reading.groups is not None:
-        yield "kept together by", reading.groups
 
 
 def _line(kind: str, message: str, colour: str) -> None:

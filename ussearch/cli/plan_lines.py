@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 
 from ussearch.cli.console import console, counted, score_line
-from ussearch.cli.data_report import reading_rows
 from ussearch.cli.option_values import spoken
+from ussearch.datasets.reading_rows import loss_rows, reading_rows
 from ussearch.pipeline import Delivery
 from ussearch.studies import StudyConfig
 from ussearch.studies.config import DataSource
@@ -65,18 +65,9 @@ def print_plan(plan: Plan) -> None:
 
 def _reading_lines(data: DataSource) -> Iterator[str]:
     """Yield how the files were read, where there are any, and what of them is lost."""
-    if data.reading is not None:
-        for title, value in reading_rows(data.reading):
-            yield f"{title}: {value}"
-    losses = data.losses
-    if losses is not None and losses.lesions_lost:
-        yield (
-            f"{losses.lesions_lost} of {counted(losses.lesions, 'lesion')} vanish at this size; "
-            f"{counted(losses.images_without, 'image')} count as without lesion: a larger --image-size keeps more"
-        )
-    if losses is not None and losses.clipped_values:
-        values = counted(losses.clipped_values, "value")
-        yield f"{values} of {counted(losses.clipped_images, 'image')} lie beyond the grey scale and are clipped"
+    rows = [] if data.reading is None else reading_rows(data.reading)
+    for title, value in (*rows, *loss_rows(data.losses)):
+        yield f"{title}: {value}"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

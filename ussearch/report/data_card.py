@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ussearch.datasets.counts import NO_LABEL, DataCounts, counts_of
+from ussearch.datasets.reading_rows import loss_rows, reading_rows
 from ussearch.report.markup import facts, paragraph, section, table
 from ussearch.report.report_data import ReportData
 
@@ -77,6 +78,9 @@ def data_section(report_data: ReportData) -> str:
         ("fingerprint", card.fingerprint),
         ("split", card.split),
     ]
+    if reading := report_data.study.config.data.reading:
+        named += reading_rows(reading)
+    named += loss_rows(report_data.study.config.data.losses)
     if card.groups is not None:
         together = f"{card.together} images share a group (one patient, or near-duplicates) with another; "
         named.append(("groups", f"{card.groups}; {together}the largest has {card.largest_group}"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from ussearch import __version__
 from ussearch.datasets import DataReport, Dataset
 from ussearch.datasets.dataset import Problem
+from ussearch.datasets.reading_rows import format_row, reading_rows
 from ussearch.files import write_atomically
 from ussearch.report.markup import document, facts, paragraph, section, table, text
 from ussearch.report.thumbnails import Gallery
@@ -59,6 +60,8 @@ def _overview(report: DataReport) -> str:
     share = ", ".join(f"{name} {value:.1%}" for name, value in report.lesion_share.items())
     named = [
         ("images", f"{report.images}, of which {report.readable} can be used"),
+        format_row(report.formats),
+        *([] if report.reading is None else reading_rows(report.reading)),
         ("patients", "unknown" if report.patients is None else report.patients),
         ("independent groups", f"{report.split_groups}: near-duplicates and one patient's images stay together"),
         ("near-duplicates", f"pairs: {report.near_duplicate_pairs}, groups: {len(report.near_duplicates)}"),
