@@ -95,9 +95,8 @@ class _Check:
         vanished = vanished_at(decided, shares, image_size) if image_size is not None else None
         self.problems += [*self._blank(), *self._cropped()]
         values, images_beyond = clipped_values(decided, self.facts)
-        if ((shares == 0).any() and not (shares > 0).any()) or (
-            vanished is not None and len(vanished.images) == (shares > 0).sum()
-        ):
+        gone = 0 if vanished is None else len(vanished.images)
+        if np.isfinite(shares).any() and (shares > 0).sum() == gone:
             self.problems.append(Problem("empty masks", str(decided.root), nothing_marked(decided)))
         leakage = self._leakage(images)
         sizes = Counter((each.image.size[1], each.image.size[0]) for each in self.facts if each.image is not None)
