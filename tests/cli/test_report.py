@@ -46,11 +46,15 @@ def test_ties_are_judged_image_by_image_and_differ_as_the_records_do(tiny_study:
 def test_pictures_are_test_images_in_order_of_dice(tiny_study: Path) -> None:
     material = gather(tiny_study)
     assert material.study_context is not None
-    test = {material.study_context.images.ids[index] for index in material.study.split.test}
+    ids = material.study_context.images.ids
+    test = {f"image {index}": f"image {index}, {ids[index]}" for index in material.study.split.test}
     for pictures in examples(material).values():
         assert [each.rank for each in pictures] == ["worst", "median", "best"]
         assert [each.dice for each in pictures] == sorted(each.dice for each in pictures)
-        assert all(each.image_id in test and len(each.picture) < 20000 for each in pictures)
+        assert all(each.image in test and len(each.picture) < 20000 for each in pictures)
+    named = examples(gather(tiny_study, names=True))
+    for trial_id, pictures in examples(material).items():
+        assert [each.image for each in named[trial_id]] == [test[each.image] for each in pictures]
 
 
 def test_the_routers_figures_are_the_manifests(tiny_study: Path) -> None:

@@ -14,6 +14,8 @@ from ussearch.cli.data import app
 from ussearch.datasets import open_dataset, prepare, split
 from ussearch.errors import UserError
 
+from .conftest import disc
+
 
 def test_command_shows_and_encodes(busi: Path) -> None:
     shown = CliRunner().invoke(app, ["check", str(busi)])
@@ -41,7 +43,7 @@ def test_what_a_run_could_not_divide_is_refused_by_the_check_too(tmp_path: Path)
     for number in range(3):
         pixels = np.random.default_rng(number).integers(0, 256, (40, 50), dtype=np.uint8)
         Image.fromarray(pixels).save(tmp_path / "images" / f"{number}.png")
-        Image.new("L", (50, 40), 255).save(tmp_path / "masks" / f"{number}.png")
+        Image.fromarray(disc(40, 50)).save(tmp_path / "masks" / f"{number}.png")
     shown = CliRunner().invoke(app, ["check", str(tmp_path)])
     assert shown.exit_code == 1 and "Training cannot start" in shown.output
     with pytest.raises(UserError) as refused:

@@ -9,9 +9,10 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from ussearch.datasets import open_dataset
-from ussearch.datasets.decoding import read_mask, united_mask
+from ussearch.datasets import open_dataset, settled
+from ussearch.datasets.decoding import united_mask
 from ussearch.datasets.files import convex_hull, filled, without_holes
+from ussearch.datasets.reading import MaskReading
 from ussearch.errors import UserError
 from ussearch.runtime import raster_files
 from ussearch.runtime.frames import read_raster
@@ -64,7 +65,7 @@ def test_a_mask_drawn_on_the_upright_picture_lies_on_its_lesion(tmp_path: Path) 
     stored = np.rot90(lesion * np.uint8(200), 1)
     Image.fromarray(np.ascontiguousarray(stored)).save(tmp_path / "images" / "a.jpg", exif=note, quality=95)
     Image.fromarray(lesion).save(tmp_path / "masks" / "a.png")
-    dataset = open_dataset(tmp_path)
+    dataset = settled(open_dataset(tmp_path))
     image, mask = dataset.source.decode(dataset.samples[0])
     assert np.array_equal(image > 100, mask > 0)
     assert np.array_equal(mask > 0, lesion)
@@ -75,36 +76,6 @@ def test_sixteen_bit_levels_are_scaled_by_the_depth_that_holds_them(tmp_path: Pa
     levels = np.linspace(0, top, 30, dtype=np.uint16).reshape(5, 6)
     Image.fromarray(levels).save(tmp_path / "deep.tif")
     assert np.abs(read_raster(tmp_path / "deep.tif") - levels * (255 / scale)).max() <= 0.5 + 1e-9
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "LA", "I;16"])
-@pytest.mark.parametrize("level", [1, 255])
-def test_masks_of_any_mode_mark_the_same_pixels(tmp_path: Path, mode: str, level: int) -> None:
-    truth = np.zeros((12, 10), bool)
-    truth[3:8, 2:6] = True
-    if mode == "I;16":
-        image = Image.fromarray(truth.astype(np.uint16) * level)
-    else:
-        image = Image.fromarray((truth * (255 if mode == "1" else level)).astype(np.uint8)).convert(mode)
-    image.save(tmp_path / "mask.png")
-    assert np.array_equal(read_mask(tmp_path / "mask.png"), truth)
-
-
-def test_mask_with_a_dark_palette_is_read(tmp_path: Path) -> None:
-    image = Image.new("P", (10, 12))
-    image.putpalette([0, 0, 0, 128, 0, 0])
-    image.paste(1, (2, 3, 6, 8))
-    image.save(tmp_path / "mask.png")
-    assert read_mask(tmp_path / "mask.png").sum() == 20
-
-
-def test_empty_mask_stays_empty_and_lossy_artefacts_are_no_lesion(tmp_path: Path) -> None:
-    Image.new("L", (32, 32)).save(tmp_path / "empty.png")
-    assert not read_mask(tmp_path / "empty.png").any()
-    faint = np.zeros((32, 32), np.uint8)
-    faint[4:6, 4:6] = 9
-    Image.fromarray(faint).save(tmp_path / "empty.jpg", quality=95)
-    assert not read_mask(tmp_path / "empty.jpg").any()
 
 
 def test_truncated_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
@@ -131,7 +102,7 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: 
 def test_mask_of_another_size_names_both_sizes(tmp_path: Path) -> None:
     Image.new("L", (30, 20)).save(tmp_path / "m.png")
     with pytest.raises(UserError, match=r"^Mask .*m\.png is 30 x 20 pixels but its image i\.png is 40 x 20: export"):
-        united_mask(tmp_path / "i.png", (20, 40), (tmp_path / "m.png",))
+        united_mask(tmp_path / "i.png", (20, 40), (tmp_path / "m.png",), MaskReading())
 
 
 def ellipse(width: int, outline: bool, box: tuple[int, int, int, int] = (30, 20, 210, 150)) -> np.ndarray:

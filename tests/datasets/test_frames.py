@@ -177,5 +177,7 @@ def test_single_dicom_images_can_be_trained_on(tmp_path: Path) -> None:
     (tmp_path / "masks").mkdir()
     pixels = noise(1, 32, 32)
     dicom(tmp_path / "images/a.dcm", pixels)
-    Image.fromarray((noise(32, 32) > 128).astype(np.uint8) * 255).save(tmp_path / "masks/a.png")
+    lesion = np.zeros((32, 32), np.uint8)
+    lesion[9:20, 8:24] = 255
+    Image.fromarray(lesion).save(tmp_path / "masks/a.png")
     assert np.array_equal(prepare(open_dataset(tmp_path), 32).images[0, 0], pixels[0])

@@ -218,7 +218,7 @@ def test_unusable_split_files(tmp_path: Path, named: ImageSet, name: str, conten
 def test_missing_binary_and_ambiguous_split_files(tmp_path: Path, named: ImageSet) -> None:
     with pytest.raises(UserError, match=r"no\.txt does not exist"):
         split(named, split_file=tmp_path / "no.txt")
-    (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00\x81")
+    (tmp_path / "b.txt").write_bytes(b"\xff\xfe\x00\x81\x00")
     with pytest.raises(UserError, match="cannot be read as text"):
         split(named, split_file=tmp_path / "b.txt")
     twice = image_set(range(10), ids=[f"{folder}/x{n}.png" for folder in "ab" for n in range(5)])

@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
-import pytest
 
 from ussearch.pairs import Bundle, Member, PairData, write_bundle
 from ussearch.pairs.bundles.model_card import CARD
-from ussearch.pairs.bundles.provenance import shareable, without_places
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy
 
@@ -103,22 +101,3 @@ def test_tables_are_rectangular(finished: Bundle) -> None:
     for block in re.findall(r"(?:^\|.*\n)+", card_of(finished), re.MULTILINE):
         widths = {len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}
         assert len(widths) == 1
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        ("ussearch run --data /home/ann/scans --trials 4", "ussearch run --data scans --trials 4"),
-        ("/opt/env/bin/ussearch run --study=/data/x/busi", "ussearch run --study=busi"),
-        ("/opt/env/ussearch/__main__.py export studies/busi", "ussearch export studies/busi"),
-        (".venv/bin/ussearch run --data 'my scans'", "ussearch run --data 'my scans'"),
-        ("", "''"),
-    ],
-)
-def test_commands_travel_without_the_places_of_a_machine(command: str, expected: str) -> None:
-    assert shareable(command) == expected
-
-
-def test_reasons_travel_without_them_either() -> None:
-    text = "later: ussearch compress /home/ann/studies/busi --trial 4; and/or at 1/4 of it"
-    assert without_places(text) == "later: ussearch compress busi --trial 4; and/or at 1/4 of it"

@@ -37,7 +37,7 @@ class Bundle(pairs.Bundle):
     >>> import ussearch
     >>> bundle = ussearch.Bundle.load("bundle")
     >>> bundle
-    Bundle('bundle': brightness-3 for jetson-nano, brightness-5 for x86-server, data...)
+    Bundle('bundle': brightness-3 for jetson-nano, brightness-5 for x86-server, plain-...)
     >>> prediction = bundle.predict("scan.png")
     >>> prediction.mask.shape, prediction.mask.dtype, prediction.source
     ((61, 86), dtype('uint8'), 'edge')
@@ -117,7 +117,7 @@ class Bundle(pairs.Bundle):
 
         >>> import ussearch
         >>> ussearch.Bundle.load("bundle").card.splitlines()[0]
-        '# Model card: data... on NVIDIA Jetson Nano 4 GB'
+        '# Model card: plain-... on NVIDIA Jetson Nano 4 GB'
         """
         path = self.folder / CARD
         return path.read_text(encoding="utf-8") if path.is_file() else ""

@@ -103,16 +103,17 @@ class Study(studies.Study):
         """The bundle that lies in the study; raises UserError where there is none."""
         return Bundle.load(self.folder / "bundle")
 
-    def report(self, out: Path | str | None = None, data: Path | str | None = None) -> Path:
+    def report(self, out: Path | str | None = None, data: Path | str | None = None, *, names: bool = False) -> Path:
         """Write the study's HTML report and return its path, ``report.html`` in the study unless ``out`` is given.
 
-        ``data`` says where the images lie now, if they were moved. Raises UserError as ``report.write_report``.
+        ``data`` says where the images lie now, if they were moved; with ``names`` files, folders and classes are called
+        by their names, else images are numbered. Raises UserError as ``report.write_report``.
 
         >>> import ussearch
         >>> ussearch.Study.load("study").report("page.html").stat().st_size > 1_000_000
         True
         """
-        return write_report(self.folder, _path(out), _path(data))
+        return write_report(self.folder, _path(out), _path(data), names=names)
 
     @renamed_arguments("ussearch.Study.export")
     def export(

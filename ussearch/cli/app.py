@@ -35,7 +35,7 @@ from ussearch.cli import (
 from ussearch.cli.command import Command
 from ussearch.cli.interrupts import INTERRUPTED, TERMINATED, sigterm_as_interrupt
 from ussearch.cli.verbosity import show_log
-from ussearch.errors import UserError
+from ussearch.errors import Question, UserError
 
 USER_ERROR = 2
 
@@ -109,7 +109,7 @@ def _status() -> int:
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except UserError as error:
-        return _told(str(error), USER_ERROR)
+        return _refused(error)
     except KeyboardInterrupt:
         return _told("interrupted.", INTERRUPTED)
     except Exception as error:
@@ -118,6 +118,16 @@ def _status() -> int:
             return _told(problem, USER_ERROR)
         return crash.report(error)
     return 0
+
+
+def _refused(error: UserError) -> int:
+    """Print what the user gave and cannot be used, or the question which of several readings is meant."""
+    if not isinstance(error, Question):
+        return _told(str(error), USER_ERROR)
+    from ussearch.cli.question import put
+
+    put(error, sys.argv[1:])
+    return USER_ERROR
 
 
 def _told(sentence: str, status: int) -> int:

@@ -42,7 +42,7 @@ def report(error: Exception) -> int:
     path = _written("".join(traceback.format_exception(error)))
     typer.echo(
         f"ussearch: unexpected {type(error).__name__} ({_without_passwords(reason)}): this is a defect of ussearch; "
-        f"its traceback is in {path}, please report it.",
+        f"its traceback is in {path}, please report it; read it first, it may name your files.",
         err=True,
     )
     return UNEXPECTED

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ussearch.cli.command import Command
-from ussearch.cli.console import counted
 
 if TYPE_CHECKING:
-    from ussearch.datasets import DataReport
+    from ussearch.datasets import Dataset
+    from ussearch.datasets.reading import Folders
 
 app = typer.Typer(help="Examine a data set before training on it.", no_args_is_help=True)
-_SHOWN = 10  # groups and problems on the screen; --json gives all
 
 
 @app.callback()
@@ -27,98 +27,70 @@ def check_command(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set, or one level above it.")],
     split_file: Annotated[Path | None, typer.Option(help="Published split to examine for leakage.")] = None,
     reader: Annotated[str | None, typer.Option(help="Layout to read instead of recognising it.")] = None,
+    lesion: Annotated[str | None, typer.Option(help="Labels of the masks that are lesion, such as 1,2.")] = None,
+    folders: Annotated[
+        str | None, typer.Option(help="What sub-folders mean: split, classes or patients.", show_default=False)
+    ] = None,
+    groups: Annotated[
+        str | None, typer.Option(help="Images that stay together: folder, a pattern with a group, or a CSV column.")
+    ] = None,
+    grey_scale: Annotated[
+        str | None, typer.Option(metavar="LOW,HIGH", help="Values that become black and white.")
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(help="Ultrasound region of DICOM files: largest, whole or a number from 1.")
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(min=8, help="Count lesions that vanish at this side.")] = None,
+    write_manifest: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a CSV of images, masks, patients and parts to edit.")
+    ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a page with pictures of what is double or broken.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
 ) -> None:
     """Count, decode and compare every image; exit status 1 where training could not start.
 
+    The options are those of ussearch run, which reads the files in the same way.
+
     Example: ussearch data check busi
     """
     from ussearch.cli.console import print_json
-    from ussearch.datasets import check, open_dataset
+    from ussearch.cli.counting import counting
+    from ussearch.cli.data_report import show
+    from ussearch.datasets import ReadingOptions, check, open_dataset
     from ussearch.own_files import refuse_foreign
 
     refuse_foreign([html], "give the page another name with --html")
-    dataset = open_dataset(folder, reader, strict=False)
-    report = check(dataset, split_file)
-    print_json(report.to_dict()) if as_json else _show(report)
+    asked = ReadingOptions(reader, lesion, meaning_of(folders), groups, grey_scale, region)
+    dataset = open_dataset(folder, reader, strict=False, folders=asked.folders, groups=groups)
+    if write_manifest is not None:
+        _write_manifest(dataset, write_manifest, quiet=as_json)
+    with counting("files", quiet=as_json) as progress:
+        report = check(dataset, split_file, asked, image_size, progress)
+    print_json(report.to_dict()) if as_json else show(report)
     if html is not None:
         from ussearch.report.data_page import write_data_page
 
-        path = write_data_page(report, dataset, html)
+        path = write_data_page(report, dataset if report.reading is None else dataset.read_by(report.reading), html)
         typer.echo(f"Page: {path} ({path.stat().st_size / 2**20:.1f} MiB)", err=as_json)
     raise typer.Exit(0 if report.sound else 1)
 
 
-def _show(report: DataReport) -> None:
-    from rich.table import Table
+def meaning_of(folders: str | None) -> Folders | None:
+    """Return what sub-folders mean; raises UserError for what they cannot."""
+    from ussearch.errors import UserError
 
-    from ussearch.cli.console import console, whole
-
-    console.print(f"{report.name} ({report.reader} in {report.root})", soft_wrap=True)
-    table = Table(*whole("", ""), show_header=False)
-    for title, value in _rows(report):
-        table.add_row(title, value)
-    console.print(table)
-    for group in report.contradicting[:_SHOWN]:
-        _line("near-duplicates of several classes", ", ".join(group), "yellow")
-    _more(len(report.contradicting), "such groups")
-    for problem in report.problems[:_SHOWN]:
-        _line(problem.kind, problem.message, "red" if problem.fatal else "yellow")
-    _more(len(report.problems), "problems")
-    if report.leakage:
-        for group in report.leakage.leaking_groups[:_SHOWN]:
-            _line("on both sides of the split", ", ".join(group), "yellow")
-        _more(len(report.leakage.leaking_groups), "such groups")
-    verdict, colour = ("can", "green") if report.sound else ("cannot", "red")
-    console.print(f"Training {verdict} start.", style=colour)
+    if folders is None or folders in ("split", "classes", "patients"):
+        return folders  # type: ignore[return-value]  # the literal's own values
+    raise UserError(f"--folders {folders} is not possible: expected split, classes or patients.")
 
 
-def _line(kind: str, message: str, colour: str) -> None:
-    """Print ``kind`` in a colour and the message after it, exactly as it is."""
-    from rich.text import Text
+def _write_manifest(dataset: Dataset, path: Path, *, quiet: bool) -> None:
+    """Write the manifest of a data set where no file stands."""
+    from ussearch.datasets.manifest_text import manifest_text
+    from ussearch.errors import UserError
+    from ussearch.files import write_atomically
 
-    from ussearch.cli.console import console
-
-    console.print(Text.assemble((f"{kind}:", colour), " ", message), soft_wrap=True)
-
-
-def _rows(report: DataReport) -> list[tuple[str, str]]:
-    sizes = [f"{size} ({count})" for size, count in report.sizes.items()]
-    unique = sum(map(len, report.near_duplicates))
-    rows = [
-        ("images", f"{report.images}, of which {report.readable} can be used"),
-        ("classes", ", ".join(f"{name} {count}" for name, count in report.classes.items())),
-        ("patients", "unknown" if report.patients is None else str(report.patients)),
-        ("sizes", ", ".join(sizes[:4]) + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else "")),
-        ("empty masks", str(report.empty_masks)),
-        ("images with several masks", str(report.several_masks)),
-        ("lesion share of the image", ", ".join(f"{name} {value:.2%}" for name, value in report.lesion_share.items())),
-        (
-            "near-duplicates",
-            f"{counted(report.near_duplicate_pairs, 'pair')}, {counted(unique, 'image')} in "
-            f"{counted(len(report.near_duplicates), 'group')}",
-        ),
-        ("independent groups", f"{report.split_groups} (near-duplicates and patients stay together in splits)"),
-        ("problems", ", ".join(f"{kind} {count}" for kind, count in _kinds(report).items()) or "none"),
-    ]
-    if report.leakage:
-        parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
-        torn = f"{counted(len(report.leakage.leaking_groups), 'group')} on both sides"
-        rows.append((f"split {Path(report.leakage.split_file).name}", parts))
-        rows.append(("leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"))
-    return rows
-
-
-def _kinds(report: DataReport) -> dict[str, int]:
-    kinds: dict[str, int] = {}
-    for problem in report.problems:
-        kinds[problem.kind] = kinds.get(problem.kind, 0) + 1
-    return kinds
-
-
-def _more(count: int, what: str) -> None:
-    from ussearch.cli.console import console
-
-    if count > _SHOWN:
-        console.print(f"… and {count - _SHOWN} more {what}; --json lists them all.")
+    if os.path.lexists(path):
+        raise UserError(f"{path} stands there already, and manifests are there to be edited: give another name.")
+    write_atomically(path, manifest_text(dataset, path.parent))
+    typer.echo(f"Manifest: {path} ({len(dataset)} images)", err=quiet)

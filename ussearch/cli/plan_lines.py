@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from rich.table import Table
 
 from ussearch.cli.console import console, counted, score_line
+from ussearch.cli.data_report import reading_rows
 from ussearch.cli.option_values import spoken
 from ussearch.pipeline import Delivery
 from ussearch.studies import StudyConfig
+from ussearch.studies.config import DataSource
 from ussearch.studies.plan import Plan
 from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
 
@@ -20,7 +22,9 @@ def print_plan(plan: Plan) -> None:
     parts = ", ".join(f"{name} {len(part)}" for name, part in plan.study_context.split.parts().items())
     console.print(f"Data: {config.data.name} ({config.data.reader}), {config.data.images} images: {parts}")
     for group in plan.study_context.split.leaking_groups[:3]:
-        console.print(f"  the split file tears apart: {', '.join(group)}")
+        console.print(f"  the given split tears apart: {', '.join(group)}")
+    for line in _reading_lines(config.data):
+        console.print(f"  {line}", soft_wrap=True)
     console.print(
         f"Space: 10^{plan.space.log10_size:.0f} combinations at {config.image_size}×{config.image_size} pixels"
     )
@@ -57,6 +61,22 @@ def print_plan(plan: Plan) -> None:
     console.print("To beat (validation):")
     for name, summary in plan.baselines.items():
         console.print(f"  {name:10s} {score_line(summary)}")
+
+
+def _reading_lines(data: DataSource) -> Iterator[str]:
+    """Yield how the files were read, where there are any, and what of them is lost."""
+    if data.reading is not None:
+        for title, value in reading_rows(data.reading):
+            yield f"{title}: {value}"
+    losses = data.losses
+    if losses is not None and losses.lesions_lost:
+        yield (
+            f"{losses.lesions_lost} of {counted(losses.lesions, 'lesion')} vanish at this size; "
+            f"{counted(losses.images_without, 'image')} count as without lesion: a larger --image-size keeps more"
+        )
+    if losses is not None and losses.clipped_values:
+        values = counted(losses.clipped_values, "value")
+        yield f"{values} of {counted(losses.clipped_images, 'image')} lie beyond the grey scale and are clipped"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

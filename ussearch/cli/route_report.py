@@ -24,6 +24,7 @@ def route_report(
     data: Annotated[Path | None, typer.Option(help="The data set, for a bundle or if it was moved.")] = None,
     plot: Annotated[Path | None, typer.Option(help="Picture of quality against offload.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Table with a line for each test image.")] = None,
+    names: Annotated[bool, typer.Option("--names", help="Name the files in the table, too.")] = False,
     json_output: Annotated[bool, typer.Option("--json", help="Print the figures as JSON.")] = False,
 ) -> None:
     """Hold a pair's router against chance, the oracle and plain scores on the test images.
@@ -41,7 +42,7 @@ def route_report(
     report = make(*_opened(place, data))
     print_json(report.to_dict()) if json_output else _show(report)
     if csv:
-        report.write_csv(csv)
+        report.write_csv(csv, names=names)
         typer.echo(f"Table: {csv}", err=json_output)
     if plot:
         draw_curves(report.samples.edge_dice, report.samples.cloud_dice, report.confidences, plot)

@@ -9,13 +9,17 @@ training. ``phantom_dataset`` makes data from nothing; ``check`` tells what is w
 from ussearch.datasets.augmentation import AugmentationSettings, augment
 from ussearch.datasets.batches import Batches, Normalisation
 from ussearch.datasets.cache import cache_folder
+from ussearch.datasets.checking import check
 from ussearch.datasets.dataset import Dataset, ImageSet, Problem, Sample
+from ussearch.datasets.decide import as_read, fitted, settled
+from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.frames import read_frames, read_image
 from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.phantoms import PhantomParameters, phantom_dataset, phantoms_from
-from ussearch.datasets.preparation import fingerprint_of, prepare
+from ussearch.datasets.preparation import prepare
 from ussearch.datasets.readers import READERS, Reader
-from ussearch.datasets.report import DataReport, check
+from ussearch.datasets.reading import Reading, ReadingOptions
+from ussearch.datasets.report import DataReport
 from ussearch.datasets.splits import DEFAULT_FRACTIONS, PARTS, Split, k_folds, leaking_groups_of, split
 from ussearch.runtime.geometry import resize_image, resize_mask, resize_plane
 
@@ -32,12 +36,16 @@ __all__ = [
     "PhantomParameters",
     "Problem",
     "Reader",
+    "Reading",
+    "ReadingOptions",
     "Sample",
     "Split",
+    "as_read",
     "augment",
     "cache_folder",
     "check",
     "fingerprint_of",
+    "fitted",
     "k_folds",
     "leaking_groups_of",
     "open_dataset",
@@ -49,5 +57,6 @@ __all__ = [
     "resize_image",
     "resize_mask",
     "resize_plane",
+    "settled",
     "split",
 ]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.datasets.reading import Folders, Reading
 from ussearch.errors import UserError
 
 ProblemKind = Literal[
@@ -19,7 +20,15 @@ ProblemKind = Literal[
     "unreadable file",
     "unclear name",
     "equal names",
+    "several masks",
+    "several channels",
+    "unlabelled images",
+    "left out",
+    "manifest",
     "unusable split",
+    "lost annotation",
+    "unclear masks",
+    "blank image",
 ]
 Pixels = npt.NDArray[np.uint8]
 
@@ -71,6 +80,12 @@ class Source(Protocol):
     def decode(self, sample: Sample) -> tuple[Pixels, Pixels]:
         """Return image (0..255) and mask ({0, 1}), both uint8 [H, W]; raises UserError naming the file."""
 
+    def clipped(self, sample: Sample) -> int:
+        """Return how many values of the image lie beyond the grey scale."""
+
+    def read_by(self, reading: Reading) -> Source:
+        """Return the source that reads its files as ``reading`` says."""
+
     def close(self) -> None:
         """Keep what was learnt about the files (such as their hashes) for next time."""
 
@@ -79,7 +94,8 @@ class Source(Protocol):
 class Dataset:
     """Samples, in order of their ids, with the reader that found them and the source of their pixels.
 
-    ``folders`` is what sub-folders were taken for (``split``, ``classes`` or ``patients``), None where there are none.
+    ``folders`` is what sub-folders were taken for, None where there are none. ``reading`` says how the files are read;
+    None until it was decided (``settled``), and where there are no files.
     """
 
     name: str
@@ -88,7 +104,12 @@ class Dataset:
     samples: tuple[Sample, ...]
     source: Source
     problems: tuple[Problem, ...] = ()
-    folders: str | None = None
+    folders: Folders | None = None
+    reading: Reading | None = None
+
+    def read_by(self, reading: Reading) -> Dataset:
+        """Return the data set whose files are read as ``reading`` says."""
+        return replace(self, reading=reading, source=self.source.read_by(reading))
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -108,6 +129,10 @@ class ImageSet:
         name, reader: of the data set.
         image_size: side of the square images in pixels.
         parts: the part of a split that the source itself puts each image in; empty where it does not split.
+        reading: how the files were read; None where there were none.
+        lesions: int64 [N, 2], separate lesions of each mask in its own size, and how many of them vanish at this one;
+            None where nobody counted.
+        clipped: int64 [N], values of each image beyond the grey scale; None where nobody counted.
     """
 
     images: Pixels
@@ -121,6 +146,9 @@ class ImageSet:
     reader: str
     image_size: int
     parts: tuple[str | None, ...] = ()
+    reading: Reading | None = None
+    lesions: npt.NDArray[np.int64] | None = None
+    clipped: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

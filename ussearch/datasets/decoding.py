@@ -1,15 +1,19 @@
-"""From mask files to one binary mask."""
+"""From mask files to one binary mask, by the table that was decided for the whole data set."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from ussearch.datasets.dataset import Pixels, SizeMismatchError
-from ussearch.runtime.frames import grey_levels, is_raster, opened_image
+from ussearch.datasets.mask_labels import Codes, LabelPlane, code_of, distance, label_plane
+from ussearch.datasets.reading import MaskReading
+from ussearch.runtime.raster_files import is_raster
 
-LOSSY_SUFFIXES = frozenset({".jpg", ".jpeg"})
+UNSEEN = {0: False, 255: True}
+"""The table where no mask was looked at before."""
 
 
 def raster_files(folder: Path) -> list[Path]:
@@ -17,27 +21,40 @@ def raster_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_raster(path)) if folder.is_dir() else []
 
 
-def read_mask(path: Path) -> Pixels:
-    """Return a mask file as uint8 {0, 1} [H, W].
-
-    Lossless files may use any two levels (0/1, 0/255, palette): pixels above half of the greatest level
-    are lesion. In lossy files artefacts surround the edge, so the lesion is what exceeds 127.
-    """
-    with opened_image(path) as image:
-        levels = grey_levels(image)
-    half = 127 if path.suffix.lower() in LOSSY_SUFFIXES else int(levels.max(initial=0)) // 2
-    return (levels > half).astype(np.uint8)
+def lesion_mask(plane: LabelPlane, reading: MaskReading) -> Pixels:
+    """Return the lesion uint8 {0, 1} [H, W] of a mask; labels that are not in the table are read as the nearest one."""
+    codes = plane.labels(by_alpha=reading.alpha, by_colour=reading.palette_colours)
+    table = {code: row.meaning == "lesion" for row in reading.labels if (code := code_of(row.label)) is not None}
+    return _looked_up(codes, table or UNSEEN)
 
 
-def united_mask(image: Path, shape: tuple[int, int], masks: tuple[Path, ...]) -> Pixels:
+def _looked_up(codes: Codes, table: Mapping[int, bool]) -> Pixels:
+    if codes.dtype == np.uint8:
+        return np.array([nearest_meaning(code, table) for code in range(256)], np.uint8)[codes]
+    present, places = np.unique(codes, return_inverse=True)
+    meaning_of = np.array([nearest_meaning(code, table) for code in present.tolist()], np.uint8)
+    return meaning_of[places].reshape(codes.shape)
+
+
+def nearest_meaning(code: int, table: Mapping[int, bool]) -> bool:
+    """Return whether a label is lesion: by its own row of the table, or by the nearest one."""
+    return table[code] if code in table else table[min(sorted(table), key=lambda other: distance(code, other))]
+
+
+def united_mask(image: Path, shape: tuple[int, int], masks: tuple[Path, ...], reading: MaskReading) -> Pixels:
     """Return the union of mask files as uint8 {0, 1} of ``shape``; UserError where a mask has another size."""
     union = np.zeros(shape, np.uint8)
     for path in masks:
-        mask = read_mask(path)
-        if mask.shape != shape:
-            raise SizeMismatchError(
-                f"Mask {path} is {mask.shape[1]} x {mask.shape[0]} pixels but its image {image.name} is "
-                f"{shape[1]} x {shape[0]}: export the mask at the size of the image."
-            )
+        mask = lesion_mask(label_plane(path), reading)
+        require_size(image, shape, path, (mask.shape[0], mask.shape[1]))
         union |= mask
     return union
+
+
+def require_size(image: Path, shape: tuple[int, int], mask: Path, size: tuple[int, int]) -> None:
+    """Raise UserError where a mask of ``size`` belongs to an image of another ``shape``, both height and width."""
+    if size != shape:
+        raise SizeMismatchError(
+            f"Mask {mask} is {size[1]} x {size[0]} pixels but its image {image.name} is "
+            f"{shape[1]} x {shape[0]}: export the mask at the size of the image."
+        )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -13,13 +12,10 @@ from PIL import Image, ImageDraw
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Pixels, Sample
 from ussearch.datasets.decoding import united_mask
+from ussearch.datasets.raw_images import is_dicom_sample, open_image_file
+from ussearch.datasets.reading import Reading
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, write_atomically
-from ussearch.runtime.frames import read_raster
-
-if TYPE_CHECKING:
-    from ussearch.runtime.frames import Box
-
 
 SOLID = 0.6  # share of its convex hull that a filled region covers at least; a drawn curve covers far less
 
@@ -122,46 +118,38 @@ class HashIndex:
 class FileSource:
     """Decodes the image and mask files of samples; outlines are filled where the reader says that there may be any."""
 
-    def __init__(self, root: Path, outlines: bool = False) -> None:
-        """``root`` is the folder of the data set."""
+    def __init__(self, root: Path, outlines: bool = False, reading: Reading | None = None) -> None:
+        """``root`` is the folder of the data set, ``reading`` says how its files are read: without one as 8-bit images
+        with masks of 0 and 255.
+        """
+        self._root = root
         self._hashes = HashIndex(root)
-        self._outlines = outlines
+        self.outlines = outlines
+        self._reading = reading or Reading()
+
+    def read_by(self, reading: Reading) -> FileSource:
+        """Return the source of the same files that reads them as ``reading`` says."""
+        return FileSource(self._root, self.outlines, reading)
 
     def content_hash(self, sample: Sample) -> str:
         """Return the SHA-256 of the content of the image and of each mask, and of how they are read."""
         parts = [self._hashes.sha256(path) for path in (sample.image, *sample.masks)]
-        cropped = ["cropped"] if _is_dicom(sample.image) else []
+        cropped = ["cropped"] if is_dicom_sample(sample.image) else []
         return hashlib.sha256(" ".join([*parts, str(sample.frame), *cropped]).encode()).hexdigest()
 
     def decode(self, sample: Sample) -> tuple[Pixels, Pixels]:
         """Return grey image and united mask, uint8 [H, W]; of a DICOM file the tissue region, as in inference."""
-        if _is_dicom(sample.image):
-            image, (left, top, right, bottom) = _dicom(sample)
-        else:
-            image = read_raster(sample.image)
-            left, top, (bottom, right) = 0, 0, image.shape
-        mask = united_mask(sample.image, (image.shape[0], image.shape[1]), sample.masks)
-        if self._outlines:
+        file = open_image_file(sample)
+        left, top, right, bottom = file.box(self._reading.region)
+        mask = united_mask(sample.image, file.size, sample.masks, self._reading.masks)
+        if self.outlines:
             mask = filled(mask)
-        return image[top:bottom, left:right], mask[top:bottom, left:right]
+        return self._reading.grey_scale.levels(file.raw)[top:bottom, left:right], mask[top:bottom, left:right]
+
+    def clipped(self, sample: Sample) -> int:
+        """Return how many values of the image lie beyond the grey scale."""
+        return self._reading.grey_scale.clipped(open_image_file(sample).raw)
 
     def close(self) -> None:
         """Save the hashes learnt."""
         self._hashes.save()
-
-
-def _is_dicom(path: Path) -> bool:
-    return path.suffix.lower() in {".dcm", ".dicom"}  # as readers list them; the files are not opened for it
-
-
-def _dicom(sample: Sample) -> tuple[Pixels, Box]:
-    """Return the whole frame of a sample, which masks are drawn on, and the box of its tissue region."""
-    from ussearch.datasets.dicom import open_dicom, read_dicom_frame
-
-    image = open_dicom(sample.image)
-    if image.frames > 1:
-        raise UserError(
-            f"{sample.image} holds {image.frames} frames beside masks for one: expected a single-frame file; export "
-            "the frame that the masks were drawn on."
-        )
-    return read_dicom_frame(sample.image, sample.frame), image.box

@@ -1,47 +1,75 @@
-"""From a folder to a data set: which reader fits."""
+"""From a folder to a data set: which reader fits, and what its sub-folders mean."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
+from ussearch.datasets.folder_roles import with_roles
+from ussearch.datasets.group_names import FOLDER, with_groups
+from ussearch.datasets.left_out import left_out
 from ussearch.datasets.readers import READERS, Reader
+from ussearch.datasets.readers.base import Rank
+from ussearch.datasets.readers.folder_names import folder_name
+from ussearch.datasets.readers.found_files import files_below
+from ussearch.datasets.readers.nearest import nearest_layout
 from ussearch.errors import UserError
 
 
-def open_dataset(root: Path | str, reader: str | None = None, strict: bool = True) -> Dataset:
+def open_dataset(
+    root: Path | str,
+    reader: str | None = None,
+    strict: bool = True,
+    *,
+    folders: str | None = None,
+    groups: str | None = None,
+) -> Dataset:
     """Recognise the layout of ``root`` and list its samples.
 
     Args:
         root: the folder of the data set, or one level above it.
         reader: name in ``READERS`` to use instead of recognising the layout.
         strict: raise on the first fatal problem, as training needs; False keeps all in ``Dataset.problems``.
+        folders: what sub-folders mean (``split``, ``classes``, ``patients``), where the user says so.
+        groups: which images stay together, where the user says so.
 
     Raises:
+        Question: sub-folders may be classes or patients.
         UserError: no such folder, nothing in it, a layout that is unknown or fits several readers, an
-            image without its mask.
+            image without its mask, ``folders`` or ``groups`` that do not fit.
     """
     folder = Path(root).expanduser()
     _require_content(folder)
     chosen, place = _recognised(folder, [READERS[reader]] if reader else [READERS[name] for name in READERS])
     listing = chosen.read(place)
-    fatal = [problem for problem in listing.problems if problem.fatal]
+    problems = (*listing.all_problems(), *left_out(folder, listing))
+    fatal = [problem for problem in problems if problem.fatal]
+    if chosen.rank == Rank.GENERAL and not listing.samples and all(each.kind == "missing mask" for each in fatal):
+        raise UserError(f"{place} {nearest_layout(place)}.")
     if strict and fatal:
         raise UserError(fatal[0].message)
     if not listing.samples and not fatal:
         raise UserError(f"{place} holds no image: expected {chosen.layout}; give the folder that holds the images.")
+    if groups == FOLDER and any(listing.folders.values()):
+        folders = folders or "patients"
+    samples, meaning = with_roles(listing, folders)
+    home = place.parent if place.is_file() else place
     return Dataset(
-        name=folder.resolve().name,
+        name=folder.resolve().stem if place.is_file() else folder.resolve().name,
         reader=chosen.name,
-        root=place,
-        samples=tuple(listing.samples),
-        source=FileSource(place, outlines=chosen.outlines),
-        problems=tuple(listing.problems),
+        root=home,
+        samples=with_groups(samples, listing, groups) if groups else samples,
+        source=FileSource(home, outlines=chosen.outlines),
+        problems=problems,
+        folders=meaning,
     )
 
 
 def _require_content(folder: Path) -> None:
+    if folder.is_file() and folder.suffix.lower() == ".csv":
+        return
     if not folder.is_dir():
         what = "is a file" if folder.is_file() else "does not exist"
         raise UserError(f"{folder} {what}: expected a folder with images and masks; give the folder of a data set.")
@@ -54,10 +82,19 @@ def _require_content(folder: Path) -> None:
 
 
 def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
-    """Return the one reader and folder that fit: ``folder`` itself, or else a folder directly inside it."""
-    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    """Return the reader and the folder that fit: ``folder`` itself, or else a folder directly inside it.
+
+    A published layout wins over the general one, which reads whatever else there may be below ``folder``.
+    """
+    if folder.is_file():
+        return READERS["manifest"], folder
+    general = next((reader for reader in readers if reader.rank == Rank.GENERAL), None)
+    below = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
     for places in ([folder], below):
         found = [(reader, place) for place in places for reader in readers if reader.matches(place)]
+        found = [each for each in found if each[0].rank == max(reader.rank for reader, _ in found)]
+        if general and places is below and _are_one_set(found, below):
+            break
         if len(found) == 1:
             return found[0]
         if found:
@@ -65,8 +102,36 @@ def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
             raise UserError(
                 f"{folder} fits several layouts ({candidates}): give the folder of one, or name the reader."
             )
+    if general:
+        return general, _without_wrappers(folder)
     looked_for = _looked_for(readers)
     raise UserError(f"{folder} has no known layout: looked there and one level below for {looked_for}; arrange it so.")
+
+
+def _are_one_set(found: list[tuple[Reader, Path]], below: list[Path]) -> bool:
+    """Tell whether folders that fit are parts of one data set: parts of a split, or all alike, as for each patient.
+
+    Outlines are filled by their own reader alone, so that such folders are never taken together.
+    """
+    if not found or any(reader.outlines or reader.rank == Rank.MANIFEST for reader, _ in found):
+        return False
+    if len(found) > 1:
+        return len({reader.name for reader, _ in found}) == 1
+    return (
+        folder_name(found[0][1].name).part is not None
+        and sum(folder_name(path.name).part is not None for path in below) > 1
+    )
+
+
+def _without_wrappers(folder: Path) -> Path:
+    """Return the folder below ``folder`` that holds all images, as far as its name and those above it say nothing."""
+    places = [f"/{PurePosixPath(file.place).parent}" for file in files_below(folder) if file.is_raster]
+    for name in PurePosixPath(os.path.commonpath(places)).parts[1:] if places else ():
+        says = folder_name(name)
+        if says.role or says.part:
+            break
+        folder /= name
+    return folder
 
 
 def _looked_for(readers: list[Reader] | None = None) -> str:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 
 import numpy as np
 
 from ussearch.datasets.cache import Arrays, cache_folder, cached_arrays
 from ussearch.datasets.dataset import Dataset, ImageSet
+from ussearch.datasets.decide import settled
+from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
+from ussearch.datasets.small_lesions import lesions_lost
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_image, resize_mask
 
-CACHE_VERSION = 2  # raise it whenever the arrays made from the same files change
+CACHE_VERSION = 3  # raise it whenever the arrays made from the same files change
 LARGEST_SIZE = 4096
 
 
@@ -24,11 +26,13 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
     The arrays come from a cache keyed by the content of the files and the size; they are memory-mapped.
 
     Args:
-        dataset: what ``open_dataset`` or ``phantom_dataset`` gave.
+        dataset: what ``open_dataset``, ``settled`` or ``phantom_dataset`` gave; where it is not decided yet how its
+            files are read, that is decided without further options.
         image_size: side in pixels, 8 to 4096.
         cache_dir: folder of the caches instead of ``cache_folder()``.
 
     Raises:
+        Question: files that admit several readings.
         UserError: no sample; a file that is missing, truncated, too large or of another size than its
             image (named); no lesion in any mask; a cache that cannot be written.
     """
@@ -36,12 +40,14 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
         raise UserError(f"Image size {image_size} is not possible: expected 8 to {LARGEST_SIZE} pixels a side.")
     if not dataset.samples:
         raise UserError(f"{dataset.root} holds no image with a mask: give the folder of a data set.")
+    dataset = settled(dataset)
     fingerprint = fingerprint_of(dataset)
     key = hashlib.sha256(f"{CACHE_VERSION} {fingerprint} {image_size}".encode()).hexdigest()[:32]
     folder = (cache_dir or cache_folder()) / "prepared" / key
-    names = ("images", "masks", "thumbnails")
+    names = ("images", "masks", "thumbnails", "lesions", "clipped")
     arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size))
     patients = tuple(sample.patient for sample in dataset.samples)
+    parts = tuple(sample.part for sample in dataset.samples)
     return ImageSet(
         images=arrays["images"].astype(np.uint8, copy=False),
         masks=arrays["masks"].astype(np.uint8, copy=False),
@@ -53,19 +59,11 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
         name=dataset.name,
         reader=dataset.reader,
         image_size=image_size,
+        parts=parts if any(parts) else (),
+        reading=dataset.reading,
+        lesions=arrays["lesions"].astype(np.int64, copy=False),
+        clipped=arrays["clipped"].astype(np.int64, copy=False),
     )
-
-
-def fingerprint_of(dataset: Dataset) -> str:
-    """Return the SHA-256 of everything that a study learns from: content, ids, classes and patients."""
-    digest = hashlib.sha256(dataset.reader.encode() + b"\n")
-    try:
-        for sample in dataset.samples:
-            entry = [sample.id, sample.label, sample.patient, dataset.source.content_hash(sample)]
-            digest.update(json.dumps(entry).encode() + b"\n")
-    finally:
-        dataset.source.close()
-    return digest.hexdigest()
 
 
 def _decoded(dataset: Dataset, image_size: int) -> Arrays:
@@ -73,14 +71,23 @@ def _decoded(dataset: Dataset, image_size: int) -> Arrays:
     images = np.empty((count, 1, image_size, image_size), np.uint8)
     masks = np.empty_like(images)
     thumbnails = np.empty((count, THUMBNAIL_SIDE**2), np.float32)
+    lesions, clipped = np.zeros((count, 2), np.int64), np.zeros(count, np.int64)
+    scaled = dataset.reading is not None and not dataset.reading.grey_scale.is_plain
     for index, sample in enumerate(dataset.samples):
         image, mask = dataset.source.decode(sample)
         images[index, 0] = resize_image(image, image_size, image_size)
         masks[index, 0] = resize_mask(mask, image_size, image_size)
         thumbnails[index] = thumbnail(image)
+        lesions[index] = lesions_lost(mask, masks[index, 0])
+        clipped[index] = dataset.source.clipped(sample) if scaled else 0
     if not masks.any():
-        raise UserError(
-            f"All {count} masks of {dataset.root} are empty (first: {dataset.samples[0].id}): nothing can be learnt; "
-            "give masks that mark lesions."
-        )
-    return {"images": images, "masks": masks, "thumbnails": thumbnails}
+        raise UserError(nothing_marked(dataset))
+    return {"images": images, "masks": masks, "thumbnails": thumbnails, "lesions": lesions, "clipped": clipped}
+
+
+def nothing_marked(dataset: Dataset) -> str:
+    """Return the sentence that tells of masks that are all empty."""
+    return (
+        f"All {len(dataset)} masks of {dataset.root} are empty (first: {dataset.samples[0].id}): nothing can be "
+        "learnt; give masks that mark lesions."
+    )

@@ -28,7 +28,7 @@ class ReadingOptions:
 
     reader: str | None = None
     lesion: str | None = None
-    folders: str | None = None
+    folders: Folders | None = None
     groups: str | None = None
     grey_scale: str | None = None
     region: str | None = None
@@ -45,29 +45,50 @@ class LabelRow(BaseModel):
     masks: int = Field(description="that hold it")
 
 
-class Reading(BaseModel):
-    """What was decided about a data set's files.
+class MaskReading(BaseModel):
+    """The table that makes lesion of the labels of masks.
 
     Attributes:
-        grey_scale: the values that become black and white.
-        labels: the table that makes lesion of labels; empty where no mask was looked at.
-        noise: labels beside those, of a former JPEG or of soft edges, that are read as the nearest one.
-        noise_pixels: how many pixels carry them.
-        alpha: whether the masks' alpha channel carries the annotation.
-        region: the ultrasound region that is used of DICOM files, as ``ReadingOptions`` names it.
-        folders: what sub-folders mean; None where there are none, or the reader knows.
-        groups: what keeps images together besides near-duplicates, as the user said it.
+        labels: every label with its meaning; empty where no mask was looked at.
+        noise: how many levels beside them, of a former JPEG or of soft edges, are read as the nearest one.
+        noise_pixels: how many pixels carry those.
+        alpha: whether the alpha channel carries the annotation.
+        palette_colours: whether the colours of palettes are the labels, instead of their indices.
         lesion: what the user said, None where the files told it.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    grey_scale: GreyScale = GreyScale()
     labels: tuple[LabelRow, ...] = ()
     noise: int = 0
     noise_pixels: int = 0
     alpha: bool = False
+    palette_colours: bool = False
+    lesion: str | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether lesion is the one label that is not zero."""
+        named = {row.label: row.meaning for row in self.labels}
+        plain = all((label == "0") == (meaning == "background") for label, meaning in named.items())
+        return plain and not self.alpha
+
+
+class Reading(BaseModel):
+    """What was decided about a data set's files.
+
+    Attributes:
+        grey_scale: the values that become black and white.
+        masks: which labels of the masks are lesion.
+        region: the ultrasound region that is used of DICOM files, as ``ReadingOptions`` names it.
+        folders: what sub-folders mean; None where there are none, or the reader knows.
+        groups: what keeps images together besides near-duplicates, as the user said it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    grey_scale: GreyScale = GreyScale()
+    masks: MaskReading = MaskReading()
     region: str = "largest"
     folders: Folders | None = None
     groups: str | None = None
-    lesion: str | None = None

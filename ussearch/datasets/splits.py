@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ussearch import schema
 from ussearch.datasets.dataset import ImageSet
 from ussearch.datasets.grouping import members
-from ussearch.datasets.split_files import read_split_file
+from ussearch.datasets.split_files import GivenParts, parts_of, read_split_file
 from ussearch.datasets.stratified_split import allocate
 from ussearch.errors import UserError
 
@@ -79,23 +80,27 @@ def split(
 ) -> Split:
     """Divide a data set into train, validation, calibration and test parts.
 
-    Groups (near-duplicates, one patient) stay together; classes and empty images are represented alike.
+    Groups (near-duplicates, one patient) stay together; classes and empty images are represented alike. Parts that the
+    data set itself tells are kept, and so are those of a split file, which counts more: what such a split lacks is
+    taken out of its train part, groups together, and of two parts the second is the test part. Groups that it tears
+    apart are told in ``leaking_groups``, not moved.
 
     Args:
         image_set: what to divide.
         fractions: wanted shares of the four parts, summing to one.
         seed: of the random order.
-        split_file: a published split instead: a list of names beside its sibling (``train1.txt`` and
-            ``val1.txt``), or YAML/JSON with a list a part. Parts that it does not give are taken out of its
-            train part, groups together; where it gives two parts, the second is the test part.
+        split_file: a published split, as ``read_split_file`` takes it.
 
     Raises:
         UserError: fractions that do not sum to one, fewer independent groups than parts, a split file that
-            cannot be read or names images that are not there.
+            cannot be read or names images that are not there, images without a part among others with one.
     """
     _check_fractions(fractions)
     if split_file is not None:
-        return _published(image_set, fractions, seed, Path(split_file))
+        file = Path(split_file)
+        return _completed(image_set, fractions, seed, _numbered(file, image_set) or read_split_file(file, image_set))
+    if any(image_set.parts):
+        return _completed(image_set, fractions, seed, parts_of(image_set))
     dealt = _deal(image_set, range(len(image_set)), dict(zip(PARTS, fractions, strict=True)), seed)
     return Split.of(dealt, f"{_written(fractions)}, seed {seed}", image_set.fingerprint)
 
@@ -152,16 +157,33 @@ def _deal(
     return {name: dealt.get(name, ()) for name in shares}
 
 
-def _published(image_set: ImageSet, fractions: Sequence[float], seed: int, file: Path) -> Split:
-    given = read_split_file(file, image_set)
-    dealt = dict(given)
-    missing = {part: share for part, share in zip(PARTS, fractions, strict=True) if part not in given and share > 0}
+def _completed(image_set: ImageSet, fractions: Sequence[float], seed: int, given: GivenParts) -> Split:
+    """Return the split of what was given, parts that lack being carved from the training part by groups."""
+    dealt = dict(given.parts)
+    missing = {part: share for part, share in zip(PARTS, fractions, strict=True) if part not in dealt and share > 0}
     if missing:
-        dealt |= _deal(image_set, given["train"], {"train": fractions[0], **missing}, seed)
-    source = f"{file.name}, divided further with seed {seed}" if missing else file.name
+        dealt |= _deal(image_set, given.parts["train"], {"train": fractions[0], **missing}, seed)
+    source = f"{given.source}, divided further with seed {seed}" if missing else given.source
     made = Split.of(dealt, source, image_set.fingerprint)
     torn = leaking_groups_of(image_set.groups, list(made.parts().values()))
     return replace(made, leaking_groups=tuple(tuple(image_set.ids[index] for index in group) for group in torn))
+
+
+def _numbered(file: Path, image_set: ImageSet) -> GivenParts | None:
+    """Return the parts of a bundle's ``split.json``, which has numbers alone; None where ``file`` is another."""
+    try:
+        record = schema.SPLIT.read(file)
+    except (OSError, ValueError):
+        return None
+    if not isinstance(record, Mapping) or "indices" not in record or set(PARTS) & set(record):
+        return None
+    made = Split.from_record(record)
+    if made.fingerprint != image_set.fingerprint:
+        raise UserError(
+            f"Split file {file} has numbers of images of another data set (fingerprint {made.fingerprint[:12]}, here "
+            f"{image_set.fingerprint[:12]}): give the one that it was made from, or a list of names."
+        )
+    return GivenParts(made.parts(), file.name)
 
 
 def _check_fractions(fractions: Sequence[float]) -> None:

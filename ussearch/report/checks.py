@@ -215,10 +215,11 @@ def failures(report_data: ReportData) -> StudyCheck:
     if not failed:
         return StudyCheck(question, "good", f"None of {len(report_data.report.records)}.")
     first = failed[0]
+    reason = report_data.told(first.evaluation.failure or "")
     return StudyCheck(
         question,
         "look",
-        f"{len(failed)} of {len(report_data.report.records)}; trial {first.trial_id}: {first.evaluation.failure}",
+        f"{len(failed)} of {len(report_data.report.records)}; trial {first.trial_id}: {reason}",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ussearch import schema
 from ussearch.compress import COMPRESSION, Compression
 from ussearch.compress.waterfall import WaterfallRow, rows
@@ -30,12 +32,13 @@ def compression_section(report_data: ReportData) -> str:
     if not found:
         best = report_data.best
         trial = "N" if best is None else str(best.trial_id)
-        command = f"ussearch compress {report_data.study.folder.name} --trial {trial}"
+        command = f"ussearch compress STUDY --trial {trial}"
         return section("compression", "Compression", paragraph(f"No chain was run; this runs one: {command}."))
     parts = []
     for trial_id, chain in found.items():
         title = f"Trial {trial_id} ({chain.architecture}) for {chain.profile}: shipped {chain.form}"
-        parts.append(f"<h3>{text(title)}</h3>{waterfall(rows(chain))}")
+        lines = [replace(row, reason=report_data.told(row.reason)) for row in rows(chain)]
+        parts.append(f"<h3>{text(title)}</h3>{waterfall(lines)}")
     note = "Dice: mean over validation images, two empty masks counting 1; its change with the 95 % interval."
     return section("compression", "Compression", *parts, paragraph(note, "note"))
 

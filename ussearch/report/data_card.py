@@ -39,15 +39,15 @@ class DataCard:
 
 def data_card(report_data: ReportData) -> DataCard:
     """Return what the study's records and, where they are there, its images tell."""
-    config, split = report_data.study.config, report_data.study.split
-    counts = None if report_data.study_context is None else counts_of(report_data.study_context.images, split)
+    config, split, context = report_data.study.config, report_data.study.split, report_data.study_context
+    counts = None if context is None else counts_of(context.images, split, names=report_data.names)
     return DataCard(
-        name=config.data.name,
+        name=report_data.data_name,
         reader=config.data.reader,
         fingerprint=config.data.fingerprint,
         images=config.data.images,
         image_size=config.image_size,
-        split=split.source,
+        split=report_data.split_source,
         leaking_groups=len(split.leaking_groups),
         parts=tuple(_part(part, indices, counts) for part, indices in split.parts().items()),
         groups=None if counts is None else counts.groups,
@@ -85,7 +85,7 @@ def data_section(report_data: ReportData) -> str:
     note = (
         ""
         if report_data.study_context
-        else paragraph(f"Counted from the split alone. {report_data.without_images}", "note")
+        else paragraph(f"Counted from the split alone. {report_data.about_images}", "note")
     )
     return section("data", "Data card", facts(named), table(head, rows, numbers=range(1, len(head))), note)
 

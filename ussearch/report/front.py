@@ -171,7 +171,7 @@ def front_section(report_data: ReportData, comparison: CandidateComparison | Non
     """Return the section with both pictures."""
     if not report_data.good:
         return section("front", "Front", paragraph("No trial has finished well yet; nothing can be drawn."))
-    picture = front_picture(report_data.report)
+    picture = front_picture(report_data.report, report_data.data_name)
     ties = () if comparison is None else comparison.ties
     both = chart("front", front_figure(picture, ties), 460, f"{picture.title}: objective over latency")
     rows = [report_data.report.row(record) for record in report_data.report.ordered]

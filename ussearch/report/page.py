@@ -37,16 +37,17 @@ CONTENTS = {
 }
 
 
-def write_report(study: Path, out: Path | None = None, data: Path | None = None) -> Path:
+def write_report(study: Path, out: Path | None = None, data: Path | None = None, *, names: bool = False) -> Path:
     """Write the report of the study in the folder ``study`` and return its path, ``STUDY/report.html`` unless given.
 
     ``data`` says where the images lie now, if they were moved; without images the report leaves out what needs them.
+    Images are numbered as in ``split.json``; with ``names`` files, folders and classes are called by their names, too.
     Raises UserError where there is no study, its records are damaged, the file cannot be written, or another file than
     a page of ussearch stands there.
     """
     path = out or study / NAME
     refuse_foreign([path], "give the report another name with --out")
-    write_atomically(path, page(gather(study, data)))
+    write_atomically(path, page(gather(study, data, names=names)))
     return path
 
 
@@ -66,7 +67,7 @@ def page(report_data: ReportData) -> str:
         data_section(report_data),
         reproduction_section(report_data),
     )
-    title = f"{report_data.study.config.data.name} on {report_data.study.config.edge.title}"
+    title = f"{report_data.data_name} on {report_data.study.config.edge.title}"
     return document(
         title, _summary(report_data), CONTENTS, sections, footer=_made(), scripts=(_plotly(), asset("report.js"))
     )

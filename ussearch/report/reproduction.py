@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import yaml
 
+from ussearch.pairs.bundles.shareable import shareable
 from ussearch.report.markup import facts, section, text
 from ussearch.report.report_data import ReportData
 
@@ -14,7 +15,7 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
     versions = ", ".join(f"{name} {version}" for name, version in config.versions.items())
     devices = sorted({record.evaluation.accelerator for record in report_data.good})
     found = [
-        ("command", config.command_line),
+        ("command", config.command_line if report_data.names else shareable(config.command_line)),
         ("begun", config.created),
         ("seed", str(config.seed)),
         ("workers", f"{config.workers} (part of the result: they decide what each draft may learn from)"),
@@ -23,8 +24,8 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         ("sampler, evaluator", f"{config.sampler.name}, {config.evaluator}"),
         ("trials", f"{len(report_data.report.records)} of {config.trials}"),
         ("full training", f"{config.final_epochs} epochs, random starts: {config.final_restarts}"),
-        ("data", f"{config.data.name}, fingerprint {config.data.fingerprint}"),
-        ("split", report_data.study.split.source),
+        ("data", f"{report_data.data_name}, fingerprint {config.data.fingerprint}"),
+        ("split", report_data.split_source),
         ("profiles", ", ".join(f"{tier} {profile.name}" for tier, profile in config.profiles.items())),
         ("versions", versions),
     ]

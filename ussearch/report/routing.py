@@ -53,11 +53,12 @@ def routing_section(report_data: ReportData) -> str:
     """Return the section."""
     bundle = report_data.bundle
     if bundle is None:
-        return section("routing", "Pair and routing", paragraph(report_data.without_bundle))
+        return section("routing", "Pair and routing", paragraph(report_data.told(report_data.without_bundle)))
     manifest = bundle.manifest
-    parts = [_figures(manifest), "<h3>The router</h3>", facts(decision(manifest))]
+    decided = [(name, report_data.told(words)) for name, words in decision(manifest)]
+    parts = [_figures(manifest), "<h3>The router</h3>", facts(decided)]
     if report_data.study_context is None:
-        parts.append(paragraph(f"The curve needs the images. {report_data.without_images}", "note"))
+        parts.append(paragraph(f"The curve needs the images. {report_data.about_images}", "note"))
     else:
         report = route_report(bundle, report_data.study_context.images)
         parts.append(chart("routing", routing_figure(report), 340, "quality of the pair over the share sent away"))

@@ -29,10 +29,13 @@ Planes = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Example:
-    """One image with two contours as SVG paths in pixels; ``part`` of the split, ``source`` of the answer."""
+    """One ``image``, as it is called, with two contours as SVG paths in pixels.
+
+    ``part`` is that of the split, ``source`` that of the answer.
+    """
 
     rank: str
-    image_id: str
+    image: str
     part: str
     source: str
     dice: float
@@ -68,7 +71,7 @@ def examples(report_data: ReportData) -> dict[int, tuple[Example, ...]]:
     if not chosen:
         return {}
     answers = _shipped(report_data, study_context, chosen) or _trained(report_data, study_context, chosen)
-    return {trial_id: _ranked(study_context, chosen, part, answer) for trial_id, answer in answers.items()}
+    return {trial_id: _ranked(report_data, study_context, chosen, part, answer) for trial_id, answer in answers.items()}
 
 
 def _shipped(report_data: ReportData, study_context: StudyContext, chosen: list[int]) -> dict[int, Answers]:
@@ -99,7 +102,9 @@ def _trained(report_data: ReportData, study_context: StudyContext, chosen: list[
     return found
 
 
-def _ranked(study_context: StudyContext, chosen: list[int], part: str, answers: Answers) -> tuple[Example, ...]:
+def _ranked(
+    report_data: ReportData, study_context: StudyContext, chosen: list[int], part: str, answers: Answers
+) -> tuple[Example, ...]:
     masks = np.asarray(study_context.images.masks[chosen])
     dice = score(answers.probabilities, masks).dice
     order = np.argsort(dice, kind="stable")
@@ -107,7 +112,7 @@ def _ranked(study_context: StudyContext, chosen: list[int], part: str, answers: 
     return tuple(
         Example(
             rank=rank,
-            image_id=study_context.images.ids[chosen[number]],
+            image=report_data.image_name(chosen[number]),
             part=part,
             source=answers.source,
             dice=float(dice[number]),
@@ -123,7 +128,7 @@ def _ranked(study_context: StudyContext, chosen: list[int], part: str, answers: 
 def segmentations_section(report_data: ReportData, found: dict[int, tuple[Example, ...]]) -> str:
     """Return the section; the card of a finalist shows the same pictures."""
     if not found:
-        reason = report_data.without_images or "No candidate has had its full training yet, or no image shows a lesion."
+        reason = report_data.about_images or "No candidate has had its full training yet, or no image shows a lesion."
         return section("segmentations", "Example segmentations", paragraph(reason))
     rows = []
     for trial_id, pictures in found.items():
@@ -142,9 +147,9 @@ def figure(example: Example) -> str:
     """Return one picture with its contours and its caption."""
     side = example.side
     return (
-        f'<figure><svg class="overlay" viewBox="0 0 {side} {side}" role="img" aria-label="{text(example.image_id)}">'
+        f'<figure><svg class="overlay" viewBox="0 0 {side} {side}" role="img" aria-label="{text(example.image)}">'
         f'<image href="{example.picture}" width="{side}" height="{side}"/>'
         f'<path class="truth" d="{example.truth}"/><path class="prediction" d="{example.prediction}"/></svg>'
-        f"<figcaption>{text(example.rank)}, Dice {example.dice:.2f}<br><small>{text(example.image_id)}</small>"
+        f"<figcaption>{text(example.rank)}, Dice {example.dice:.2f}<br><small>{text(example.image)}</small>"
         "</figcaption></figure>"
     )

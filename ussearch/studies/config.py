@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from typing_extensions import Self
 
 from ussearch import schema
-from ussearch.datasets import ImageSet
+from ussearch.datasets import ImageSet, Reading
+from ussearch.datasets.counts import Losses, losses_of
 from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Tier
@@ -42,6 +43,10 @@ class DataSource(_Data):
     images: int
     phantoms: dict[str, Any] | None = None
     """The generator's parameters, where the data was made up."""
+    reading: Reading | None = None
+    """How the files were read; None where there were none, and in studies of older versions."""
+    losses: Losses | None = None
+    """What the way to the network lost of the data; None in studies of older versions."""
 
     @classmethod
     def of(cls, image_set: ImageSet, root: str = "", phantoms: dict[str, Any] | None = None) -> DataSource:
@@ -53,6 +58,8 @@ class DataSource(_Data):
             fingerprint=image_set.fingerprint,
             images=len(image_set),
             phantoms=phantoms,
+            reading=image_set.reading,
+            losses=losses_of(image_set),
         )
 
 

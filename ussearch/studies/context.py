@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import torch
@@ -13,16 +13,20 @@ from ussearch.datasets import (
     ImageSet,
     Normalisation,
     PhantomParameters,
+    ReadingOptions,
     Split,
+    as_read,
+    fitted,
     open_dataset,
     phantoms_from,
     prepare,
+    settled,
     split,
 )
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
-from ussearch.run_config import RunConfig
+from ussearch.run_config import DataOptions, RunConfig
 from ussearch.studies.config import DataSource
 from ussearch.studies.study import Study
 
@@ -50,13 +54,19 @@ class StudyContext:
 
 def open_context(config: RunConfig, image_size: int, profiles: Mapping[Tier, Profile]) -> StudyContext:
     """Prepare the data that a run is asked to use, and split it."""
-    phantoms = None
-    if config.data.path is None:
-        phantoms = PhantomParameters(count=config.data.phantoms, seed=config.seed, image_size=image_size)
-    dataset = phantoms_from(phantoms) if phantoms else open_dataset(Path(str(config.data.path)), config.data.reader)
+    data, phantoms = config.data, None
+    if data.path is None:
+        phantoms = PhantomParameters(count=data.phantoms, seed=config.seed, image_size=image_size)
+        dataset = phantoms_from(phantoms)
+    else:
+        dataset = settled(open_dataset(data.path, data.reader, folders=data.folders, groups=data.groups), _asked(data))
     images = prepare(dataset, image_size)
-    parts = split(images, seed=config.seed, split_file=config.data.split_file)
-    root = "" if phantoms else str(Path(str(config.data.path)).expanduser().resolve())
+    parts = split(images, seed=config.seed, split_file=data.split_file)
+    by_train = fitted(dataset, {images.ids[index] for index in parts.train})
+    if by_train is not dataset:
+        dataset, images = by_train, prepare(by_train, image_size)
+        parts = replace(parts, fingerprint=images.fingerprint)
+    root = "" if data.path is None else str(data.path.expanduser().resolve())
     source = DataSource.of(images, root, phantoms.model_dump(mode="json") if phantoms else None)
     return StudyContext(dataset, images, parts, source, profiles, choose_device(config.execution.accelerator))
 
@@ -70,7 +80,7 @@ def reopen_context(study: Study, accelerator: str = "auto", data: Path | None = 
     if source.phantoms is not None:
         dataset = phantoms_from(PhantomParameters.model_validate(source.phantoms))
     else:
-        dataset = open_dataset(data or Path(source.root), source.reader)
+        dataset = as_read(source.reading, data or Path(source.root), source.reader)
     images = prepare(dataset, study.config.image_size)
     if images.fingerprint != source.fingerprint:
         raise UserError(
@@ -78,6 +88,10 @@ def reopen_context(study: Study, accelerator: str = "auto", data: Path | None = 
             f"{images.fingerprint[:12]}, expected {source.fingerprint[:12]}): give the same data with --data."
         )
     return StudyContext(dataset, images, study.split, source, study.config.profiles, choose_device(accelerator))
+
+
+def _asked(data: DataOptions) -> ReadingOptions:
+    return ReadingOptions(**{field.name: getattr(data, field.name) for field in fields(ReadingOptions)})
 
 
 def choose_device(name: str) -> torch.device:

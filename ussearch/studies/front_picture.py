@@ -62,16 +62,20 @@ def point_of(record: TrialRecord, on_front: bool) -> Point:
     )
 
 
-def front_picture(report: ParetoReport) -> FrontPicture:
-    """Return what the picture of a report shows; raises UserError where no trial has finished well."""
+def front_picture(report: ParetoReport, data_name: str | None = None) -> FrontPicture:
+    """Return what the picture of a report shows; raises UserError where no trial has finished well.
+
+    ``data_name`` is what the data set is called, by its folder unless given.
+    """
     config = report.study.config
     good = [record for record in report.records if record.objective is not None]
     if not good:
         raise UserError(f"{report.study.folder} has no trial that finished well: nothing can be drawn; search first.")
     points = tuple(point_of(record, record.trial_id in report.front) for record in good)
     baselines = {name: summary.get("objective") or 0.0 for name, summary in report.study.baselines.items()}
+    candidates = f"{len(good)} candidate{'s' if len(good) > 1 else ''}"
     return FrontPicture(
-        title=f"{config.data.name}: {len(good)} candidate{'s' if len(good) > 1 else ''} for {config.edge.title}",
+        title=f"{data_name or config.data.name}: {candidates} for {config.edge.title}",
         subtitle=f"{report.fidelity}, {config.image_size}×{config.image_size} pixels, validation images",
         latency_title=f"latency in ms ({good[0].costs('edge').latency_label})",
         limit_ms=config.edge.limits.latency_target_ms,

@@ -13,6 +13,7 @@ from ussearch.datasets.phantoms.imaging import View, draw_view, scan
 from ussearch.datasets.phantoms.lesions import Lesion, add_lesions, plan_lesions
 from ussearch.datasets.phantoms.parameters import PhantomParameters
 from ussearch.datasets.phantoms.tissue import make_tissue
+from ussearch.datasets.reading import Reading
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,16 @@ class PhantomSource:
         """Make the phantom."""
         phantom = make_phantom(self.parameters, sample.frame)
         return phantom.image, phantom.mask
+
+    def clipped(self, sample: Sample) -> int:
+        """Return 0: phantoms are made in grey levels."""
+        del sample
+        return 0
+
+    def read_by(self, reading: Reading) -> PhantomSource:
+        """Return itself: there are no files to be read."""
+        del reading
+        return self
 
     def close(self) -> None:
         """Do nothing: there are no files."""

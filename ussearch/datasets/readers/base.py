@@ -5,57 +5,91 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import IntEnum
 from pathlib import Path
 from typing import ClassVar
 
-from ussearch.datasets.dataset import Problem, Sample
+from ussearch.datasets.dataset import Problem, ProblemKind, Sample
 from ussearch.datasets.decoding import raster_files
 from ussearch.registry import Registry
 
 
 @dataclass
 class Listing:
-    """What a reader found: samples, and files that do not fit together."""
+    """What a reader found: samples, and files that do not fit together.
+
+    Attributes:
+        samples: images with their masks.
+        problems: what does not fit; ``all_problems`` adds the images without masks.
+        folders: by id, the sub-folders that the reader does not know the meaning of, the outermost first.
+        columns: by id, what a table says of an image, by the columns' names.
+        noted: files that a problem speaks of.
+    """
 
     samples: list[Sample] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
+    folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    noted: set[Path] = field(default_factory=set)
+    _without_mask: list[tuple[str, Path, str]] = field(default_factory=list)
 
     def missing_mask(self, root: Path, image: Path, expected: str) -> None:
         """Note an image whose mask is not there; ``expected`` names where it was looked for."""
-        self.problems.append(
-            Problem(
-                "missing mask",
-                image.relative_to(root).as_posix(),
-                f"Image {image} has no mask: expected {expected}; add the mask (an all-black one where the image "
-                "shows no lesion) or remove the image.",
-            )
+        self.noted.add(image)
+        self._without_mask.append((image.relative_to(root).as_posix(), image, expected))
+
+    def all_problems(self) -> tuple[Problem, ...]:
+        """Return every problem, images without masks among them.
+
+        An all-black mask is only proposed where it cannot spoil anything: most other images have masks, and no mask
+        is left over that may belong to the image under another name.
+        """
+        left_over = [problem.file for problem in self.problems if problem.kind == "missing image"]
+        if left_over:
+            hint = f"rename its mask so, if it is among those without an image (such as {left_over[0]}), or add it"
+        elif len(self.samples) >= len(self._without_mask):
+            hint = "add the mask (an all-black one where the image shows no lesion) or remove the image"
+        else:
+            hint = "add the mask or remove the image"
+        missing = (
+            Problem("missing mask", place, f"Image {image} has no mask: expected {expected}; {hint}.")
+            for place, image, expected in self._without_mask
         )
+        return (*self.problems, *missing)
+
+    def note(self, kind: ProblemKind, file: str, sentence: str, fatal: bool = True) -> None:
+        """Note any other problem."""
+        self.problems.append(Problem(kind, file, sentence, fatal))
 
     def missing_image(self, root: Path, mask: Path) -> None:
         """Note a mask that belongs to no image; training goes on without it."""
+        self.noted.add(mask)
         self.problems.append(
             Problem(
                 "missing image",
                 mask.relative_to(root).as_posix(),
-                f"Mask {mask} belongs to no image: add the image or remove the mask.",
+                f"Mask {mask} belongs to no image: rename it after its image, add the image, or remove the mask.",
                 fatal=False,
             )
         )
 
     def equal_names(self, root: Path, files: Sequence[Path]) -> None:
         """Note files that differ in their suffixes alone: which mask belongs to which image cannot be told."""
+        self.noted.update(files)
         names = " and ".join(path.relative_to(root).as_posix() for path in files)
+        what = "differ in their suffixes alone" if len({path.parent for path in files}) == 1 else "have one name"
         self.problems.append(
             Problem(
                 "equal names",
                 files[0].relative_to(root).as_posix(),
-                f"{names} in {root} differ in their suffixes alone, a name for each image was expected: rename all but "
-                "one, and the masks alike, or remove what is a copy.",
+                f"{names} in {root} {what}, a name for each image was expected: rename all but one, and the masks "
+                "alike, or remove what is a copy.",
             )
         )
 
     def unclear_name(self, root: Path, file: Path, expected: str) -> None:
         """Note a file whose name does not follow the layout; training goes on without it."""
+        self.noted.add(file)
         self.problems.append(
             Problem(
                 "unclear name",
@@ -66,6 +100,16 @@ class Listing:
         )
 
 
+class Rank(IntEnum):
+    """How much a layout says; where several fit a folder, the readers of the highest rank are taken."""
+
+    GENERAL = 0
+    """Reads what no other layout fits, anywhere below the folder."""
+    PUBLISHED = 1
+    MANIFEST = 2
+    """Says everything itself."""
+
+
 class Reader(ABC):
     """One published folder layout.
 
@@ -73,11 +117,13 @@ class Reader(ABC):
         name: what ``--reader`` takes.
         layout: one line that says what the reader looks for.
         outlines: whether masks may be drawn as outlines, to be filled.
+        rank: which reader is taken where several fit a folder.
     """
 
     name: ClassVar[str]
     layout: ClassVar[str]
     outlines: ClassVar[bool] = False
+    rank: ClassVar[Rank] = Rank.PUBLISHED
 
     @abstractmethod
     def matches(self, root: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Images in one folder, masks of the same name in another: Kvasir-SEG, CVC-ClinicDB and one's own data."""
+"""Published pairs of folders, images in one and masks of the same name in another: Kvasir-SEG, CVC-ClinicDB."""
 
 from __future__ import annotations
 
@@ -71,19 +71,3 @@ class CvcClinicDb(PairedFolders):
     name = "cvc-clinicdb"
     layout = "Original/ 'Ground Truth'/ with equal file names"
     image_folder, mask_folder = "Original", "Ground Truth"
-
-
-@add_reader
-class Plain(PairedFolders):
-    """One's own data: PNG, JPEG, TIFF, BMP or single-frame DICOM, with raster masks of equal stem and size.
-
-    Of a DICOM file the tissue region is used, if the file tells one; the mask is drawn on the whole frame.
-    """
-
-    name = "plain"
-    layout = "images/ (PNG, JPEG, TIFF, BMP, DICOM) masks/ with equal stems; sub-folders of images/ name classes"
-    image_folder, mask_folder = "images", "masks"
-
-    def matches(self, root: Path) -> bool:
-        """Tell whether both folders are there and no more particular reader claims them."""
-        return super().matches(root) and not KvasirSeg().matches(root)

@@ -3,7 +3,7 @@
 bundle.yaml  bundle.sha256      what it is, and the digests of every file
 edge/  cloud/                   model.onnx, architecture.yaml, profile.yaml, weights.safetensors
 vectors/                        images with the answers expected of both networks
-split.json                      which images trained, calibrated and judged the pair
+split.json                      which images trained, calibrated and judged the pair, by number
 run_edge.py                     the runner for the board
 MODEL_CARD.md                   all of it for people
 """
@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ussearch import schema
-from ussearch.datasets import Split
+from ussearch.datasets import ImageSet, Split
+from ussearch.datasets.anonymous import numbered_split
 from ussearch.errors import UserError
 from ussearch.files import require_writable
 from ussearch.hardware_profiles import Profile, parse_profile
@@ -50,6 +51,12 @@ class Bundle(ServingBundle):
     def split(self) -> Split:
         """Return the split whose test images the metrics speak of."""
         return Split.from_record(schema.SPLIT.read(self.folder / SPLIT))
+
+
+def write_split(folder: Path, split: Split, images: ImageSet) -> None:
+    """Write the split into the bundle in ``folder``, with numbers for images."""
+    record = numbered_split(split, images.ids).to_record()
+    (folder / SPLIT).write_text(schema.SPLIT.to_json(record) + "\n", encoding="utf-8")
 
 
 def profile_in(folder: Path, tier: str) -> Profile:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 
@@ -59,17 +60,23 @@ def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e
 
 
 def _subgroup_differences(first: Sequence[Subgroup], second: Sequence[Subgroup], tolerance: float) -> list[str]:
-    left, right = ({f"{each.kind} {each.name}": _numbers(each) for each in subgroups} for subgroups in (first, second))
-    return [
-        f"{name}: {figure}"
-        for name in sorted(set(left) | set(right))
-        for figure in sorted(set(left.get(name, {})) | set(right.get(name, {})))
-        if not _agree(left.get(name, {}).get(figure), right.get(name, {}).get(figure), tolerance)
-    ]
+    found = []
+    for kind in ("all", "class", "size"):  # by place: bundles of before call some classes by other names
+        pairs = zip_longest(*([each for each in subgroups if each.kind == kind] for subgroups in (first, second)))
+        for left, right in pairs:
+            one, other = _numbers(left), _numbers(right)
+            found += [
+                f"{kind} {(left or right).name}: {figure}"
+                for figure in sorted({*one, *other})
+                if not _agree(one.get(figure), other.get(figure), tolerance)
+            ]
+    return found
 
 
-def _numbers(subgroup: Subgroup) -> dict[str, float | None]:
+def _numbers(subgroup: Subgroup | None) -> dict[str, float | None]:
     """Return every number of a subgroup by a dotted name."""
+    if subgroup is None:
+        return {}
     numbers: dict[str, float | None] = {"images": subgroup.images, "groups": subgroup.groups}
     for tier, estimates in (("edge", subgroup.edge), ("cloud", subgroup.cloud), ("routed", subgroup.routed)):
         for figure, estimate in estimates.items():

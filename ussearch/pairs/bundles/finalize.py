@@ -10,6 +10,7 @@ from ussearch.evaluators import Tier
 from ussearch.pairs.bundles.bundle import profile_in
 from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.pairs.bundles.model_card import CARD, model_card
+from ussearch.pairs.bundles.shareable import record_without_places
 from ussearch.runtime.integrity import digests, write_manifest
 from ussearch.serving.board import run_edge_source
 
@@ -26,7 +27,9 @@ def finalize(folder: Path, manifest: Manifest) -> None:
     record = folder / COMPRESSION
     compression = None
     if record.is_file():
-        compression = Compression.model_validate(schema.COMPRESSION.read(record))
+        content = record_without_places(schema.COMPRESSION.read(record))
+        record.write_text(schema.COMPRESSION.to_json(content, indent=2) + "\n", encoding="utf-8")
+        compression = Compression.model_validate(content)
     tiers: tuple[Tier, ...] = ("edge", "cloud")
     profiles = {tier: profile_in(folder, tier) for tier in tiers}
     (folder / CARD).write_text(model_card(manifest, profiles, compression), encoding="utf-8")

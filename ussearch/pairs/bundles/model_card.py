@@ -215,7 +215,7 @@ def _limits(manifest: Manifest, profiles: Profiles) -> Iterator[str]:
 def _reproduction(manifest: Manifest) -> list[str]:
     provenance = manifest.provenance
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
-    facts = [f"Data: fingerprint `{manifest.data.fingerprint}`; the images of each part are in `split.json`."]
+    facts = [f"Data: fingerprint `{manifest.data.fingerprint}`; `split.json` has the images of each part, by number."]
     if provenance is not None:
         facts += [
             f"Seed {provenance.seed}, workers {provenance.workers}, sampler {provenance.sampler}, evaluator "
@@ -223,6 +223,7 @@ def _reproduction(manifest: Manifest) -> list[str]:
             f"epochs from {provenance.final_restarts} random start{'s' if provenance.final_restarts > 1 else ''}, on "
             f"{', '.join(provenance.trained_on)}.",
             f"Study begun: {provenance.begun}.",
+            "Capitals in the commands stand for files and folders, whose names stay with the study.",
         ]
     facts += [
         f"Made with {versions}.",

@@ -10,7 +10,7 @@ from ussearch.datasets.counts import NO_LABEL, DataCounts
 from ussearch.evaluators import Tier
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.bundles.manifest import Manifest, MetricsEntry, NetworkEntry
-from ussearch.pairs.bundles.provenance import without_places
+from ussearch.pairs.bundles.shareable import without_places
 from ussearch.pairs.bundles.subgroups import Estimate, Subgroup
 
 FIGURES = {"lesion_dice": "lesion Dice", "iou": "IoU", "hd95": "HD95 (px)", "false_positive_rate": "false positives"}

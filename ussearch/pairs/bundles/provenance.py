@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import shlex
-from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ussearch.pairs.bundles.shareable import shareable
 from ussearch.studies.config import command_line
 
 if TYPE_CHECKING:
     from ussearch.studies import Study
-
-
-_ABSOLUTE = re.compile(r"(?<![\w./~])/(?:[^\s/]+/)*([^\s/]+)")
 
 
 class PairProvenance(BaseModel):
@@ -36,7 +31,8 @@ class PairProvenance(BaseModel):
 
     def changed_now(self) -> PairProvenance:
         """Return the same with the command that is running, unless it is the last one already."""
-        return self.model_copy(update={"commands": _with(self.commands, shareable(command_line()))})
+        before = tuple(map(shareable, self.commands))  # those of older versions named folders
+        return self.model_copy(update={"commands": _with(before, shareable(command_line()))})
 
 
 def provenance_of(study: Study) -> PairProvenance:
@@ -54,23 +50,6 @@ def provenance_of(study: Study) -> PairProvenance:
         final_restarts=config.final_restarts,
         trained_on=tuple(sorted({record.evaluation.accelerator for record in records})),
     )
-
-
-def shareable(command: str) -> str:
-    """Return a command as it may travel: absolute paths, which tell of a machine and its users, by their last name."""
-    program, *words = shlex.split(command) or [""]
-    name = PurePath(program).name
-    return shlex.join(["ussearch" if name == "__main__.py" else name, *map(_short, words)])
-
-
-def without_places(text: str) -> str:
-    """Return a sentence with absolute paths by their last name."""
-    return _ABSOLUTE.sub(r"\1", text)
-
-
-def _short(word: str) -> str:
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return f"{option}{equals}{PurePath(value).name or value}" if PurePath(value).is_absolute() else word
 
 
 def _with(commands: tuple[str, ...], command: str) -> tuple[str, ...]:

@@ -30,9 +30,13 @@ _COLUMNS = ("id", "edge_dice", "cloud_dice")  # that every table begins with
 
 @dataclass(frozen=True)
 class RouteReport:
-    """Figures of all routers on N test images; ``confidences`` [N] by router, ``sent`` [N] by the bundle's own."""
+    """Figures of all routers on N test images; ``confidences`` [N] by router, ``sent`` [N] by the bundle's own.
+
+    ``indices`` [N] are the images' numbers in ``split.json``.
+    """
 
     samples: Samples
+    indices: tuple[int, ...]
     confidences: Mapping[str, Floats]
     sent: npt.NDArray[np.bool_]
     comparison: CurveComparison
@@ -55,16 +59,20 @@ class RouteReport:
             **asdict(self.comparison),
         }
 
-    def write_csv(self, path: Path) -> None:
-        """Write one line an image: its id, both Dice, every router's confidence, and where it went."""
+    def write_csv(self, path: Path, *, names: bool = False) -> None:
+        """Write one line an image: its number in ``split.json``, both Dice, every router's confidence, where it went.
+
+        With ``names`` the file's name comes last.
+        """
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow([*_COLUMNS, *self.confidences, "route"])
-        for number, name in enumerate(self.samples.ids):
+        writer.writerow([*_COLUMNS, *self.confidences, "route", *(["name"] if names else [])])
+        for number, index in enumerate(self.indices):
             figures = [self.samples.edge_dice[number], self.samples.cloud_dice[number]]
             figures += [confidence[number] for confidence in self.confidences.values()]
             route = "cloud" if self.sent[number] else "edge"
-            writer.writerow([name, *(f"{figure:.6f}" for figure in figures), route])
+            name = [self.samples.ids[number]] if names else []
+            writer.writerow([index, *(f"{figure:.6f}" for figure in figures), route, *name])
         write_atomically(path, text.getvalue())
 
 
@@ -92,6 +100,7 @@ def route_report(bundle: Bundle, images: ImageSet) -> RouteReport:
         confidences[LEARNED] = confidence
     return RouteReport(
         samples=samples,
+        indices=tuple(chosen),
         confidences=confidences,
         sent=pair.router.offloads(confidence),
         comparison=compare(samples.edge_dice, cloud_dice, samples.groups, confidences, reference=SDC),

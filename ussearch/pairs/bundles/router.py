@@ -12,12 +12,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from ussearch.datasets import ImageSet, Split
+from ussearch.datasets.anonymous import data_name
 from ussearch.datasets.counts import counts_of
 from ussearch.errors import UserError
 from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.onnx_files.export import record_of
-from ussearch.pairs.bundles.bundle import Bundle, require_replaceable
+from ussearch.pairs.bundles.bundle import Bundle, require_replaceable, write_split
 from ussearch.pairs.bundles.evaluation import evaluate_pair
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import MetricsEntry, NetworkEntry, OutOfFoldEntry, RouterEntry
@@ -121,7 +122,9 @@ def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle
         decided = attach_and_evaluate(
             folder, manifest.edge, bundle.profile("edge"), images, bundle.split(), examples=examples, spec=spec
         )
-        data = manifest.data.model_copy(update={"counts": counts_of(images, bundle.split())})
+        write_split(folder, bundle.split(), images)  # and no names that an older version put there
+        named = {"name": data_name(images.reader, images.fingerprint), "counts": counts_of(images, bundle.split())}
+        data = manifest.data.model_copy(update=named)
         provenance = manifest.provenance and manifest.provenance.changed_now()
         parts = {"edge": decided.edge, "router": decided.router, "data": data, "metrics": decided.metrics}
         finalize(folder, manifest.model_copy(update={**parts, "provenance": provenance}))

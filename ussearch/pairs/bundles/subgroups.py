@@ -10,6 +10,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets import ImageSet
+from ussearch.datasets.anonymous import class_names
 from ussearch.evaluators.metrics.paired_bootstrap import bootstrap_interval
 from ussearch.evaluators.metrics.scores import Scores
 
@@ -58,11 +59,12 @@ class Subgroup(_Part):
 def subgroups_of(images: ImageSet, chosen: list[int], scores: Mapping[str, Scores]) -> tuple[Subgroup, ...]:
     """Return all images ``chosen``, each class where there are several, and thirds of the lesions by size.
 
-    ``scores`` are those of ``edge``, ``cloud`` and ``routed`` on the chosen images, in their order.
+    Classes are called as ``class_names`` says. ``scores`` are those of ``edge``, ``cloud`` and ``routed`` on the chosen
+    images, in their order.
     """
     groups = images.groups[chosen]
     shares = np.asarray(images.masks[chosen]).reshape(len(chosen), -1).astype(bool).mean(axis=1)
-    labels = [images.labels[index] for index in chosen]
+    labels, called = [images.labels[index] for index in chosen], class_names(images.labels)
     found = []
     for kind, name, members in _memberships(labels, shares):
         estimates = {tier: _estimates(each, groups, members) for tier, each in scores.items()}
@@ -70,7 +72,7 @@ def subgroups_of(images: ImageSet, chosen: list[int], scores: Mapping[str, Score
         found.append(
             Subgroup(
                 kind=kind,
-                name=name,
+                name=called.get(name, name) if kind == "class" else name,
                 images=int(members.sum()),
                 groups=len(np.unique(groups[members])),
                 shares=(float(lesions.min()), float(lesions.max())) if len(lesions) else None,

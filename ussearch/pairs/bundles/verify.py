@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ussearch.datasets import ImageSet, PhantomParameters, open_dataset, phantoms_from, prepare
+from ussearch.datasets import ImageSet, PhantomParameters, as_read, phantoms_from, prepare
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import check_onnx
 from ussearch.pairs.bundles.bundle import Bundle
@@ -104,13 +104,13 @@ def images_of(bundle: Bundle, data: Path, cache_dir: Path | None = None) -> Imag
             )
         dataset = phantoms_from(PhantomParameters.model_validate(made_up))
     else:
-        dataset = open_dataset(data)
+        dataset = as_read(bundle.manifest.data.reading, data, bundle.manifest.data.reader)
     images = prepare(dataset, bundle.manifest.preprocessing.image_size, cache_dir)
     expected = bundle.manifest.data
     if images.fingerprint != expected.fingerprint:
         raise UserError(
-            f"{data} is not the data set of this bundle (fingerprint {images.fingerprint[:12]}, expected that of "
-            f"{expected.name}, {expected.fingerprint[:12]}): give the folder that it was made from."
+            f"{data} is not the data set of this bundle (fingerprint {images.fingerprint[:12]}, expected "
+            f"{expected.fingerprint[:12]}): give the folder that it was made from."
         )
     return images
 

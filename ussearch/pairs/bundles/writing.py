@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from ussearch import schema
 from ussearch.datasets import ImageSet, Normalisation, Split
+from ussearch.datasets.anonymous import data_name
 from ussearch.datasets.counts import counts_of
 from ussearch.datasets.reading import Reading
 from ussearch.evaluators.prediction import export_network
@@ -21,7 +21,7 @@ from ussearch.files import staged_directory
 from ussearch.hardware_profiles import Profile, load_onnx
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
 from ussearch.hardware_profiles.profile import Precision
-from ussearch.pairs.bundles.bundle import SPLIT, Bundle, require_replaceable
+from ussearch.pairs.bundles.bundle import Bundle, require_replaceable, write_split
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import Cost, DataEntry, Manifest, NetworkEntry, versions
 from ussearch.pairs.bundles.parity import parity, require_parity
@@ -105,7 +105,7 @@ def write_bundle(
             examples=data.examples,
             spec=spec or RouterSpec(),
         )
-        (folder / SPLIT).write_text(schema.SPLIT.to_json(data.split.to_record(data.images)) + "\n", encoding="utf-8")
+        write_split(folder, data.split, data.images)
         manifest = Manifest(
             versions=versions(),
             edge=decided.edge,
@@ -180,7 +180,7 @@ def _preprocessing(data: PairData) -> Preprocessing:
 
 def _data_entry(data: PairData) -> DataEntry:
     return DataEntry(
-        name=data.images.name,
+        name=data_name(data.images.reader, data.images.fingerprint),
         reader=data.images.reader,
         fingerprint=data.images.fingerprint,
         images=len(data.images),

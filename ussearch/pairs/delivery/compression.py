@@ -27,7 +27,7 @@ from ussearch.events import OnEvent, ignore
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
 from ussearch.pairs.delivery.full_training import TrainedNetwork, finalist_seed
 from ussearch.pairs.delivery.tasks import InitialWeights
-from ussearch.studies import Study
+from ussearch.studies import Study, StudyConfig
 from ussearch.studies.context import StudyContext
 
 FOLDER = "compressed"
@@ -101,7 +101,7 @@ def compress_finalist(
         speed=SpeedSource(profile, request.kit),
         epochs=request.epochs or max(LEAST_EPOCHS, config.final_epochs // SHARE),
         teachers=() if cloud.trial_id == edge.trial_id else (cloud.network(),),
-        unlabelled=unlabelled_images(request.unlabelled, config.image_size) if request.unlabelled else None,
+        unlabelled=_unlabelled(request, config),
         max_drop=request.max_drop,
         asked=frozenset(request.steps or ()),
         device=study_context.device,
@@ -116,7 +116,7 @@ def compress_finalist(
         context,
         uniform_epochs=config.final_epochs if plan.uniform else None,
         trainings=plan.trainings,
-        skipped=_with_command(plan.skipped, study, edge.trial_id),
+        skipped=_with_command(plan.skipped, edge.trial_id),
     )
 
 
@@ -155,9 +155,9 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
     return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
 
 
-def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dict[str, str]:
+def _with_command(skipped: dict[str, float], trial_id: int) -> dict[str, str]:
     """Return why each part was skipped, with the command that does it later."""
-    command = f"ussearch compress {study.folder} --trial {trial_id}"
+    command = f"ussearch compress STUDY --trial {trial_id}"
     return {
         name: f"about {seconds:.0f} s did not fit into the budget; later: {command}"
         for name, seconds in skipped.items()
@@ -166,6 +166,12 @@ def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dic
 
 def _epoch_seconds(trained: TrainedNetwork) -> float:
     return trained.evaluation.training_seconds / max(len(trained.evaluation.history), 1)
+
+
+def _unlabelled(request: CompressionRequest, config: StudyConfig) -> Pixels | None:
+    if request.unlabelled is None:
+        return None
+    return unlabelled_images(request.unlabelled, config.image_size, config.data.reading)
 
 
 def unlabelled_images(path: Path, image_size: int, reading: Reading | None = None) -> Pixels:

@@ -88,6 +88,7 @@ def export_pair(
         normalisation=normalisation,
         examples=[np.asarray(decode(samples[index])[0]) for index in chosen],
         phantoms=study_context.source.phantoms,
+        reading=study_context.images.reading,
     )
     members = {tier: _member(study, tier, trained) for tier, trained in finalists.items()}
     if compressed is not None:

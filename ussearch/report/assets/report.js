@@ -54,7 +54,7 @@ function example(each) {
     drawn("image", { href: each.picture, width: each.side, height: each.side }),
     drawn("path", { class: "truth", d: each.truth }), drawn("path", { class: "prediction", d: each.prediction }));
   const caption = make("figcaption", "", `${each.rank}, Dice ${each.dice.toFixed(2)}`, make("br"),
-    make("small", "", each.image_id));
+    make("small", "", each.image));
   return make("figure", "", picture, caption);
 }
 

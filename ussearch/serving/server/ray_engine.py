@@ -21,6 +21,8 @@ from ussearch.serving.server.model import CloudModel
 from ussearch.serving.server.settings import ServerSettings
 
 APPLICATION = "ussearch"
+NO_PATHS = {"enable_access_log": False}
+"""Of Ray's proxy and replicas: what strangers ask for is not kept."""
 
 
 def serve(bundle: ServingBundle, settings: ServerSettings, on_ready: Callable[[str], None]) -> None:
@@ -36,9 +38,11 @@ def serve(bundle: ServingBundle, settings: ServerSettings, on_ready: Callable[[s
     except ImportError as error:
         raise UserError(f"--engine ray needs {error.name}: install the extra, pip install 'ussearch[ray]'.") from error
     ended = threading.Event()
-    ray_serve.start(http_options={"host": settings.host, "port": settings.port})
+    ray_serve.start(http_options={"host": settings.host, "port": settings.port}, logging_config=NO_PATHS)
     try:
-        ray_serve.run(deployment(bundle.folder.resolve(), settings), name=APPLICATION, route_prefix="/")
+        ray_serve.run(
+            deployment(bundle.folder.resolve(), settings), name=APPLICATION, route_prefix="/", logging_config=NO_PATHS
+        )
         signal.signal(signal.SIGTERM, lambda *_: ended.set())
         on_ready(settings.url)
         with suppress(KeyboardInterrupt):

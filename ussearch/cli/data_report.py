@@ -1,0 +1,143 @@
+"""What ``data check`` prints: the table of what was understood, then what is wrong."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+from rich.text import Text
+
+from ussearch.cli.console import console, counted, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ussearch.datasets import DataReport, Reading
+
+_SHOWN = 10  # groups and problems on the screen; --json gives all
+
+
+def show(report: DataReport) -> None:
+    """Print a report."""
+    console.print(f"{report.name} ({report.reader} in {report.root})", soft_wrap=True)
+    table = Table(*whole("", ""), show_header=False)
+    for title, value in _rows(report):
+        table.add_row(title, value)
+    console.print(table)
+    for group in report.contradicting[:_SHOWN]:
+        _line("near-duplicates of several classes", ", ".join(group), "yellow")
+    _more(len(report.contradicting), "such groups")
+    for problem in report.problems[:_SHOWN]:
+        _line(problem.kind, problem.message, "red" if problem.fatal else "yellow")
+    _more(len(report.problems), "problems")
+    if report.leakage:
+        for group in report.leakage.leaking_groups[:_SHOWN]:
+            _line("on both sides of the split", ", ".join(group), "yellow")
+        _more(len(report.leakage.leaking_groups), "such groups")
+    if report.vanished and report.vanished.images:
+        _line("vanish at that size", ", ".join(report.vanished.images[:_SHOWN]), "yellow")
+        _more(len(report.vanished.images), "such images")
+    verdict, colour = ("can", "green") if report.sound else ("cannot", "red")
+    console.print(f"Training {verdict} start.", style=colour)
+
+
+def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
+    sizes = [f"{size} ({count})" for size, count in report.sizes.items()]
+    together = sum(map(len, report.near_duplicates))
+    yield "images", f"{report.images}, of which {report.readable} can be used"
+    yield "files", _formats(report)
+    if report.reading is not None:
+        yield from reading_rows(report.reading)
+    if report.clipped_values:
+        yield (
+            "beyond that scale",
+            (
+                f"{counted(report.clipped_values, 'value')} of {counted(report.clipped_images, 'image')}, clipped "
+                "(--grey-scale says otherwise)"
+            ),
+        )
+    if report.folders is not None:
+        yield "sub-folders", f"{report.folders} (--folders says otherwise)"
+    if report.parts:
+        yield "parts given", ", ".join(f"{part} {count}" for part, count in report.parts.items())
+    yield "classes", ", ".join(f"{name} {count}" for name, count in report.classes.items())
+    yield "patients", "unknown" if report.patients is None else str(report.patients)
+    yield "sizes", ", ".join(sizes[:4]) + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else "")
+    yield "empty masks", str(report.empty_masks)
+    yield "images with several masks", str(report.several_masks)
+    yield "lesion share of the image", ", ".join(f"{name} {value:.2%}" for name, value in report.lesion_share.items())
+    if report.vanished:
+        lost = report.vanished
+        yield (
+            f"at {lost.image_size} pixels",
+            f"{lost.lost} of {counted(lost.lesions, 'lesion')} vanish; {counted(len(lost.images), 'image')} would "
+            "count as without lesion",
+        )
+    yield (
+        "near-duplicates",
+        f"{counted(report.near_duplicate_pairs, 'pair')}, {counted(together, 'image')} in "
+        f"{counted(len(report.near_duplicates), 'group')}",
+    )
+    yield "independent groups", f"{report.split_groups} (near-duplicates and patients stay together in splits)"
+    kinds = Counter(problem.kind for problem in report.problems)
+    yield "problems", ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"
+    if report.leakage:
+        parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
+        torn = f"{counted(len(report.leakage.leaking_groups), 'group')} on both sides"
+        yield "split", f"{Path(report.leakage.split_file).name}: {parts}"
+        yield "leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"
+
+
+def _formats(report: DataReport) -> str:
+    formats = report.formats
+    kinds = ", ".join(f"{kind} {count}" for kind, count in formats.kinds.items()) or "none could be read"
+    turned = f"; {formats.turned} turned upright (EXIF)" if formats.turned else ""
+    alpha = f"; alpha of {formats.with_alpha} ignored" if formats.with_alpha else ""
+    return f"{kinds}; values {formats.low:g} to {formats.high:g}{turned}{alpha}"
+
+
+def reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
+    """Yield how the files of a data set are read, a title and a sentence each."""
+    scale = reading.grey_scale
+    basis = {
+        "depth": "the files' depth",
+        "window": "the window that all files share",
+        "percentiles": "0.1 and 99.9 % of the training part",
+        "given": "--grey-scale",
+    }[scale.basis]
+    yield "grey scale", f"{scale.low:g} to {scale.high:g} become black to white ({basis})"
+    masks = reading.masks
+    for meaning in ("lesion", "background"):
+        labels = [
+            f"{row.label} ({row.pixels:,} pixels in {row.masks} masks)"
+            for row in masks.labels
+            if row.meaning == meaning
+        ]
+        if labels:
+            yield f"labels that are {meaning}", ", ".join(labels)
+    if masks.noise:
+        yield (
+            "noise of the masks",
+            f"{counted(masks.noise, 'level')} beside them, {counted(masks.noise_pixels, 'pixel')}, as JPEG and soft "
+            "edges leave; read as the nearest label",
+        )
+    if masks.alpha:
+        yield "alpha", "carries the masks"
+    if masks.palette_colours:
+        yield "palettes", "read by their colours, not by their indices"
+    if reading.region != "largest":
+        yield "DICOM region", reading.region
+    if reading.groups is not None:
+        yield "kept together by", reading.groups
+
+
+def _line(kind: str, message: str, colour: str) -> None:
+    """Print ``kind`` in a colour and the message after it, exactly as it is."""
+    console.print(Text.assemble((f"{kind}:", colour), " ", message), soft_wrap=True)
+
+
+def _more(count: int, what: str) -> None:
+    if count > _SHOWN:
+        console.print(f"… and {count - _SHOWN} more {what}; --json lists them all.")

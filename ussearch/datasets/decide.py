@@ -1,0 +1,89 @@
+"""From a data set as found to one whose files can be read: a survey of all of them, and one decision for the set."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from ussearch.datasets.cache import cache_folder
+from ussearch.datasets.dataset import Dataset
+from ussearch.datasets.files import FileSource
+from ussearch.datasets.fingerprint import fingerprint_of
+from ussearch.datasets.grey_decision import decide_grey_scale
+from ussearch.datasets.label_table import decide_labels
+from ussearch.datasets.opening import open_dataset
+from ussearch.datasets.reading import Reading, ReadingOptions
+from ussearch.datasets.region_decision import LARGEST, decide_region
+from ussearch.datasets.survey import Progress, SampleFacts, survey
+from ussearch.errors import UserError
+from ussearch.files import write_atomically
+
+DECISION_VERSION = 1  # raise it whenever the same files are read otherwise
+
+
+def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: Progress | None = None) -> Dataset:
+    """Return ``dataset`` with its reading decided; one that is decided, or made up, is returned as it is.
+
+    What was decided for the same files and options is remembered in the cache.
+
+    Raises:
+        Question: files that admit several readings.
+        UserError: an option that cannot be meant, masks that are none.
+    """
+    asked = options or ReadingOptions()
+    if dataset.reading is not None or not isinstance(dataset.source, FileSource):
+        return dataset
+    key = hashlib.sha256(f"{DECISION_VERSION} {fingerprint_of(dataset)} {json.dumps(asdict(asked))}".encode())
+    store = cache_folder() / "readings" / f"{key.hexdigest()[:32]}.json"
+    try:
+        reading = Reading.model_validate_json(store.read_bytes())
+    except (OSError, ValueError):
+        facts = survey(dataset.samples, asked.region or LARGEST, progress)
+        reading = decide(dataset, facts, asked)
+        with contextlib.suppress(UserError):  # what cannot be remembered only costs time
+            write_atomically(store, reading.model_dump_json())
+    return dataset.read_by(reading)
+
+
+def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions) -> Reading:
+    """Return how the files of a data set are read, from what all of them hold; raises as ``settled``."""
+    images = [each.image for each in facts if each.image is not None]
+    if images and all(image.is_blank for image in images):
+        raise UserError(
+            f"All {len(images)} images of {dataset.root} hold one grey level each, where pictures were expected: "
+            "nothing can be learnt; export them again."
+        )
+    masks = decide_labels([mask for each in facts for mask in each.masks], asked.lesion)
+    return Reading(
+        grey_scale=decide_grey_scale(images, asked.grey_scale),
+        masks=masks,
+        region=decide_region(facts, masks, asked.region),
+        folders=dataset.folders,
+        groups=asked.groups,
+    )
+
+
+def fitted(dataset: Dataset, train: Collection[str]) -> Dataset:
+    """Return ``dataset`` with a grey scale by percentiles fitted on the images whose ids are in ``train`` alone.
+
+    Other scales do not depend on values, and stay.
+    """
+    if dataset.reading is None or dataset.reading.grey_scale.basis != "percentiles":
+        return dataset
+    facts = survey([replace(sample, masks=()) for sample in dataset.samples if sample.id in train])
+    scale = decide_grey_scale([each.image for each in facts if each.image is not None])
+    return dataset.read_by(dataset.reading.model_copy(update={"grey_scale": scale}))
+
+
+def as_read(reading: Reading | None, root: Path, reader: str | None = None) -> Dataset:
+    """Open the data set in ``root`` and read its files as they were read before.
+
+    Without a ``reading``, that of a study of an older version, the files decide. Raises UserError as ``open_dataset``.
+    """
+    if reading is None:
+        return settled(open_dataset(root, reader))
+    return open_dataset(root, reader, folders=reading.folders, groups=reading.groups).read_by(reading)

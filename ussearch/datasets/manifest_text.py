@@ -1,0 +1,59 @@
+"""The manifest of a data set, to be corrected and read again in place of its folders."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from pathlib import Path
+
+from ussearch.datasets.dataset import Dataset, Sample
+from ussearch.errors import UserError
+
+HEAD = ("image", "mask", "patient", "class", "split", "spacing")
+
+
+def manifest_text(dataset: Dataset, folder: Path | None = None) -> str:
+    """Return a table with a row for each image, which the reader ``manifest`` makes the same samples of.
+
+    Args:
+        dataset: any that was opened from files.
+        folder: where the table will lie, ``dataset.root`` or a folder above it, which then begins the ids; None is
+            ``dataset.root``.
+
+    Raises:
+        UserError: ``folder`` does not hold all files; a name that such a table cannot express.
+    """
+    base = dataset.root if folder is None else folder
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(HEAD)
+    for sample in dataset.samples:
+        masks = [_below(base, mask) for mask in sample.masks]
+        if len(masks) > 1 and any(";" in mask for mask in masks):
+            raise UserError(
+                f"Masks of {sample.id} have a semicolon in their names, which separates masks: rename them."
+            )
+        writer.writerow(
+            [
+                _below(base, sample.image),
+                ";".join(masks),
+                sample.patient or "",
+                sample.label or "",
+                sample.part or "",
+                _spacing(sample),
+            ]
+        )
+    return text.getvalue()
+
+
+def _below(base: Path, file: Path) -> str:
+    """Return the path of ``file`` below ``base``, as it is named: links are not followed."""
+    place = Path(os.path.relpath(file.absolute(), base.absolute()))
+    if ".." in place.parts or place.is_absolute():
+        raise UserError(f"{file} lies outside of {base}, where the manifest would be: write it into a folder above.")
+    return place.as_posix()
+
+
+def _spacing(sample: Sample) -> str:
+    return "x".join(repr(side) for side in sample.spacing_mm) if sample.spacing_mm else ""

@@ -1,0 +1,62 @@
+"""Where no layout fits: which one is nearest, and what is missing in it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from ussearch.datasets.readers.found_files import FoundFile, files_below
+from ussearch.datasets.readers.other_formats import other_format
+
+_EXPECTED = "expected masks/ with equal stems beside images/, or 'a_mask.png' beside each 'a.png'"
+
+
+def nearest_layout(root: Path) -> str:
+    """Return the rest of a sentence about ``root``: what is missing in the layout nearest to it, and the hint."""
+    files = files_below(root)
+    if not any(file.is_image for file in files) and not other_format(files):
+        return "holds no image: expected images and masks, such as images/ and masks/; give the folder that holds them"
+    return f"has no known layout: {_missing(files)}"
+
+
+def _missing(files: Sequence[FoundFile]) -> str:
+    masks = [file for file in files if file.role == "masks" and file.is_raster]
+    pictures = [file for file in files if file.role != "masks" and file.is_image]
+    images = [file for file in pictures if file.role == "images"]
+    format_found = other_format(files)
+    if format_found and not masks:
+        return format_found
+    if masks and not pictures:
+        return f"{_counted(masks, 'masks')}, but there are no images; expected images/ beside"
+    if masks:
+        first, other = (images or pictures)[0].place, masks[0].place
+        return (
+            f"{_counted(images or pictures, 'images')} and {_counted(masks, 'masks')}, but no names fit together "
+            f"({first}, {other}); {_EXPECTED}"
+        )
+    if images:
+        return f"{_counted(images, 'images')}, but there is no folder of masks; {_EXPECTED}{_twin(images, pictures)}"
+    return (
+        f"{_counted(pictures, 'images')}, but none is named as the mask of another (first: {pictures[0].place}); "
+        f"{_EXPECTED}, or an images.csv with the columns image and mask"
+    )
+
+
+def _counted(files: Sequence[FoundFile], noun: str) -> str:
+    """Return how many files there are in the folder that holds most of them, or in all."""
+    folders = Counter(PurePosixPath(file.place).parent.as_posix() for file in files)
+    (folder, count), *others = folders.most_common()
+    if others:
+        return f"{len(folders)} folders such as {folder}/ have {len(files)} {noun}"
+    return f"{'it' if folder == '.' else folder + '/'} has {count} {noun}"
+
+
+def _twin(images: Sequence[FoundFile], pictures: Sequence[FoundFile]) -> str:
+    """Return the hint at another folder whose files are named as the images are."""
+    stems = {file.stem for file in images}
+    twins = [file for file in pictures if file.role != "images" and file.stem in stems]
+    if not twins:
+        return ""
+    folder = PurePosixPath(twins[0].place).parent.as_posix()
+    return f"; {folder}/ has files of the same names: call it masks/ if that is what they are"

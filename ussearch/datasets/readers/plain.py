@@ -1,0 +1,116 @@
+"""One's own data: pairs of images and masks in any of the usual arrangements of folders and names."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path, PurePosixPath
+
+from ussearch.datasets.dataset import Sample
+from ussearch.datasets.dicom import patients_in
+from ussearch.datasets.readers.base import Listing, Rank, Reader, add_reader
+from ussearch.datasets.readers.folder_names import folder_name
+from ussearch.datasets.readers.found_files import FoundFile, files_below
+from ussearch.datasets.readers.pairing import Pairing, paired
+
+
+@add_reader
+class Plain(Reader):
+    """PNG, JPEG, TIFF, BMP or single-frame DICOM, with raster masks of the same size.
+
+    Masks lie in a folder of their own or beside the images, named after these; sub-folders mean parts of a split,
+    classes or patients. Of a DICOM file the tissue region is used, if the file tells one; the mask is drawn on the
+    whole frame.
+    """
+
+    name = "plain"
+    layout = "images/ (PNG, JPEG, TIFF, BMP, DICOM) masks/ with equal stems, or 'a_mask.png' beside 'a.png'"
+    rank = Rank.GENERAL
+
+    def matches(self, root: Path) -> bool:
+        """Tell whether a folder of images and one of masks lie directly in ``root``."""
+        roles = {folder_name(path.name).role for path in root.iterdir() if path.is_dir()} if root.is_dir() else set()
+        return {"images", "masks"} <= roles
+
+    def read(self, root: Path) -> Listing:
+        """List the pairs anywhere below ``root``."""
+        found = paired(_top(files_below(root)))
+        asides = {file.aside for file in found.images}
+        listing = Listing()
+        for group in found.equal:
+            listing.equal_names(root, [file.path for file in group])
+        _note_rivals(root, found, listing)
+        dicom = [file.path for file in found.images if not file.is_raster]
+        patients = patients_in(dicom)
+        for file in found.images:
+            if masks := found.masks_of.get(file.place):
+                patient = patients.get(file.path)
+                sample = Sample(file.place, file.path, tuple(m.path for m in masks), None, patient, part=file.part)
+                listing.samples.append(sample)
+                aside = (file.aside,) if file.aside and len(asides) > 1 else ()
+                listing.folders[file.place] = (*aside, *file.folders)
+        _note_missing(root, found, listing)
+        for file in found.orphans:
+            listing.missing_image(root, file.path)
+        listing.samples.sort(key=lambda sample: sample.id)
+        return listing
+
+
+def _top(files: list[FoundFile]) -> list[FoundFile]:
+    """Return the files in folders of images and of masks at the top where both are there, or all of them."""
+    top = [file for file in files if folder_name(Path(file.place).parts[0]).role and len(Path(file.place).parts) > 1]
+    images, masks = (any(file.role == role and file.is_image for file in top) for role in ("images", "masks"))
+    return top if images and masks else files
+
+
+def _note_rivals(root: Path, found: Pairing, listing: Listing) -> None:
+    if found.rivals:
+        masks = found.rivals[0]
+        names = " and ".join(file.place for file in masks)
+        listing.note(
+            "several masks",
+            masks[0].place,
+            f"{names} in {root} fit one image ({len(found.rivals)} images have such masks), masks of one kind were "
+            "expected (x_mask.png, x_mask_1.png): move away what is not meant, or name the masks in an images.csv.",
+        )
+    if found.channels:
+        images = found.channels[0]
+        names = " and ".join(file.place for file in images)
+        listing.note(
+            "several channels",
+            images[0].place,
+            f"{names} in {root} are channels of one image ({len(found.channels)} images have several), one channel was "
+            "expected (…_0000): move the others away.",
+        )
+    listing.noted.update(file.path for group in (*found.rivals, *found.channels) for file in group)
+
+
+def _note_missing(root: Path, found: Pairing, listing: Listing) -> None:
+    """Note images without masks; those of a split are left out, as a published test part often has none."""
+    excused = {file.place for group in found.channels for file in group}
+    missing = [file for file in found.images if file.place not in found.masks_of and file.place not in excused]
+    parts = {file.part for file in found.images}
+    is_split = len(parts) > 1 and any(sample.part in (None, "train") for sample in listing.samples)
+    for part, count in sorted(Counter(file.part for file in missing if file.part and is_split).items()):
+        first = next(file.place for file in missing if file.part == part)
+        listing.noted.update(file.path for file in missing if file.part == part)
+        listing.note(
+            "unlabelled images",
+            first,
+            f"{count} images of the part {part} in {root} have no masks and are left out (first: {first}): add their "
+            "masks if they are to count.",
+            fatal=False,
+        )
+    for file in missing:
+        if not (file.part and is_split):
+            listing.missing_mask(root, file.path, _expected(file, found))
+
+
+def _expected(image: FoundFile, found: Pairing) -> str:
+    """Return where the mask of an image was looked for."""
+    if not found.apart:
+        return f"'{image.stem}_mask.png' beside it"
+    masks = [mask for own in found.masks_of.values() for mask in own]
+    near = [mask for mask in masks if (mask.part, mask.folders) == (image.part, image.folders)] or masks
+    folders = Counter(PurePosixPath(mask.place).parent.as_posix() for mask in near or found.orphans)
+    place = f"{folders.most_common(1)[0][0]}/" if folders else "a folder of masks"
+    return f"a PNG or another raster image named '{image.stem}' in {place} (or '{image.stem}_mask')"
