@@ -38,7 +38,10 @@ HELD = {
 """How the rows that a sensor stored are made of the upright picture, by EXIF's orientation (its table of the eight)."""
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+SAVED = {"png": {}, "jpg": {"quality": 95}, "tif": {}, "lzw.tif": {"compression": "tiff_lzw"}}
+
+
+@pytest.mark.parametrize("suffix", SAVED)
 @pytest.mark.parametrize("orientation", HELD)
 def test_pictures_are_read_as_they_were_held(tmp_path: Path, orientation: int, suffix: str) -> None:
     picture = np.zeros((48, 80), np.uint8)
@@ -46,7 +49,7 @@ def test_pictures_are_read_as_they_were_held(tmp_path: Path, orientation: int, s
     note = Image.Exif()
     note[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(HELD[orientation](picture)))
-    stored.save(tmp_path / f"a.{suffix}", exif=note, **({"quality": 95} if suffix == "jpg" else {}))
+    stored.save(tmp_path / f"a.{suffix}", exif=note, **SAVED[suffix])
     read = read_raster(tmp_path / f"a.{suffix}")
     assert read.shape == picture.shape
     assert np.abs(read.astype(int) - picture).max() <= (12 if suffix == "jpg" else 0)

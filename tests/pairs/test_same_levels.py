@@ -26,7 +26,8 @@ from tests.pairs.test_run_edge import call
 from tests.png_files import exif, png_of, save, with_chunk
 from tests.tiff_files import Page, tiff_of
 from ussearch import pairs
-from ussearch.datasets import read_frames
+from ussearch.datasets import open_dataset, read_frames
+from ussearch.datasets.decide import settled
 from ussearch.datasets.dicom import read_raw_dicom
 from ussearch.datasets.reading import Reading
 from ussearch.pairs import write_bundle
@@ -200,6 +201,29 @@ def test_levels_are_the_scene_s_everywhere(name: str, eager: ussearch.Bundle, tm
     if kind.board:
         levels, clipped = run_edge.read_grey(path, kind.scale.model_dump(mode="json"))
         assert np.array_equal(levels, learnt) and clipped == 0
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_training_decides_on_levels_that_infer_gives_again(name: str, eager: ussearch.Bundle, tmp_path: Path) -> None:
+    kind = KINDS[name]
+    (tmp_path / "images").mkdir()
+    (tmp_path / "masks").mkdir()
+    for number in range(3):
+        path = kind.write(tmp_path)
+        path.rename(tmp_path / "images" / f"scan{number}{path.suffix}")
+        lesion = np.zeros((48, 64), np.uint8)
+        lesion[10:20, 8 + number : 30] = 255
+        Image.fromarray(lesion).save(tmp_path / "masks" / f"scan{number}.png")
+    found = open_dataset(tmp_path)
+    for dataset in (found.read_by(Reading(grey_scale=kind.scale)), settled(found)):
+        assert dataset.reading is not None
+        bundle = with_scale(eager, dataset.reading.grey_scale, dataset.reading.region)
+        size = bundle.manifest.preprocessing.image_size
+        for sample in dataset.samples:
+            learnt, _ = dataset.source.decode(sample)
+            answer = bundle.predict(sample.image, cloud=None)
+            assert np.array_equal(answer.frame.pixels, learnt)
+            assert np.array_equal(answer.network_input, network_input(learnt, size))
 
 
 class Listening(OnnxNetwork):

@@ -121,6 +121,7 @@ def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            warnings.filterwarnings("ignore", "Palette images with Transparency")  # alpha is not used
             # NOTE: a file, not its name: Pillow 13 maps uncompressed TIFF files of a name into memory with the sides of
             # the turned picture, which scrambles them.
             with path.open("rb") as file, Image.open(file) as image:
@@ -171,9 +172,9 @@ def _page(image: Image.Image, number: int, path: Path) -> Image.Image:
 
 def upright(image: Image.Image) -> Image.Image:
     """Return a decoded image as viewers show it; the very same where nothing is noted of how it was held."""
-    # NOTE: Pillow turns TIFF files itself while it loads them, and says so in the tags alone.
-    tags = image.tag_v2 if isinstance(image, TiffImageFile) else image.getexif()
-    return image if tags.get(ORIENTATION, UPRIGHT) == UPRIGHT else ImageOps.exif_transpose(image)
+    if isinstance(image, TiffImageFile):  # Pillow turns these itself while it loads them
+        return image
+    return image if image.getexif().get(ORIENTATION, UPRIGHT) == UPRIGHT else ImageOps.exif_transpose(image)
 
 
 def _depth(image: Image.Image, path: Path) -> Depth:
