@@ -107,6 +107,7 @@ def test_what_would_write_among_the_data_is_refused_before_any_work(
     checked(2, *run, "--study", tmp_path / "s", "--out", "bundle")
     assert not (tmp_path / "s").exists()
     assert "page.html stands there already" in checked(2, "data", "check", ".", "--html", "page.html").err
+    assert "results.csv stands there already" in checked(2, "data", "check", ".", "--write-manifest", "results.csv").err
     assert "is not empty" in checked(2, "profile", "kit", "--out", "kit", "--networks", 12).err
     checked(2, "profile", "fit", "results.csv", "--name", "my-board", "--profiles-dir", ".")
     for command in ("report", "export", "pareto", "route", "compress", "show", "infer", "verify", "route-report"):
@@ -121,6 +122,7 @@ def test_every_command_in_a_data_folder_leaves_it_as_it_was(checked: Callable[..
         (0, ("config", *data)),
         (0, ("data", "check", ".")),
         (0, ("data", "check", ".", "--html", out / "page.html")),
+        (0, ("data", "check", ".", "--image-size", 64, "--lesion", 255, "--grey-scale", "0,255", "--region", "whole")),
         (0, ("run", "--profile", "jetson-nano", *data, "--study", study, *TINY_RUN)),
         (0, ("pareto", study, "--plot", out / "front.svg")),
         (0, ("pareto", study, "--plot", out / "front.svg")),  # its own is replaced

@@ -102,3 +102,25 @@ def test_a_name_that_the_masks_do_not_hold(ussearch: Command, labelled: Path) ->
     refused = ussearch("data", "check", labelled, "--lesion", "7")
     assert refused.status in (1, 2)
     assert "no mask holds a label '7', expected some of 0, 1, 2" in " ".join((refused.out + refused.err).split())
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--region", "foo", "--region foo is not possible: expected largest, whole or a number from 1."),
+        ("--region", "0", "--region 0 is not possible"),
+        ("--grey-scale", "9,1", "--grey-scale 9,1 is not possible: expected two numbers LOW,HIGH"),
+        ("--folders", "people", "--folders people is not possible: expected"),
+        ("--groups", "(", "Groups '(' are no pattern"),
+    ],
+)
+def test_options_that_cannot_be_meant(
+    ussearch: Command, tiny_data: Path, option: str, value: str, message: str
+) -> None:
+    for command in (
+        ("data", "check", tiny_data),
+        ("run", "--profile", "jetson-nano", "--data", tiny_data, "--dry-run"),
+    ):
+        refused = ussearch(*command, option, value)
+        assert refused.status == 2 and message in refused.err, refused.err
+        assert refused.out == "" and refused.err.count("\n") == 1

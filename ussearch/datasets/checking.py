@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets.dataset import Dataset, ImageSet, Pixels, Problem, Sample
-from ussearch.datasets.decide import decide
+from ussearch.datasets.decide import decide, surveyed
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.grouping import (
     DUPLICATE_CORRELATION,
@@ -23,11 +23,11 @@ from ussearch.datasets.grouping import (
 )
 from ussearch.datasets.preparation import nothing_marked
 from ussearch.datasets.reading import Reading, ReadingOptions
-from ussearch.datasets.region_decision import LARGEST, crop_loss
+from ussearch.datasets.region_decision import crop_loss
 from ussearch.datasets.report import DataReport, ImageFormats, Leakage
 from ussearch.datasets.shares import clipped_values, lesion_shares, vanished_at
 from ussearch.datasets.splits import leaking_groups_of, split
-from ussearch.datasets.survey import Progress, SampleFacts, facts_of_arrays, survey
+from ussearch.datasets.survey import Progress, SampleFacts, facts_of_arrays
 from ussearch.errors import Question, UserError
 
 NO_CLASS = "unknown"
@@ -54,7 +54,7 @@ def check(
     """
     asked = options or ReadingOptions()
     if isinstance(dataset.source, FileSource):
-        facts = survey(dataset.samples, asked.region or LARGEST, progress)
+        facts = surveyed(dataset, asked, progress)
     else:
         facts = [facts_of_arrays(*dataset.source.decode(sample)) for sample in dataset.samples]
     problems = [*dataset.problems, *(each.problem for each in facts if each.problem is not None)]

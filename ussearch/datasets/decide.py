@@ -13,11 +13,11 @@ from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.fingerprint import fingerprint_of
-from ussearch.datasets.grey_decision import decide_grey_scale
+from ussearch.datasets.grey_decision import decide_grey_scale, given_scale
 from ussearch.datasets.label_table import decide_labels
 from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.reading import Reading, ReadingOptions
-from ussearch.datasets.region_decision import LARGEST, decide_region
+from ussearch.datasets.region_decision import LARGEST, decide_region, required_region
 from ussearch.datasets.survey import Progress, SampleFacts, survey
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
@@ -42,11 +42,19 @@ def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: P
     try:
         reading = Reading.model_validate_json(store.read_bytes())
     except (OSError, ValueError):
-        facts = survey(dataset.samples, asked.region or LARGEST, progress)
+        facts = surveyed(dataset, asked, progress)
         reading = decide(dataset, facts, asked)
         with contextlib.suppress(UserError):  # what cannot be remembered only costs time
             write_atomically(store, reading.model_dump_json())
     return dataset.read_by(reading)
+
+
+def surveyed(dataset: Dataset, asked: ReadingOptions, progress: Progress | None = None) -> list[SampleFacts]:
+    """Look at all files, once the options are known to mean something; raises UserError where they do not."""
+    if asked.grey_scale is not None:
+        given_scale(asked.grey_scale)
+    region = LARGEST if asked.region is None else required_region(asked.region)
+    return survey(dataset.samples, region, progress)
 
 
 def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions) -> Reading:

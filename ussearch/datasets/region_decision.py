@@ -10,7 +10,7 @@ from ussearch.datasets.label_table import MaskFacts
 from ussearch.datasets.mask_labels import code_of
 from ussearch.datasets.reading import MaskReading
 from ussearch.datasets.survey import SampleFacts
-from ussearch.errors import Answer, Question
+from ussearch.errors import Answer, Question, UserError
 
 LARGEST, WHOLE = "largest", "whole"
 
@@ -35,10 +35,10 @@ class CropLoss:
 def decide_region(facts: Sequence[SampleFacts], masks: MaskReading, asked: str | None) -> str:
     """Return the region that is used: what the user said, the largest, or the one that holds all annotations.
 
-    Raises Question where each choice loses a lesion.
+    Raises Question where each choice loses a lesion, UserError for what names no region.
     """
     if asked is not None:
-        return asked
+        return required_region(asked)
     if not any(each.in_regions for each in facts) or not crop_loss(facts, masks, LARGEST).whole_lesions:
         return LARGEST
     most = max(len(each.in_regions) for each in facts)
@@ -55,6 +55,13 @@ def decide_region(facts: Sequence[SampleFacts], masks: MaskReading, asked: str |
         rows,
         [Answer(_meaning(rule, loss), {"region": rule}) for rule, loss in losses.items()],
     )
+
+
+def required_region(asked: str) -> str:
+    """Return a region as the user gave it; raises UserError for what names none."""
+    if asked not in (LARGEST, WHOLE) and not (asked.isdecimal() and int(asked) > 0):
+        raise UserError(f"--region {asked} is not possible: expected largest, whole or a number from 1.")
+    return asked
 
 
 def _meaning(rule: str, loss: CropLoss) -> str:
