@@ -27,8 +27,8 @@ class Cases(Reader):
         masks = [path for path in files if path.stem.endswith(_SUFFIX)]
         return pair_by_name(
             root,
-            {str(path): path for path in files if path not in masks},
-            {str(path.with_stem(path.stem.removesuffix(_SUFFIX))): path for path in masks},
+            {str(path): [path] for path in files if path not in masks},
+            {str(path.with_stem(path.stem.removesuffix(_SUFFIX))): [path] for path in masks},
             expected=lambda image: f"'{image.stem}{_SUFFIX}{image.suffix}' beside it",
             patient=lambda image: image.parent.name,
         )

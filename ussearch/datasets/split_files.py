@@ -16,7 +16,7 @@ from ussearch.errors import UserError
 if TYPE_CHECKING:
     from ussearch.datasets.dataset import ImageSet
 
-_ABSOLUTE = re.compile(r"[A-Za-z]:[\\/]|[\\/]")
+_ANCHOR = re.compile(r"\A(?:[A-Za-z]:)?[\\/]+")
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,9 @@ class _Finder:
     def _readings(self, name: str) -> Iterator[str]:
         """Yield what a name may mean: as it is, with other separators, and the ends of a path from elsewhere."""
         yield name
-        path = PurePosixPath(_ABSOLUTE.sub("", name).replace("\\", "/"))
+        path = PurePosixPath(_ANCHOR.sub("", name).replace("\\", "/"))
         shortest = 1 if self._is_flat else 2  # names that folders use anew tell nothing alone
         for length in range(len(path.parts), 0, -1):
             end = PurePosixPath(*path.parts[-length:])
             if length >= shortest or length == len(path.parts):
                 yield end.as_posix()
-                yield end.with_suffix("").as_posix()

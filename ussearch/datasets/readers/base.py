@@ -83,7 +83,7 @@ class Listing:
                 "equal names",
                 files[0].relative_to(root).as_posix(),
                 f"{names} in {root} {what}, a name for each image was expected: rename all but one, and the masks "
-                "alike, or remove what is a copy.",
+                "alike (a mask beside its image is called 'x_mask'), or remove what is a copy.",
             )
         )
 

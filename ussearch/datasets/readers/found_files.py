@@ -40,6 +40,11 @@ class FoundFile:
     stem: str
 
     @property
+    def folder(self) -> str:
+        """The folder that it lies in, below the one that was searched; empty for that one itself."""
+        return self.place.rpartition("/")[0]
+
+    @cached_property
     def is_raster(self) -> bool:
         """Whether the suffix is that of a raster image."""
         return self.path.suffix.lower() in RASTER_SUFFIXES
@@ -66,14 +71,14 @@ def files_below(folder: Path) -> list[FoundFile]:
     for place, names, files in os.walk(folder, onerror=refuse, followlinks=True):
         names[:] = sorted(name for name in names if _is_visible(name) and not _is_loop(Path(place, name), folder))
         inside = Path(place).relative_to(folder)
+        below = "" if inside == Path() else f"{inside.as_posix()}/"
         role, part, folders, aside = _meaning(inside.parts)
         for name in sorted(files):
             if not name.startswith(".") and name.lower() not in _SYSTEM_FILES:
                 path = Path(place, name)
-                found.append(
-                    FoundFile(path, (inside / name).as_posix(), role, part, folders, aside, plain_name(_stem(path)))
-                )
-    return sorted(found, key=lambda file: Path(file.place).parts)
+                stem = plain_name(_stem(path))
+                found.append(FoundFile(path, below + name, role, part, folders, aside, stem))
+    return sorted(found, key=lambda file: file.place.split("/"))
 
 
 def _is_visible(name: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ussearch.datasets.readers.found_files import FoundFile, files_below
 from ussearch.datasets.readers.other_formats import other_format
@@ -45,11 +45,11 @@ def _missing(files: Sequence[FoundFile]) -> str:
 
 def _counted(files: Sequence[FoundFile], noun: str) -> str:
     """Return how many files there are in the folder that holds most of them, or in all."""
-    folders = Counter(PurePosixPath(file.place).parent.as_posix() for file in files)
+    folders = Counter(file.folder for file in files)
     (folder, count), *others = folders.most_common()
     if others:
         return f"{len(folders)} folders such as {folder}/ have {len(files)} {noun}"
-    return f"{'it' if folder == '.' else folder + '/'} has {count} {noun}"
+    return f"{folder + '/' if folder else 'it'} has {count} {noun}"
 
 
 def _twin(images: Sequence[FoundFile], pictures: Sequence[FoundFile]) -> str:
@@ -58,5 +58,4 @@ def _twin(images: Sequence[FoundFile], pictures: Sequence[FoundFile]) -> str:
     twins = [file for file in pictures if file.role != "images" and file.stem in stems]
     if not twins:
         return ""
-    folder = PurePosixPath(twins[0].place).parent.as_posix()
-    return f"; {folder}/ has files of the same names: call it masks/ if that is what they are"
+    return f"; {twins[0].folder or '.'}/ has files of the same names: call it masks/ if that is what they are"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ussearch.datasets.dicom import DICOM_SUFFIXES
 from ussearch.datasets.readers.folder_names import channel, derived_from, image_cores, mask_cores, mask_readings
@@ -56,16 +56,16 @@ def paired(files: Sequence[FoundFile]) -> Pairing:
 
 def _beside(files: Sequence[FoundFile]) -> list[FoundFile]:
     """Return those of the files that are masks of others in the same folder, or are named as such masks are."""
-    stems: dict[PurePosixPath, set[str]] = defaultdict(set)
+    stems: dict[str, set[str]] = defaultdict(set)
     readings = {file.place: mask_readings(file.stem) for file in files}
     for file in files:
         names = (file.stem,) if readings[file.place] else (file.stem, *image_cores(file.stem))
-        stems[_folder(file)] |= {name.casefold() for name in names}
+        stems[file.folder] |= {name.casefold() for name in names}
     ways = {
         way
         for file in files
         for core, way in readings[file.place]
-        if file.is_raster and core.casefold() in stems[_folder(file)]
+        if file.is_raster and core.casefold() in stems[file.folder]
     }
     masks = {file.place for file in files if file.is_raster and any(way in ways for _, way in readings[file.place])}
     return [file for file in files if file.place in masks]
@@ -73,12 +73,8 @@ def _beside(files: Sequence[FoundFile]) -> list[FoundFile]:
 
 def _without_derived(files: Sequence[FoundFile]) -> list[FoundFile]:
     """Return the files without pictures made of them, such as ``a_overlay`` beside ``a``."""
-    there = {(_folder(file), file.stem.casefold()) for file in files}
-    return [file for file in files if (_folder(file), (derived_from(file.stem) or "").casefold()) not in there]
-
-
-def _folder(file: FoundFile) -> PurePosixPath:
-    return PurePosixPath(file.place).parent
+    there = {(file.folder, file.stem.casefold()) for file in files}
+    return [file for file in files if (file.folder, (derived_from(file.stem) or "").casefold()) not in there]
 
 
 def _without_equals(images: Iterable[FoundFile], found: Pairing) -> list[FoundFile]:
@@ -116,10 +112,10 @@ def _settled(masks: list[FoundFile], found: Pairing) -> tuple[FoundFile, ...]:
     """Return the masks of one image that are united; those that cannot be meant together are noted."""
     by_stem: dict[Key, list[FoundFile]] = defaultdict(list)
     for mask in masks:
-        by_stem[_folder(mask), mask.stem].append(mask)
+        by_stem[mask.folder, mask.stem].append(mask)
     found.equal += [tuple(group) for group in by_stem.values() if len(group) > 1]
     single = [group[0] for group in by_stem.values()]
-    kinds = {(_folder(mask), _word(mask)) for mask in single}
+    kinds = {(mask.folder, _word(mask)) for mask in single}
     if len(kinds) > 1:
         found.rivals.append(tuple(single))
     return tuple(single)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from ussearch.datasets.dataset import Sample
 from ussearch.datasets.dicom import patients_in
@@ -57,7 +57,7 @@ class Plain(Reader):
 
 def _top(files: list[FoundFile]) -> list[FoundFile]:
     """Return the files in folders of images and of masks at the top where both are there, or all of them."""
-    top = [file for file in files if folder_name(Path(file.place).parts[0]).role and len(Path(file.place).parts) > 1]
+    top = [file for file in files if file.folder and folder_name(file.folder.partition("/")[0]).role]
     images, masks = (any(file.role == role and file.is_image for file in top) for role in ("images", "masks"))
     return top if images and masks else files
 
@@ -111,6 +111,6 @@ def _expected(image: FoundFile, found: Pairing) -> str:
         return f"'{image.stem}_mask.png' beside it"
     masks = [mask for own in found.masks_of.values() for mask in own]
     near = [mask for mask in masks if (mask.part, mask.folders) == (image.part, image.folders)] or masks
-    folders = Counter(PurePosixPath(mask.place).parent.as_posix() for mask in near or found.orphans)
+    folders = Counter(mask.folder for mask in near or found.orphans)
     place = f"{folders.most_common(1)[0][0]}/" if folders else "a folder of masks"
     return f"a PNG or another raster image named '{image.stem}' in {place} (or '{image.stem}_mask')"
