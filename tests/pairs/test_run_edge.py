@@ -202,6 +202,7 @@ BAD_FILES: dict[str, tuple[bytes, str]] = {
     "f.pgm": (b"P5\n99999 99999\n255\n", "expected at most 64000000"),
     "g.pgm": (b"P5\n2 2\n99999\n12345678", "100000 grey levels"),
     "h.npy": (b"\x93NUMPY\x01\x00", "truncated or damaged"),
+    "j.pgm": (b"P2\n2 1\n7\n3 99999999999999999999\n", "truncated or damaged"),
     "i.pgm": (b"P2\n2 1\n7\n3 8\n", "truncated or damaged"),
 }
 

@@ -206,3 +206,30 @@ def test_other_formats_are_refused_by_name(name: str, tmp_path: Path) -> None:
     path = save(tmp_path / "image", REFUSED[name]())
     sentence = board(path, GreyScale())
     assert isinstance(sentence, str) and str(path) in sentence and name in sentence and sentence.endswith(".")
+
+
+@pytest.mark.filterwarnings("ignore")
+@given(
+    seed=st.integers(0, 99),
+    deep=st.booleans(),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=4),
+)
+def test_damaged_files_are_refused_or_read_alike(seed: int, deep: bool, changes: list[tuple[int, int]]) -> None:
+    """Bytes of any chunk change, and its checksum with them; what both read, they read alike."""
+    samples = np.random.default_rng(seed).integers(0, 1 << (16 if deep else 8), (5, 6, 1))
+    content = png_of(samples, 0 if deep else 3, 16 if deep else 8)
+    chunks = [(b"eXIf", bytearray(exif(seed % 8 + 1))), (b"PLTE", bytearray(range(256)) * 3)][: 1 if deep else 2]
+    for _, body in chunks:
+        for place, value in changes:
+            body[place % len(body)] = value
+    for kind, body in chunks:
+        content = with_chunk(content, kind, bytes(body))
+    scale = GreyScale(high=4095)
+    with tempfile.TemporaryDirectory() as folder:
+        path = save(Path(folder) / "a.png", content)
+        found = board(path, scale)
+        try:
+            (frame,) = read_frames(path, scale)
+        except UserError:
+            return
+    assert isinstance(found, str) or np.array_equal(found[0], frame.pixels)

@@ -88,7 +88,7 @@ def read_grey(path: Path, scale: Any = None) -> Tuple[Any, int]:
         return levels(decoded(path, data), scale)
     except BadInput as error:
         raise BadInput(f"{path} {error}") from error
-    except (ValueError, IndexError, KeyError, struct.error, zlib.error, EOFError) as error:
+    except (ValueError, IndexError, KeyError, OverflowError, struct.error, zlib.error, EOFError) as error:
         raise BadInput(f"{path} is truncated or damaged: give an intact copy.") from error
 
 
@@ -266,8 +266,8 @@ def exif_orientation(exif: bytes) -> Optional[int]:
     start = struct.unpack(order + "I", exif[4:8])[0]
     for entry in range(struct.unpack(order + "H", exif[start : start + 2])[0]):
         place = start + 2 + 12 * entry
-        tag, kind = struct.unpack(order + "HH", exif[place : place + 4])
-        if tag == 0x0112 and kind in (3, 4):
+        tag, kind, count = struct.unpack(order + "HHI", exif[place : place + 8])
+        if tag == 0x0112 and kind in (3, 4) and count == 1:
             code = "H" if kind == 3 else "I"
             return int(struct.unpack(order + code, exif[place + 8 : place + 8 + struct.calcsize(code)])[0])
     return None
