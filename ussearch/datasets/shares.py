@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -62,7 +63,7 @@ def vanished_at(dataset: Dataset, shares: npt.NDArray[np.float64], image_size: i
         return lesions_lost(mask, resize_mask(mask, image_size, image_size))
 
     with_lesion = [sample for sample, share in zip(dataset.samples, shares, strict=True) if share > 0]
-    with ThreadPoolExecutor(THREADS) as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
         found = list(pool.map(lost_of, with_lesion))
     return Vanished(
         image_size=image_size,

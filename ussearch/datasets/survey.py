@@ -6,6 +6,7 @@ Every file is decoded once, in two threads (decoding leaves the interpreter free
 from __future__ import annotations
 
 import os
+import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -82,7 +83,8 @@ class SampleFacts:
 def survey(samples: Sequence[Sample], region: str = "largest", progress: Progress | None = None) -> list[SampleFacts]:
     """Look at every file of ``samples``; the facts are in their order. ``region`` is what is used of DICOM files."""
     found = []
-    with ThreadPoolExecutor(THREADS) as pool:
+    # NOTE: decoding silences warnings for a while, which threads undo in any order; what held before is put back here.
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
         for number, facts in enumerate(_ahead(pool, samples, region), start=1):
             found.append(facts)
             if progress is not None:
