@@ -76,7 +76,7 @@ def published_split(images: ImageSet, data: Path, number: int) -> BusiSplit:
             raise UserError(
                 f"{path} does not exist: expected the published lists train{number}.txt and val{number}.txt."
             )
-    parts = read_split_file(lists["train"], images)
+    parts = read_split_file(lists["train"], images).parts
     split = Split.of(
         {"train": parts["train"], "validation": parts["test"]}, f"published split {number}", images.fingerprint
     )

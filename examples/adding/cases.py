@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ussearch.datasets.decoding import raster_files
 from ussearch.datasets.readers.base import Listing, Reader, add_reader, pair_by_name
+from ussearch.runtime.raster_files import raster_files
 
 _SUFFIX = "-lesion"
 

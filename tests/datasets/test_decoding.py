@@ -10,9 +10,9 @@ from PIL import Image, ImageDraw
 from scipy import ndimage
 
 from ussearch.datasets import open_dataset, settled
-from ussearch.datasets.decoding import united_mask
 from ussearch.datasets.files import convex_hull, filled, without_holes
 from ussearch.datasets.reading import MaskReading
+from ussearch.datasets.reading.masks import united_mask
 from ussearch.errors import UserError
 from ussearch.runtime import raster_files
 from ussearch.runtime.frames import read_raster

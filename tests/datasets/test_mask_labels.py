@@ -254,5 +254,5 @@ def test_what_was_decided_is_remembered_and_read_again(tmp_path: Path, monkeypat
     def never(*_: object) -> Dataset:
         raise AssertionError("looked again")
 
-    monkeypatch.setattr("ussearch.datasets.decide.survey", never)
+    monkeypatch.setattr("ussearch.datasets.reading.decide.survey", never)
     assert settled(open_dataset(root)).reading == first

@@ -27,9 +27,9 @@ from tests.png_files import exif, png_of, save, with_chunk
 from tests.tiff_files import Page, tiff_of
 from ussearch import pairs
 from ussearch.datasets import open_dataset, read_frames
-from ussearch.datasets.decide import settled
 from ussearch.datasets.dicom import read_raw_dicom
 from ussearch.datasets.reading import Reading
+from ussearch.datasets.reading.decide import settled
 from ussearch.pairs import write_bundle
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import SharePolicy

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ussearch.cli.console import console, counted, whole
-from ussearch.datasets.reading_rows import format_row, reading_rows
+from ussearch.datasets.reading.rows import format_row, reading_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

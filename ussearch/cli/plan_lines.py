@@ -8,7 +8,7 @@ from rich.table import Table
 
 from ussearch.cli.console import console, counted, score_line
 from ussearch.cli.option_values import spoken
-from ussearch.datasets.reading_rows import loss_rows, reading_rows
+from ussearch.datasets.reading.rows import loss_rows, reading_rows
 from ussearch.pipeline import Delivery
 from ussearch.studies import StudyConfig
 from ussearch.studies.config import DataSource

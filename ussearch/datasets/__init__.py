@@ -9,9 +9,9 @@ training. ``phantom_dataset`` makes data from nothing; ``check`` tells what is w
 from ussearch.datasets.augmentation import AugmentationSettings, augment
 from ussearch.datasets.batches import Batches, Normalisation
 from ussearch.datasets.cache import cache_folder
-from ussearch.datasets.checking import check
+from ussearch.datasets.checking.check import check
+from ussearch.datasets.checking.report import DataReport
 from ussearch.datasets.dataset import Dataset, ImageSet, Problem, Sample
-from ussearch.datasets.decide import as_read, fitted, settled
 from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.frames import read_frames, read_image
 from ussearch.datasets.opening import open_dataset
@@ -19,7 +19,7 @@ from ussearch.datasets.phantoms import PhantomParameters, phantom_dataset, phant
 from ussearch.datasets.preparation import prepare
 from ussearch.datasets.readers import READERS, Reader
 from ussearch.datasets.reading import Reading, ReadingOptions
-from ussearch.datasets.report import DataReport
+from ussearch.datasets.reading.decide import as_read, fitted, settled
 from ussearch.datasets.splits import DEFAULT_FRACTIONS, PARTS, Split, k_folds, leaking_groups_of, split
 from ussearch.runtime.geometry import resize_image, resize_mask, resize_plane
 

@@ -11,9 +11,9 @@ from PIL import Image, ImageDraw
 
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Pixels, Sample
-from ussearch.datasets.decoding import united_mask
-from ussearch.datasets.raw_images import is_dicom_sample, open_image_file
 from ussearch.datasets.reading import Reading
+from ussearch.datasets.reading.masks import united_mask
+from ussearch.datasets.reading.raw_images import is_dicom_sample, open_image_file
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, write_atomically
 

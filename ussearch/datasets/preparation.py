@@ -9,9 +9,9 @@ import numpy as np
 
 from ussearch.datasets.cache import Arrays, cache_folder, cached_arrays
 from ussearch.datasets.dataset import Dataset, ImageSet
-from ussearch.datasets.decide import settled
 from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
+from ussearch.datasets.reading.decide import settled
 from ussearch.datasets.small_lesions import lesions_lost
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_image, resize_mask

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ussearch.datasets.counts import NO_LABEL, DataCounts, counts_of
-from ussearch.datasets.reading_rows import loss_rows, reading_rows
+from ussearch.datasets.reading.rows import loss_rows, reading_rows
 from ussearch.report.markup import facts, paragraph, section, table
 from ussearch.report.report_data import ReportData
 

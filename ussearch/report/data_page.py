@@ -9,7 +9,7 @@ from pathlib import Path
 from ussearch import __version__
 from ussearch.datasets import DataReport, Dataset
 from ussearch.datasets.dataset import Problem
-from ussearch.datasets.reading_rows import format_row, reading_rows
+from ussearch.datasets.reading.rows import format_row, reading_rows
 from ussearch.files import write_atomically
 from ussearch.report.markup import document, facts, paragraph, section, table, text
 from ussearch.report.thumbnails import Gallery

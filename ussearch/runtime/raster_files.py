@@ -47,6 +47,11 @@ def is_raster(path: Path) -> bool:
     return path.suffix.lower() in RASTER_SUFFIXES and not path.name.startswith(".") and path.is_file()
 
 
+def raster_files(folder: Path) -> list[Path]:
+    """Return the raster images directly inside ``folder``, sorted by name; empty where there is no such folder."""
+    return sorted(path for path in folder.iterdir() if is_raster(path)) if folder.is_dir() else []
+
+
 def refuse_bombs(path: Path, width: int, height: int) -> None:
     """Raise UserError where a frame of ``width`` x ``height`` has more than ``PIXEL_LIMIT`` pixels."""
     if width * height > PIXEL_LIMIT:

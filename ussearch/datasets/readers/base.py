@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ussearch.datasets.dataset import Problem, ProblemKind, Sample
-from ussearch.datasets.decoding import raster_files
 from ussearch.registry import Registry
+from ussearch.runtime.raster_files import raster_files
 
 
 @dataclass

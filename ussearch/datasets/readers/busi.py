@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from ussearch.datasets.dataset import Sample
-from ussearch.datasets.decoding import raster_files
 from ussearch.datasets.readers.base import Listing, Reader, add_reader
+from ussearch.runtime.raster_files import raster_files
 
 CLASSES = ("benign", "malignant", "normal")
 _MASK = re.compile(r"^(?P<image>.+)_mask(_\d+)?$")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ussearch.datasets.decoding import raster_files
 from ussearch.datasets.readers.base import Listing, Reader, add_reader, by_key, pair_by_name
+from ussearch.runtime.raster_files import raster_files
 
 _IMAGE = re.compile(r"^(?P<patient>\d+)_\d+$")
 _SUFFIX = "_mask"

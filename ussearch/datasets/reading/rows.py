@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ussearch.datasets.checking.report import ImageFormats
 from ussearch.datasets.counts import Losses
-from ussearch.datasets.reading import Reading
-from ussearch.datasets.report import ImageFormats
+from ussearch.datasets.reading.model import Reading
 
 
 def format_row(formats: ImageFormats) -> tuple[str, str]:

@@ -7,9 +7,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ussearch.datasets.label_noise import NEAR, FoundLabel, without_noise
-from ussearch.datasets.mask_labels import TRANSPARENT, WHITE, LabelCounts, LabelPlane, code_of, distance, name_of
-from ussearch.datasets.reading import LabelRow, MaskReading
+from ussearch.datasets.reading.label_noise import NEAR, FoundLabel, without_noise
+from ussearch.datasets.reading.mask_labels import (
+    TRANSPARENT,
+    WHITE,
+    LabelCounts,
+    LabelPlane,
+    code_of,
+    distance,
+    name_of,
+)
+from ussearch.datasets.reading.model import LabelRow, MaskReading
 from ussearch.errors import Answer, Question, UserError
 
 MOST_LABELS = 32

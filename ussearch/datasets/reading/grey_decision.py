@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ussearch.datasets.survey import QUANTILES, ImageFacts
+from ussearch.datasets.reading.survey import QUANTILES, ImageFacts
 from ussearch.errors import UserError
 from ussearch.runtime.grey_scale import BLACK, WHITE, GreyScale
 

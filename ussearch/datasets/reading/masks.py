@@ -8,17 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from ussearch.datasets.dataset import Pixels, SizeMismatchError
-from ussearch.datasets.mask_labels import Codes, LabelPlane, code_of, distance, label_plane
-from ussearch.datasets.reading import MaskReading
-from ussearch.runtime.raster_files import is_raster
+from ussearch.datasets.reading.mask_labels import Codes, LabelPlane, code_of, distance, label_plane
+from ussearch.datasets.reading.model import MaskReading
 
 UNSEEN = {0: False, 255: True}
 """The table where no mask was looked at before."""
-
-
-def raster_files(folder: Path) -> list[Path]:
-    """Return the raster images directly inside ``folder``, sorted by name; empty where there is no such folder."""
-    return sorted(path for path in folder.iterdir() if is_raster(path)) if folder.is_dir() else []
 
 
 def lesion_mask(plane: LabelPlane, reading: MaskReading) -> Pixels:

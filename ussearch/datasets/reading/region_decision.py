@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ussearch.datasets.decoding import UNSEEN, nearest_meaning
-from ussearch.datasets.label_table import MaskFacts
-from ussearch.datasets.mask_labels import code_of
-from ussearch.datasets.reading import MaskReading
-from ussearch.datasets.survey import SampleFacts
+from ussearch.datasets.reading.label_table import MaskFacts
+from ussearch.datasets.reading.mask_labels import code_of
+from ussearch.datasets.reading.masks import UNSEEN, nearest_meaning
+from ussearch.datasets.reading.model import MaskReading
+from ussearch.datasets.reading.survey import SampleFacts
 from ussearch.errors import Answer, Question, UserError
 
 LARGEST, WHOLE = "largest", "whole"

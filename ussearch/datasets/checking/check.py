@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.datasets.checking.report import DataReport, ImageFormats, Leakage
+from ussearch.datasets.checking.shares import clipped_values, lesion_shares, vanished_at
 from ussearch.datasets.dataset import Dataset, ImageSet, Pixels, Problem, Sample
-from ussearch.datasets.decide import decide, surveyed
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.grouping import (
     DUPLICATE_CORRELATION,
@@ -23,11 +24,10 @@ from ussearch.datasets.grouping import (
 )
 from ussearch.datasets.preparation import nothing_marked
 from ussearch.datasets.reading import Reading, ReadingOptions
-from ussearch.datasets.region_decision import crop_loss
-from ussearch.datasets.report import DataReport, ImageFormats, Leakage
-from ussearch.datasets.shares import clipped_values, lesion_shares, vanished_at
+from ussearch.datasets.reading.decide import decide, surveyed
+from ussearch.datasets.reading.region_decision import crop_loss
+from ussearch.datasets.reading.survey import Progress, SampleFacts, facts_of_arrays
 from ussearch.datasets.splits import leaking_groups_of, split
-from ussearch.datasets.survey import Progress, SampleFacts, facts_of_arrays
 from ussearch.errors import Question, UserError
 
 NO_CLASS = "unknown"

@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets.dataset import Pixels, Problem, ProblemKind, Sample, SizeMismatchError
-from ussearch.datasets.decoding import require_size
 from ussearch.datasets.grouping import thumbnail
-from ussearch.datasets.label_table import MaskFacts
-from ussearch.datasets.mask_labels import WHITE, LabelPlane, label_plane
-from ussearch.datasets.raw_images import ImageFile, open_image_file
+from ussearch.datasets.reading.label_table import MaskFacts
+from ussearch.datasets.reading.mask_labels import WHITE, LabelPlane, label_plane
+from ussearch.datasets.reading.masks import require_size
+from ussearch.datasets.reading.raw_images import ImageFile, open_image_file
 from ussearch.errors import UserError
 from ussearch.runtime.grey_scale import RawFrame, scaled
 

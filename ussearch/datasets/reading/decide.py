@@ -13,12 +13,12 @@ from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.fingerprint import fingerprint_of
-from ussearch.datasets.grey_decision import decide_grey_scale, given_scale
-from ussearch.datasets.label_table import decide_labels
 from ussearch.datasets.opening import open_dataset
-from ussearch.datasets.reading import Reading, ReadingOptions
-from ussearch.datasets.region_decision import LARGEST, decide_region, required_region
-from ussearch.datasets.survey import Progress, SampleFacts, survey
+from ussearch.datasets.reading.grey_decision import decide_grey_scale, given_scale
+from ussearch.datasets.reading.label_table import decide_labels
+from ussearch.datasets.reading.model import Reading, ReadingOptions
+from ussearch.datasets.reading.region_decision import LARGEST, decide_region, required_region
+from ussearch.datasets.reading.survey import Progress, SampleFacts, survey
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 

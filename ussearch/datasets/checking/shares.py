@@ -9,13 +9,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.datasets.checking.report import Vanished
 from ussearch.datasets.dataset import Dataset, Sample
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.reading import Reading
-from ussearch.datasets.region_decision import kept_pixels
-from ussearch.datasets.report import Vanished
+from ussearch.datasets.reading.region_decision import kept_pixels
+from ussearch.datasets.reading.survey import THREADS, SampleFacts
 from ussearch.datasets.small_lesions import lesions_lost
-from ussearch.datasets.survey import THREADS, SampleFacts
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_mask
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import combinations
 
-from ussearch.datasets.mask_labels import distance
+from ussearch.datasets.reading.mask_labels import distance
 
 FLAT = 0.2  # share of a label's pixels among their like that no noise reaches: JPEG and soft edges stay below 0.1
 APART, NEAR = 32, 16  # levels: noise lies near one of two main ones that lie far apart ...
