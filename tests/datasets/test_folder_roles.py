@@ -204,6 +204,15 @@ def test_a_lone_part_divides_nothing(tmp_path: Path) -> None:
     assert {sample.part for sample in dataset.samples} == {None} and dataset.folders is None
 
 
+@pytest.mark.parametrize("folders", [("Original", "Ground Truth"), ("images", "masks")])
+def test_published_pairs_have_sub_folders_too(tmp_path: Path, folders: tuple[str, str]) -> None:
+    """What the files beside say of the data set does not change what sub-folders mean."""
+    files = [f"{kind}/patient_{p}/{n}.png" for kind in folders for p in range(3) for n in range(4)]
+    dataset = open_dataset(tree(tmp_path, [*files, "kavsir_bboxes.json"]))
+    assert dataset.reader in ("cvc-clinicdb", "kvasir-seg") and dataset.folders == "patients"
+    assert {(sample.label, sample.patient) for sample in dataset.samples} == {(None, f"patient_{p}") for p in range(3)}
+
+
 def image_set(dataset: Dataset, groups: list[int] | None = None) -> ImageSet:
     masks = np.ones((len(dataset), 1, 1, 1), np.uint8)
     return ImageSet(

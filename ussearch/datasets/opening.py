@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dataset import Dataset
@@ -89,7 +90,7 @@ def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
     if folder.is_file():
         return READERS["manifest"], folder
     general = next((reader for reader in readers if reader.rank == Rank.GENERAL), None)
-    below = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    below = [path for path in sorted(folder.iterdir()) if _is_readable(path)]
     for places in ([folder], below):
         found = [(reader, place) for place in places for reader in readers if reader.matches(place)]
         found = [each for each in found if each[0].rank == max(reader.rank for reader, _ in found)]
@@ -108,19 +109,30 @@ def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
     raise UserError(f"{folder} has no known layout: looked there and one level below for {looked_for}; arrange it so.")
 
 
+def _is_readable(path: Path) -> bool:
+    return path.is_dir() and not path.name.startswith(".") and os.access(path, os.R_OK | os.X_OK)
+
+
 def _are_one_set(found: list[tuple[Reader, Path]], below: list[Path]) -> bool:
     """Tell whether folders that fit are parts of one data set: parts of a split, or all alike, as for each patient.
 
-    Outlines are filled by their own reader alone, so that such folders are never taken together.
+    What a reader knows besides of its layout, outlines and patients' names, would be lost to the general one.
     """
     if not found or any(reader.outlines or reader.rank == Rank.MANIFEST for reader, _ in found):
         return False
-    if len(found) > 1:
-        return len({reader.name for reader, _ in found}) == 1
-    return (
-        folder_name(found[0][1].name).part is not None
-        and sum(folder_name(path.name).part is not None for path in below) > 1
-    )
+    parts = [place for _, place in found if folder_name(place.name).part is not None]
+    if len(found) == 1:
+        alike = [path for path in below if _pattern(path) == _pattern(found[0][1])]
+        return found[0][0].rank == Rank.GENERAL and len(alike) > 1
+    return len({reader.name for reader, _ in found}) == 1 and not (found[0][0].patients and parts)
+
+
+def _pattern(folder: Path) -> str:
+    """Return what a folder's name has in common with those of its kind: as a part of a split, or numbered."""
+    if folder_name(folder.name).part is not None:
+        return "part"
+    numbers = re.sub(r"\d+", "#", folder.name)
+    return numbers if numbers != folder.name else folder.as_posix()
 
 
 def _without_wrappers(folder: Path) -> Path:

@@ -117,12 +117,14 @@ class Reader(ABC):
         name: what ``--reader`` takes.
         layout: one line that says what the reader looks for.
         outlines: whether masks may be drawn as outlines, to be filled.
+        patients: whether names tell patients.
         rank: which reader is taken where several fit a folder.
     """
 
     name: ClassVar[str]
     layout: ClassVar[str]
     outlines: ClassVar[bool] = False
+    patients: ClassVar[bool] = False
     rank: ClassVar[Rank] = Rank.PUBLISHED
 
     @abstractmethod

@@ -12,8 +12,8 @@ Role = Literal["images", "masks", "derived"]
 
 _IMAGES = "images image imgs img pictures pics frames frame scans scan original originals raw input inputs"
 _IMAGES += " jpegimages pngimages us ultrasound bmode sonograms photos"
-_MASKS = "masks mask labels label annotations annotation annotated ann anns anno gt gts groundtruth groundtruths"
-_MASKS += " segmentationclass segmentation segmentations seg segs target targets roi rois contour contours"
+_MASKS = "masks mask labels label annotations annotation ann anns anno gt gts groundtruth groundtruths manual"
+_MASKS += " segmentationclass segmentation segmentations seg segs target targets roi rois"
 _DERIVED = "overlay overlays visualization visualizations visualisation visualisations vis viz preview previews"
 _DERIVED += " prediction predictions predicted pred preds heatmap heatmaps thumbnail thumbnails thumbs blended"
 _DERIVED += " segmentationobject"  # of PASCAL VOC: the instances of what SegmentationClass shows
@@ -36,8 +36,8 @@ PART_OF |= {"trainval": "train", "tr": "train", "trn": "train", "dev": "validati
 PART_OF |= {"ts": "test", "tst": "test", "te": "test", "calib": "calibration"}
 """The part that a spelling means, in small letters."""
 
-_MASK_WORDS = "masks?|segmentations?|segm?|labels?|lbl|annotations?|annotated|ann|gts?|ground[ _.-]?truth"
-_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?P<word>{_MASK_WORDS})(?:[ _.-]*\d+)?", re.IGNORECASE)
+_MASK_WORDS = "masks?|segmentations?|segm?|labels?|lbl|annotations?|ann|gts?|manual|ground[ _.-]?truth"
+_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?P<word>{_MASK_WORDS})(?:[ _.-]*\(?\d+\)?)?", re.IGNORECASE)
 _BEFORE = re.compile(rf"(?P<word>{_MASK_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)
 _IMAGE_WORDS = "images?|imgs?|frame|scan|us|original|orig|raw"
 _IMAGE_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?:{_IMAGE_WORDS})", re.IGNORECASE)

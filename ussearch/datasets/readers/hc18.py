@@ -22,6 +22,7 @@ class Hc18(Reader):
     name = "hc18"
     layout = "'000_HC.png', '010_2HC.png' beside '000_HC_Annotation.png', '010_2HC_Annotation.png'"
     outlines = True
+    patients = True
 
     def matches(self, root: Path) -> bool:
         """Tell whether ``root`` itself holds an image or annotation with an HC18 name."""

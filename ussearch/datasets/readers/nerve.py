@@ -18,6 +18,7 @@ class Nerve(Reader):
 
     name = "nerve"
     layout = "'1_1.tif' beside '1_1_mask.tif' (patient_frame)"
+    patients = True
 
     def matches(self, root: Path) -> bool:
         """Tell whether ``root`` itself holds a mask with a patient_frame name."""

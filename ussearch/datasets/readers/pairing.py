@@ -26,7 +26,7 @@ class Pairing:
         equal: files that differ in their suffixes alone.
         channels: images that nnU-Net would take for channels of one.
         rivals: masks of one image that come from several folders or bear several words, so that only one can be meant.
-        apart: whether masks lie in folders of their own.
+        apart: whether any masks lie in folders of their own.
     """
 
     images: list[FoundFile] = field(default_factory=list)
@@ -41,17 +41,32 @@ class Pairing:
 def paired(files: Sequence[FoundFile]) -> Pairing:
     """Return which of ``files`` are images, which are masks, and how they belong together."""
     masks = _without_derived([file for file in files if file.role == "masks" and file.is_raster])
-    pictures = [file for file in files if file.role != "masks" and file.is_image]
-    candidates = [file for file in pictures if file.role == "images"] or [file for file in pictures if not file.role]
+    pictures = _without_derived([file for file in files if file.role in ("images", None) and file.is_image])
+    with_masks = {_place(mask) for mask in masks}
+    beside = _beside([file for file in pictures if _place(file) not in with_masks])
+    chosen = {file.place for file in beside}
     found = Pairing(apart=bool(masks))
-    candidates = _without_derived(candidates)
-    if not masks:
-        masks = _beside(candidates)
-        chosen = {file.place for file in masks}
-        candidates = [file for file in candidates if file.place not in chosen]
-    found.images = _without_equals(candidates, found)
-    _match(masks, found)
+    images = _images([file for file in pictures if file.place not in chosen], with_masks, {m.folder for m in beside})
+    found.images = _without_equals(images, found)
+    _match([*masks, *beside], found)
     return found
+
+
+def _place(file: FoundFile) -> Key:
+    return (file.part, file.folders)
+
+
+def _images(files: Sequence[FoundFile], with_masks: set[Key], beside: set[str]) -> list[FoundFile]:
+    """Return those of the files that are images: the ones in folders of images, where there are any.
+
+    Others are images, too, where masks lie beside them, or in a folder beside them that has no folder of images.
+    """
+    told = {_place(file) for file in files if file.role == "images"}
+    return [
+        file
+        for file in files
+        if not told or file.role == "images" or file.folder in beside or _place(file) in with_masks - told
+    ]
 
 
 def _beside(files: Sequence[FoundFile]) -> list[FoundFile]:
@@ -94,7 +109,7 @@ def _match(masks: Sequence[FoundFile], found: Pairing) -> None:
             index[key].append(image)
     of_image: dict[str, list[tuple[FoundFile, bool]]] = defaultdict(list)
     for mask in masks:
-        hits = next((index[key] for key in _mask_keys(mask, found.apart) if key in index), [])
+        hits = next((index[key] for key in _mask_keys(mask) if key in index), [])
         if len(hits) == 1:
             of_image[hits[0].place].append((mask, _same_stem(hits[0], mask)))
         else:
@@ -124,7 +139,7 @@ def _settled(masks: list[FoundFile], found: Pairing) -> tuple[FoundFile, ...]:
 def _word(mask: FoundFile) -> str:
     """Return what a mask's name has besides its image's and a number."""
     cores = mask_cores(mask.stem)
-    return mask.stem.replace(cores[0], "", 1).rstrip("0123456789").strip(" _.-").casefold() if cores else ""
+    return mask.stem.replace(cores[0], "", 1).strip(" _.-()0123456789").casefold() if cores else ""
 
 
 def _same_stem(image: FoundFile, mask: FoundFile) -> bool:
@@ -143,7 +158,7 @@ def _image_keys(image: FoundFile) -> Iterator[Key]:
         yield ("flat", small)
 
 
-def _mask_keys(mask: FoundFile, apart: bool) -> Iterator[Key]:
+def _mask_keys(mask: FoundFile) -> Iterator[Key]:
     """Yield what a mask looks for its image by, the most particular first."""
     names = list(_mask_names(mask))
     small = list(dict.fromkeys(name.casefold() for name in names))
@@ -151,7 +166,7 @@ def _mask_keys(mask: FoundFile, apart: bool) -> Iterator[Key]:
     yield from (("exact", (mask.part, mask.folders), mask.aside, name) for name in names)
     yield from (("folded", folded, mask.aside.casefold(), name) for name in small)
     yield from (("aside", folded, name) for name in small)
-    if apart and not mask.part and not mask.folders:  # all masks in one folder
+    if mask.role == "masks" and not mask.part and not mask.folders:  # all masks in one folder
         yield from (("flat", name) for name in small)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ussearch.datasets.dataset import Sample
@@ -33,26 +34,31 @@ class Plain(Reader):
 
     def read(self, root: Path) -> Listing:
         """List the pairs anywhere below ``root``."""
-        found = paired(_top(files_below(root)))
-        asides = {file.aside for file in found.images}
-        listing = Listing()
-        for group in found.equal:
-            listing.equal_names(root, [file.path for file in group])
-        _note_rivals(root, found, listing)
-        dicom = [file.path for file in found.images if not file.is_raster]
-        patients = patients_in(dicom)
-        for file in found.images:
-            if masks := found.masks_of.get(file.place):
-                patient = patients.get(file.path)
-                sample = Sample(file.place, file.path, tuple(m.path for m in masks), None, patient, part=file.part)
-                listing.samples.append(sample)
-                aside = (file.aside,) if file.aside and len(asides) > 1 else ()
-                listing.folders[file.place] = (*aside, *file.folders)
-        _note_missing(root, found, listing)
-        for file in found.orphans:
-            listing.missing_image(root, file.path)
-        listing.samples.sort(key=lambda sample: sample.id)
-        return listing
+        return listing_of(root, _top(files_below(root)))
+
+
+def listing_of(root: Path, files: Sequence[FoundFile]) -> Listing:
+    """Return the pairs among the files below ``root``, and what does not fit."""
+    found = paired(files)
+    listing = Listing()
+    for group in found.equal:
+        listing.equal_names(root, [file.path for file in group])
+    _note_rivals(root, found, listing)
+    patients = patients_in(file.path for file in found.images if not file.is_raster)
+    asides = {file.aside for file in found.images}
+    for file in found.images:
+        if masks := found.masks_of.get(file.place):
+            paths = tuple(mask.path for mask in masks)
+            listing.samples.append(
+                Sample(file.place, file.path, paths, patient=patients.get(file.path), part=file.part)
+            )
+            aside = (file.aside,) if file.aside and len(asides) > 1 else ()
+            listing.folders[file.place] = (*aside, *file.folders)
+    _note_missing(root, found, listing)
+    for file in found.orphans:
+        listing.missing_image(root, file.path)
+    listing.samples.sort(key=lambda sample: sample.id)
+    return listing
 
 
 def _top(files: list[FoundFile]) -> list[FoundFile]:
