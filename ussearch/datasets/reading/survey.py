@@ -139,7 +139,7 @@ def _image_facts(file: ImageFile, region: str) -> ImageFacts:
         low=low,
         high=high,
         quantiles=quantiles_of(values) if deep else None,
-        header=replace(file.raw, values=values[:0, :0]),
+        header=replace(file.raw, values=np.empty((0, 0), values.dtype)),  # a view would keep the frame
         regions=file.regions,
         thumbnail=thumbnail(np.ascontiguousarray(levels)),
     )
