@@ -124,3 +124,11 @@ def test_options_that_cannot_be_meant(
         refused = ussearch(*command, option, value)
         assert refused.status == 2 and message in refused.err, refused.err
         assert refused.out == "" and refused.err.count("\n") == 1
+
+
+def test_the_plan_counts_what_is_not_read(ussearch: Command, tmp_path: Path) -> None:
+    root = write_data(tmp_path / "data", count=24)
+    Image.new("L", (64, 64)).save(root / "masks" / "of nobody.png")
+    planned = ussearch("run", "--profile", "jetson-nano", "--data", root, "--image-size", 64, "--dry-run")
+    assert planned.status == 0, planned.err
+    assert f"not read: missing image 1 (ussearch data check {root} names them)" in planned.out

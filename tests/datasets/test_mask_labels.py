@@ -256,3 +256,12 @@ def test_what_was_decided_is_remembered_and_read_again(tmp_path: Path, monkeypat
 
     monkeypatch.setattr("ussearch.datasets.reading.decide.survey", never)
     assert settled(open_dataset(root)).reading == first
+
+
+def test_a_mask_of_several_pages_is_refused(tmp_path: Path) -> None:
+    masks = [Image.fromarray(mask * np.uint8(255)) for mask in TRUTH]
+    root = written(tmp_path, masks, "tif")
+    masks[0].save(root / "masks" / "0.tif", save_all=True, append_images=masks[1:3])
+    dataset = settled(open_dataset(root))
+    with pytest.raises(UserError, match=r"Mask .*0\.tif holds 3 frames"):
+        dataset.source.decode(dataset.samples[0])

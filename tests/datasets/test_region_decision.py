@@ -74,6 +74,7 @@ def test_a_part_of_a_lesion_that_is_cut_off_is_told(tmp_path: Path) -> None:
     root = dual(tmp_path / "data", [(10,), (20,), (47,), (30,)], boxes=((0, 0, 51, 39),))
     report = check(open_dataset(root))
     assert report.reading is not None and report.reading.region == "largest"
+    assert (report.reading.cut_pixels, report.reading.cut_images) == (60, 1)
     (problem,) = (each for each in report.problems if each.kind == "lost annotation")
     assert "60 annotated pixels of 1 images lie outside, and 0 images lose every lesion" in problem.message
 

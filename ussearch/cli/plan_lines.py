@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from rich.table import Table
@@ -23,7 +24,7 @@ def print_plan(plan: Plan) -> None:
     console.print(f"Data: {config.data.name} ({config.data.reader}), {config.data.images} images: {parts}")
     for group in plan.study_context.split.leaking_groups[:3]:
         console.print(f"  the given split tears apart: {', '.join(group)}")
-    for line in _reading_lines(config.data):
+    for line in (*_reading_lines(config.data), *_left_out_lines(plan)):
         console.print(f"  {line}", soft_wrap=True)
     console.print(
         f"Space: 10^{plan.space.log10_size:.0f} combinations at {config.image_size}×{config.image_size} pixels"
@@ -68,6 +69,14 @@ def _reading_lines(data: DataSource) -> Iterator[str]:
     rows = [] if data.reading is None else reading_rows(data.reading)
     for title, value in (*rows, *loss_rows(data.losses)):
         yield f"{title}: {value}"
+
+
+def _left_out_lines(plan: Plan) -> Iterator[str]:
+    """Yield what lies in the folder and is not read, counted; ``data check`` names the files."""
+    kinds = Counter(problem.kind for problem in plan.study_context.dataset.problems)
+    if kinds:
+        told = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
+        yield f"not read: {told} (ussearch data check {plan.config.data.root} names them)"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

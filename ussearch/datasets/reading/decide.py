@@ -17,12 +17,12 @@ from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.reading.grey_decision import decide_grey_scale, given_scale
 from ussearch.datasets.reading.label_table import decide_labels
 from ussearch.datasets.reading.model import Reading, ReadingOptions
-from ussearch.datasets.reading.region_decision import LARGEST, decide_region, required_region
+from ussearch.datasets.reading.region_decision import LARGEST, crop_loss, decide_region, required_region
 from ussearch.datasets.reading.survey import Progress, SampleFacts, survey
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 
-DECISION_VERSION = 1  # raise it whenever the same files are read otherwise
+DECISION_VERSION = 2  # raise it whenever the same files are read otherwise
 
 
 def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: Progress | None = None) -> Dataset:
@@ -66,10 +66,14 @@ def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions
             "nothing can be learnt; export them again."
         )
     masks = decide_labels([mask for each in facts for mask in each.masks], asked.lesion)
+    region = decide_region(facts, masks, asked.region)
+    loss = crop_loss(facts, masks, region)
     return Reading(
         grey_scale=decide_grey_scale(images, asked.grey_scale),
         masks=masks,
-        region=decide_region(facts, masks, asked.region),
+        region=region,
+        cut_pixels=loss.pixels,
+        cut_images=loss.images,
         folders=dataset.folders,
         groups=asked.groups,
     )

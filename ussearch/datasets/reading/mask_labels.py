@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ussearch.runtime.raster_files import opened_image
+from ussearch.errors import UserError
+from ussearch.runtime.raster_files import opened_image, pages_of
 
 Codes = npt.NDArray[np.int32] | npt.NDArray[np.uint8]
 """Labels [H, W]; bytes where levels are all that there is, which most masks are, and counted ten times as fast."""
@@ -91,7 +92,12 @@ class LabelPlane:
 
 
 def label_plane(path: Path) -> LabelPlane:
-    """Return the labels of a mask file, upright; UserError where it cannot be read."""
+    """Return the labels of a mask file, upright; UserError where it cannot be read, or holds several pages."""
+    if (pages := pages_of(path)) > 1:
+        raise UserError(
+            f"Mask {path} holds {pages} frames where one for its image was expected: export the frame that belongs to "
+            "the image."
+        )
     with opened_image(path) as image:
         return plane_of(image)
 

@@ -81,6 +81,7 @@ class Reading(BaseModel):
         grey_scale: the values that become black and white.
         masks: which labels of the masks are lesion.
         region: the ultrasound region that is used of DICOM files, as ``ReadingOptions`` names it.
+        cut_pixels: annotated pixels outside of that region, and ``cut_images`` the images that lose some.
         folders: what sub-folders mean; None where there are none, or the reader knows.
         groups: what keeps images together besides near-duplicates, as the user said it.
     """
@@ -90,5 +91,7 @@ class Reading(BaseModel):
     grey_scale: GreyScale = GreyScale()
     masks: MaskReading = MaskReading()
     region: str = "largest"
+    cut_pixels: int = 0
+    cut_images: int = 0
     folders: Folders | None = None
     groups: str | None = None

@@ -48,6 +48,12 @@ def reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
         yield "palettes", "read by their colours, not by their indices"
     if reading.region != "largest":
         yield "DICOM region", reading.region
+    if reading.cut_pixels:
+        yield (
+            "cut off by the region",
+            f"{_counted(reading.cut_pixels, 'annotated pixel')} of {_counted(reading.cut_images, 'image')} (--region "
+            "says otherwise)",
+        )
     if reading.groups is not None:
         yield "kept together by", reading.groups
 
