@@ -34,9 +34,13 @@ _KNOWN += (
 _KNOWN += "|nerve|fetal|head|abdomen|femur|brain|lung|prostate|ovary|muscle|left|right|longitudinal|transverse|sagittal"
 _KNOWN += "|axial|coronal|cc|mlo"
 _CLASS_NAME = re.compile(rf"(?:(?:{_CLASS})[ _.-]*(?:\d{{1,2}}[a-c]?|[ivx]+|[a-e])|{_KNOWN})", re.IGNORECASE)
-_PATIENT_NAME = re.compile(rf"(?:{_PATIENT})[ _.-]*\d.*", re.IGNORECASE)
-_YEAR = re.compile(r"(?:19|20)\d\d")
-_LONG_NUMBER = re.compile(r"[^\d]*\d{3,}.*|\d+(?:\.\d+){2,}|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*|[0-9a-f-]{8,}")
+_PATIENT_NAME = re.compile(rf"(?:{_PATIENT})(?:[ _.-]*\d.*|[ _.-]+[a-z])", re.IGNORECASE)
+_YEAR = re.compile(r"\D*(?:19|20)\d\d\D*")
+_IDENTIFIER = re.compile(
+    r"\D*(?:0\d{2,}|\d{4,}).*"  # numbers that are padded, or large
+    r"|\d+(?:\.\d+){2,}|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*"  # DICOM's identifiers, days
+    r"|(?=.*\d)[0-9a-f-]{8,}"
+)
 
 
 def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample, ...], Folders | None]:
@@ -114,7 +118,7 @@ def _likely(counts: Mapping[str, int]) -> Meaning | None:
     usual = median(counts.values())
     if kinds == {"class"} or (len(counts) <= FEW_FOLDERS and kinds == {"class", "word"}):
         return "classes"
-    if kinds == {"patient"}:
+    if "patient" in kinds and kinds <= {"patient", "number"}:
         return "patients"
     if len(counts) == 1:
         return "classes"
@@ -129,11 +133,11 @@ def _likeness(name: str) -> Likeness:
     """Return what a folder's name looks like; a number may count classes or patients."""
     if _CLASS_NAME.fullmatch(name):
         return "class"
-    if not any(letter.isdigit() for letter in name):
-        return "word"
     if _PATIENT_NAME.fullmatch(name):
         return "patient"
-    return "patient" if _LONG_NUMBER.fullmatch(name.lower()) and not _YEAR.fullmatch(name) else "number"
+    if not any(letter.isdigit() for letter in name):
+        return "word"
+    return "patient" if _IDENTIFIER.fullmatch(name.lower()) and not _YEAR.fullmatch(name) else "number"
 
 
 def _question(level: int, places: Sequence[tuple[str, ...]], samples: Sequence[Sample]) -> Question:
