@@ -216,6 +216,9 @@ OTHERS: dict[str, tuple[str, str, str]] = {
         "<annotation><object><bndbox/></object></annotation>",
     ),
     "volumes": ("imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz", ""),
+    "GeoJSON outlines": ("images/{}.png", "images/{}.geojson", "{}"),
+    "DICOM files as masks": ("images/{}.png", "masks/{}.dcm", ""),
+    "annotations of an unknown kind": ("images/{}.png", "ann/{}.json", "{}"),
     "videos": ("{}.mp4", "notes.txt", ""),
 }
 

@@ -18,8 +18,8 @@ Meaning = Literal["classes", "patients"]
 Likeness = Literal["class", "patient", "number", "word"]
 
 FEW_FOLDERS = 10  # more of them are hardly classes
-CLASS_IMAGES = 10  # a class of a data set has at least so many images
-PATIENT_IMAGES = 20  # of many patients, each has seldom more images than this
+FEW_IMAGES = 10  # fewer are hardly a class
+PATIENT_IMAGES = 20  # more are hardly of one patient
 
 _PATIENT = "patients?|pat|pt|pid|p|subjects?|subj|sub|cases?|id|persons?|participants?|volunteers?|donors?|anon"
 _PATIENT += "|exams?|stud(?:y|ies)|acc|mrn|animals?|mouse|rat|dog|pig|baby|fetus|phantom"
@@ -124,9 +124,9 @@ def _likely(counts: Mapping[str, int]) -> Meaning | None:
         return "classes"
     if len(counts) > FEW_FOLDERS:
         return "patients" if usual <= PATIENT_IMAGES and "class" not in kinds else None
-    if kinds == {"number"} and len(counts) > FEW_FOLDERS / 2 and usual < CLASS_IMAGES:
+    if kinds == {"number"} and len(counts) > FEW_FOLDERS / 2 and usual < FEW_IMAGES:
         return "patients"
-    return "classes" if kinds == {"word"} and usual >= CLASS_IMAGES and min(map(len, counts)) > 2 else None
+    return "classes" if kinds == {"word"} and usual > PATIENT_IMAGES and min(map(len, counts)) > 2 else None
 
 
 def _likeness(name: str) -> Likeness:
