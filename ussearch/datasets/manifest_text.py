@@ -28,8 +28,8 @@ def manifest_text(dataset: Dataset, folder: Path | None = None) -> str:
     """
     if dataset.reader in READERS and READERS[dataset.reader].outlines:
         raise UserError(
-            f"Masks of the layout {dataset.reader} may be outlines, filled while they are read, which a manifest cannot "
-            f"say: give {dataset.root} itself."
+            f"Masks of the layout {dataset.reader} may be outlines, filled while they are read, which a manifest "
+            f"cannot say: give {dataset.root} itself."
         )
     base = dataset.root if folder is None else folder
     text = io.StringIO()
