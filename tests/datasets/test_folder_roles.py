@@ -44,21 +44,22 @@ def tree(root: Path, files: list[str]) -> Path:
     return root
 
 
-@given(
-    st.lists(
-        st.sampled_from(["p{}", "PATIENT-{:03}", "case {}", "{:04}", "A{:03}", "sub-{:02}_left", "id_{}"]),
-        max_size=1,
-        min_size=1,
-    ),
-    st.integers(1, 40),
-    st.integers(1, 60),
-)
-def test_names_like_identifiers_are_patients_however_many(naming: list[str], folders: int, images: int) -> None:
-    names = [naming[0].format(number) for number in range(folders)]
+IDENTIFIERS = ["p{}", "PATIENT-{:03}", "case {}", "{:04}", "A{:03}", "sub-{:02}_left", "id_{}", "10{:04}"]
+IDENTIFIERS += ["2021-03-{:02}", "1.2.840.{}", "f00d{:04x}"]
+
+
+@given(st.sampled_from(IDENTIFIERS), st.integers(1, 40), st.integers(1, 60))
+def test_names_like_identifiers_are_patients_however_many(naming: str, folders: int, images: int) -> None:
+    names = [naming.format(number) for number in range(folders)]
     samples, meaning = with_roles(listed(dict.fromkeys(names, images)))
     assert meaning == "patients"
     assert Counter(sample.patient for sample in samples) == Counter(dict.fromkeys(names, images))
     assert {sample.label for sample in samples} == {None}
+
+
+def test_letters_can_be_identifiers_too() -> None:
+    assert with_roles(listed({f"subject_{letter}": 50 for letter in "ABC"}))[1] == "patients"
+    assert with_roles(listed({"dogs": 50, "pigs": 50}))[1] == "classes"
 
 
 @given(st.integers(11, 60), st.integers(1, 20), st.sampled_from(["{}", "{:x}x", "name{}", "W.{}", "us{}"]))
@@ -74,7 +75,7 @@ def test_names_of_classes_are_classes_however_many_images(names: list[str], imag
     assert {sample.label for sample in samples} == set(names) and {sample.patient for sample in samples} == {None}
 
 
-@given(st.integers(2, 10), st.integers(10, 300))
+@given(st.integers(2, 10), st.integers(21, 300))
 def test_few_words_with_many_images_are_classes(folders: int, images: int) -> None:
     names = ["milk", "hepatic", "sphere", "clear", "dense", "fatty", "calcified", "stone", "duct", "wall"][:folders]
     assert with_roles(listed(dict.fromkeys(names, images)))[1] == "classes"
@@ -86,8 +87,10 @@ def test_few_words_with_many_images_are_classes(folders: int, images: int) -> No
         st.builds(lambda n, c: {str(k): c for k in range(1, n)}, st.integers(3, 9), st.integers(10, 300)),
         st.builds(lambda n, c: {f"{2015 + k}": c for k in range(n)}, st.integers(2, 5), st.integers(10, 300)),
         st.builds(
-            lambda n, c: dict.fromkeys(["anna", "berta", "carla", "dora"][:n], c), st.integers(2, 4), st.integers(1, 9)
+            lambda n, c: dict.fromkeys(["anna", "berta", "carla", "dora"][:n], c), st.integers(2, 4), st.integers(1, 20)
         ),
+        st.builds(lambda c: {"256": c, "512": c}, st.integers(1, 300)),
+        st.builds(lambda n, c: {f"scans of {2015 + k}": c for k in range(n)}, st.integers(2, 5), st.integers(1, 300)),
         st.builds(lambda n, c: {f"name{k}": c for k in range(n)}, st.integers(11, 30), st.integers(21, 50)),
     )
 )

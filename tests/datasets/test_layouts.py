@@ -187,6 +187,43 @@ def test_masks_of_two_kinds_are_refused_and_never_united(tmp_path: Path, files: 
         open_dataset(put(tmp_path, files))
 
 
+PATIENTS = [
+    ("{p}/{n}.png", "{p}/{n}_mask.png"),
+    ("{p}/images/{n}.png", "{p}/masks/{n}.png"),
+    ("{p}/{n}.png", "{p}/masks/{n}.png"),
+    ("{p}/images/{n}.png", "{p}/images/{n}_seg.png"),
+    ("{p}/image_{n}.png", "{p}/label_{n}.png"),
+]
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(PATIENTS), min_size=2, max_size=6), st.integers(1, 3))
+def test_folders_of_patients_may_mix_the_arrangements(layouts: list[tuple[str, str]], count: int) -> None:
+    expected = {
+        image.format(p=f"p{number}", n=frame): [mask.format(p=f"p{number}", n=frame)]
+        for number, (image, mask) in enumerate(layouts)
+        for frame in range(count)
+    }
+    with opened([*expected, *(mask for (mask,) in expected.values())]) as dataset:
+        assert pairs(dataset) == expected
+        assert dataset.folders == "patients" and not dataset.problems
+
+
+def test_masks_beside_the_images_folder_of_a_part() -> None:
+    """As in the Carvana challenge; its test part has no masks."""
+    files = [f"train/{n}.jpg" for n in range(4)] + [f"train_masks/{n}_mask.gif" for n in range(4)]
+    with opened([*files, *(f"test/{n}.jpg" for n in range(3))]) as dataset:
+        assert [sample.id for sample in dataset.samples] == [f"train/{n}.jpg" for n in range(4)]
+        assert [problem.kind for problem in dataset.problems] == ["unlabelled images"]
+
+
+def test_folders_at_the_top_count_alone() -> None:
+    files = [f"{above}{kind}/{n}.png" for above in ("", "old/") for kind in ("images", "masks") for n in range(3)]
+    with opened(files) as dataset:
+        assert [sample.id for sample in dataset.samples] == [f"images/{n}.png" for n in range(3)]
+        assert ["6 .png" in problem.message for problem in dataset.problems] == [True]
+
+
 def test_pictures_of_what_was_found_are_no_images() -> None:
     files = [f"{n}{word}.png" for n in range(3) for word in ("", "_mask", "_overlay")]
     with opened([*files, *(f"predictions/{n}.png" for n in range(3))]) as dataset:
@@ -216,6 +253,9 @@ OTHERS: dict[str, tuple[str, str, str]] = {
         "<annotation><object><bndbox/></object></annotation>",
     ),
     "volumes": ("imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz", ""),
+    "GeoJSON outlines": ("images/{}.png", "images/{}.geojson", "{}"),
+    "DICOM files as masks": ("images/{}.png", "masks/{}.dcm", ""),
+    "annotations of an unknown kind": ("images/{}.png", "ann/{}.json", "{}"),
     "videos": ("{}.mp4", "notes.txt", ""),
 }
 

@@ -112,7 +112,9 @@ def test_a_table_of_something_else_is_no_manifest(tmp_path: Path) -> None:
         (tmp_path / kind).mkdir()
         (tmp_path / kind / "1.png").write_bytes(b"")
     (tmp_path / "images.csv").write_text("key,width,height\n1,20,30\n")
-    assert open_dataset(tmp_path).reader == "plain"
+    dataset = open_dataset(tmp_path)
+    assert dataset.reader == "plain"
+    assert [problem.message for problem in dataset.problems if "is not read as a manifest" in problem.message]
     with pytest.raises(UserError, match=r"has no column image: found key, width, height; expected image and mask"):
         open_dataset(tmp_path / "images.csv")
 

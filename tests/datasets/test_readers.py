@@ -11,6 +11,7 @@ from PIL import Image
 
 from ussearch.datasets import READERS, open_dataset
 from ussearch.datasets.dataset import Dataset
+from ussearch.datasets.manifest_text import manifest_text
 from ussearch.errors import Question, UserError
 
 
@@ -68,6 +69,21 @@ def test_layout_is_recognised_at_the_root_and_one_level_above(tmp_path: Path, na
         image, mask = dataset.source.decode(sample)
         assert image.shape == mask.shape == (20, 24)
         assert mask.sum() == (120 if sample.masks else 0)
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"hc18"}))
+def test_every_layout_survives_as_a_manifest(tmp_path: Path, name: str) -> None:
+    dataset = open_dataset(build(tmp_path, name))
+    (tmp_path / "images.csv").write_text(manifest_text(dataset))
+    again = open_dataset(tmp_path)
+    assert again.reader == "manifest" and again.samples == dataset.samples
+    for sample in dataset.samples:
+        assert all(map(np.array_equal, dataset.source.decode(sample), again.source.decode(sample)))
+
+
+def test_outlines_are_left_to_their_reader(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="Masks of the layout hc18 may be outlines"):
+        manifest_text(open_dataset(build(tmp_path, "hc18")))
 
 
 @pytest.mark.parametrize("name", LAYOUTS)

@@ -18,8 +18,8 @@ Meaning = Literal["classes", "patients"]
 Likeness = Literal["class", "patient", "number", "word"]
 
 FEW_FOLDERS = 10  # more of them are hardly classes
-CLASS_IMAGES = 10  # a class of a data set has at least so many images
-PATIENT_IMAGES = 20  # of many patients, each has seldom more images than this
+FEW_IMAGES = 10  # fewer are hardly a class
+PATIENT_IMAGES = 20  # more are hardly of one patient
 
 _PATIENT = "patients?|pat|pt|pid|p|subjects?|subj|sub|cases?|id|persons?|participants?|volunteers?|donors?|anon"
 _PATIENT += "|exams?|stud(?:y|ies)|acc|mrn|animals?|mouse|rat|dog|pig|baby|fetus|phantom"
@@ -34,9 +34,13 @@ _KNOWN += (
 _KNOWN += "|nerve|fetal|head|abdomen|femur|brain|lung|prostate|ovary|muscle|left|right|longitudinal|transverse|sagittal"
 _KNOWN += "|axial|coronal|cc|mlo"
 _CLASS_NAME = re.compile(rf"(?:(?:{_CLASS})[ _.-]*(?:\d{{1,2}}[a-c]?|[ivx]+|[a-e])|{_KNOWN})", re.IGNORECASE)
-_PATIENT_NAME = re.compile(rf"(?:{_PATIENT})[ _.-]*\d.*", re.IGNORECASE)
-_YEAR = re.compile(r"(?:19|20)\d\d")
-_LONG_NUMBER = re.compile(r"[^\d]*\d{3,}.*|\d+(?:\.\d+){2,}|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*|[0-9a-f-]{8,}")
+_PATIENT_NAME = re.compile(rf"(?:{_PATIENT})(?:[ _.-]*\d.*|[ _.-]+[a-z])", re.IGNORECASE)
+_YEAR = re.compile(r"\D*(?:19|20)\d\d\D*")
+_IDENTIFIER = re.compile(
+    r"\D*(?:0\d{2,}|\d{4,}).*"  # numbers that are padded, or large
+    r"|\d+(?:\.\d+){2,}|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*"  # DICOM's identifiers, days
+    r"|(?=.*\d)[0-9a-f-]{8,}"
+)
 
 
 def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample, ...], Folders | None]:
@@ -114,26 +118,26 @@ def _likely(counts: Mapping[str, int]) -> Meaning | None:
     usual = median(counts.values())
     if kinds == {"class"} or (len(counts) <= FEW_FOLDERS and kinds == {"class", "word"}):
         return "classes"
-    if kinds == {"patient"}:
+    if "patient" in kinds and kinds <= {"patient", "number"}:
         return "patients"
     if len(counts) == 1:
         return "classes"
     if len(counts) > FEW_FOLDERS:
         return "patients" if usual <= PATIENT_IMAGES and "class" not in kinds else None
-    if kinds == {"number"} and len(counts) > FEW_FOLDERS / 2 and usual < CLASS_IMAGES:
+    if kinds == {"number"} and len(counts) > FEW_FOLDERS / 2 and usual < FEW_IMAGES:
         return "patients"
-    return "classes" if kinds == {"word"} and usual >= CLASS_IMAGES and min(map(len, counts)) > 2 else None
+    return "classes" if kinds == {"word"} and usual > PATIENT_IMAGES and min(map(len, counts)) > 2 else None
 
 
 def _likeness(name: str) -> Likeness:
     """Return what a folder's name looks like; a number may count classes or patients."""
     if _CLASS_NAME.fullmatch(name):
         return "class"
-    if not any(letter.isdigit() for letter in name):
-        return "word"
     if _PATIENT_NAME.fullmatch(name):
         return "patient"
-    return "patient" if _LONG_NUMBER.fullmatch(name.lower()) and not _YEAR.fullmatch(name) else "number"
+    if not any(letter.isdigit() for letter in name):
+        return "word"
+    return "patient" if _IDENTIFIER.fullmatch(name.lower()) and not _YEAR.fullmatch(name) else "number"
 
 
 def _question(level: int, places: Sequence[tuple[str, ...]], samples: Sequence[Sample]) -> Question:

@@ -9,6 +9,7 @@ from pathlib import Path
 from ussearch.datasets.dataset import Problem
 from ussearch.datasets.readers.base import Listing
 from ussearch.datasets.readers.found_files import FoundFile, files_below
+from ussearch.datasets.readers.manifest import NAME
 from ussearch.errors import UserError
 
 _TEXTS = ".txt .md .rst .csv .tsv .json .xml .yaml .yml .html .htm .pdf .log .ini .cfg .xls .xlsx .ods .doc .docx .py"
@@ -34,7 +35,13 @@ def left_out(folder: Path, listing: Listing) -> list[Problem]:
     return [
         *_problem(folder, images, "images", "outside of the data set as it was understood", "move them into it"),
         *_problem(folder, foreign, "files", "among the images, of types that are not read", "convert them"),
+        *(_no_manifest(folder, file) for file in files if file.path.name.lower() == NAME),
     ]
+
+
+def _no_manifest(folder: Path, file: FoundFile) -> Problem:
+    sentence = f"{folder / file.place} is not read as a manifest: it would need the columns image and mask."
+    return Problem("left out", file.place, sentence, fatal=False)
 
 
 def _problem(folder: Path, files: Sequence[FoundFile], noun: str, where: str, remedy: str) -> list[Problem]:

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from ussearch.datasets.dataset import Dataset, Sample
+from ussearch.datasets.readers import READERS
 from ussearch.errors import UserError
 
 HEAD = ("image", "mask", "patient", "class", "split", "spacing")
@@ -22,8 +23,14 @@ def manifest_text(dataset: Dataset, folder: Path | None = None) -> str:
             ``dataset.root``.
 
     Raises:
-        UserError: ``folder`` does not hold all files; a name that such a table cannot express.
+        UserError: ``folder`` does not hold all files; a name that such a table cannot express; masks that may be
+            outlines, which only their own reader fills.
     """
+    if dataset.reader in READERS and READERS[dataset.reader].outlines:
+        raise UserError(
+            f"Masks of the layout {dataset.reader} may be outlines, filled while they are read, which a manifest "
+            f"cannot say: give {dataset.root} itself."
+        )
     base = dataset.root if folder is None else folder
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -51,7 +51,10 @@ class Manifest(Reader):
 
 
 def _table(root: Path) -> Path:
-    return root / NAME if root.is_dir() else root
+    """Return the table that ``root`` is, or holds under any spelling of its name."""
+    if not root.is_dir():
+        return root
+    return next((path for path in sorted(root.iterdir()) if path.name.lower() == NAME), root / NAME)
 
 
 def _mask_column(rows: Sequence[tuple[int, list[str]]]) -> int | None:
@@ -90,7 +93,7 @@ class _Rows:
     def listing(self) -> Listing:
         seen: dict[str, int] = {}
         for line, row in self._rows:
-            if len(row) > len(self._head):
+            if any(cell.strip() for cell in row[len(self._head) :]):
                 self._note(
                     line, f"has {len(row)} cells for {len(self._head)} columns: quote cells that hold a delimiter"
                 )

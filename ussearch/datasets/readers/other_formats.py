@@ -78,6 +78,8 @@ FORMATS = (
     OtherFormat(
         "PASCAL VOC boxes", "boxes are no masks: draw the lesions' outlines", (".xml",), _has("<annotation", "<bndbox")
     ),
+    OtherFormat("GeoJSON outlines", "export masks from the tool (QuPath does by a script)", (".geojson",)),
+    OtherFormat("ImageJ regions", "save them in ImageJ as masks ('Create Mask'), one PNG for each image", (".roi",)),
     OtherFormat(
         "volumes", "export their slices as PNG, images and masks alike", (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
     ),
@@ -91,14 +93,22 @@ def other_format(files: Sequence[FoundFile]) -> str | None:
     """Return what annotations ``files`` hold and how they become masks, as parts of a sentence; None without any."""
     for each in FORMATS:
         own = [file for file in files if file.path.name.lower().endswith(each.suffixes)]
-        fitting = [file for file in own[:_SAMPLE] if each.fits(file, _ends(file.path))]
-        if fitting:
-            counted = f"{len(own)} {fitting[0].path.suffix.lower()} file" + ("s" if len(own) > 1 else "")
-            return (
-                f"it holds {each.name} ({counted}, such as {fitting[0].place}), and masks as images were expected; "
-                f"{each.remedy}"
-            )
+        if any(each.fits(file, _ends(file.path)) for file in own[:_SAMPLE]):
+            return _told(each.name, own, each.remedy)
+    segmentations = [file for file in files if file.role == "masks" and file.is_image and not file.is_raster]
+    if segmentations:
+        return _told("DICOM files as masks", segmentations, "save them as PNG, one for each image")
+    images = sum(file.is_raster for file in files)
+    texts = [file for file in files if file.path.suffix.lower() in (".json", ".xml")]
+    if images and 2 * len(texts) >= images:
+        return _told("annotations of an unknown kind", texts, "export masks from the tool that wrote them")
     return None
+
+
+def _told(name: str, files: Sequence[FoundFile], remedy: str) -> str:
+    kind = files[0].path.suffix.lower() or "such"
+    counted = f"{len(files)} {kind} file" + ("s" if len(files) > 1 else "")
+    return f"it holds {name} ({counted}, such as {files[0].place}), and masks as images were expected; {remedy}"
 
 
 def _ends(path: Path) -> str:
