@@ -31,6 +31,14 @@ class StageStarted:
 
 
 @dataclass(frozen=True)
+class FilesRead:
+    """So many files of the data set, of so many, were looked at, or decoded for training."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
 class PlanReady:
     """Everything is decided, nothing is trained yet; ``folder`` is where the study will be."""
 
@@ -157,6 +165,7 @@ class WidthMultiplierEvaluated:
 
 Event = (
     StageStarted
+    | FilesRead
     | PlanReady
     | TrainingEpoch
     | SearchStarted

@@ -14,7 +14,7 @@ import torch
 
 from ussearch.compress import Compression
 from ussearch.evaluators import Tier
-from ussearch.events import OnEvent, PairChosen, PlanReady, StageStarted, ignore
+from ussearch.events import FilesRead, OnEvent, PairChosen, PlanReady, StageStarted, ignore
 from ussearch.files import aside_of, recover
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.bundles.bundle import require_replaceable
@@ -130,7 +130,11 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
             require_reachable(config.execution.storage)
         if config.execution.ray is not None:
             require_cluster(config.execution.ray)
-        made = plan(as_continued(config, folder), kept_profiles(config, folder))
+        made = plan(
+            as_continued(config, folder),
+            kept_profiles(config, folder),
+            lambda done, total: on_event(FilesRead(done, total)),
+        )
         study = _open(config, made, folder)
         on_event(PlanReady(made.continued(study.trials()), folder))
     with intra_op_threads(made.config.run.execution.threads or torch.get_num_threads()):

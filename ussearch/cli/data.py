@@ -64,7 +64,7 @@ def check_command(
     dataset = open_dataset(folder, reader, strict=False, folders=asked.folders, groups=groups)
     if write_manifest is not None:
         _write_manifest(dataset, write_manifest, quiet=as_json)
-    with counting("files", quiet=as_json) as progress:
+    with counting("files read", quiet=as_json) as progress:
         report = check(dataset, split_file, asked, image_size, progress)
     print_json(report.to_dict()) if as_json else show(report)
     if html is not None:

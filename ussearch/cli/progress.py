@@ -15,6 +15,7 @@ from ussearch.evaluators.evaluation import TRAINED
 from ussearch.events import (
     CandidateSkipped,
     Event,
+    FilesRead,
     PairChosen,
     PlanReady,
     RungChosen,
@@ -77,8 +78,8 @@ class RunProgress:
 
     def _draw(self, event: Event) -> None:
         match event:
-            case StageStarted(name):
-                self._stage(name)
+            case StageStarted() | FilesRead():
+                self._stage(event)
             case PlanReady(plan, folder):
                 print_plan(plan)
                 console.print(f"Study: {folder}", soft_wrap=True)
@@ -126,9 +127,15 @@ class RunProgress:
             case RungChosen(fidelity):
                 console.print(f"  Candidates are judged by: {fidelity}")
 
-    def _stage(self, name: str) -> None:
-        self._live.begin(STAGES[name])
-        console.print(f"{STAGES[name]} …")
+    def _stage(self, event: StageStarted | FilesRead) -> None:
+        match event:
+            case StageStarted(name):
+                self._live.begin(STAGES[name])
+                console.print(f"{STAGES[name]} …")
+            case FilesRead(done, total):
+                text = f"{done} of {total} files read"
+                self._live.update(f"{STAGES['plan']}: {text}", done, total)
+                self._sign_of_life(text)
 
     def _follow(self, event: TrialStarted | TrialRepeated | TrainingEpoch) -> None:
         """Note how far a trial has come; several may run at a time."""

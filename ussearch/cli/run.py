@@ -29,6 +29,7 @@ def run(
     Example: ussearch run --profile jetson-nano --data busi --image-size 256 --study studies/busi
     """
     from ussearch.cli.console import print_json
+    from ussearch.cli.counting import counting
     from ussearch.cli.interrupts import interruptible
     from ussearch.cli.plan_lines import print_plan, print_timings
     from ussearch.cli.progress import RunProgress
@@ -41,7 +42,9 @@ def run(
     settle()
     asked = asked_for(options, config, set or ())
     if dry_run:
-        made = plan(asked, {} if asked.output.study is None else kept_profiles(asked, asked.output.study))
+        kept = {} if asked.output.study is None else kept_profiles(asked, asked.output.study)
+        with counting("files read", quiet=json_output) as progress:
+            made = plan(asked, kept, progress)
         print_json(made.to_dict()) if json_output else print_plan(made)
         return
     with interruptible("the same command with --resume continues it"), RunProgress(quiet=json_output) as progress:

@@ -20,6 +20,7 @@ from ussearch.datasets.preparation import prepare
 from ussearch.datasets.readers import READERS, Reader
 from ussearch.datasets.reading import Reading, ReadingOptions
 from ussearch.datasets.reading.decide import as_read, fitted, settled
+from ussearch.datasets.reading.survey import FileProgress
 from ussearch.datasets.splits import DEFAULT_FRACTIONS, PARTS, Split, k_folds, leaking_groups_of, split
 from ussearch.runtime.geometry import resize_image, resize_mask, resize_plane
 
@@ -31,6 +32,7 @@ __all__ = [
     "Batches",
     "DataReport",
     "Dataset",
+    "FileProgress",
     "ImageSet",
     "Normalisation",
     "PhantomParameters",

@@ -12,6 +12,7 @@ from ussearch.datasets.dataset import Dataset, ImageSet
 from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
 from ussearch.datasets.reading.decide import settled
+from ussearch.datasets.reading.survey import FileProgress
 from ussearch.datasets.small_lesions import lesions_lost
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_image, resize_mask
@@ -20,7 +21,9 @@ CACHE_VERSION = 3  # raise it whenever the arrays made from the same files chang
 LARGEST_SIZE = 4096
 
 
-def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) -> ImageSet:
+def prepare(
+    dataset: Dataset, image_size: int, cache_dir: Path | None = None, *, progress: FileProgress | None = None
+) -> ImageSet:
     """Return ``dataset`` decoded, checked and stretched to ``image_size`` x ``image_size``.
 
     The arrays come from a cache keyed by the content of the files and the size; they are memory-mapped.
@@ -30,6 +33,7 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
             files are read, that is decided without further options.
         image_size: side in pixels, 8 to 4096.
         cache_dir: folder of the caches instead of ``cache_folder()``.
+        progress: called with how many images were decoded, and of how many.
 
     Raises:
         Question: files that admit several readings.
@@ -40,12 +44,12 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
         raise UserError(f"Image size {image_size} is not possible: expected 8 to {LARGEST_SIZE} pixels a side.")
     if not dataset.samples:
         raise UserError(f"{dataset.root} holds no image with a mask: give the folder of a data set.")
-    dataset = settled(dataset)
+    dataset = settled(dataset, progress=progress)
     fingerprint = fingerprint_of(dataset)
     key = hashlib.sha256(f"{CACHE_VERSION} {fingerprint} {image_size}".encode()).hexdigest()[:32]
     folder = (cache_dir or cache_folder()) / "prepared" / key
     names = ("images", "masks", "thumbnails", "lesions", "clipped")
-    arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size))
+    arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size, progress))
     patients = tuple(sample.patient for sample in dataset.samples)
     parts = tuple(sample.part for sample in dataset.samples)
     return ImageSet(
@@ -66,7 +70,7 @@ def prepare(dataset: Dataset, image_size: int, cache_dir: Path | None = None) ->
     )
 
 
-def _decoded(dataset: Dataset, image_size: int) -> Arrays:
+def _decoded(dataset: Dataset, image_size: int, progress: FileProgress | None) -> Arrays:
     count = len(dataset.samples)
     images = np.empty((count, 1, image_size, image_size), np.uint8)
     masks = np.empty_like(images)
@@ -79,6 +83,8 @@ def _decoded(dataset: Dataset, image_size: int) -> Arrays:
         masks[index, 0] = resize_mask(mask, image_size, image_size)
         thumbnails[index] = thumbnail(image)
         lesions[index] = lesions_lost(mask, masks[index, 0])
+        if progress is not None:
+            progress(index + 1, count)
         clipped[index] = dataset.source.clipped(sample) if scaled else 0
     if not masks.any():
         raise UserError(nothing_marked(dataset))

@@ -10,6 +10,7 @@ import torch
 
 from ussearch.datasets import (
     Dataset,
+    FileProgress,
     ImageSet,
     Normalisation,
     PhantomParameters,
@@ -52,19 +53,22 @@ class StudyContext:
         return TrainEvaluator(self.images, self.split, recipe, self.profiles, self.device)
 
 
-def open_context(config: RunConfig, image_size: int, profiles: Mapping[Tier, Profile]) -> StudyContext:
-    """Prepare the data that a run is asked to use, and split it."""
+def open_context(
+    config: RunConfig, image_size: int, profiles: Mapping[Tier, Profile], progress: FileProgress | None = None
+) -> StudyContext:
+    """Prepare the data that a run is asked to use, and split it; ``progress`` hears how many files were read."""
     data, phantoms = config.data, None
     if data.path is None:
         phantoms = PhantomParameters(count=data.phantoms, seed=config.seed, image_size=image_size)
         dataset = phantoms_from(phantoms)
     else:
-        dataset = settled(open_dataset(data.path, data.reader, folders=data.folders, groups=data.groups), _asked(data))
-    images = prepare(dataset, image_size)
+        found = open_dataset(data.path, data.reader, folders=data.folders, groups=data.groups)
+        dataset = settled(found, _asked(data), progress)
+    images = prepare(dataset, image_size, progress=progress)
     parts = split(images, seed=config.seed, split_file=data.split_file)
     by_train = fitted(dataset, {images.ids[index] for index in parts.train})
     if by_train is not dataset:
-        dataset, images = by_train, prepare(by_train, image_size)
+        dataset, images = by_train, prepare(by_train, image_size, progress=progress)
         parts = replace(parts, fingerprint=images.fingerprint)
     root = "" if data.path is None else str(data.path.expanduser().resolve())
     source = DataSource.of(images, root, phantoms.model_dump(mode="json") if phantoms else None)

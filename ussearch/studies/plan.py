@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ussearch.datasets import FileProgress
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Summary, Tier, TrainEvaluator
 from ussearch.evaluators.evaluation import TRAINED
@@ -146,10 +147,11 @@ def _rungs(config: StudyConfig) -> dict[str, Any] | None:
     return {"bracket": config.halving.bracket, "epochs": list(config.halving.epochs(config.recipe.epochs))}
 
 
-def plan(asked: RunConfig, kept: Mapping[str, Profile] | None = None) -> Plan:
+def plan(asked: RunConfig, kept: Mapping[str, Profile] | None = None, progress: FileProgress | None = None) -> Plan:
     """Decide everything; prepares (and caches) the data, trains nothing, writes no study.
 
     ``kept`` are profiles by name that take the place of those that this version ships: those of a study that goes on.
+    ``progress`` is called with how many files were read, and of how many.
     """
     if asked.execution.storage is not None:
         require_driver(asked.execution.storage)
@@ -157,10 +159,16 @@ def plan(asked: RunConfig, kept: Mapping[str, Profile] | None = None) -> Plan:
     sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), on_gpu=on_gpu))
     threads = sized.execution.threads or torch.get_num_threads()
     with intra_op_threads(threads):
-        return _decided(asked, sized, threads, kept or {})
+        return _decided(asked, sized, threads, kept or {}, progress)
 
 
-def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Mapping[str, Profile]) -> Plan:
+def _decided(
+    asked: RunConfig,
+    sized: RunConfig,
+    threads: int,
+    kept: Mapping[str, Profile],
+    progress: FileProgress | None,
+) -> Plan:
     """Decide everything that is not decided by the sizes."""
     execution, image_size = sized.execution, sized.space.image_size or 0
     folders = () if asked.profiles_dir is None else (asked.profiles_dir,)
@@ -170,7 +178,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Mapping[str
         if now != before:
             LOG.warning("The study keeps the profile %s that it was made with; this version's differs.", before.name)
     space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
-    study_context = open_context(asked, image_size, {"edge": edge, "cloud": cloud})
+    study_context = open_context(asked, image_size, {"edge": edge, "cloud": cloud}, progress)
     recipe = _recipe(asked, sized)
     evaluator = study_context.evaluator(recipe)
     seen = feasibility(space, evaluator, asked.seed)

@@ -26,7 +26,7 @@ from ussearch.datasets.preparation import nothing_marked
 from ussearch.datasets.reading import Reading, ReadingOptions
 from ussearch.datasets.reading.decide import decide, surveyed
 from ussearch.datasets.reading.region_decision import crop_loss
-from ussearch.datasets.reading.survey import Progress, SampleFacts, facts_of_arrays
+from ussearch.datasets.reading.survey import FileProgress, SampleFacts, facts_of_arrays
 from ussearch.datasets.splits import leaking_groups_of, split
 from ussearch.errors import Question, UserError
 
@@ -38,7 +38,7 @@ def check(
     split_file: Path | None = None,
     options: ReadingOptions | None = None,
     image_size: int | None = None,
-    progress: Progress | None = None,
+    progress: FileProgress | None = None,
 ) -> DataReport:
     """Decode every image and mask of ``dataset`` and report; a broken file never stops it.
 

@@ -18,14 +18,14 @@ from ussearch.datasets.reading.grey_decision import decide_grey_scale, given_sca
 from ussearch.datasets.reading.label_table import decide_labels
 from ussearch.datasets.reading.model import Reading, ReadingOptions
 from ussearch.datasets.reading.region_decision import LARGEST, crop_loss, decide_region, required_region
-from ussearch.datasets.reading.survey import Progress, SampleFacts, survey
+from ussearch.datasets.reading.survey import FileProgress, SampleFacts, survey
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 
 DECISION_VERSION = 2  # raise it whenever the same files are read otherwise
 
 
-def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: Progress | None = None) -> Dataset:
+def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: FileProgress | None = None) -> Dataset:
     """Return ``dataset`` with its reading decided; one that is decided, or made up, is returned as it is.
 
     What was decided for the same files and options is remembered in the cache.
@@ -49,7 +49,7 @@ def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: P
     return dataset.read_by(reading)
 
 
-def surveyed(dataset: Dataset, asked: ReadingOptions, progress: Progress | None = None) -> list[SampleFacts]:
+def surveyed(dataset: Dataset, asked: ReadingOptions, progress: FileProgress | None = None) -> list[SampleFacts]:
     """Look at all files, once the options are known to mean something; raises UserError where they do not."""
     if asked.grey_scale is not None:
         given_scale(asked.grey_scale)

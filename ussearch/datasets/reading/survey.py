@@ -29,7 +29,7 @@ from ussearch.runtime.grey_scale import RawFrame, scaled
 if TYPE_CHECKING:
     from ussearch.runtime.frames import Box
 
-Progress = Callable[[int, int], None]
+FileProgress = Callable[[int, int], None]
 """Called with how many files were read, and of how many."""
 QUANTILES = np.linspace(0.0, 1.0, 1001)
 THREADS = min(2, os.cpu_count() or 1)
@@ -80,7 +80,9 @@ class SampleFacts:
     problem: Problem | None = None
 
 
-def survey(samples: Sequence[Sample], region: str = "largest", progress: Progress | None = None) -> list[SampleFacts]:
+def survey(
+    samples: Sequence[Sample], region: str = "largest", progress: FileProgress | None = None
+) -> list[SampleFacts]:
     """Look at every file of ``samples``; the facts are in their order. ``region`` is what is used of DICOM files."""
     found = []
     # NOTE: decoding silences warnings for a while, which threads undo in any order; what held before is put back here.
