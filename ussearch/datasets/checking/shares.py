@@ -25,7 +25,8 @@ def lesion_shares(dataset: Dataset, facts: Sequence[SampleFacts]) -> npt.NDArray
 
     Masks are decoded again only where several are united, or outlines filled.
     """
-    return np.array([_share(dataset, *pair) for pair in zip(dataset.samples, facts, strict=True)], np.float64)
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+        return np.array(list(pool.map(lambda *pair: _share(dataset, *pair), dataset.samples, facts)), np.float64)
 
 
 def _share(dataset: Dataset, sample: Sample, facts: SampleFacts) -> float:
