@@ -209,6 +209,22 @@ def test_folders_of_patients_may_mix_the_arrangements(layouts: list[tuple[str, s
         assert dataset.folders == "patients" and not dataset.problems
 
 
+@pytest.mark.parametrize(("naming", "meaning"), [("label_{}", "classes"), ("scan_{:03}", "patients")])
+def test_numbered_folders_are_no_folders_of_images_or_masks(naming: str, meaning: str) -> None:
+    files = [
+        f"{naming.format(folder)}/{n}{word}.png" for folder in range(3) for n in range(2) for word in ("", "_mask")
+    ]
+    with opened(files) as dataset:
+        assert len(dataset) == 6 and dataset.folders == meaning and not dataset.problems
+
+
+def test_a_mask_is_never_taken_from_another_patient() -> None:
+    with opened(["images/p1/a.png", "images/p2/b.png", "masks/p1/a.png", "masks/p3/b.png"]) as dataset:
+        assert [sample.id for sample in dataset.samples] == ["images/p1/a.png"]
+        found = [(problem.kind, problem.file) for problem in dataset.problems]
+        assert found == [("missing image", "masks/p3/b.png"), ("missing mask", "images/p2/b.png")]
+
+
 def test_masks_beside_the_images_folder_of_a_part() -> None:
     """As in the Carvana challenge; its test part has no masks."""
     files = [f"train/{n}.jpg" for n in range(4)] + [f"train_masks/{n}_mask.gif" for n in range(4)]

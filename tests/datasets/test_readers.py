@@ -136,6 +136,13 @@ def test_two_data_sets_below_one_folder_are_ambiguous(tmp_path: Path) -> None:
         open_dataset(tmp_path)
 
 
+def test_what_a_reader_knows_of_patients_is_not_lost_to_the_general_one(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        build(tmp_path / part, "nerve")
+    with pytest.raises(UserError, match=r"several layouts \(nerve in .*test, nerve in .*train\)"):
+        open_dataset(tmp_path)
+
+
 def test_two_plain_folders_below_one_are_asked_for(tmp_path: Path) -> None:
     build(tmp_path / "first", "plain")
     build(tmp_path / "second", "plain")

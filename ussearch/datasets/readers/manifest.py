@@ -168,7 +168,7 @@ class _Rows:
         spelled = (unicodedata.normalize(form, each) for each in forms for form in ("NFC", "NFD"))
         for each in (*forms, *spelled):
             path = Path(os.path.normpath(each))
-            if not path.is_absolute() and ".." not in path.parts and (self._root / path).is_file():
+            if not path.is_absolute() and (self._root / path).is_file():
                 return path
         return None
 
