@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ussearch.datasets import ImageSet, Split, open_dataset, prepare
-from ussearch.datasets.split_files import read_split_file
+from ussearch.datasets.splits.files import read_split_file
 from ussearch.errors import UserError
 from ussearch.runtime.masks import THRESHOLD, dice_and_iou
 

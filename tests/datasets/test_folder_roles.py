@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from ussearch.datasets import Dataset, ImageSet, Sample, leaking_groups_of, open_dataset, split
-from ussearch.datasets.folder_roles import with_roles
 from ussearch.datasets.readers import Listing
+from ussearch.datasets.readers.folder_roles import with_roles
 from ussearch.errors import Question, UserError
 
 PARTS = {

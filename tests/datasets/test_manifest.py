@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ussearch.datasets import Dataset, Sample, open_dataset
 from ussearch.datasets.files import FileSource
-from ussearch.datasets.manifest_text import manifest_text
+from ussearch.datasets.readers.manifest_text import manifest_text
 from ussearch.errors import UserError
 
 FILES = ("a.png", "sub/b.jpg", "ünï/c d.bmp", "drawn/a.png", "drawn/a2.png", "drawn/b.png", "drawn/c.png")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from ussearch.datasets import READERS, open_dataset
 from ussearch.datasets.dataset import Dataset
-from ussearch.datasets.manifest_text import manifest_text
+from ussearch.datasets.readers.manifest_text import manifest_text
 from ussearch.errors import Question, UserError
 
 

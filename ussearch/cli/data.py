@@ -86,7 +86,7 @@ def meaning_of(folders: str | None) -> Folders | None:
 
 def _write_manifest(dataset: Dataset, path: Path, *, quiet: bool) -> None:
     """Write the manifest of a data set where no file stands."""
-    from ussearch.datasets.manifest_text import manifest_text
+    from ussearch.datasets.readers.manifest_text import manifest_text
     from ussearch.errors import UserError
     from ussearch.files import write_atomically
 

@@ -8,13 +8,13 @@ from pathlib import Path, PurePosixPath
 
 from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
-from ussearch.datasets.folder_roles import with_roles
-from ussearch.datasets.group_names import FOLDER, with_groups
-from ussearch.datasets.left_out import left_out
 from ussearch.datasets.readers import READERS, Reader
 from ussearch.datasets.readers.base import Rank
 from ussearch.datasets.readers.folder_names import folder_name
+from ussearch.datasets.readers.folder_roles import with_roles
 from ussearch.datasets.readers.found_files import files_below
+from ussearch.datasets.readers.group_names import FOLDER, with_groups
+from ussearch.datasets.readers.left_out import left_out
 from ussearch.datasets.readers.nearest import nearest_layout
 from ussearch.errors import UserError
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ussearch.datasets.readers import READERS
 from ussearch.datasets.readers.folder_names import channel
-from ussearch.datasets.split_formats import file_and_fold, named_parts
+from ussearch.datasets.splits.formats import file_and_fold, named_parts
 from ussearch.errors import UserError
 
 if TYPE_CHECKING:

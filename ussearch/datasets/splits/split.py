@@ -13,8 +13,8 @@ import numpy.typing as npt
 from ussearch import schema
 from ussearch.datasets.dataset import ImageSet
 from ussearch.datasets.grouping import members
-from ussearch.datasets.split_files import GivenParts, parts_of, read_split_file
-from ussearch.datasets.stratified_split import allocate
+from ussearch.datasets.splits.files import GivenParts, parts_of, read_split_file
+from ussearch.datasets.splits.stratified import allocate
 from ussearch.errors import UserError
 
 PARTS = ("train", "validation", "calibration", "test")
