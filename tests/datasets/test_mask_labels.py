@@ -15,6 +15,7 @@ from PIL import Image
 
 from ussearch.datasets import Dataset, ReadingOptions, open_dataset, settled
 from ussearch.errors import Question, UserError
+from ussearch.runtime.prediction import png
 
 Mask = npt.NDArray[np.bool_]
 HEIGHT, WIDTH = 48, 64
@@ -265,3 +266,12 @@ def test_a_mask_of_several_pages_is_refused(tmp_path: Path) -> None:
     dataset = settled(open_dataset(root))
     with pytest.raises(UserError, match=r"Mask .*0\.tif holds 3 frames"):
         dataset.source.decode(dataset.samples[0])
+
+
+def test_masks_that_infer_wrote_are_counted_until_they_are_edited(tmp_path: Path) -> None:
+    root = written(tmp_path, [Image.fromarray(mask * np.uint8(255)) for mask in TRUTH])
+    for number in range(3):
+        (root / "masks" / f"{number}.png").write_bytes(png(TRUTH[number] * np.uint8(255)))
+    Image.open(root / "masks" / "2.png").save(root / "masks" / "2.png")
+    reading = settled(open_dataset(root)).reading
+    assert reading is not None and reading.own_masks == 2

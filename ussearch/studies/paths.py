@@ -27,9 +27,11 @@ def study_folder(config: RunConfig) -> Path:
     """
     if config.output.study is not None:
         return config.output.study
-    if config.data.path is not None and config.data.path.resolve() in STUDIES.resolve().parents:
+    path = config.data.path
+    data = None if path is None else (path.parent if path.is_file() else path).resolve()  # of a manifest its folder
+    if data in STUDIES.resolve().parents:
         raise UserError(f"A study in {STUDIES}/ would lie inside the data set: name a folder for it with --study.")
-    name = "phantoms" if config.data.path is None else config.data.path.resolve().name
+    name = "phantoms" if data is None else data.name
     stem = re.sub(r"[^A-Za-z0-9._-]+", "-", f"{name}-{config.profile}")
     numbers = [int(path.name[-3:]) for path in STUDIES.glob(f"{stem}-[0-9][0-9][0-9]")]
     if config.output.resume:

@@ -22,7 +22,7 @@ from ussearch.datasets.reading.survey import FileProgress, SampleFacts, survey
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 
-DECISION_VERSION = 2  # raise it whenever the same files are read otherwise
+DECISION_VERSION = 3  # raise it whenever the same files are read otherwise
 
 
 def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: FileProgress | None = None) -> Dataset:
@@ -74,6 +74,7 @@ def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions
         region=region,
         cut_pixels=loss.pixels,
         cut_images=loss.images,
+        own_masks=sum(each.own_masks for each in facts),
         folders=dataset.folders,
         groups=asked.groups,
     )

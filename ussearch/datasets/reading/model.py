@@ -82,6 +82,7 @@ class Reading(BaseModel):
         masks: which labels of the masks are lesion.
         region: the ultrasound region that is used of DICOM files, as ``ReadingOptions`` names it.
         cut_pixels: annotated pixels outside of that region, and ``cut_images`` the images that lose some.
+        own_masks: masks that ``infer`` wrote and nobody has edited since.
         folders: what sub-folders mean; None where there are none, or the reader knows.
         groups: what keeps images together besides near-duplicates, as the user said it.
     """
@@ -93,5 +94,6 @@ class Reading(BaseModel):
     region: str = "largest"
     cut_pixels: int = 0
     cut_images: int = 0
+    own_masks: int = 0
     folders: Folders | None = None
     groups: str | None = None

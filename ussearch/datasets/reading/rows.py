@@ -54,6 +54,12 @@ def reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
             f"{_counted(reading.cut_pixels, 'annotated pixel')} of {_counted(reading.cut_images, 'image')} (--region "
             "says otherwise)",
         )
+    if reading.own_masks:
+        yield (
+            "not annotated",
+            f"{_counted(reading.own_masks, 'mask')} as ussearch infer wrote: networks would learn from what a network "
+            "said",
+        )
     if reading.groups is not None:
         yield "kept together by", reading.groups
 

@@ -24,6 +24,7 @@ from ussearch.datasets.reading.mask_labels import WHITE, LabelPlane, label_plane
 from ussearch.datasets.reading.masks import require_size
 from ussearch.datasets.reading.raw_images import ImageFile, open_image_file
 from ussearch.errors import UserError
+from ussearch.own_files import is_own
 from ussearch.runtime.grey_scale import RawFrame, scaled
 
 if TYPE_CHECKING:
@@ -71,12 +72,14 @@ class ImageFacts:
 class SampleFacts:
     """What the files of one sample hold, or the problem that they cannot be read with.
 
-    ``in_regions`` has for each tissue region of a DICOM file what each mask holds inside of it.
+    ``own_masks`` counts those that ``infer`` wrote and nobody has edited since. ``in_regions`` has for each tissue region
+    of a DICOM file what each mask holds inside of it.
     """
 
     image: ImageFacts | None = None
     masks: tuple[MaskFacts, ...] = ()
     in_regions: tuple[tuple[MaskFacts, ...], ...] = ()
+    own_masks: int = 0
     problem: Problem | None = None
 
 
@@ -114,7 +117,8 @@ def facts_of(sample: Sample, region: str = "largest") -> SampleFacts:
             require_size(sample.image, file.size, path, (plane.codes.shape[0], plane.codes.shape[1]))
             masks.append(MaskFacts.of(plane))
             in_regions.append([MaskFacts.of(plane.cropped(*box)) for box in file.regions])
-        return SampleFacts(_image_facts(file, region), tuple(masks), tuple(zip(*in_regions, strict=True)))
+        own = sum(map(is_own, sample.masks))
+        return SampleFacts(_image_facts(file, region), tuple(masks), tuple(zip(*in_regions, strict=True)), own)
     except UserError as error:
         kind: ProblemKind = "size mismatch" if isinstance(error, SizeMismatchError) else "unreadable file"
         return SampleFacts(problem=Problem(kind, sample.id, str(error)))
