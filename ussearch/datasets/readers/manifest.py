@@ -24,7 +24,7 @@ _BETWEEN = re.compile(r"\s*[x×*;]\s*|\s+", re.IGNORECASE)
 
 
 @add_reader
-class Manifest(Reader):
+class ImagesCsv(Reader):
     """Columns image and mask, and optionally patient, class, split and spacing; paths are relative to the table.
 
     Several masks of an image are separated by semicolons; an empty cell says that the image shows nothing. Spacing is

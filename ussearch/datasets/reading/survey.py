@@ -72,8 +72,8 @@ class ImageFacts:
 class SampleFacts:
     """What the files of one sample hold, or the problem that they cannot be read with.
 
-    ``own_masks`` counts those that ``infer`` wrote and nobody has edited since. ``in_regions`` has for each tissue region
-    of a DICOM file what each mask holds inside of it.
+    ``own_masks`` counts those that ``infer`` wrote and nobody has edited since. ``in_regions`` has for each tissue
+    region of a DICOM file what each mask holds inside of it.
     """
 
     image: ImageFacts | None = None
