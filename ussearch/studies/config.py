@@ -192,8 +192,8 @@ class StudyConfig(_Data):
         # NOTE: other phantoms are drawn from another seed or in another size, and that is what the user changed.
         if other.data.fingerprint != self.data.fingerprint and (drawn_alike or other.data.name != self.data.name):
             raise UserError(
-                f"The study in {folder} was made with the data set {_named(self.data)}, not with {_named(other.data)}: "
-                "resume with the same data, or name another study folder."
+                f"The study in {folder} was made with the data set {_named(self.data)}, not with {_named(other.data)}"
+                f"{_read_otherwise(self.data, other.data)}: resume with the same data, or name another study folder."
             )
         for field, title in _DECISIVE.items():
             before, after = getattr(self, field), getattr(other, field)
@@ -225,6 +225,17 @@ _DECISIVE: Mapping[str, str] = {
 
 def _named(data: DataSource) -> str:
     return f"{data.name!r} ({data.images} images, fingerprint {data.fingerprint[:12]})"
+
+
+def _read_otherwise(before: DataSource, after: DataSource) -> str:
+    """Return in which option of the reading two data sets differ; nothing where they do in none."""
+    if before.reading is None or after.reading is None:
+        return ""
+    asked = [
+        {"lesion": each.masks.lesion, **each.model_dump(include={"region", "folders", "groups", "grey_scale"})}
+        for each in (before.reading, after.reading)
+    ]
+    return "" if asked[0] == asked[1] else f" (read with {_difference(*asked)})"
 
 
 def _difference(before: Any, after: Any) -> str:
