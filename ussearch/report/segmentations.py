@@ -138,7 +138,8 @@ def segmentations_section(report_data: ReportData, found: dict[int, tuple[Exampl
         rows.append(f'<h3>{text(title)}</h3><div class="pictures">{figures}</div>')
     first = next(iter(found.values()))[0]
     lead = (
-        f"Worst, median and best {first.part} image with a lesion, by Dice. Solid: the truth. Dashed: the prediction."
+        f"Worst, median and best {first.part} image with a lesion, by Dice. Solid: the truth. Dashed: the prediction. "
+        "Images are numbered as in split.json."
     )
     return section("segmentations", "Example segmentations", *rows, lead=lead)
 

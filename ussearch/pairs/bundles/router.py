@@ -22,6 +22,7 @@ from ussearch.pairs.bundles.bundle import Bundle, require_replaceable, write_spl
 from ussearch.pairs.bundles.evaluation import evaluate_pair
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import MetricsEntry, NetworkEntry, OutOfFoldEntry, RouterEntry
+from ussearch.pairs.bundles.shareable import without_places
 from ussearch.pairs.bundles.test_vectors import FOLDER, write_vectors
 from ussearch.pairs.routing.attach_router import AttachedRouter, RouterSpec, attach_router
 from ussearch.pairs.routing.samples import Samples
@@ -78,8 +79,8 @@ def _entry(installed: AttachedRouter, images: int, out_of_fold: OutOfFoldEntry |
         threshold=decision.router.threshold,
         requested_share=decision.router.requested_share,
         calibration_images=images,
-        reason=decision.reason,
-        score_reason=installed.score_reason,
+        reason=without_places(decision.reason),
+        score_reason=without_places(installed.score_reason),
         policy=installed.policy,
         routing_gain=installed.routing_gain,
         router_comparison=spec.choice.router_comparison,

@@ -116,7 +116,7 @@ def compress_finalist(
         context,
         uniform_epochs=config.final_epochs if plan.uniform else None,
         trainings=plan.trainings,
-        skipped=_with_command(plan.skipped, edge.trial_id),
+        skipped=_with_command(plan.skipped, study, edge.trial_id),
     )
 
 
@@ -155,9 +155,9 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
     return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
 
 
-def _with_command(skipped: dict[str, float], trial_id: int) -> dict[str, str]:
+def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dict[str, str]:
     """Return why each part was skipped, with the command that does it later."""
-    command = f"ussearch compress STUDY --trial {trial_id}"
+    command = f"ussearch compress {study.folder} --trial {trial_id}"
     return {
         name: f"about {seconds:.0f} s did not fit into the budget; later: {command}"
         for name, seconds in skipped.items()

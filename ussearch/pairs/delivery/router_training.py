@@ -166,7 +166,7 @@ def fit_router(
     ``tiers`` are the architectures that ship, ``pair_seconds`` is what one training of both at full length takes.
     """
     training = fold_training(study, study_context, tiers, request.folds)
-    refusal = _refusal(training, request, pair_seconds)
+    refusal = _refusal(study, training, request, pair_seconds)
     if refusal:
         return RouterSpec(request.policy, RouterChoice(None, None, f"Soft Dice Confidence ships: {refusal}"))
     try:
@@ -178,7 +178,7 @@ def fit_router(
     return RouterSpec(request.policy, choose_router(samples, kinds=kinds, seed=study.config.seed), samples)
 
 
-def _refusal(training: FoldTraining, request: RoutingRequest, pair_seconds: float) -> str:
+def _refusal(study: Study, training: FoldTraining, request: RoutingRequest, pair_seconds: float) -> str:
     """Return why nothing is trained; empty where it is."""
     if not request.learn:
         return "no router was to be trained"
@@ -190,6 +190,6 @@ def _refusal(training: FoldTraining, request: RoutingRequest, pair_seconds: floa
     if request.budget_seconds is not None and seconds > request.budget_seconds and not training.finished:
         return (
             f"training the router takes about {seconds:.0f} s, which did not fit into the budget; later: "
-            "ussearch route STUDY"
+            f"ussearch route {study.folder}"
         )
     return ""
