@@ -19,7 +19,7 @@ class Answer:
     """One reading of what was found: what it means, and the options, by keyword, that choose it."""
 
     meaning: str
-    options: Mapping[str, str]
+    options: Mapping[str, str | bool]
 
 
 class Question(UserError):

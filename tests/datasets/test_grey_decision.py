@@ -65,7 +65,7 @@ def test_floats_are_scaled_by_the_training_part(
     tmp_path_factory: pytest.TempPathFactory, low: float, span: float
 ) -> None:
     images = [(low + scene(seed, span)).astype(np.float32) for seed in range(4)]
-    images[3] *= np.float32(50)  # no part of the training
+    images[3] = (low + scene(0, 2 * span)).astype(np.float32)  # no part of the training
     dataset = settled(open_dataset(written(tmp_path_factory.mktemp("set") / "data", images, "tif")))
     train = {sample.id for sample in dataset.samples[:3]}
     reading = fitted(dataset, train).reading
@@ -121,3 +121,14 @@ def test_a_window_counts_where_all_files_share_it(tmp_path: Path, shared: bool) 
     low, high = (600, 1400) if shared else (0, 4095)
     expected = np.floor(np.clip((images[1].astype(float) - low) * (255 / (high - low)), 0, 255) + 0.5)
     assert np.array_equal(images_of(dataset)[1], expected)
+
+
+@pytest.mark.parametrize("mixed", ["floats beside integers", "8 bits in files of 16 bits beside 16 bits"])
+def test_images_of_several_depths_are_refused_instead_of_black(tmp_path: Path, mixed: str) -> None:
+    deep = [np.floor(scene(seed % 2, 65535)).astype(np.uint16) for seed in range(6)]
+    for number in (1, 4):
+        deep[number] = deep[number] // 257 if "8 bits" in mixed else (deep[number] / 65535).astype(np.float32)
+    root = written(tmp_path / "data", deep, "tif")
+    with pytest.raises(UserError, match=r"2 of 6 images lie wholly below a twelfth of the grey scale .*1\.tif"):
+        settled(open_dataset(root))
+    assert settled(open_dataset(root), ReadingOptions(grey_scale="0,65535")).reading is not None

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from scipy import ndimage
 
 from ussearch.datasets import Dataset, ReadingOptions, open_dataset, settled
 from ussearch.errors import Question, UserError
@@ -275,3 +276,39 @@ def test_masks_that_infer_wrote_are_counted_until_they_are_edited(tmp_path: Path
     Image.open(root / "masks" / "2.png").save(root / "masks" / "2.png")
     reading = settled(open_dataset(root)).reading
     assert reading is not None and reading.own_masks == 2
+
+
+def test_some_inverted_masks_among_others_are_a_question(tmp_path: Path) -> None:
+    masks = [Image.fromarray((mask ^ (number == 2)) * np.uint8(255)) for number, mask in enumerate(TRUTH)]
+    root = written(tmp_path, masks)
+    with pytest.raises(Question, match=r"but 1 of 8 the lesion, as inverted masks do \(first: .*2\.png\)") as asked:
+        read(root)
+    assert [answer.options for answer in asked.value.answers] == [{"lesion": "255"}]
+    assert same(read(root, "255"), [np.asarray(mask) > 0 for mask in masks])
+
+
+@settings(max_examples=15, deadline=None)
+@given(width=st.integers(1, 3))
+def test_outlines_are_a_question_and_can_be_filled(tmp_path_factory: pytest.TempPathFactory, width: int) -> None:
+    lines = [mask & ~ndimage.binary_erosion(mask, iterations=width) for mask in TRUTH]
+    root = written(tmp_path_factory.mktemp("set"), [Image.fromarray(line * np.uint8(255)) for line in lines])
+    with pytest.raises(Question, match="are outlines with nothing inside") as asked:
+        read(root)
+    assert [answer.options for answer in asked.value.answers] == [{"fill_outlines": True}, {"lesion": "255"}]
+    assert same(read(root, "255"), lines)
+    dataset = settled(open_dataset(root), ReadingOptions(fill_outlines=True))
+    assert same([dataset.source.decode(sample)[1] > 0 for sample in dataset.samples])
+
+
+def test_an_opaque_and_a_transparent_background_are_asked_with_the_right_answer_first(tmp_path: Path) -> None:
+    masks = []
+    for number, mask in enumerate(TRUTH):
+        pixels = np.zeros((*mask.shape, 4), np.uint8)
+        pixels[mask] = 255
+        pixels[..., 3] = 255 if number % 2 else mask * 255
+        masks.append(Image.fromarray(pixels))
+    root = written(tmp_path, masks)
+    with pytest.raises(Question) as asked:
+        read(root)
+    assert asked.value.answers[0].options == {"lesion": "255"}
+    assert same(read(root, "255"))

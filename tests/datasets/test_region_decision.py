@@ -84,3 +84,11 @@ def test_a_region_that_no_file_has(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="region 3"):
         dataset = settled(open_dataset(root), ReadingOptions(region="3"))
         dataset.source.decode(dataset.samples[0])
+
+
+def test_a_number_where_no_file_tells_of_regions(tmp_path: Path) -> None:
+    root = dual(tmp_path / "data", [(10,), (20,)], boxes=())
+    with pytest.raises(
+        UserError, match="--region 2 is not possible: no file of the data set tells of ultrasound regions"
+    ):
+        settled(open_dataset(root), ReadingOptions(region="2"))

@@ -28,6 +28,9 @@ def check_command(
     split_file: Annotated[Path | None, typer.Option(help="Published split to examine for leakage.")] = None,
     reader: Annotated[str | None, typer.Option(help="Layout to read instead of recognising it.")] = None,
     lesion: Annotated[str | None, typer.Option(help="Labels of the masks that are lesion, such as 1,2.")] = None,
+    fill_outlines: Annotated[
+        bool, typer.Option("--fill-outlines", help="Masks are outlines; what they enclose is lesion.")
+    ] = False,
     folders: Annotated[
         str | None, typer.Option(help="What sub-folders mean: split, classes or patients.", show_default=False)
     ] = None,
@@ -60,7 +63,7 @@ def check_command(
     from ussearch.own_files import refuse_foreign
 
     refuse_foreign([html], "give the page another name with --html")
-    asked = ReadingOptions(reader, lesion, meaning_of(folders), groups, grey_scale, region)
+    asked = ReadingOptions(reader, lesion, meaning_of(folders), groups, grey_scale, region, fill_outlines)
     dataset = open_dataset(folder, reader, strict=False, folders=asked.folders, groups=groups)
     if write_manifest is not None:
         _write_manifest(dataset, write_manifest, quiet=as_json)

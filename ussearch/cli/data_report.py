@@ -81,6 +81,12 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
         f"{counted(report.near_duplicate_pairs, 'pair')}, {counted(together, 'image')} in "
         f"{counted(len(report.near_duplicates), 'group')}",
     )
+    if report.differing_masks:
+        shown = ", ".join(" and ".join(pair) for pair in report.differing_masks[:2])
+        yield (
+            "of these, other masks",
+            f"{counted(len(report.differing_masks), 'pair')} whose masks overlap by less than half (first: {shown})",
+        )
     yield "independent groups", f"{report.split_groups} (near-duplicates and patients stay together in splits)"
     kinds = Counter(problem.kind for problem in report.problems)
     yield "problems", ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"

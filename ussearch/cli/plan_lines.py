@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+import numpy as np
 from rich.table import Table
 
 from ussearch.cli.console import console, counted, score_line
@@ -24,7 +25,7 @@ def print_plan(plan: Plan) -> None:
     console.print(f"Data: {config.data.name} ({config.data.reader}), {config.data.images} images: {parts}")
     for group in plan.study_context.split.leaking_groups[:3]:
         console.print(f"  the given split tears apart: {', '.join(group)}")
-    for line in (*_reading_lines(config.data), *_left_out_lines(plan)):
+    for line in (*_found_lines(plan), *_reading_lines(config.data), *_left_out_lines(plan)):
         console.print(f"  {line}", soft_wrap=True)
     console.print(
         f"Space: 10^{plan.space.log10_size:.0f} combinations at {config.image_size}×{config.image_size} pixels"
@@ -62,6 +63,26 @@ def print_plan(plan: Plan) -> None:
     console.print("To beat (validation):")
     for name, summary in plan.baselines.items():
         console.print(f"  {name:10s} {score_line(summary)}")
+
+
+def _found_lines(plan: Plan) -> Iterator[str]:
+    """Yield what was found besides images: classes, patients, lesions; nothing of phantoms, which are made, not read."""
+    images, dataset = plan.study_context.images, plan.study_context.dataset
+    if dataset.reading is None:
+        return
+    if dataset.folders is not None:
+        yield f"sub-folders: {dataset.folders}"
+    if any(images.labels):
+        classes = Counter(label or "without a class" for label in images.labels)
+        yield f"classes: {', '.join(f'{name} {count}' for name, count in sorted(classes.items()))}"
+    patients = {patient for patient in images.patients if patient is not None}
+    unknown = sum(patient is None for patient in images.patients)
+    together = f"{len(set(images.groups.tolist()))} independent groups"
+    known = f"{len(patients)}{f', unknown for {unknown} images' if unknown else ''}" if patients else "unknown"
+    yield f"patients: {known}; {together}"
+    shares = images.masks.reshape(len(images), -1).mean(axis=1)
+    marked = shares[shares > 0]
+    yield f"lesions: {len(images) - len(marked)} images without; median share of the others {np.median(marked):.1%}"
 
 
 def _reading_lines(data: DataSource) -> Iterator[str]:

@@ -38,7 +38,7 @@ def put(question: Question, arguments: Sequence[str]) -> None:
         console.print(f"  {answer.meaning}:\n    {command}", soft_wrap=True)
 
 
-def command_with(arguments: Sequence[str], options: Mapping[str, str]) -> str:
+def command_with(arguments: Sequence[str], options: Mapping[str, str | bool]) -> str:
     """Return the command line ``arguments`` with ``options`` by keyword, in the place of those that it had."""
     flags = {f"--{name.replace('_', '-')}": value for name, value in options.items()}
     kept: list[str] = []
@@ -46,8 +46,8 @@ def command_with(arguments: Sequence[str], options: Mapping[str, str]) -> str:
     for argument in arguments:
         name, equals, _ = argument.partition("=")
         if skip or name in flags:
-            skip = not skip and name in flags and not equals
+            skip = not skip and not equals and flags[name] is not True
             continue
         kept.append(argument)
-    given = [part for flag, value in flags.items() for part in (flag, value)]
+    given = [part for flag, value in flags.items() for part in ((flag,) if value is True else (flag, str(value)))]
     return shlex.join(["ussearch", *kept, *given])

@@ -124,12 +124,17 @@ class FileSource:
         """
         self._root = root
         self._hashes = HashIndex(root)
-        self.outlines = outlines
         self._reading = reading or Reading()
+        self._outlines = outlines
+
+    @property
+    def outlines(self) -> bool:
+        """Whether outlines are filled."""
+        return self._outlines or self._reading.fill_outlines
 
     def read_by(self, reading: Reading) -> FileSource:
         """Return the source of the same files that reads them as ``reading`` says."""
-        return FileSource(self._root, self.outlines, reading)
+        return FileSource(self._root, self._outlines, reading)
 
     def content_hash(self, sample: Sample) -> str:
         """Return the SHA-256 of the content of the image and of each mask, and of how they are read."""

@@ -36,6 +36,8 @@ def _unusual(reading: Reading) -> dict[str, Any]:
     if not reading.masks.is_plain:
         found["labels"] = {row.label: row.meaning for row in reading.masks.labels}
         found["alpha"] = reading.masks.alpha
+    if reading.fill_outlines:
+        found["fill_outlines"] = True
     if reading.region != "largest":
         found["region"] = reading.region
     return found

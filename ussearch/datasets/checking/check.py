@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets.checking.report import DataReport, ImageFormats, Leakage
-from ussearch.datasets.checking.shares import clipped_values, lesion_shares, vanished_at
+from ussearch.datasets.checking.shares import clipped_values, lesion_shares, masks_that_differ, vanished_at
 from ussearch.datasets.dataset import Dataset, ImageSet, Pixels, Problem, Sample
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.grouping import (
@@ -94,7 +94,7 @@ class _Check:
         empty = np.flatnonzero(shares == 0).tolist()
         vanished = vanished_at(decided, shares, image_size) if image_size is not None else None
         self.problems += [*self._blank(), *self._cropped()]
-        values, images_beyond = clipped_values(decided, self.facts)
+        values, images_beyond = (0, 0) if self.reading is None else clipped_values(decided, self.facts)
         gone = 0 if vanished is None else len(vanished.images)
         if np.isfinite(shares).any() and (shares > 0).sum() == gone:
             self.problems.append(Problem("empty masks", str(decided.root), nothing_marked(decided)))
@@ -118,6 +118,7 @@ class _Check:
             lesion_share=_distribution(shares[shares > 0]),
             near_duplicate_pairs=len(pairs),
             near_duplicates=self._ids(duplicates),
+            differing_masks=masks_that_differ(decided, pairs.tolist()),
             contradicting=self._ids(g for g in duplicates if len({samples[index].label for index in g}) > 1),
             split_groups=len(np.unique(groups)),
             problems=tuple(self.problems),

@@ -56,7 +56,8 @@ class DataReport:
 
     ``near_duplicates`` are joined pairs of thumbnails that correlate above 0.98 and
     ``near_duplicate_pairs`` counts those pairs; ``contradicting`` are groups of them that carry several
-    classes. ``without_lesion`` are the images with an empty mask, whose classes ``empty_by_class`` counts.
+    classes; ``differing_masks`` are pairs of near-duplicates whose masks hardly overlap. ``without_lesion`` are the
+    images with an empty mask, whose classes ``empty_by_class`` counts.
     ``split_groups`` is the number of independent groups (wider near-duplicates, patients) there
     are to be split. ``parts`` counts the images of the parts that the source itself gives. ``reading`` is how the files
     are read, None where that could not be decided; ``clipped_values`` of ``clipped_images`` lie beyond its grey scale.
@@ -79,6 +80,7 @@ class DataReport:
     lesion_share: dict[str, float]
     near_duplicate_pairs: int
     near_duplicates: tuple[tuple[str, ...], ...]
+    differing_masks: tuple[tuple[str, str], ...]
     contradicting: tuple[tuple[str, ...], ...]
     split_groups: int
     problems: tuple[Problem, ...]

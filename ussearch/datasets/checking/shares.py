@@ -19,6 +19,10 @@ from ussearch.datasets.small_lesions import lesions_lost
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_mask
 
+SIDE = 64  # pixels, at which masks of near-duplicates are compared
+MOST_PAIRS = 2000
+OVERLAP = 0.5  # intersection over union that annotations of one picture reach
+
 
 def lesion_shares(dataset: Dataset, facts: Sequence[SampleFacts]) -> npt.NDArray[np.float64]:
     """Return the share [N] of each image that is lesion; NaN where a sample cannot be read.
@@ -41,6 +45,31 @@ def _share(dataset: Dataset, sample: Sample, facts: SampleFacts) -> float:
         return float(dataset.source.decode(sample)[1].mean())
     except UserError:
         return float("nan")
+
+
+def masks_that_differ(dataset: Dataset, pairs: Sequence[Sequence[int]]) -> tuple[tuple[str, str], ...]:
+    """Return those of the near-duplicates, index pairs, whose masks hardly overlap, by their ids.
+
+    One that marks nothing differs from one that does. Of very many pairs, as frames of cines make, the first are looked
+    at.
+    """
+    small: dict[int, npt.NDArray[np.bool_]] = {}
+
+    def mask_of(index: int) -> npt.NDArray[np.bool_]:
+        if index not in small:
+            small[index] = resize_mask(dataset.source.decode(dataset.samples[index])[1], SIDE, SIDE) > 0
+        return small[index]
+
+    found = []
+    for first, second in pairs[:MOST_PAIRS]:
+        try:
+            one, other = mask_of(first), mask_of(second)
+        except UserError:
+            continue
+        union = (one | other).sum()
+        if union and (one & other).sum() < OVERLAP * union:
+            found.append((dataset.samples[first].id, dataset.samples[second].id))
+    return tuple(found)
 
 
 def clipped_values(dataset: Dataset, facts: Sequence[SampleFacts]) -> tuple[int, int]:

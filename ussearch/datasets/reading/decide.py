@@ -14,15 +14,17 @@ from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.opening import open_dataset
-from ussearch.datasets.reading.grey_decision import decide_grey_scale, given_scale
+from ussearch.datasets.reading.grey_decision import decide_grey_scale, given_scale, is_dark
 from ussearch.datasets.reading.label_table import decide_labels
+from ussearch.datasets.reading.mask_doubts import ask_about_doubtful
 from ussearch.datasets.reading.model import Reading, ReadingOptions
 from ussearch.datasets.reading.region_decision import LARGEST, crop_loss, decide_region, required_region
 from ussearch.datasets.reading.survey import FileProgress, SampleFacts, survey
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 
-DECISION_VERSION = 3  # raise it whenever the same files are read otherwise
+MANY_DARK = 0.1  # of all images
+DECISION_VERSION = 4  # raise it whenever the same files are read otherwise
 
 
 def settled(dataset: Dataset, options: ReadingOptions | None = None, progress: FileProgress | None = None) -> Dataset:
@@ -66,14 +68,30 @@ def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions
             "nothing can be learnt; export them again."
         )
     masks = decide_labels([mask for each in facts for mask in each.masks], asked.lesion)
+    names = [
+        str(name)
+        for sample, each in zip(dataset.samples, facts, strict=True)
+        for name in (sample.masks or (sample.id,))[: len(each.masks)]
+    ]
+    filled = asked.fill_outlines or (isinstance(dataset.source, FileSource) and dataset.source.outlines)
+    ask_about_doubtful(names, [mask for each in facts for mask in each.masks], masks, filled)
+    scale = decide_grey_scale(images, asked.grey_scale)
+    dark = [s.id for s, each in zip(dataset.samples, facts, strict=True) if each.image and is_dark(each.image, scale)]
+    if asked.grey_scale is None and len(dark) > MANY_DARK * len(images):
+        raise UserError(
+            f"{len(dark)} of {len(images)} images lie wholly below a twelfth of the grey scale {scale.low:g} to "
+            f"{scale.high:g}, as images of another depth do (first: {dark[0]}): convert all to one depth, or give "
+            "--grey-scale LOW,HIGH."
+        )
     region = decide_region(facts, masks, asked.region)
     loss = crop_loss(facts, masks, region)
     return Reading(
-        grey_scale=decide_grey_scale(images, asked.grey_scale),
+        grey_scale=scale,
         masks=masks,
         region=region,
         cut_pixels=loss.pixels,
         cut_images=loss.images,
+        fill_outlines=asked.fill_outlines,
         own_masks=sum(each.own_masks for each in facts),
         folders=dataset.folders,
         groups=asked.groups,

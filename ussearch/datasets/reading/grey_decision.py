@@ -12,6 +12,7 @@ from ussearch.runtime.grey_scale import BLACK, WHITE, GreyScale
 
 PERCENTILES = (0.1, 99.9)
 DEPTHS = (8, 10, 12, 14, 16)  # bits that ultrasound machines and frame grabbers give
+DARK = 1 / 12  # of the scale
 _FILE_BITS = 16  # of a raster file that says nothing of its depth
 
 
@@ -44,6 +45,14 @@ def decide_grey_scale(images: Sequence[ImageFacts], asked: str | None = None) ->
         spans = [image.header.span for image in told if image.header.span is not None]
         return GreyScale(low=min(low for low, _ in spans), high=max(high for _, high in spans))
     return _by_depth(deep)
+
+
+def is_dark(image: ImageFacts, scale: GreyScale) -> bool:
+    """Tell whether nearly all values of a deep image lie in the lowest twelfth of a scale, and it would look black."""
+    if image.quantiles is None or image.is_blank:
+        return False
+    brightest = float(image.quantiles[-2])  # 99.9 %
+    return brightest < scale.low + DARK * (scale.high - scale.low)
 
 
 def given_scale(asked: str) -> GreyScale:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ussearch.datasets.reading.hollow import is_hollow
 from ussearch.datasets.reading.label_noise import NEAR, FoundLabel, without_noise
 from ussearch.datasets.reading.mask_labels import (
     TRANSPARENT,
@@ -21,6 +22,7 @@ from ussearch.datasets.reading.model import LabelRow, MaskReading
 from ussearch.errors import Answer, Question, UserError
 
 MOST_LABELS = 32
+INNER = 0.05  # share of all borders that a lesion may have
 PHOTOGRAPH = 0.3  # share of pixels that are neither; no mask has it
 
 
@@ -34,6 +36,7 @@ class MaskFacts:
         all_transparent: whether a constant alpha hides everything.
         colours: of a palette, the code of each index's colour.
         size: height and width in pixels.
+        is_hollow: whether what it marks is a closed line with nothing inside.
     """
 
     counts: LabelCounts
@@ -41,15 +44,18 @@ class MaskFacts:
     all_transparent: bool
     colours: dict[int, int] | None
     size: tuple[int, int]
+    is_hollow: bool = False
 
     @classmethod
     def of(cls, plane: LabelPlane) -> MaskFacts:
         """Count what a file holds."""
-        visible = None
+        visible, counts, codes = None, LabelCounts.of(plane.codes), plane.codes
         if plane.alpha is not None:
-            visible = LabelCounts.of(plane.labels(by_alpha=True, by_colour=False))
+            codes = plane.labels(by_alpha=True, by_colour=False)
+            visible = LabelCounts.of(codes)
         height, width = plane.codes.shape
-        return cls(LabelCounts.of(plane.codes), visible, plane.all_transparent, plane.colours, (height, width))
+        ground = (visible or counts).at_the_border
+        return cls(counts, visible, plane.all_transparent, plane.colours, (height, width), is_hollow(codes != ground))
 
     def read(self, *, by_alpha: bool, by_colour: bool) -> LabelCounts:
         """Return the labels as the data set reads them."""
@@ -191,10 +197,13 @@ def _told(found: Mapping[int, FoundLabel], main: set[int], noise: set[int], by_a
 
 
 def _background_question(found: Mapping[int, FoundLabel], main: set[int], zero: int, frequent: int) -> Question:
+    edges = sum(found[code].border for code in main)
+    inner = {code for code in main if found[code].border <= INNER * edges}
+    sets = [inner, *({code} for code in sorted(inner)), *(main - {code} for code in (zero, frequent) if code in main)]
+    chosen = dict.fromkeys(frozenset(each) for each in sets if each and each != main)
     answers = [
-        Answer(f"{name_of(code)} is the background", {"lesion": ",".join(map(name_of, sorted(main - {code})))})
-        for code in dict.fromkeys((zero, frequent))
-        if code in main and len(main) > 1
+        Answer(f"{_listed(main - each)} is background", {"lesion": ",".join(map(name_of, sorted(each)))})
+        for each in chosen
     ]
     if len(main) == 1:
         only = next(iter(main))
@@ -209,6 +218,10 @@ def _background_question(found: Mapping[int, FoundLabel], main: set[int], zero: 
         *_table(found, main),
         answers,
     )
+
+
+def _listed(codes: Iterable[int]) -> str:
+    return " and ".join(map(name_of, sorted(codes)))
 
 
 def _table(found: Mapping[int, FoundLabel], main: set[int]) -> tuple[list[str], list[list[object]]]:

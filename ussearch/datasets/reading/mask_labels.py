@@ -178,6 +178,11 @@ class LabelCounts:
         return cls(found[kept].astype(np.int64), pixels[kept], flat[kept], border[kept])
 
     @property
+    def at_the_border(self) -> int:
+        """The label that is most frequent at the borders."""
+        return int(self.codes[self.border.argmax()]) if len(self.codes) else 0
+
+    @property
     def few(self) -> bool:
         """Whether the file holds two labels at most, which then are no noise."""
         return len(self.codes) <= 2

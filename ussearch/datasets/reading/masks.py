@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ussearch.datasets.dataset import Pixels, SizeMismatchError
 from ussearch.datasets.reading.mask_labels import Codes, LabelPlane, code_of, distance, label_plane
@@ -28,6 +29,12 @@ def _looked_up(codes: Codes, table: Mapping[int, bool]) -> Pixels:
     present, places = np.unique(codes, return_inverse=True)
     meaning_of = np.array([nearest_meaning(code, table) for code in present.tolist()], np.uint8)
     return meaning_of[places].reshape(codes.shape)
+
+
+def lesion_codes(codes: Sequence[int], reading: MaskReading) -> npt.NDArray[np.bool_]:
+    """Return which of ``codes`` are lesion, bool of their number."""
+    table = {code: row.meaning == "lesion" for row in reading.labels if (code := code_of(row.label)) is not None}
+    return np.array([nearest_meaning(code, table or UNSEEN) for code in codes], bool)
 
 
 def nearest_meaning(code: int, table: Mapping[int, bool]) -> bool:

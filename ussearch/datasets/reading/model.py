@@ -20,6 +20,7 @@ class ReadingOptions:
     Attributes:
         reader: layout to read instead of recognising it.
         lesion: labels of masks that are lesion, such as ``1,2``.
+        fill_outlines: whether masks are outlines, and what they enclose is lesion.
         folders: what sub-folders mean: ``split``, ``classes`` or ``patients``.
         groups: which images stay together: ``folder``, a pattern with a group, or the name of a column.
         grey_scale: ``LOW,HIGH``, the values that become black and white.
@@ -32,6 +33,7 @@ class ReadingOptions:
     groups: str | None = None
     grey_scale: str | None = None
     region: str | None = None
+    fill_outlines: bool = False
 
 
 class LabelRow(BaseModel):
@@ -82,6 +84,7 @@ class Reading(BaseModel):
         masks: which labels of the masks are lesion.
         region: the ultrasound region that is used of DICOM files, as ``ReadingOptions`` names it.
         cut_pixels: annotated pixels outside of that region, and ``cut_images`` the images that lose some.
+        fill_outlines: whether masks are outlines that are filled.
         own_masks: masks that ``infer`` wrote and nobody has edited since.
         folders: what sub-folders mean; None where there are none, or the reader knows.
         groups: what keeps images together besides near-duplicates, as the user said it.
@@ -95,5 +98,6 @@ class Reading(BaseModel):
     cut_pixels: int = 0
     cut_images: int = 0
     own_masks: int = 0
+    fill_outlines: bool = False
     folders: Folders | None = None
     groups: str | None = None

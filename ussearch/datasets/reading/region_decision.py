@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ussearch.datasets.reading.label_table import MaskFacts
-from ussearch.datasets.reading.mask_labels import code_of
-from ussearch.datasets.reading.masks import UNSEEN, nearest_meaning
+from ussearch.datasets.reading.masks import lesion_codes
 from ussearch.datasets.reading.model import MaskReading
 from ussearch.datasets.reading.survey import SampleFacts
 from ussearch.errors import Answer, Question, UserError
@@ -38,6 +37,8 @@ def decide_region(facts: Sequence[SampleFacts], masks: MaskReading, asked: str |
     Raises Question where each choice loses a lesion, UserError for what names no region.
     """
     if asked is not None:
+        if asked.isdecimal() and not any(each.image and each.image.regions for each in facts):
+            raise UserError(f"--region {asked} is not possible: no file of the data set tells of ultrasound regions.")
         return required_region(asked)
     if not any(each.in_regions for each in facts) or not crop_loss(facts, masks, LARGEST).whole_lesions:
         return LARGEST
@@ -98,12 +99,5 @@ def kept_pixels(facts: SampleFacts, masks: MaskReading, region: str) -> int:
 
 def lesion_pixels(mask: MaskFacts, masks: MaskReading) -> int:
     """Return how many pixels of a mask file are lesion."""
-    table = {code: row.meaning == "lesion" for row in masks.labels if (code := code_of(row.label)) is not None}
     counts = mask.read(by_alpha=masks.alpha, by_colour=masks.palette_colours)
-    return int(
-        sum(
-            p
-            for code, p in zip(counts.codes.tolist(), counts.pixels.tolist(), strict=True)
-            if nearest_meaning(code, table or UNSEEN)
-        )
-    )
+    return int(counts.pixels[lesion_codes(counts.codes.tolist(), masks)].sum())

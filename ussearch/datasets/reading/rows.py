@@ -42,6 +42,8 @@ def reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
             f"{_counted(masks.noise, 'level')} beside them, {_counted(masks.noise_pixels, 'pixel')}, as JPEG and soft "
             "edges leave; read as the nearest label",
         )
+    if reading.fill_outlines:
+        yield "outlines", "filled (--fill-outlines)"
     if masks.alpha:
         yield "alpha", "carries the masks"
     if masks.palette_colours:
