@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ussearch.datasets import DataReport
 
 _SHOWN = 10  # groups and problems on the screen; --json gives all
+_FEW = 3
 
 
 def show(report: DataReport) -> None:
@@ -30,6 +31,9 @@ def show(report: DataReport) -> None:
     for group in report.contradicting[:_SHOWN]:
         _line("near-duplicates of several classes", ", ".join(group), "yellow")
     _more(len(report.contradicting), "such groups")
+    for pair in report.differing_masks[:_FEW]:
+        _line("near-duplicates with other masks", " and ".join(pair), "yellow")
+    _more(len(report.differing_masks), "such pairs", _FEW)
     for problem in report.problems[:_SHOWN]:
         _line(problem.kind, problem.message, "red" if problem.fatal else "yellow")
     _more(len(report.problems), "problems")
@@ -82,11 +86,8 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
         f"{counted(len(report.near_duplicates), 'group')}",
     )
     if report.differing_masks:
-        shown = ", ".join(" and ".join(pair) for pair in report.differing_masks[:2])
-        yield (
-            "of these, other masks",
-            f"{counted(len(report.differing_masks), 'pair')} whose masks overlap by less than half (first: {shown})",
-        )
+        pairs = counted(len(report.differing_masks), "pair")
+        yield "of these, other masks", f"{pairs} whose masks overlap by less than half"
     yield "independent groups", f"{report.split_groups} (near-duplicates and patients stay together in splits)"
     kinds = Counter(problem.kind for problem in report.problems)
     yield "problems", ", ".join(f"{kind} {count}" for kind, count in kinds.items()) or "none"
@@ -102,6 +103,6 @@ def _line(kind: str, message: str, colour: str) -> None:
     console.print(Text.assemble((f"{kind}:", colour), " ", message), soft_wrap=True)
 
 
-def _more(count: int, what: str) -> None:
-    if count > _SHOWN:
-        console.print(f"… and {count - _SHOWN} more {what}; --json lists them all.")
+def _more(count: int, what: str, shown: int = _SHOWN) -> None:
+    if count > shown:
+        console.print(f"… and {count - shown} more {what}; --json lists them all.")

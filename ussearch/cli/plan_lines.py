@@ -66,7 +66,7 @@ def print_plan(plan: Plan) -> None:
 
 
 def _found_lines(plan: Plan) -> Iterator[str]:
-    """Yield what was found besides images: classes, patients, lesions; nothing of phantoms, which are made, not read."""
+    """Yield what was found besides images: classes, patients, lesions; nothing of phantoms, which are made up."""
     images, dataset = plan.study_context.images, plan.study_context.dataset
     if dataset.reading is None:
         return
