@@ -10,11 +10,12 @@ import torch
 
 from tests.configurations import study_config
 from tests.evaluators.conftest import disc_images, disc_split
+from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import check_onnx, load_profile
 from ussearch.pairs.delivery.full_training import finalist_folder, train_finalists
-from ussearch.pairs.delivery.specialised import train_specialised
+from ussearch.pairs.delivery.specialised import refuse_foreign_trainings, train_specialised
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import DataSource, Study, search
@@ -103,3 +104,20 @@ def test_what_the_study_trained_in_full_is_taken_over(
     (again,) = train_specialised(found, study_context, 1, tmp_path)
     assert again.network.weights.read_bytes() == (finalist_folder(study, trial_id) / "weights.safetensors").read_bytes()
     assert again.network.evaluation.costs["edge"].profile == "raspberry-pi-4"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "nothing"])
+def test_trainings_of_somebody_else_are_left_alone(tmp_path: Path, kind: str) -> None:
+    place = tmp_path / "out" / "finalists"
+    place.parent.mkdir()
+    if "folder" in kind:
+        place.mkdir()
+    if kind == "folder":
+        (place / "mine.txt").write_text("the only copy")
+    elif kind == "file":
+        place.write_text("the only copy")
+    if kind in ("empty folder", "nothing"):
+        refuse_foreign_trainings(tmp_path / "out")
+    else:
+        with pytest.raises(UserError, match="finalists stands there already and is not what ussearch specialise wrote"):
+            refuse_foreign_trainings(tmp_path / "out")

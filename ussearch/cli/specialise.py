@@ -41,7 +41,7 @@ def specialise(
     from ussearch.errors import UserError
     from ussearch.hardware_profiles import load_profile
     from ussearch.own_files import mark, refuse_foreign
-    from ussearch.pairs.delivery.specialised import REPORT, is_own_report
+    from ussearch.pairs.delivery.specialised import REPORT, is_own_report, refuse_foreign_trainings
     from ussearch.process_settings import settle
     from ussearch.studies import Study
     from ussearch.studies.locking import held, is_lock
@@ -53,6 +53,7 @@ def specialise(
     if out is not None:
         refuse_foreign([out / REPORT], "choose another folder with --out", is_own_report)
         refuse_foreign([out / LOCK], "choose another folder with --out", is_lock)
+        refuse_foreign_trainings(out)
     for option, number, least in (("candidates", candidates, 1), ("train", train, 0)):
         if number < least:
             raise UserError(f"--{option} {number} is not possible: expected at least {least}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,11 +25,13 @@ from ussearch.pairs.delivery.full_training import (
 from ussearch.pairs.delivery.tasks import FullTraining, InitialWeights
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
+from ussearch.studies.locking import is_lock
 from ussearch.studies.resources import default_resources
 from ussearch.studies.specialise import Known, Specialised
+from ussearch.studies.study import LOCK
 from ussearch.studies.suggest import derived_seed
 
-MODEL, REPORT = "model.onnx", "specialised.json"
+MODEL, REPORT, FINALISTS = "model.onnx", "specialised.json", "finalists"
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def train_specialised(
     normalisation = study_context.normalisation
     trainings: dict[Path, tuple[Known, FullTraining]] = {}
     for known in (priced.known for priced in found.best[:count]):
-        folder = out / "finalists" / known.label
+        folder = out / FINALISTS / known.label
         _copy_finalist(study, known, folder)
         seed = _seed_of(study, known)
         training = FullTraining(folder, known.architecture, seed, config.final_restarts, initial, title=known.label)
@@ -79,6 +82,17 @@ def train_specialised(
             export_network(network.network(), normalisation, config.image_size, found.profile, model)
         trained.append(Trained(known, network, model))
     return trained
+
+
+def refuse_foreign_trainings(out: Path) -> None:
+    """Raise UserError where ``out`` holds trainings that ``ussearch specialise`` neither ended nor was stopped in."""
+    place = out / FINALISTS
+    own = is_own_report(out / REPORT) or is_lock(out / LOCK)
+    if not own and os.path.lexists(place) and not (place.is_dir() and not any(place.iterdir())):
+        raise UserError(
+            f"{place} stands there already and is not what ussearch specialise wrote: nothing is overwritten; choose "
+            "another folder with --out."
+        )
 
 
 def is_own_report(path: Path) -> bool:
