@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ussearch.datasets.readers import READERS
 from ussearch.datasets.readers.folder_names import channel
-from ussearch.datasets.splits.formats import file_and_fold, named_parts
+from ussearch.datasets.splits.formats import LIST_SUFFIXES, file_and_fold, named_parts
+from ussearch.datasets.tables import cells_in
 from ussearch.errors import UserError
 
 if TYPE_CHECKING:
@@ -102,6 +103,14 @@ def _refuse_overlap(file: Path, parts: Mapping[str, tuple[int, ...]], image_set:
                 )
 
 
+def _unknown(file: Path, name: str) -> str:
+    """Return what is wrong with a name that no image has; a line of several cells is a table's."""
+    cells = [cell.strip() for cell in cells_in(name)] if file.suffix.lower() in LIST_SUFFIXES else []
+    if len(cells) > 1:
+        return f"has no column of images: found {', '.join(cells)}; call it image, and the one of the parts split"
+    return f"names {name!r}, which is not in the data set: correct the name"
+
+
 class _Finder:
     """Finds images by id, id without suffix, file name or stem; by the end of a path from elsewhere if it tells."""
 
@@ -123,7 +132,7 @@ class _Finder:
     def _one(self, name: str) -> int:
         found = next((self._by_name[each] for each in self._readings(name) if each in self._by_name), set[int]())
         if not found:
-            raise UserError(f"Split file {self._file} names {name!r}, which is not in the data set: correct the name.")
+            raise UserError(f"Split file {self._file} {_unknown(self._file, name)}.")
         if len(found) > 1:
             raise UserError(
                 f"Split file {self._file} names {name!r}, fitting {len(found)} images: give paths within the data set."
