@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,8 @@ def read_split_file(given: Path, image_set: ImageSet) -> GivenParts:
     A table has a column of images and one of parts or folds, or a column for each part. YAML and JSON map parts to
     lists, of names or of MONAI's records; nnU-Net's ``splits_final.json`` is a list of folds. ``FILE#2`` means the
     fold 2, as the file counts them; the first one is the default. Of two parts the second becomes the test part,
-    whatever its name: a published validation list is what its paper reports on.
+    whatever its name: a published validation list is what its paper reports on. A test part that the data set itself
+    tells, as ``imagesTs`` does, stays where the file names none of its images.
 
     Raises:
         UserError: unreadable file, no train part, unknown or ambiguous names, an image in two parts.
@@ -49,6 +51,10 @@ def read_split_file(given: Path, image_set: ImageSet) -> GivenParts:
     _refuse_overlap(file, parts, image_set)
     if not parts.get("train"):
         raise UserError(f"Split file {file} gives no train part: add a list named train (or train….txt beside it).")
+    own_test = {index for index, part in enumerate(image_set.parts) if part == "test"}
+    if own_test and "test" not in parts and own_test.isdisjoint(chain(*parts.values())):
+        parts["test"] = tuple(sorted(own_test))
+        return GivenParts(parts, f"{named.source(file)}, test part of {image_set.name} itself")
     if len(parts) == 1:
         rest = set(range(len(image_set))) - set(parts["train"])
         if not rest:
