@@ -14,7 +14,7 @@ def part_columns(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int
     A column is told by a usual head (``split``), or, whatever its head, by cells that are all usual names of parts or
     empty, and some of them those of the training part. Of columns that say the same the first one counts.
     """
-    found = [place for place in range(len(head)) if _tells_parts([cell_of(row, place) for row in rows])]
+    found = [place for place in range(len(head)) if tells_parts(rows, place)]
     named = column(head, "split")
     if named is not None and named not in found:
         some = any(cell_of(row, named).lower() in PART_OF for row in rows)  # and others that are misspelled
@@ -30,6 +30,7 @@ def part_named(cell: str) -> str | None:
     return PART_OF.get(cell.lower())
 
 
-def _tells_parts(cells: Sequence[str]) -> bool:
-    parts = {part_named(cell) for cell in cells if cell}
+def tells_parts(rows: Sequence[Sequence[str]], place: int) -> bool:
+    """Tell whether the cells of a column name parts, the training part among them, or are empty."""
+    parts = {part_named(cell) for row in rows if (cell := cell_of(row, place))}
     return None not in parts and "train" in parts
