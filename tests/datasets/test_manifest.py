@@ -11,6 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.datasets.conftest import picture
+from tests.datasets.test_frames import dicom
 from ussearch.datasets import Dataset, Sample, open_dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.readers.manifest_text import manifest_text
@@ -18,11 +20,11 @@ from ussearch.errors import UserError
 
 FILES = ("a.png", "sub/b.jpg", "ünï/c d.bmp", "drawn/a.png", "drawn/a2.png", "drawn/b.png", "drawn/c.png")
 HEADS = {
-    "image": ["image", "Image", "filename", "image_path", "File", "IMAGE PATH", "file_name"],
-    "mask": ["mask", "Masks", "mask_path", "segmentation", "mask-file"],
-    "patient": ["patient", "Patient ID", "patient_id", "case", "subject"],
-    "class": ["class", "Label", "diagnosis", "Category"],
-    "split": ["split", "Set", "subset", "part"],
+    "image": ["image", "Image", "filename", "image_path", "File", "IMAGE PATH", "file_name", "Bild", "Dateiname"],
+    "mask": ["mask", "Masks", "mask_path", "segmentation", "mask-file", "Maske"],
+    "patient": ["patient", "Patient ID", "patient_id", "case", "subject", "Pat.-Nr.", "Patientennummer", "Fall-Nr."],
+    "class": ["class", "Label", "diagnosis", "Category", "Klasse"],
+    "split": ["split", "Set", "subset", "part", "train/test", "Gruppe", "group", "category"],
     "spacing": ["spacing", "Pixel Spacing", "spacing_mm"],
 }
 EXPECTED = (
@@ -90,7 +92,10 @@ def test_any_usual_spelling_is_read(data: st.DataObject) -> None:
         dataset = open_dataset(named if named.name != "images.csv" or draw(st.booleans()) else root)
         assert dataset.reader == "manifest" and dataset.root == root
         assert below(dataset) == EXPECTED
-        assert not dataset.problems
+        problems = [each for each in dataset.problems if "by its cells: call it split" not in each.message]
+        assert [(each.kind, each.fatal) for each in problems] == [("left out", False), ("manifest", False)]
+        assert "drawn/c.png" in problems[0].message
+        assert "are not used: remark; --groups COLUMN keeps" in problems[1].message
 
 
 def test_it_wins_over_folders_and_its_columns_are_groups(tmp_path: Path) -> None:
@@ -175,6 +180,105 @@ def test_manifests_that_say_nothing_are_refused(tmp_path: Path, content: bytes, 
     (folder_of(tmp_path) / "mine.csv").write_bytes(content)
     with pytest.raises(UserError, match=message):
         open_dataset(tmp_path / "mine.csv")
+
+
+def told(dataset: Dataset) -> list[str]:
+    return [problem.message for problem in dataset.problems if not problem.fatal]
+
+
+def pairs(root: Path, heads: str, *cells: str) -> Path:
+    """Write a pair of files and a row for each of ``cells``; return the table."""
+    rows = []
+    for number, own in enumerate(cells):
+        for kind in ("images", "masks"):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+            (root / kind / f"{number}.png").write_bytes(b"")
+        rows.append(f"images/{number}.png;masks/{number}.png;{own}")
+    (root / "images.csv").write_text("\n".join([f"image;mask;{heads}", *rows]), encoding="utf-8")
+    return root / "images.csv"
+
+
+def test_cells_tell_the_split_whatever_the_head_and_are_no_patients(tmp_path: Path) -> None:
+    pairs(tmp_path, "Gruppe;group;Haltung", "train;train;a", "train;train;b", "test;test;c", ";;d")
+    dataset = open_dataset(tmp_path)
+    assert [sample.part for sample in dataset.samples] == ["train", "train", "test", None]
+    assert {sample.patient for sample in dataset.samples} == {None}
+    assert "has the split in its column 'Gruppe', by its cells: call it split." in told(dataset)[0]
+    assert "are not used: group, Haltung; --groups" in told(dataset)[1]
+    assert "Haltung" not in told(open_dataset(tmp_path, groups="haltung"))[1]
+
+
+def test_two_columns_that_divide_differently_are_refused(tmp_path: Path) -> None:
+    pairs(tmp_path, "split;cohort", "train;train", "train;test", "test;test")
+    with pytest.raises(UserError, match="has several columns of parts, split and cohort: keep the one that is meant"):
+        open_dataset(tmp_path)
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.sampled_from(["{}", "{}.0", " {} ", "{},00"]))
+def test_whole_numbers_of_spreadsheets_are_one_patient(numbers: list[int], form: str) -> None:
+    cells = [form.format(number) if place % 2 else str(number) for place, number in enumerate(numbers)]
+    with tempfile.TemporaryDirectory() as folder:
+        pairs(Path(folder), "Pat-Nr", *cells)
+        found = {int(Path(each.id).stem): each.patient for each in open_dataset(folder).samples}
+        assert [found[place] for place in range(len(numbers))] == [str(number) for number in numbers]
+        if 7 in numbers:
+            pairs(Path(folder), "Pat-Nr", *cells, "007")
+            with pytest.raises(UserError, match="has the patients 7 and 007, one number: write each patient in one"):
+                open_dataset(folder)
+
+
+def test_files_that_it_does_not_list_are_counted(tmp_path: Path) -> None:
+    pairs(tmp_path, "patient", "1", "2", "3", "4")
+    table = tmp_path / "images.csv"
+    table.write_text("\n".join(table.read_text().splitlines()[:3]))
+    (sentence,) = told(open_dataset(tmp_path))
+    assert "that images.csv does not list are left out (4; first: images/2.png)" in sentence
+
+
+@pytest.mark.parametrize("above", ["D:\\us\\scans\\", "\\\\server\\us\\", "/home/me/us/", "C:"])
+def test_absolute_paths_are_found_by_their_ends(tmp_path: Path, above: str) -> None:
+    table = pairs(tmp_path, "patient", "1", "2", "3")
+    separator = "/" if "/" in above else "\\"
+    text = table.read_text().replace("/", separator)
+    table.write_text(text.replace("images" + separator, f"{above}images{separator}").replace("masks", f"{above}masks"))
+    dataset = open_dataset(tmp_path)
+    assert [(each.id, each.masks) for each in dataset.samples] == [
+        (f"images/{n}.png", (tmp_path / f"masks/{n}.png",)) for n in range(3)
+    ]
+    (sentence,) = told(dataset)
+    assert "has 6 absolute paths, found by their ends" in sentence
+    table.write_text(table.read_text().replace(f"images{separator}1.png", f"scans{separator}1.png"))
+    with pytest.raises(UserError, match=r"^Line 3 .*expected a path relative to the table's folder"):
+        open_dataset(tmp_path)  # images/1.png or masks/1.png
+
+
+def test_a_name_alone_tells_nothing_where_folders_use_names_anew(tmp_path: Path) -> None:
+    for place in ("p1/a.png", "p2/a.png", "p1/b.png", "p1/m.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(b"")
+    (tmp_path / "images.csv").write_text("image,mask\nD:\\us\\p9\\b.png,p1/m.png\n")
+    with pytest.raises(UserError, match="expected a path relative"):
+        open_dataset(tmp_path)
+    (tmp_path / "p2/a.png").unlink()
+    assert [sample.id for sample in open_dataset(tmp_path).samples] == ["p1/b.png"]
+
+
+@pytest.mark.parametrize(
+    ("column", "counts"), [("1122", None), ("1111", (1, 0)), ("1222", (1, 1)), ("1234", (0, 2)), ("12  ", (0, 1))]
+)
+def test_patients_that_contradict_dicom_files_are_counted(
+    tmp_path: Path, column: str, counts: tuple[int, int] | None
+) -> None:
+    cells = pairs(tmp_path, "patient", *column).read_text().replace(".png;masks", ".dcm;masks")
+    (tmp_path / "images.csv").write_text(cells)
+    for number in range(4):
+        (tmp_path / f"images/{number}.png").unlink()
+        dicom(tmp_path / f"images/{number}.dcm", picture(number)[None], PatientID="AABB"[number])
+    sentences = told(open_dataset(tmp_path))
+    assert len(sentences) == (counts is not None)
+    if counts is not None:
+        several, apart = counts
+        assert f"of its patients {several} hold several Patient IDs, and {apart} Patient IDs are" in sentences[0]
 
 
 words = st.text("abcÄ é,;'\"x()[]{}#&._-", min_size=1, max_size=8).map(str.strip).filter(lambda text: text.strip(". "))

@@ -105,6 +105,63 @@ def test_a_column_for_each_part(tmp_path: Path) -> None:
     assert made.validation == (30, 31, 32, 33) and made.test == tuple(range(34, 40)) and made.calibration
 
 
+heads = st.text("abgkrst/ -", min_size=1, max_size=6).map(str.strip).filter(lambda name: name and name != "tag")
+
+
+@given(
+    heads,
+    st.sampled_from([("train", "test"), ("Training", "TEST"), ("tr", "ts"), ("train", "val")]),
+    st.sampled_from(["image", "Bild", "Dateiname"]),
+    st.sampled_from([("patient", 3), ("case", 5), ("age", 7)]),
+    st.integers(1, 8),
+    st.sampled_from(["cases.csv", "train_test.csv", "list.tsv"]),
+)
+def test_cells_tell_the_parts_whatever_the_head(
+    head: str, words: tuple[str, str], image: str, other: tuple[str, int], absent: int, name: str
+) -> None:
+    listed = range(COUNT - absent)
+    rows = [[image, other[0], head]] + [[PLAIN[n], str(n // other[1]), words[n % 4 == 0]] for n in listed]
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / name
+        file.write_bytes(written(rows, ";", "utf-8"))
+        made = split(image_set(PLAIN), split_file=file)
+        assert set(made.test) == {n for n in listed if n % 4 == 0}
+        assert sorted(sum(made.parts().values(), ())) == list(listed)
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "message"),
+    [
+        ("image;patient;cohort", "1;A", r"has no column of parts: found image, patient, cohort; add a column split"),
+        ("image;cohort;Runde", "train;test", r"has several columns of parts, cohort and Runde: keep the one"),
+        ("image;cohort;split", "train;test", r"has several columns of parts, split and cohort: keep the one"),
+        ("Aufnahme;Patient;Gruppe", "1;train", r"has no column of images: found Aufnahme, Patient, Gruppe; call it"),
+    ],
+)
+def test_tables_whose_columns_do_not_tell_are_refused(tmp_path: Path, head: str, cells: str, message: str) -> None:
+    first, second = cells.split(";")
+    rows = [f"{name};{first};{second}" for name in PLAIN[:20]]
+    rows += [f"{name};{second if first == 'train' else first};train" for name in PLAIN[20:30]]
+    (tmp_path / "cases.csv").write_text("\n".join([head, *rows]))
+    with pytest.raises(UserError, match=message):
+        split(image_set(PLAIN), split_file=tmp_path / "cases.csv")
+
+
+def test_two_columns_that_say_the_same_are_one(tmp_path: Path) -> None:
+    rows = [f"{name},{'train' if n else 'test'},{'Tr' if n else 'Ts'}" for n, name in enumerate(PLAIN)]
+    (tmp_path / "cases.csv").write_text("\n".join(["image,cohort,set of nnU-Net", *rows]))
+    assert split(image_set(PLAIN), split_file=tmp_path / "cases.csv").test == (0,)
+
+
+@pytest.mark.parametrize("given_as", ["train.csv", "test.csv"])
+def test_tables_of_one_part_each_are_siblings(tmp_path: Path, given_as: str) -> None:
+    for part, numbers in (("train", range(20)), ("test", range(30, 40))):
+        rows = [f"{PLAIN[n]},{part}" for n in numbers]
+        (tmp_path / f"{part}.csv").write_text("\n".join(["image,cohort", *rows]))
+    made = split(image_set(PLAIN), split_file=tmp_path / given_as)
+    assert made.test == tuple(range(30, 40)) and 25 not in sum(made.parts().values(), ())
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("head", ["", "filename\n", "image,mask\n"])
 def test_lists_with_a_head_and_their_siblings(tmp_path: Path, encoding: str, head: str) -> None:

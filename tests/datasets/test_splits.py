@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -126,6 +128,8 @@ def test_record_survives_json_and_damage_is_told() -> None:
     made = split(image_set(range(30)))
     assert Split.from_record(json.loads(json.dumps(made.to_record()))) == made
     record = made.to_record()
+    del record["unused"]  # as older versions wrote it
+    assert Split.from_record(record) == made
     del record["indices"]["test"]
     with pytest.raises(UserError, match="record of a split is damaged"):
         Split.from_record(record)
@@ -159,7 +163,9 @@ def test_lists_find_their_siblings_and_the_second_list_judges(tmp_path: Path, na
     write_list(tmp_path / "val2.txt", range(1, 5))
     made = split(named, split_file=tmp_path / given_as)
     check_published(made, named, set(range(1, 29)), set(range(29, 39)))
-    assert 38 not in sum(made.parts().values(), ())  # images that no list names are left out
+    assert 38 not in sum(made.parts().values(), ())  # images that no list names are left out, and told
+    assert made.unused == (38, 39)
+    assert made.unused_told == f"2 images are in no part of {given_as} and are not used"
 
 
 def test_a_list_alone_trains_and_all_others_judge(tmp_path: Path, named: ImageSet) -> None:
@@ -188,6 +194,37 @@ def test_torn_groups_of_a_published_split_are_reported(tmp_path: Path, named: Im
     made = split(named, split_file=tmp_path / "s.yaml")
     assert made.leaking_groups == ((NAMES[0], NAMES[1]),)
     assert Split.from_record(made.to_record()).leaking_groups == made.leaking_groups
+
+
+@given(st.integers(0, 8), st.integers(1, 9), st.sampled_from(["yaml", "record"]))
+def test_images_in_no_part_are_told(absent: int, judging: int, way: str) -> None:
+    images = image_set(range(40), ids=NAMES)
+    content = {"train": NAMES[absent : 40 - judging], "test": NAMES[40 - judging :]}
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "s.yaml"
+        file.write_text(yaml.safe_dump(content))
+        made = split(images, split_file=file)
+        if way == "record":
+            (Path(folder) / "split.json").write_text(json.dumps(made.to_record()))
+            made = split(images, split_file=Path(folder) / "split.json")
+    assert made.unused == tuple(range(absent))
+    assert Split.from_record(json.loads(json.dumps(made.to_record(images)))) == made
+    assert (made.unused_told is None) == (absent == 0) and split(images).unused == ()
+
+
+@pytest.mark.parametrize("second", ["val", None])
+def test_a_test_part_of_the_data_set_stays_where_a_file_divides_the_rest(tmp_path: Path, second: str | None) -> None:
+    images = replace(image_set(range(40), ids=NAMES), parts=("train",) * 28 + ("test",) * 12)
+    content = {"train": NAMES[:18]} | ({second: NAMES[18:25]} if second else {})
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump(content))
+    made = split(images, split_file=tmp_path / "s.yaml")
+    assert made.test == tuple(range(28, 40))
+    assert set(made.train) < set(range(18)) and made.calibration and made.validation
+    assert not second or made.validation == tuple(range(18, 25))
+    assert made.unused == tuple(range(25 if second else 18, 28))
+    assert made.source.startswith("s.yaml, test part of made itself")
+    (tmp_path / "s.yaml").write_text(yaml.safe_dump({"train": NAMES[:18], "val": NAMES[18:30]}))
+    assert split(images, split_file=tmp_path / "s.yaml").test == tuple(range(18, 30))  # a file counts more
 
 
 def test_numbers_of_tn3k_count_files_of_trainval(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.folder_roles import with_roles
 from ussearch.datasets.readers.found_files import files_below
 from ussearch.datasets.readers.group_names import FOLDER, with_groups
-from ussearch.datasets.readers.left_out import left_out
+from ussearch.datasets.readers.left_out import left_out, unused_columns
 from ussearch.datasets.readers.nearest import nearest_layout
 from ussearch.errors import UserError
 
@@ -45,7 +45,7 @@ def open_dataset(
     _require_content(folder)
     chosen, place = _recognised(folder, [READERS[reader]] if reader else [READERS[name] for name in READERS])
     listing = chosen.read(place)
-    problems = (*listing.all_problems(), *left_out(folder, listing))
+    problems = (*listing.all_problems(), *left_out(folder, listing), *unused_columns(place, listing, groups))
     fatal = [problem for problem in problems if problem.fatal]
     if chosen.rank == Rank.GENERAL and not listing.samples and all(each.kind == "missing mask" for each in fatal):
         raise UserError(f"{place} {nearest_layout(place)}.")

@@ -15,10 +15,14 @@ _MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _DELIMITERS = ",;\t|"
 _SPELLINGS = {
     "image": "image images img imagepath imagefile imagefilename imagename filename file filepath path scan frame name"
-    " id imageid",
-    "mask": "mask masks maskpath maskfile maskfilename maskname segmentation segmentationpath seg groundtruth gt",
-    "patient": "patient patientid patients pid subject subjectid case caseid participant group",
-    "class": "class classname category label diagnosis pathology",
+    " id imageid bild bilder bilddatei bildname datei dateiname dateipfad fichier nomfichier nomdufichier",
+    "mask": "mask masks maskpath maskfile maskfilename maskname segmentation segmentationpath seg groundtruth gt"
+    " maske masken maskendatei segmentierung masque masques",
+    "patient": "patient patientid patients pid subject subjectid case caseid participant patientnumber patientno"
+    " patientnr patientname casenumber casenr subjectnumber subjectno mrn patienten patientennummer patientennr"
+    " patientenid patnr patid patno patnummer fall fallnummer fallnr fallid proband probandid probandennummer"
+    " npatient numéropatient numeropatient nopatient idpatient sujet cas group",
+    "class": "class classname category label diagnosis pathology klasse diagnose kategorie classe diagnostic",
     "split": "split part set subset partition phase",
     "fold": "fold folds",
     "spacing": "spacing spacingmm pixelspacing pixelspacingmm pixelsize mmperpixel",
@@ -45,8 +49,7 @@ def rows_of(file: Path, what: str) -> list[tuple[int, list[str]]]:
     """
     text = text_of(file, what)
     first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(_DELIMITERS, key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first), skipinitialspace=True)
     rows: list[tuple[int, list[str]]] = []
     line = 1
     try:
@@ -57,6 +60,20 @@ def rows_of(file: Path, what: str) -> list[tuple[int, list[str]]]:
     except csv.Error as error:
         raise UserError(f"{what} {file} cannot be read at line {line} ({error}): save it as CSV anew.") from error
     return rows
+
+
+def cells_in(line: str) -> list[str]:
+    """Return the cells of one line, as ``rows_of`` divides the first of a table."""
+    return next(csv.reader([line], delimiter=_delimiter(line), skipinitialspace=True), [])
+
+
+def _delimiter(first: str) -> str:
+    return max(_DELIMITERS, key=first.count)
+
+
+def cell_of(row: Sequence[str], place: int) -> str:
+    """Return a cell without the blanks around it; empty where the row is shorter."""
+    return row[place].strip() if place < len(row) else ""
 
 
 def spelling(name: str) -> str:

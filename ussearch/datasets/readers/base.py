@@ -23,6 +23,7 @@ class Listing:
         problems: what does not fit; ``all_problems`` adds the images without masks.
         folders: by id, the sub-folders that the reader does not know the meaning of, the outermost first.
         columns: by id, what a table says of an image, by the columns' names.
+        unused_columns: names of those that mean nothing to the reader.
         noted: files that a problem speaks of.
     """
 
@@ -30,6 +31,7 @@ class Listing:
     problems: list[Problem] = field(default_factory=list)
     folders: dict[str, tuple[str, ...]] = field(default_factory=dict)
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
+    unused_columns: list[str] = field(default_factory=list)
     noted: set[Path] = field(default_factory=set)
     _without_mask: list[tuple[str, Path, str]] = field(default_factory=list)
 

@@ -10,6 +10,7 @@ from ussearch.datasets.dataset import Problem
 from ussearch.datasets.readers.base import Listing
 from ussearch.datasets.readers.found_files import FoundFile, files_below
 from ussearch.datasets.readers.manifest import NAME
+from ussearch.datasets.tables import spelling
 from ussearch.errors import UserError
 
 _TEXTS = ".txt .md .rst .csv .tsv .json .xml .yaml .yml .html .htm .pdf .log .ini .cfg .xls .xlsx .ods .doc .docx .py"
@@ -37,6 +38,15 @@ def left_out(folder: Path, listing: Listing) -> list[Problem]:
         *_problem(folder, foreign, "files", "among the images, of types that are not read", "convert them"),
         *(_no_manifest(folder, file) for file in files if file.path.name.lower() == NAME),
     ]
+
+
+def unused_columns(folder: Path, listing: Listing, groups: str | None) -> list[Problem]:
+    """Return, as a problem that stops nothing, the columns of a table that neither the reader nor ``groups`` used."""
+    names = [name for name in listing.unused_columns if name and spelling(name) != spelling(groups or "")]
+    if not names:
+        return []
+    sentence = f"Columns of {folder} are not used: {', '.join(names)}; --groups COLUMN keeps images together by one."
+    return [Problem("manifest", folder.name, sentence, fatal=False)]
 
 
 def _no_manifest(folder: Path, file: FoundFile) -> Problem:

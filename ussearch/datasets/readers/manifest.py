@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +12,14 @@ from pathlib import Path
 from ussearch.datasets.dataset import Sample
 from ussearch.datasets.dicom import is_dicom, patients_in
 from ussearch.datasets.readers.base import Listing, Rank, Reader, add_reader
-from ussearch.datasets.readers.folder_names import PART_OF
-from ussearch.datasets.tables import column, rows_of, spelling
+from ussearch.datasets.readers.manifest_files import ManifestFiles, is_absolute
+from ussearch.datasets.readers.manifest_patients import contradiction, plain_number, written_in_two_ways
+from ussearch.datasets.readers.part_columns import part_columns, part_named, tells_parts
+from ussearch.datasets.tables import cell_of, column, rows_of, spelling
 from ussearch.errors import UserError
 from ussearch.runtime.frames import RASTER_SUFFIXES
 
 NAME = "images.csv"
-_ABSOLUTE = re.compile(r"[A-Za-z]:|[\\/]")
 _BETWEEN = re.compile(r"\s*[x×*;]\s*|\s+", re.IGNORECASE)
 
 
@@ -75,12 +75,18 @@ class _Rows:
     def __init__(self, file: Path) -> None:
         self._file, self._root = file, file.parent
         self._listing = Listing()
+        self._files = ManifestFiles(self._root)
+        self._found_by_end: list[tuple[str, Path]] = []
         rows = rows_of(file, "Manifest")
         if not rows:
             raise UserError(f"Manifest {file} is empty: expected a head (image, mask, …) and a row for each image.")
         (_, self._head), *self._rows = rows
-        self._columns = {name: column(self._head, name) for name in ("image", "patient", "class", "split", "spacing")}
-        self._columns["mask"] = _mask_column(rows)
+        cells = [row for _, row in self._rows]
+        parts = part_columns(self._head, cells)
+        others = ["" if tells_parts(cells, place) else name for place, name in enumerate(self._head)]
+        self._columns = {name: column(others, name) for name in ("image", "patient", "class", "spacing")}
+        self._columns |= {"mask": _mask_column(rows), "split": parts[0] if parts else None}
+        self._tell_parts(parts)
         if self._columns["class"] == self._columns["mask"]:
             self._columns["class"] = None
         for name in ("image", "mask"):
@@ -89,6 +95,14 @@ class _Rows:
                     f"Manifest {file} has no column {name}: found {', '.join(self._head)}; expected image and mask, "
                     "and optionally patient, class, split, spacing."
                 )
+
+    def _tell_parts(self, places: Sequence[int]) -> None:
+        """Note columns of parts that contradict each other, or one that its cells alone tell."""
+        names = [self._head[place].strip() for place in places]
+        if len(names) > 1:
+            self._note_all(f"has several columns of parts, {' and '.join(names)}: keep the one that is meant")
+        elif places and places[0] != column(self._head, "split"):
+            self._note_all(f"has the split in its column {names[0]!r}, by its cells: call it split", fatal=False)
 
     def listing(self) -> Listing:
         seen: dict[str, int] = {}
@@ -105,21 +119,24 @@ class _Rows:
                     continue
                 seen[sample.id] = line
                 self._listing.samples.append(sample)
-                named = dict(zip(self._head, (cell.strip() for cell in row), strict=False))
+                named = dict(zip(self._head, (plain_number(cell.strip()) for cell in row), strict=False))
                 self._listing.columns[sample.id] = {name.strip(): cell for name, cell in named.items()}
+        used = set(self._columns.values())
+        self._listing.unused_columns = [name.strip() for place, name in enumerate(self._head) if place not in used]
         self._require_masks()
-        self._with_patients_of_dicom()
+        self._check_patients()
+        self._tell_files()
         self._listing.samples.sort(key=lambda sample: sample.id)
         return self._listing
 
     def _cell(self, row: list[str], name: str) -> str:
         place = self._columns[name]
-        return row[place].strip() if place is not None and place < len(row) else ""
+        return "" if place is None else cell_of(row, place)
 
     def _sample(self, line: int, row: list[str]) -> Sample | None:
         image = self._path(line, "image", self._cell(row, "image"))
         masks = [self._path(line, "mask", cell) for cell in self._masks(self._cell(row, "mask"))]
-        part = PART_OF.get(self._cell(row, "split").lower())
+        part = part_named(self._cell(row, "split"))
         if self._cell(row, "split") and part is None:
             self._note(line, f"puts its image in {self._cell(row, 'split')!r}: expected train, val, cal or test")
         spacing = self._spacing(line, self._cell(row, "spacing"))
@@ -132,25 +149,25 @@ class _Rows:
             image=self._root / image,
             masks=tuple(self._root / mask for mask in masks if mask is not None),
             label=self._cell(row, "class") or None,
-            patient=self._cell(row, "patient") or None,
+            patient=plain_number(self._cell(row, "patient")) or None,
             part=part,
             spacing_mm=spacing,
         )
 
     def _masks(self, cell: str) -> list[str]:
         """Return the paths in a cell; a semicolon may also be part of a name."""
-        if not cell or self._existing(cell):
+        if not cell or self._files.existing(cell):
             return [cell] if cell else []
         return [path.strip() for path in cell.split(";") if path.strip()]
 
     def _path(self, line: int, what: str, cell: str) -> Path | None:
         """Return the path of a file relative to the table; None, and a note, where it names none that can be read."""
-        found = None if _ABSOLUTE.match(cell) else self._existing(cell)
+        found = self._files.existing(cell) if cell else None
         if not cell:
             self._note(line, f"names no {what}: give its path relative to the table")
-        elif _ABSOLUTE.match(cell):
+        elif found is None and is_absolute(cell):
             self._note(line, f"names the {what} {cell!r}: expected a path relative to the table's folder")
-        elif os.path.normpath(cell.replace("\\", "/")).startswith(".."):
+        elif not is_absolute(cell) and os.path.normpath(cell.replace("\\", "/")).startswith(".."):
             self._note(
                 line, f"names the {what} {cell!r}, which leaves the table's folder: put the table above its files"
             )
@@ -159,17 +176,9 @@ class _Rows:
         elif not _is_read(what, self._root / found):
             self._note(line, f"names the {what} {cell!r}, a type that is not read there: convert it to PNG")
         else:
+            if is_absolute(cell):
+                self._found_by_end.append((cell, found))
             return found
-        return None
-
-    def _existing(self, cell: str) -> Path | None:
-        """Return the path that a cell means, in Windows' writing or any spelling of accents; None without file."""
-        forms = (cell, cell.replace("\\", "/"))
-        spelled = (unicodedata.normalize(form, each) for each in forms for form in ("NFC", "NFD"))
-        for each in (*forms, *spelled):
-            path = Path(os.path.normpath(each))
-            if not path.is_absolute() and (self._root / path).is_file():
-                return path
         return None
 
     def _spacing(self, line: int, cell: str) -> tuple[float, float] | None:
@@ -187,21 +196,49 @@ class _Rows:
     def _note(self, line: int, fault: str) -> None:
         self._listing.note("manifest", self._file.name, f"Line {line} of {self._file} {fault}.")
 
+    def _note_all(self, fault: str, fatal: bool = True) -> None:
+        self._listing.note("manifest", self._file.name, f"Manifest {self._file} {fault}.", fatal)
+
     def _require_masks(self) -> None:
         if self._listing.samples and not any(sample.masks for sample in self._listing.samples):
-            self._listing.note(
-                "manifest",
-                self._file.name,
-                f"Manifest {self._file} names no mask at all, so that its empty cells cannot mean that images show "
-                "nothing: name the masks.",
+            self._note_all(
+                "names no mask at all, so that its empty cells cannot mean that images show nothing: name the masks"
             )
 
-    def _with_patients_of_dicom(self) -> None:
-        """Take the patient from DICOM files where the table has no column for it."""
+    def _check_patients(self) -> None:
+        """Note patients that are not told rightly; take them from DICOM files where the table has no column for them."""
+        samples = self._listing.samples
         if self._columns["patient"] is None:
-            samples = self._listing.samples
             found = patients_in(each.image for each in samples if each.image.suffix.lower() not in RASTER_SUFFIXES)
             self._listing.samples = [replace(each, patient=found.get(each.image)) for each in samples]
+            return
+        if twice := written_in_two_ways([sample.patient for sample in samples if sample.patient]):
+            self._note_all(f"has the patients {' and '.join(twice[0])}, one number: write each patient in one way")
+        if contradicted := contradiction(samples):
+            self._note_all(
+                f"contradicts its DICOM files on patients: {contradicted}; correct the table if that is not meant",
+                fatal=False,
+            )
+
+    def _tell_files(self) -> None:
+        """Note what was found elsewhere than the table says, and images and masks that it does not list."""
+        if self._found_by_end:
+            cell, found = self._found_by_end[0]
+            self._note_all(
+                f"has {len(self._found_by_end)} absolute paths, found by their ends ({cell!r} as {found.as_posix()})",
+                fatal=False,
+            )
+        if any(problem.fatal for problem in self._listing.problems):  # such as of rows that could not be taken
+            return
+        used = (path for sample in self._listing.samples for path in (sample.image, *sample.masks))
+        if unlisted := self._files.unlisted(used):
+            self._listing.note(
+                "left out",
+                unlisted[0].place,
+                f"Images and masks in {self._root} that {self._file.name} does not list are left out ({len(unlisted)}; "
+                f"first: {unlisted[0].place}): add rows if they belong to it.",
+                fatal=False,
+            )
 
 
 def _is_read(what: str, path: Path) -> bool:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from ussearch.datasets.readers import READERS
 from ussearch.datasets.readers.folder_names import channel
-from ussearch.datasets.splits.formats import file_and_fold, named_parts
+from ussearch.datasets.splits.formats import LIST_SUFFIXES, file_and_fold, named_parts
+from ussearch.datasets.tables import cells_in
 from ussearch.errors import UserError
 
 if TYPE_CHECKING:
@@ -35,7 +37,8 @@ def read_split_file(given: Path, image_set: ImageSet) -> GivenParts:
     A table has a column of images and one of parts or folds, or a column for each part. YAML and JSON map parts to
     lists, of names or of MONAI's records; nnU-Net's ``splits_final.json`` is a list of folds. ``FILE#2`` means the
     fold 2, as the file counts them; the first one is the default. Of two parts the second becomes the test part,
-    whatever its name: a published validation list is what its paper reports on.
+    whatever its name: a published validation list is what its paper reports on. A test part that the data set itself
+    tells, as ``imagesTs`` does, stays where the file names none of its images.
 
     Raises:
         UserError: unreadable file, no train part, unknown or ambiguous names, an image in two parts.
@@ -48,6 +51,10 @@ def read_split_file(given: Path, image_set: ImageSet) -> GivenParts:
     _refuse_overlap(file, parts, image_set)
     if not parts.get("train"):
         raise UserError(f"Split file {file} gives no train part: add a list named train (or train….txt beside it).")
+    own_test = {index for index, part in enumerate(image_set.parts) if part == "test"}
+    if own_test and "test" not in parts and own_test.isdisjoint(chain(*parts.values())):
+        parts["test"] = tuple(sorted(own_test))
+        return GivenParts(parts, f"{named.source(file)}, test part of {image_set.name} itself")
     if len(parts) == 1:
         rest = set(range(len(image_set))) - set(parts["train"])
         if not rest:
@@ -102,6 +109,14 @@ def _refuse_overlap(file: Path, parts: Mapping[str, tuple[int, ...]], image_set:
                 )
 
 
+def _unknown(file: Path, name: str) -> str:
+    """Return what is wrong with a name that no image has; a line of several cells is a table's."""
+    cells = [cell.strip() for cell in cells_in(name)] if file.suffix.lower() in LIST_SUFFIXES else []
+    if len(cells) > 1:
+        return f"has no column of images: found {', '.join(cells)}; call it image, and the one of the parts split"
+    return f"names {name!r}, which is not in the data set: correct the name"
+
+
 class _Finder:
     """Finds images by id, id without suffix, file name or stem; by the end of a path from elsewhere if it tells."""
 
@@ -123,7 +138,7 @@ class _Finder:
     def _one(self, name: str) -> int:
         found = next((self._by_name[each] for each in self._readings(name) if each in self._by_name), set[int]())
         if not found:
-            raise UserError(f"Split file {self._file} names {name!r}, which is not in the data set: correct the name.")
+            raise UserError(f"Split file {self._file} {_unknown(self._file, name)}.")
         if len(found) > 1:
             raise UserError(
                 f"Split file {self._file} names {name!r}, fitting {len(found)} images: give paths within the data set."

@@ -11,12 +11,13 @@ from pathlib import Path
 import yaml
 
 from ussearch.datasets.readers.folder_names import PART_NAMES, PART_OF
-from ussearch.datasets.tables import column, rows_of, spelling, text_of
+from ussearch.datasets.readers.part_columns import part_columns, part_named
+from ussearch.datasets.tables import cell_of, column, rows_of, spelling, text_of
 from ussearch.errors import UserError
 
 Names = dict[str, list[object]]
 
-_LIST_SUFFIXES = {".txt", ".lst", ".csv", ".tsv"}
+LIST_SUFFIXES = {".txt", ".lst", ".csv", ".tsv"}
 _SPELLED = {name: part for part, names in PART_NAMES.items() for name in names}
 _PART_IN_NAME = re.compile("|".join(sorted(_SPELLED, key=len, reverse=True)), re.IGNORECASE)
 _WHAT = "Split file"
@@ -47,7 +48,7 @@ def named_parts(file: Path, fold: int | None = None) -> NamedParts:
 
     Raises UserError where the file cannot be read, has no parts or not that fold.
     """
-    found = _of_lists(file, fold) if file.suffix.lower() in _LIST_SUFFIXES else _of_mapping(file, fold)
+    found = _of_lists(file, fold) if file.suffix.lower() in LIST_SUFFIXES else _of_mapping(file, fold)
     if fold is not None and fold not in found.folds:
         known = f"it has the folds {found.folds[0]} to {found.folds[-1]}" if found.folds else "it has no folds"
         raise UserError(f"Split file {file} has no fold {fold}: {known}; correct the number behind #.")
@@ -83,31 +84,49 @@ def _of_lists(file: Path, fold: int | None) -> NamedParts:
 
 
 def _of_table(file: Path, fold: int | None) -> NamedParts | None:
-    """Return the entries of a table that tells parts itself; None of a list."""
+    """Return the entries of a table that tells parts itself; None of a list, which its name may tell the part of.
+
+    Raises UserError where a table has no column of parts, or several.
+    """
     (_, head), *rows = rows_of(file, _WHAT) or [(1, [])]
     image = column(head, "image")
     own = {place: PART_OF[spelling(name)] for place, name in enumerate(head) if spelling(name) in PART_OF}
     if image is None and len(own) > 1:  # a column for each part
         return NamedParts(
-            {part: [name for _, row in rows if (name := _cell(row, place))] for place, part in own.items()}
+            {part: [name for _, row in rows if (name := cell_of(row, place))] for place, part in own.items()}
         )
-    told = next((place for name in ("split", "fold") if (place := column(head, name)) is not None), None)
-    if image is None or told is None:
+    if image is None:
         return None
-    entries = [(line, _cell(row, image), _cell(row, told)) for line, row in rows]
+    named = [_SPELLED[match.group().lower()] for match in _PART_IN_NAME.finditer(file.stem)][-1:]
+    told = _column_of_parts(file, head, [row for _, row in rows])
+    if told is None and (named or len(head) == 1):
+        return None
+    if told is None:
+        raise UserError(
+            f"Split file {file} has no column of parts: found {', '.join(map(str.strip, head))}; add a column split "
+            "with train, val or test, or give a list of names alone."
+        )
+    entries = [(line, cell_of(row, image), cell_of(row, told)) for line, row in rows]
     if entries and all(value.isdigit() for _, _, value in entries):
         return _of_folds([(name, int(value)) for _, name, value in entries], fold)
     found: Names = {}
     for line, name, value in entries:
-        if value and value.lower() not in PART_OF:
+        part = part_named(value)
+        if value and part is None:
             raise UserError(f"Split file {file} puts {name!r} in {value!r} (line {line}): expected train, val or test.")
-        if value:
-            found.setdefault(PART_OF[value.lower()], []).append(name)
-    return NamedParts(found)
+        if part is not None:
+            found.setdefault(part, []).append(name)
+    is_list = list(found) == named and len(found[named[0]]) == len(entries)  # train.csv beside test.csv
+    return None if is_list else NamedParts(found)
 
 
-def _cell(row: Sequence[str], place: int) -> str:
-    return row[place].strip() if place < len(row) else ""
+def _column_of_parts(file: Path, head: Sequence[str], rows: Sequence[Sequence[str]]) -> int | None:
+    """Return the place of the column of parts, or else of folds; UserError where several tell different parts."""
+    places = part_columns(head, rows)
+    if len(places) > 1:
+        names = " and ".join(head[place].strip() for place in places)
+        raise UserError(f"Split file {file} has several columns of parts, {names}: keep the one that is meant.")
+    return places[0] if places else column(head, "fold")
 
 
 def _of_folds(entries: Sequence[tuple[object, int]], fold: int | None) -> NamedParts:
@@ -124,7 +143,7 @@ def _entries(file: Path) -> Iterator[str]:
     (_, head), *rows = rows_of(file, _WHAT) or [(1, [])]
     image = column(head, "image")
     if image is not None:
-        yield from (name for _, row in rows if (name := _cell(row, image)))
+        yield from (name for _, row in rows if (name := cell_of(row, image)))
         return
     for line in text_of(file, _WHAT).splitlines():
         name = line.strip().strip('"').rstrip(",")

@@ -19,6 +19,7 @@ from ussearch.errors import UserError
 
 PARTS = ("train", "validation", "calibration", "test")
 DEFAULT_FRACTIONS = (0.55, 0.10, 0.20, 0.15)
+_DIVIDED = ", divided further with seed "
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class Split:
     """Indices into an ``ImageSet``, ascending; no image is in two parts.
 
     ``leaking_groups`` lists, by ids, the groups (near-duplicates or one patient) that a published split tears
-    apart: empty for every split made here. ``source`` tells how the split came about.
+    apart: empty for every split made here. ``source`` tells how the split came about. ``unused`` are the images that a
+    published split puts in no part: they neither train nor judge.
     """
 
     train: tuple[int, ...]
@@ -36,6 +38,7 @@ class Split:
     source: str = ""
     fingerprint: str = ""
     leaking_groups: tuple[tuple[str, ...], ...] = ()
+    unused: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, parts: Mapping[str, Sequence[int]], source: str, fingerprint: str) -> Split:
@@ -47,6 +50,14 @@ class Split:
         """Return the four parts by name."""
         return {part: getattr(self, part) for part in PARTS}
 
+    @property
+    def unused_told(self) -> str | None:
+        """What people are told of the images in no part, such as 133 of BUSI's published lists; None without any."""
+        given = self.source.partition(_DIVIDED)[0]
+        counted = "1 image is" if len(self.unused) == 1 else f"{len(self.unused)} images are"
+        not_used = "is not used" if len(self.unused) == 1 else "are not used"
+        return f"{counted} in no part of {given} and {not_used}" if self.unused else None
+
     def to_record(self, image_set: ImageSet | None = None) -> dict[str, Any]:
         """Return JSON-ready data; with ``image_set`` it also names the ids, which makes it a split file."""
         record: dict[str, Any] = {
@@ -54,6 +65,7 @@ class Split:
             "fingerprint": self.fingerprint,
             "indices": {part: list(indices) for part, indices in self.parts().items()},
             "straddling": [list(group) for group in self.leaking_groups],
+            "unused": list(self.unused),
         }
         if image_set is not None:
             record |= {part: [image_set.ids[index] for index in indices] for part, indices in self.parts().items()}
@@ -65,7 +77,8 @@ class Split:
         try:
             parts = {part: [int(index) for index in record["indices"][part]] for part in PARTS}
             made = cls.of(parts, record["source"], record["fingerprint"])
-            return replace(made, leaking_groups=tuple(tuple(map(str, group)) for group in record["straddling"]))
+            torn = tuple(tuple(map(str, group)) for group in record["straddling"])
+            return replace(made, leaking_groups=torn, unused=tuple(map(int, record.get("unused", ()))))
         except (KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"The record of a split is damaged at {error}: expected what this program wrote; split again."
@@ -83,7 +96,7 @@ def split(
     Groups (near-duplicates, one patient) stay together; classes and empty images are represented alike. Parts that the
     data set itself tells are kept, and so are those of a split file, which counts more: what such a split lacks is
     taken out of its train part, groups together, and of two parts the second is the test part. Groups that it tears
-    apart are told in ``leaking_groups``, not moved.
+    apart are told in ``leaking_groups``, not moved, and images that it leaves out in ``unused``.
 
     Args:
         image_set: what to divide.
@@ -163,10 +176,14 @@ def _completed(image_set: ImageSet, fractions: Sequence[float], seed: int, given
     missing = {part: share for part, share in zip(PARTS, fractions, strict=True) if part not in dealt and share > 0}
     if missing:
         dealt |= _deal(image_set, given.parts["train"], {"train": fractions[0], **missing}, seed)
-    source = f"{given.source}, divided further with seed {seed}" if missing else given.source
+    source = f"{given.source}{_DIVIDED}{seed}" if missing else given.source
     made = Split.of(dealt, source, image_set.fingerprint)
     torn = leaking_groups_of(image_set.groups, list(made.parts().values()))
-    return replace(made, leaking_groups=tuple(tuple(image_set.ids[index] for index in group) for group in torn))
+    return replace(
+        made,
+        leaking_groups=tuple(tuple(image_set.ids[index] for index in group) for group in torn),
+        unused=tuple(sorted(set(range(len(image_set))).difference(*dealt.values()))),
+    )
 
 
 def _numbered(file: Path, image_set: ImageSet) -> GivenParts | None:
