@@ -95,6 +95,8 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
         parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
         torn = f"{counted(len(report.leakage.leaking_groups), 'group')} on both sides"
         yield "split", f"{Path(report.leakage.split_file).name}: {parts}"
+        if report.leakage.unused:
+            yield "not in the split", report.leakage.unused
         yield "leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"
 
 

@@ -94,6 +94,8 @@ def _reading_lines(data: DataSource) -> Iterator[str]:
 
 def _left_out_lines(plan: Plan) -> Iterator[str]:
     """Yield what lies in the folder and is not read, counted; ``data check`` names the files."""
+    if unused := plan.study_context.split.unused_told:
+        yield unused
     kinds = Counter(problem.kind for problem in plan.study_context.dataset.problems)
     if kinds:
         told = ", ".join(f"{kind} {count}" for kind, count in kinds.items())

@@ -19,6 +19,7 @@ ProblemKind = Literal[
     "size mismatch",
     "unreadable file",
     "unclear name",
+    "unclear patients",
     "equal names",
     "several masks",
     "several channels",

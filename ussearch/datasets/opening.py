@@ -45,7 +45,8 @@ def open_dataset(
     _require_content(folder)
     chosen, place = _recognised(folder, [READERS[reader]] if reader else [READERS[name] for name in READERS])
     listing = chosen.read(place)
-    problems = (*listing.all_problems(), *left_out(folder, listing), *unused_columns(place, listing, groups))
+    outside = left_out(folder, listing)
+    problems = (*listing.all_problems(), *outside, *unused_columns(place, listing, groups))
     fatal = [problem for problem in problems if problem.fatal]
     if chosen.rank == Rank.GENERAL and not listing.samples and all(each.kind == "missing mask" for each in fatal):
         raise UserError(f"{place} {nearest_layout(place)}.")
@@ -56,6 +57,9 @@ def open_dataset(
     if groups == FOLDER and any(listing.folders.values()):
         folders = folders or "patients"
     samples, meaning = with_roles(listing, folders)
+    problems = (*listing.all_problems(), *outside, *unused_columns(place, listing, groups))
+    if groups:  # the user says who is who
+        problems = tuple(problem for problem in problems if problem.kind != "unclear patients")
     home = place.parent if place.is_file() else place
     return Dataset(
         name=folder.resolve().stem if place.is_file() else folder.resolve().name,

@@ -164,6 +164,7 @@ class _Check:
         torn = leaking_groups_of(images.groups, [(*made.train, *made.validation, *made.calibration), made.test])
         return Leakage(
             split_file=made.source if self.split_file is None else str(self.split_file),
+            unused=made.unused_told,
             parts={part: len(indices) for part, indices in made.parts().items()},
             leaking_groups=self._ids(torn),
             test_images_concerned=len(set(made.test) & {index for group in torn for index in group}),

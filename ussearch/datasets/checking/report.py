@@ -12,12 +12,14 @@ from ussearch.datasets.reading import Reading
 
 @dataclass(frozen=True)
 class Leakage:
-    """How a split tears apart what belongs together; groups are lists of ids. ``split_file`` is its file or source."""
+    """How a split tears apart what belongs together; groups are lists of ids. ``split_file`` is its file or
+    source, ``unused`` the sentence that tells of images in no part."""
 
     split_file: str
     parts: dict[str, int]
     leaking_groups: tuple[tuple[str, ...], ...]
     test_images_concerned: int
+    unused: str | None = None
 
 
 @dataclass(frozen=True)

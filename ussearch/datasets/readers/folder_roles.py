@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from statistics import median
-from typing import Literal, get_args
+from typing import get_args
 
 from ussearch.datasets.dataset import Sample
 from ussearch.datasets.readers.base import Listing
+from ussearch.datasets.readers.folder_levels import Levels, Meaning, Place
+from ussearch.datasets.readers.name_kinds import copies, is_date
+from ussearch.datasets.readers.part_words import with_part_words
 from ussearch.datasets.reading import Folders
-from ussearch.errors import Answer, Question, UserError
-
-Meaning = Literal["classes", "patients"]
-Likeness = Literal["class", "patient", "number", "word"]
-
-FEW_FOLDERS = 10  # more of them are hardly classes
-FEW_IMAGES = 10  # fewer are hardly a class
-PATIENT_IMAGES = 20  # more are hardly of one patient
-
-_PATIENT = "patients?|pat|pt|pid|p|subjects?|subj|sub|cases?|id|persons?|participants?|volunteers?|donors?|anon"
-_PATIENT += "|exams?|stud(?:y|ies)|acc|mrn|animals?|mouse|rat|dog|pig|baby|fetus|phantom"
-_CLASS = "class|grade|bi[ _-]?rads|ti[ _-]?rads|o[ _-]?rads|category|cat|stage|type|label|score|level|cls|lu[ _-]?rads"
-_KNOWN = (
-    "benign|malignant|(?:ab)?normal|(?:un)?healthy|diseased|pathological|cancer|carcinoma|tumou?rs?|nodules?|cysts?"
-)
-_KNOWN += "|cystic|solid|mass(?:es)?|pos(?:itive)?|neg(?:ative)?|none|background|unknown|unclear|empty|others?|lesions?"
-_KNOWN += (
-    "|non[ _-]?lesion|fibroadenoma|hcc|hemangioma|covid|pneumonia|breast|thyroid|liver|kidney|heart|cardiac|carotid"
-)
-_KNOWN += "|nerve|fetal|head|abdomen|femur|brain|lung|prostate|ovary|muscle|left|right|longitudinal|transverse|sagittal"
-_KNOWN += "|axial|coronal|cc|mlo"
-_CLASS_NAME = re.compile(rf"(?:(?:{_CLASS})[ _.-]*(?:\d{{1,2}}[a-c]?|[ivx]+|[a-e])|{_KNOWN})", re.IGNORECASE)
-_PATIENT_NAME = re.compile(rf"(?:{_PATIENT})(?:[ _.-]*\d.*|[ _.-]+[a-z])", re.IGNORECASE)
-_YEAR = re.compile(r"\D*(?:19|20)\d\d\D*")
-_IDENTIFIER = re.compile(
-    r"\D*(?:0\d{2,}|\d{4,}).*"  # numbers that are padded, or large
-    r"|\d+(?:\.\d+){2,}|\d{2,4}[-_.]\d{1,2}[-_.]\d{1,4}.*"  # DICOM's identifiers, days
-    r"|(?=.*\d)[0-9a-f-]{8,}"
-)
+from ussearch.errors import UserError
 
 
 def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample, ...], Folders | None]:
@@ -57,9 +29,9 @@ def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample,
         Question: names and counts fit several readings and the user has not said which.
         UserError: ``said`` is none of the three, a split without folders named so, or there are no such folders.
     """
-    samples, folders = listing.samples, listing.folders
     if said is not None and said not in get_args(Folders):
         raise UserError(f"Sub-folders cannot be {said!r}: expected split, classes or patients.")
+    samples, folders = with_part_words(listing.samples, listing.folders, said)
     has_parts = any(sample.part for sample in samples)
     if said == "split" and not has_parts:
         raise UserError("Sub-folders cannot be a split: none is named train, val or test; rename them so.")
@@ -73,10 +45,21 @@ def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample,
             return made, "split" if any(sample.part for sample in made) and folders else None
         folders = {sample.id: (sample.part,) if sample.part else () for sample in samples}
         samples = [replace(sample, part=None) for sample in samples]
-    meaning = _meanings([folders.get(sample.id, ()) for sample in samples], samples, said)
+    places = {sample.id: folders.get(sample.id, ()) for sample in samples}
+    levels = Levels(list(places.values()), samples)
+    meaning = levels.meanings(said)
     samples = list(_without_lone_part(samples))
-    made = tuple(_with_folders(sample, folders.get(sample.id, ()), meaning) for sample in samples)
-    return made, "patients" if "patients" in meaning else "classes"
+    persons = _persons(places, meaning, listing)
+    made = tuple(_with_folders(sample, places[sample.id], meaning, persons) for sample in samples)
+    if not all(sample.patient for sample in samples):
+        _note_days(levels, meaning, places, listing)
+    elif said is None and "patients" in meaning:  # files that name their patients count more than folders
+        return made, None
+    if said == "split":
+        return made, "split"
+    if not any(meaning):
+        return made, "split" if any(sample.part for sample in made) else None
+    return made, "patients" if "patients" in meaning and said != "classes" else "classes"
 
 
 def _without_lone_part(samples: Sequence[Sample]) -> tuple[Sample, ...]:
@@ -85,74 +68,51 @@ def _without_lone_part(samples: Sequence[Sample]) -> tuple[Sample, ...]:
     return tuple(replace(sample, part=None) if lone else sample for sample in samples)
 
 
-def _with_folders(sample: Sample, folders: tuple[str, ...], meaning: Sequence[Meaning]) -> Sample:
-    named = list(zip(folders, meaning, strict=False))
+def _with_folders(
+    sample: Sample, names: Place, meaning: Sequence[Meaning | None], persons: Mapping[str, str]
+) -> Sample:
+    named = list(zip(names, meaning, strict=False))
     label = "/".join(name for name, what in named if what == "classes") or None
-    patient = next((name for name, what in named if what == "patients"), None)
-    return replace(sample, label=label, patient=sample.patient or patient)
+    patient = next((persons.get(name, name) for name, what in named if what == "patients"), None)
+    day = next((name for name in names if is_date(name)), None) if "patients" in meaning else None
+    return replace(sample, label=label, patient=sample.patient or patient or day)
 
 
-def _meanings(places: Sequence[tuple[str, ...]], samples: Sequence[Sample], said: str | None) -> list[Meaning]:
-    """Return what the folders of each level mean; below patients only what is named as classes counts."""
-    depth = max(map(len, places))
-    found: list[Meaning] = []
-    for level in range(depth):
-        counts = Counter(place[level] for place in places if len(place) > level)
-        meaning = _likely(counts)
-        if said == "classes":
-            meaning = "classes"
-        elif "patients" in found:
-            if any(_likeness(name) != "class" for name in counts):
-                break
-        elif said == "patients" and (meaning is None or level == depth - 1):
-            meaning = "patients"
-        if meaning is None:
-            raise _question(level, places, samples)
-        found.append(meaning)
+def _persons(places: Mapping[str, Place], meaning: Sequence[Meaning | None], listing: Listing) -> dict[str, str]:
+    """Return what patients are called whose folders are called copies of others', and tell it."""
+    if "patients" not in meaning:
+        return {}
+    level = meaning.index("patients")
+    found = copies({names[level] for names in places.values() if len(names) > level})
+    if found:
+        copy, person = min(found.items())
+        sentence = f"{len(found)} folders are called copies of others, such as {copy}/ of {person}/: their images"
+        remedy = "stay together; rename the folders if they show somebody else."
+        listing.note("unclear patients", copy, f"{sentence} {remedy}", fatal=False)
     return found
 
 
-def _likely(counts: Mapping[str, int]) -> Meaning | None:
-    """Return what folders with so many images each mean; None where two readings fit."""
-    kinds = {_likeness(name) for name in counts}
-    usual = median(counts.values())
-    if kinds == {"class"} or (len(counts) <= FEW_FOLDERS and kinds == {"class", "word"}):
-        return "classes"
-    if "patient" in kinds and kinds <= {"patient", "number"}:
-        return "patients"
-    if len(counts) == 1:
-        return "classes"
-    if len(counts) > FEW_FOLDERS:
-        return "patients" if usual <= PATIENT_IMAGES and "class" not in kinds else None
-    if kinds == {"number"} and len(counts) > FEW_FOLDERS / 2 and usual < FEW_IMAGES:
-        return "patients"
-    return "classes" if kinds == {"word"} and usual > PATIENT_IMAGES and min(map(len, counts)) > 2 else None
+def _note_days(
+    levels: Levels, meaning: Sequence[Meaning | None], places: Mapping[str, Place], listing: Listing
+) -> None:
+    """Tell where dates stand for patients, and which levels of folders mean nothing here."""
+    way = "say who is who with --groups (a pattern, searched in the paths) or the column patient of an images.csv"
+    level = meaning.index("patients") if "patients" in meaning else None
+    by_day = [place for place, names in places.items() if _is_grouped_by_day(names, level)]
+    if by_day:
+        sentence = (
+            f"{len(by_day)} images are grouped by the dates that their folders are named after (first: {by_day[0]})"
+        )
+        remedy = f"images of one patient on two days may be torn apart: {way}."
+        listing.note("unclear patients", by_day[0], f"{sentence}; {remedy}", fatal=False)
+    passed = [names for number, names in enumerate(levels.names) if level and number < level and not meaning[number]]
+    passed = [names for names in passed if not all(map(is_date, names))]
+    if passed:
+        sentence = f"Folders such as {min(passed[0])}/ are taken for neither patients nor classes, as patients' names"
+        listing.note("unclear patients", min(passed[0]), f"{sentence} recur inside of them; or {way}.", fatal=False)
 
 
-def _likeness(name: str) -> Likeness:
-    """Return what a folder's name looks like; a number may count classes or patients."""
-    if _CLASS_NAME.fullmatch(name):
-        return "class"
-    if _PATIENT_NAME.fullmatch(name):
-        return "patient"
-    if not any(letter.isdigit() for letter in name):
-        return "word"
-    return "patient" if _IDENTIFIER.fullmatch(name.lower()) and not _YEAR.fullmatch(name) else "number"
-
-
-def _question(level: int, places: Sequence[tuple[str, ...]], samples: Sequence[Sample]) -> Question:
-    images: Counter[str] = Counter()
-    masks: defaultdict[str, int] = defaultdict(int)
-    for place, sample in zip(places, samples, strict=True):
-        if len(place) > level:
-            images[place[level]] += 1
-            masks[place[level]] += len(sample.masks)
-    return Question(
-        f"{len(images)} sub-folders may be classes of images or patients, by their names and counts",
-        ("folder", "images", "masks"),
-        [(name, images[name], masks[name]) for name in sorted(images)],
-        [
-            Answer("images of one folder share a class", {"folders": "classes"}),
-            Answer("images of one folder show one patient and stay together", {"folders": "patients"}),
-        ],
-    )
+def _is_grouped_by_day(names: Place, level: int | None) -> bool:
+    if level is None:
+        return False
+    return is_date(names[level]) if len(names) > level else any(map(is_date, names))
