@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -94,7 +93,7 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
     if report.leakage:
         parts = ", ".join(f"{part} {count}" for part, count in report.leakage.parts.items())
         torn = f"{counted(len(report.leakage.leaking_groups), 'group')} on both sides"
-        yield "split", f"{Path(report.leakage.split_file).name}: {parts}"
+        yield "split", f"{report.leakage.source}: {parts}"
         if report.leakage.unused:
             yield "not in the split", report.leakage.unused
         yield "leakage", f"{torn}, {counted(report.leakage.test_images_concerned, 'test image')} concerned"

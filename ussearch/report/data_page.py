@@ -127,7 +127,7 @@ def _split(report: DataReport, gallery: Gallery) -> str:
         f"Groups on both sides: {len(leakage.leaking_groups)}. Test images with a near-duplicate, or an image of the "
         f"same patient, among those that are learnt from: {leakage.test_images_concerned}."
     )
-    name = Path(leakage.split_file).name
+    name = leakage.source
     return section("split", f"Split {name}", parts, paragraph(verdict), _groups(leakage.leaking_groups, gallery))
 
 

@@ -163,7 +163,8 @@ class _Check:
             return None
         torn = leaking_groups_of(images.groups, [(*made.train, *made.validation, *made.calibration), made.test])
         return Leakage(
-            split_file=made.source if self.split_file is None else str(self.split_file),
+            split_file="" if self.split_file is None else str(self.split_file),
+            source=made.source,
             unused=made.unused_told,
             parts={part: len(indices) for part, indices in made.parts().items()},
             leaking_groups=self._ids(torn),

@@ -12,13 +12,17 @@ from ussearch.datasets.reading import Reading
 
 @dataclass(frozen=True)
 class Leakage:
-    """How a split tears apart what belongs together; groups are lists of ids. ``split_file`` is its file or
-    source, ``unused`` the sentence that tells of images in no part."""
+    """How a split tears apart what belongs together; groups are lists of ids.
+
+    ``split_file`` is its file, empty where folders give it; ``source`` says how the parts came about, ``unused`` which
+    images are in none.
+    """
 
     split_file: str
     parts: dict[str, int]
     leaking_groups: tuple[tuple[str, ...], ...]
     test_images_concerned: int
+    source: str = ""
     unused: str | None = None
 
 
