@@ -206,7 +206,7 @@ class _Rows:
             )
 
     def _check_patients(self) -> None:
-        """Note patients that are not told rightly; take them from DICOM files where the table has no column for them."""
+        """Note patients that are not told rightly; without a column for them take those of DICOM files."""
         samples = self._listing.samples
         if self._columns["patient"] is None:
             found = patients_in(each.image for each in samples if each.image.suffix.lower() not in RASTER_SUFFIXES)
