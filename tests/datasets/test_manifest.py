@@ -204,7 +204,7 @@ def test_cells_tell_the_split_whatever_the_head_and_are_no_patients(tmp_path: Pa
     assert [sample.part for sample in dataset.samples] == ["train", "train", "test", None]
     assert {sample.patient for sample in dataset.samples} == {None}
     assert "has the split in its column 'Gruppe', by its cells: call it split." in told(dataset)[0]
-    assert "are not used: group, Haltung; --groups" in told(dataset)[1]
+    assert f"Columns of {tmp_path / 'images.csv'} are not used: group, Haltung; --groups" in told(dataset)[1]
     assert "Haltung" not in told(open_dataset(tmp_path, groups="haltung"))[1]
 
 

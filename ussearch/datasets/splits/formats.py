@@ -20,6 +20,8 @@ Names = dict[str, list[object]]
 LIST_SUFFIXES = {".txt", ".lst", ".csv", ".tsv"}
 _SPELLED = {name: part for part, names in PART_NAMES.items() for name in names}
 _PART_IN_NAME = re.compile("|".join(sorted(_SPELLED, key=len, reverse=True)), re.IGNORECASE)
+_WORD_BEGINS = r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+_IS_PART = re.compile(rf"{_WORD_BEGINS}(?i:{_PART_IN_NAME.pattern})")  # not strain or contest
 _WHAT = "Split file"
 
 
@@ -103,7 +105,7 @@ def _of_table(file: Path, fold: int | None) -> NamedParts | None:
         )
     if image is None:
         return None
-    named = part_in_name(file)
+    named = part_in_name(file) if _IS_PART.search(file.stem) else None
     told = _column_of_parts(file, head, [row for _, row in rows])
     if told is None and (named or len(head) == 1):
         return None
