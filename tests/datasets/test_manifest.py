@@ -15,7 +15,7 @@ from tests.datasets.conftest import picture
 from tests.datasets.test_frames import dicom
 from ussearch.datasets import Dataset, Sample, open_dataset
 from ussearch.datasets.files import FileSource
-from ussearch.datasets.readers.manifest_text import manifest_text
+from ussearch.datasets.readers.manifest_text import manifest_text, not_in_manifest
 from ussearch.errors import UserError
 
 FILES = ("a.png", "sub/b.jpg", "ünï/c d.bmp", "drawn/a.png", "drawn/a2.png", "drawn/b.png", "drawn/c.png")
@@ -204,7 +204,7 @@ def test_cells_tell_the_split_whatever_the_head_and_are_no_patients(tmp_path: Pa
     assert [sample.part for sample in dataset.samples] == ["train", "train", "test", None]
     assert {sample.patient for sample in dataset.samples} == {None}
     assert "has the split in its column 'Gruppe', by its cells: call it split." in told(dataset)[0]
-    assert "are not used: group, Haltung; --groups" in told(dataset)[1]
+    assert f"Columns of {tmp_path / 'images.csv'} are not used: group, Haltung; --groups" in told(dataset)[1]
     assert "Haltung" not in told(open_dataset(tmp_path, groups="haltung"))[1]
 
 
@@ -332,6 +332,21 @@ def test_a_manifest_of_any_layout_gives_the_same_samples(busi: Path) -> None:
     (busi / "images.csv").write_text(manifest_text(dataset))
     again = open_dataset(busi)
     assert again.reader == "manifest" and again.samples == dataset.samples
+
+
+@pytest.mark.parametrize("missing", [0, 1, 3])
+def test_images_without_a_mask_are_counted_where_a_manifest_is_written(tmp_path: Path, missing: int) -> None:
+    pairs(tmp_path, "patient", *"12345").unlink()
+    for number in range(missing):
+        (tmp_path / f"masks/{number}.png").unlink()
+    dataset = open_dataset(tmp_path, strict=False)
+    assert manifest_text(dataset).count("\n") == 1 + 5 - missing
+    sentence = not_in_manifest(dataset)
+    if missing == 0:
+        assert sentence is None
+    else:
+        counted = "1 image without a mask is" if missing == 1 else "3 images without a mask are"
+        assert sentence is not None and sentence.startswith(f"{counted} not in it (first: images/0.png): add rows")
 
 
 def test_what_a_manifest_cannot_say_is_refused(tmp_path: Path) -> None:

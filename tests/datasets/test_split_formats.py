@@ -147,6 +147,18 @@ def test_tables_whose_columns_do_not_tell_are_refused(tmp_path: Path, head: str,
         split(image_set(PLAIN), split_file=tmp_path / "cases.csv")
 
 
+@pytest.mark.parametrize(
+    ("name", "is_list"), [("train.csv", True), ("my_Train1.csv", True), ("usTrain.csv", True), ("strain.csv", False)]
+)
+def test_only_the_name_of_a_part_makes_a_list_of_a_table(tmp_path: Path, name: str, is_list: bool) -> None:
+    (tmp_path / name).write_text("\n".join(["image,hospital", *(f"{each},A" for each in PLAIN[:30])]))
+    if is_list:
+        assert judged(split(image_set(PLAIN), split_file=tmp_path / name)) == set(range(30, 40))
+        return
+    with pytest.raises(UserError, match="has no column of parts: found image, hospital"):
+        split(image_set(PLAIN), split_file=tmp_path / name)
+
+
 def test_two_columns_that_say_the_same_are_one(tmp_path: Path) -> None:
     rows = [f"{name},{'train' if n else 'test'},{'Tr' if n else 'Ts'}" for n, name in enumerate(PLAIN)]
     (tmp_path / "cases.csv").write_text("\n".join(["image,cohort,set of nnU-Net", *rows]))

@@ -27,6 +27,7 @@ ProblemKind = Literal[
     "left out",
     "manifest",
     "unusable split",
+    "split not used",
     "lost annotation",
     "unclear masks",
     "blank image",

@@ -16,6 +16,7 @@ from ussearch.datasets.readers.found_files import files_below
 from ussearch.datasets.readers.group_names import FOLDER, with_groups
 from ussearch.datasets.readers.left_out import left_out, unused_columns
 from ussearch.datasets.readers.nearest import nearest_layout
+from ussearch.datasets.splits.found import split_not_used
 from ussearch.errors import UserError
 
 
@@ -61,13 +62,14 @@ def open_dataset(
     if groups:  # the user says who is who
         problems = tuple(problem for problem in problems if problem.kind != "unclear patients")
     home = place.parent if place.is_file() else place
+    not_used = [] if any(sample.part for sample in samples) else split_not_used(home if place.is_file() else folder)
     return Dataset(
         name=folder.resolve().stem if place.is_file() else folder.resolve().name,
         reader=chosen.name,
         root=home,
         samples=with_groups(samples, listing, groups) if groups else samples,
         source=FileSource(home, outlines=chosen.outlines),
-        problems=problems,
+        problems=(*problems, *not_used),
         folders=meaning,
     )
 

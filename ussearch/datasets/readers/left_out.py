@@ -9,7 +9,7 @@ from pathlib import Path
 from ussearch.datasets.dataset import Problem
 from ussearch.datasets.readers.base import Listing
 from ussearch.datasets.readers.found_files import FoundFile, files_below
-from ussearch.datasets.readers.manifest import NAME
+from ussearch.datasets.readers.manifest import NAME, table_in
 from ussearch.datasets.tables import spelling
 from ussearch.errors import UserError
 
@@ -40,13 +40,14 @@ def left_out(folder: Path, listing: Listing) -> list[Problem]:
     ]
 
 
-def unused_columns(folder: Path, listing: Listing, groups: str | None) -> list[Problem]:
+def unused_columns(root: Path, listing: Listing, groups: str | None) -> list[Problem]:
     """Return, as a problem that stops nothing, the columns of a table that neither the reader nor ``groups`` used."""
     names = [name for name in listing.unused_columns if name and spelling(name) != spelling(groups or "")]
     if not names:
         return []
-    sentence = f"Columns of {folder} are not used: {', '.join(names)}; --groups COLUMN keeps images together by one."
-    return [Problem("manifest", folder.name, sentence, fatal=False)]
+    table = table_in(root)
+    sentence = f"Columns of {table} are not used: {', '.join(names)}; --groups COLUMN keeps images together by one."
+    return [Problem("manifest", table.name, sentence, fatal=False)]
 
 
 def _no_manifest(folder: Path, file: FoundFile) -> Problem:

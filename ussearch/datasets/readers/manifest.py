@@ -37,7 +37,7 @@ class ImagesCsv(Reader):
 
     def matches(self, root: Path) -> bool:
         """Tell whether ``root`` is such a table, or holds one; a table without any such column is another's."""
-        file = _table(root)
+        file = table_in(root)
         if not file.is_file():
             return False
         rows = rows_of(file, "Manifest")
@@ -47,10 +47,10 @@ class ImagesCsv(Reader):
 
     def read(self, root: Path) -> Listing:
         """List the rows; whatever is wrong with one is noted with its line."""
-        return _Rows(_table(root)).listing()
+        return _Rows(table_in(root)).listing()
 
 
-def _table(root: Path) -> Path:
+def table_in(root: Path) -> Path:
     """Return the table that ``root`` is, or holds under any spelling of its name."""
     if not root.is_dir():
         return root
@@ -206,7 +206,7 @@ class _Rows:
             )
 
     def _check_patients(self) -> None:
-        """Note patients that are not told rightly; take them from DICOM files where the table has no column for them."""
+        """Note patients that are not told rightly; without a column for them take those of DICOM files."""
         samples = self._listing.samples
         if self._columns["patient"] is None:
             found = patients_in(each.image for each in samples if each.image.suffix.lower() not in RASTER_SUFFIXES)

@@ -49,8 +49,8 @@ class ManifestFiles:
     def _by_end(self, cell: str) -> Path | None:
         """Return the one file that shares the longest end with a path from elsewhere.
 
-        A name alone counts where it is the whole place of the file, or where no two files have one name: folders that use
-        names anew tell more than these.
+        A name alone counts where it is the whole place of the file, or where no two files have one name: in folders
+        that use names anew it tells nothing.
         """
         parts = PurePosixPath(_composed(_ANCHOR.sub("", cell, count=1).replace("\\", "/"))).parts
         lengths = {

@@ -45,4 +45,6 @@ def contradiction(samples: Sequence[Sample]) -> str | None:
     apart = sum(len(each) > 1 for each in divided.values())
     if not several and not apart:
         return None
-    return f"of its patients {several} hold several Patient IDs, and {apart} Patient IDs are divided among several patients"
+    return (
+        f"of its patients {several} hold several Patient IDs, and {apart} Patient IDs are divided among several of them"
+    )

@@ -17,6 +17,8 @@ HEAD = ("image", "mask", "patient", "class", "split", "spacing")
 def manifest_text(dataset: Dataset, folder: Path | None = None) -> str:
     """Return a table with a row for each image, which the reader ``manifest`` makes the same samples of.
 
+    Images without a mask have none: ``not_in_manifest`` counts them.
+
     Args:
         dataset: any that was opened from files.
         folder: where the table will lie, ``dataset.root`` or a folder above it, which then begins the ids; None is
@@ -52,6 +54,18 @@ def manifest_text(dataset: Dataset, folder: Path | None = None) -> str:
             ]
         )
     return text.getvalue()
+
+
+def not_in_manifest(dataset: Dataset) -> str | None:
+    """Return what people are told of the images that ``manifest_text`` leaves out; None where it has all.
+
+    Nobody can tell an image without a lesion from one whose mask was forgotten, and an empty cell would decide it.
+    """
+    missing = [problem.file for problem in dataset.problems if problem.kind == "missing mask"]
+    if not missing:
+        return None
+    counted = "1 image without a mask is" if len(missing) == 1 else f"{len(missing)} images without a mask are"
+    return f"{counted} not in it (first: {missing[0]}): add rows, with an empty cell for mask where no lesion is shown."
 
 
 def _below(base: Path, file: Path) -> str:

@@ -20,6 +20,8 @@ Names = dict[str, list[object]]
 LIST_SUFFIXES = {".txt", ".lst", ".csv", ".tsv"}
 _SPELLED = {name: part for part, names in PART_NAMES.items() for name in names}
 _PART_IN_NAME = re.compile("|".join(sorted(_SPELLED, key=len, reverse=True)), re.IGNORECASE)
+_WORD_BEGINS = r"(?:(?<![A-Za-z])|(?<=[a-z])(?=[A-Z]))"
+_IS_PART = re.compile(rf"{_WORD_BEGINS}(?i:{_PART_IN_NAME.pattern})")  # not strain or contest
 _WHAT = "Split file"
 
 
@@ -65,6 +67,12 @@ def file_and_fold(given: Path) -> tuple[Path, int | None]:
     raise UserError(f"Split file {given} does not exist: give a list of names or a YAML/JSON file with parts.")
 
 
+def part_in_name(file: Path) -> str | None:
+    """Return the part that the name of a list tells (``train1.txt``), its last word counting; None without any."""
+    found = _PART_IN_NAME.findall(file.stem)
+    return _SPELLED[found[-1].lower()] if found else None
+
+
 def _of_lists(file: Path, fold: int | None) -> NamedParts:
     """Return the entries of a table, or of a list and its siblings."""
     table = _of_table(file, fold)
@@ -97,7 +105,7 @@ def _of_table(file: Path, fold: int | None) -> NamedParts | None:
         )
     if image is None:
         return None
-    named = [_SPELLED[match.group().lower()] for match in _PART_IN_NAME.finditer(file.stem)][-1:]
+    named = part_in_name(file) if _IS_PART.search(file.stem) else None
     told = _column_of_parts(file, head, [row for _, row in rows])
     if told is None and (named or len(head) == 1):
         return None
@@ -116,7 +124,7 @@ def _of_table(file: Path, fold: int | None) -> NamedParts | None:
             raise UserError(f"Split file {file} puts {name!r} in {value!r} (line {line}): expected train, val or test.")
         if part is not None:
             found.setdefault(part, []).append(name)
-    is_list = list(found) == named and len(found[named[0]]) == len(entries)  # train.csv beside test.csv
+    is_list = list(found) == [named] and sum(map(len, found.values())) == len(entries)  # train.csv beside test.csv
     return None if is_list else NamedParts(found)
 
 
