@@ -131,4 +131,4 @@ def test_the_plan_counts_what_is_not_read(ussearch: Command, tmp_path: Path) -> 
     Image.new("L", (64, 64)).save(root / "masks" / "of nobody.png")
     planned = ussearch("run", "--profile", "jetson-nano", "--data", root, "--image-size", 64, "--dry-run")
     assert planned.status == 0, planned.err
-    assert f"not read: missing image 1 (ussearch data check {root} names them)" in planned.out
+    assert f"to know: missing image 1 (ussearch data check {root} tells more)" in planned.out

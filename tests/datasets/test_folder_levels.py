@@ -122,7 +122,27 @@ def test_copies_of_patients_folders_stay_with_them(mark: str) -> None:
     listing = listed(dict.fromkeys(names, 3))
     samples, _ = with_roles(listing)
     assert len({sample.patient for sample in samples}) == 3
-    assert f"{names[3]}/ of {'Patient 003 2' if '2 -' in mark else 'Patient 003'}/" in problems(listing)[0]
+    person = "Patient 003 2" if "2 -" in mark else "Patient 003"
+    assert f"{names[3]}/, are taken for further ones of patients such as {person}:" in problems(listing)[0]
+
+
+@given(
+    st.sampled_from(["{person}_{day}", "{day} {person}", "{person} ({day})", "{person}-{day}"]),
+    st.sampled_from(["2024-01-{:02}", "202401{:02}", "{:02}.01.2024", "202401{:02}_1030"]),
+    st.sampled_from([*PERSONS, "Smith{}", "A{:04}"]),
+)
+def test_days_in_the_names_of_patients_part_nobody(order: str, day: str, person: str) -> None:
+    places = {order.format(person=person.format(p), day=day.format(10 + d)): 2 for p in range(1, 4) for d in range(8)}
+    listing = listed(places)
+    samples, meaning = with_roles(listing)
+    assert meaning == "patients" and len({sample.patient for sample in samples}) == 3
+    assert problems(listing)[0].startswith("24 folders, such as")
+
+
+def test_one_prefix_of_days_groups_nobody() -> None:
+    listing = listed({f"Klinik_2024-01-{10 + day}": 2 for day in range(12)})
+    samples, _ = with_roles(listing)
+    assert len({sample.patient for sample in samples}) == 12 and "dates alone" in problems(listing)[0]
 
 
 def test_numbers_in_brackets_are_no_copies() -> None:

@@ -89,7 +89,7 @@ def meaning_of(folders: str | None) -> Folders | None:
 
 def _write_manifest(dataset: Dataset, path: Path, *, quiet: bool) -> None:
     """Write the manifest of a data set where no file stands."""
-    from ussearch.datasets.readers.manifest_text import manifest_text
+    from ussearch.datasets.readers.manifest_text import manifest_text, not_in_manifest
     from ussearch.errors import UserError
     from ussearch.files import write_atomically
 
@@ -97,3 +97,5 @@ def _write_manifest(dataset: Dataset, path: Path, *, quiet: bool) -> None:
         raise UserError(f"{path} stands there already, and manifests are there to be edited: give another name.")
     write_atomically(path, manifest_text(dataset, path.parent))
     typer.echo(f"Manifest: {path} ({len(dataset)} images)", err=quiet)
+    if lacking := not_in_manifest(dataset):
+        typer.echo(lacking, err=quiet)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ussearch.cli.console import console, counted, score_line
 from ussearch.cli.option_values import spoken
+from ussearch.datasets.checking.check import SPLIT_NOT_USED
 from ussearch.datasets.reading.rows import loss_rows, reading_rows
 from ussearch.pipeline import Delivery
 from ussearch.studies import StudyConfig
@@ -96,10 +97,13 @@ def _left_out_lines(plan: Plan) -> Iterator[str]:
     """Yield what lies in the folder and is not read, counted; ``data check`` names the files."""
     if unused := plan.study_context.split.unused_told:
         yield unused
-    kinds = Counter(problem.kind for problem in plan.study_context.dataset.problems)
+    for problem in plan.study_context.dataset.problems:
+        if problem.kind == SPLIT_NOT_USED and plan.config.run.data.split_file is None:
+            yield problem.message
+    kinds = Counter(problem.kind for problem in plan.study_context.dataset.problems if problem.kind != SPLIT_NOT_USED)
     if kinds:
         told = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
-        yield f"not read: {told} (ussearch data check {plan.config.data.root} names them)"
+        yield f"to know: {told} (ussearch data check {plan.config.data.root} tells more)"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

@@ -99,6 +99,7 @@ def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
     below = [path for path in sorted(folder.iterdir()) if _is_readable(path)]
     for places in ([folder], below):
         found = [(reader, place) for place in places for reader in readers if reader.matches(place)]
+        found = [each for each in found if places is not below or not _holds_masks_alone(*each)]
         found = [each for each in found if each[0].rank == max(reader.rank for reader, _ in found)]
         if general and places is below and _are_one_set(found, below):
             break
@@ -113,6 +114,11 @@ def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
         return general, _without_wrappers(folder)
     looked_for = _looked_for(readers)
     raise UserError(f"{folder} has no known layout: looked there and one level below for {looked_for}; arrange it so.")
+
+
+def _holds_masks_alone(reader: Reader, place: Path) -> bool:
+    """Tell whether what fits a reader are the masks of images beside, as ``masks/benign/1_mask.png``."""
+    return folder_name(place.name).role == "masks" and not reader.read(place).samples
 
 
 def _is_readable(path: Path) -> bool:

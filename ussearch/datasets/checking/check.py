@@ -31,6 +31,7 @@ from ussearch.datasets.splits import leaking_groups_of, split
 from ussearch.errors import Question, UserError
 
 NO_CLASS = "unknown"
+SPLIT_NOT_USED = "split not used"  # a problem only where none is given
 
 
 def check(
@@ -57,7 +58,8 @@ def check(
         facts = surveyed(dataset, asked, progress)
     else:
         facts = [facts_of_arrays(*dataset.source.decode(sample)) for sample in dataset.samples]
-    problems = [*dataset.problems, *(each.problem for each in facts if each.problem is not None)]
+    given = [each for each in dataset.problems if split_file is None or each.kind != SPLIT_NOT_USED]
+    problems = [*given, *(each.problem for each in facts if each.problem is not None)]
     try:
         reading = decide(dataset, facts, asked)
     except Question:

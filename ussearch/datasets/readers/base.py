@@ -48,11 +48,12 @@ class Listing:
         """
         left_over = [problem.file for problem in self.problems if problem.kind == "missing image"]
         if left_over:
-            hint = f"rename its mask so, if it is among those without an image (such as {left_over[0]}), or add it"
+            hint = f"rename its mask so, if it is among those without an image (such as {left_over[0]}), "
+            hint += "add it, or name the pairs in an images.csv"
         elif len(self.samples) >= len(self._without_mask):
             hint = "add the mask (an all-black one where the image shows no lesion) or remove the image"
         else:
-            hint = "add the mask or remove the image"
+            hint = "add the mask or remove the image, or name the pairs in an images.csv"
         missing = (
             Problem("missing mask", place, f"Image {image} has no mask: expected {expected}; {hint}.")
             for place, image, expected in self._without_mask

@@ -38,7 +38,7 @@ PART_OF |= {"ts": "test", "tst": "test", "te": "test", "calib": "calibration"}
 
 _MASK_WORDS = "masks?|segmentations?|segm?|labels?|lbl|annotations?|ann|gts?|manual|ground[ _.-]?truth"
 _BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?P<word>{_MASK_WORDS})(?:[ _.-]*\(?\d+\)?)?", re.IGNORECASE)
-_BEFORE = re.compile(rf"(?P<word>{_MASK_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)
+_BEFORE = re.compile(rf"(?P<word>{_MASK_WORDS})(?:[ _.-]+(?:of[ _.-]+)?|(?=\d))(?P<image>.+)", re.IGNORECASE)
 _IMAGE_WORDS = "images?|imgs?|frame|scan|us|original|orig|raw"
 _IMAGE_BEHIND = re.compile(rf"(?:(?P<image>.+?)[ _.-]+)?(?:{_IMAGE_WORDS})", re.IGNORECASE)
 _IMAGE_BEFORE = re.compile(rf"(?:{_IMAGE_WORDS})(?:[ _.-]+|(?=\d))(?P<image>.+)", re.IGNORECASE)

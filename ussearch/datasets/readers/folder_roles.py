@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import get_args
@@ -9,10 +10,12 @@ from typing import get_args
 from ussearch.datasets.dataset import Sample
 from ussearch.datasets.readers.base import Listing
 from ussearch.datasets.readers.folder_levels import Levels, Meaning, Place
-from ussearch.datasets.readers.name_kinds import copies, is_date
+from ussearch.datasets.readers.name_kinds import copies, is_date, without_day
 from ussearch.datasets.readers.part_words import with_part_words
 from ussearch.datasets.reading import Folders
 from ussearch.errors import UserError
+
+_WAY = "say who is who with --groups (a pattern, searched in the paths) or the column patient of an images.csv"
 
 
 def with_roles(listing: Listing, said: str | None = None) -> tuple[tuple[Sample, ...], Folders | None]:
@@ -79,37 +82,49 @@ def _with_folders(
 
 
 def _persons(places: Mapping[str, Place], meaning: Sequence[Meaning | None], listing: Listing) -> dict[str, str]:
-    """Return what patients are called whose folders are called copies of others', and tell it."""
+    """Return what patients are called whose folders bear one name and the mark of a copy or a day, and tell it."""
     if "patients" not in meaning:
         return {}
     level = meaning.index("patients")
-    found = copies({names[level] for names in places.values() if len(names) > level})
-    if found:
-        copy, person = min(found.items())
-        sentence = f"{len(found)} folders are called copies of others, such as {copy}/ of {person}/: their images"
-        remedy = "stay together; rename the folders if they show somebody else."
-        listing.note("unclear patients", copy, f"{sentence} {remedy}", fatal=False)
-    return found
+    names = {place[level] for place in places.values() if len(place) > level}
+    found = copies(names)
+    plain = {name: found.get(name, name) for name in names}
+    persons = {name: without_day(one) or one for name, one in plain.items()}
+    if len(names) > 1 and len({*persons.values()}) == 1 and persons != plain:
+        persons = plain
+        sentence = (
+            f"{len(names)} folders such as {min(names)}/ differ in their dates alone, so that images of one patient"
+        )
+        listing.note("unclear patients", min(names), f"{sentence} on two days may be torn apart: {_WAY}.", fatal=False)
+    counts = Counter(persons.values())
+    merged = {name: one for name, one in persons.items() if counts[one] > 1 and name != one}
+    if merged:
+        name, one = min(merged.items())
+        sentence = (
+            f"{len(merged)} folders, such as {name}/, are taken for further ones of patients such as {one}: their"
+        )
+        remedy = "images stay together; rename the folders if they show somebody else."
+        listing.note("unclear patients", name, f"{sentence} {remedy}", fatal=False)
+    return persons
 
 
 def _note_days(
     levels: Levels, meaning: Sequence[Meaning | None], places: Mapping[str, Place], listing: Listing
 ) -> None:
     """Tell where dates stand for patients, and which levels of folders mean nothing here."""
-    way = "say who is who with --groups (a pattern, searched in the paths) or the column patient of an images.csv"
     level = meaning.index("patients") if "patients" in meaning else None
     by_day = [place for place, names in places.items() if _is_grouped_by_day(names, level)]
     if by_day:
         sentence = (
             f"{len(by_day)} images are grouped by the dates that their folders are named after (first: {by_day[0]})"
         )
-        remedy = f"images of one patient on two days may be torn apart: {way}."
+        remedy = f"images of one patient on two days may be torn apart: {_WAY}."
         listing.note("unclear patients", by_day[0], f"{sentence}; {remedy}", fatal=False)
     passed = [names for number, names in enumerate(levels.names) if level and number < level and not meaning[number]]
     passed = [names for names in passed if not all(map(is_date, names))]
     if passed:
         sentence = f"Folders such as {min(passed[0])}/ are taken for neither patients nor classes, as patients' names"
-        listing.note("unclear patients", min(passed[0]), f"{sentence} recur inside of them; or {way}.", fatal=False)
+        listing.note("unclear patients", min(passed[0]), f"{sentence} recur inside of them; or {_WAY}.", fatal=False)
 
 
 def _is_grouped_by_day(names: Place, level: int | None) -> bool:

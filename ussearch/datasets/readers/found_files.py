@@ -72,7 +72,7 @@ def files_below(folder: Path) -> list[FoundFile]:
         names[:] = sorted(name for name in names if _is_visible(name) and not _is_loop(Path(place, name), folder))
         inside = Path(place).relative_to(folder)
         below = "" if inside == Path() else f"{inside.as_posix()}/"
-        role, part, folders, aside = _meaning(inside.parts)
+        role, part, folders, aside = meaning_of(inside.parts)
         for name in sorted(files):
             if not name.startswith(".") and name.lower() not in _SYSTEM_FILES:
                 path = Path(place, name)
@@ -103,7 +103,7 @@ def _stem(path: Path) -> str:
     return path.stem if known else path.name
 
 
-def _meaning(names: tuple[str, ...]) -> tuple[Role | None, str | None, tuple[str, ...], str]:
+def meaning_of(names: tuple[str, ...]) -> tuple[Role | None, str | None, tuple[str, ...], str]:
     """Return role, part, other folders and what the role's folder says besides, of a path of folders.
 
     The outermost folder that names a role decides, and a folder inside of it where its name can be nothing else.

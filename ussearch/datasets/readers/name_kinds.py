@@ -40,6 +40,10 @@ _DATE = re.compile(
     rf"(?:[ _.t-]+\(?\d{{1,2}}(?:[-_.:h]?\d\d)?(?:[-_.:]?\d\d)?\)?|[ _.-]*{_SESSION})?",  # with a time or a number
     re.IGNORECASE,
 )
+_DAY = re.compile(
+    rf"(?<!\d)(?:{_Y}([-_. ]?){_M}\1{_D}|{_D}([-_. ]){_M}\2{_Y})(?:[ _.t-]+\d\d[-_.:h]?\d\d(?:[-_.:]?\d\d)?)?(?!\d)",
+    re.IGNORECASE,
+)
 _COPY = re.compile(
     r"(?: - |[ _-]+)(?:kopie|copy|copie|copia)(?:[ _]?\(?\d+\)?)?(?![^\W_])| \(\d+\)|^(?:kopie von|copy of|copie de) ",
     re.IGNORECASE,
@@ -70,6 +74,12 @@ def is_date(name: str) -> bool:
 def is_year(name: str) -> bool:
     """Tell whether a name is a year and nothing finer."""
     return is_date(name) and sum(letter.isdigit() for letter in name) == 4
+
+
+def without_day(name: str) -> str | None:
+    """Return what ``name`` says besides a day, such as ``P1`` of ``P1_2024-01-15``; None where it is no such name."""
+    rest = _DAY.sub("", name).strip(" _.-()")
+    return rest if rest and rest != name and not is_date(name) else None
 
 
 def original(name: str) -> str | None:

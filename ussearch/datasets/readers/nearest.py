@@ -9,7 +9,10 @@ from pathlib import Path
 from ussearch.datasets.readers.found_files import FoundFile, files_below
 from ussearch.datasets.readers.other_formats import other_format
 
-_EXPECTED = "expected masks/ with equal stems beside images/, or 'a_mask.png' beside each 'a.png'"
+_EXPECTED = (
+    "expected masks/ with equal stems beside images/, 'a_mask.png' beside each 'a.png', or a manifest, images.csv with "
+    "the columns image and mask"
+)
 
 
 def nearest_layout(root: Path) -> str:
@@ -39,7 +42,7 @@ def _missing(files: Sequence[FoundFile]) -> str:
         return f"{_counted(images, 'images')}, but there is no folder of masks; {_EXPECTED}{_twin(images, pictures)}"
     return (
         f"{_counted(pictures, 'images')}, but none is named as the mask of another (first: {pictures[0].place}); "
-        f"{_EXPECTED}, or an images.csv with the columns image and mask"
+        f"{_EXPECTED}"
     )
 
 

@@ -160,7 +160,7 @@ def _image_keys(image: FoundFile) -> Iterator[Key]:
 
 def _mask_keys(mask: FoundFile) -> Iterator[Key]:
     """Yield what a mask looks for its image by, the most particular first."""
-    names = list(_mask_names(mask))
+    names = list(mask_names(mask))
     small = list(dict.fromkeys(name.casefold() for name in names))
     folded = _folded(mask)
     yield from (("exact", (mask.part, mask.folders), mask.aside, name) for name in names)
@@ -170,7 +170,7 @@ def _mask_keys(mask: FoundFile) -> Iterator[Key]:
         yield from (("flat", name) for name in small)
 
 
-def _mask_names(mask: FoundFile) -> Iterator[str]:
+def mask_names(mask: FoundFile) -> Iterator[str]:
     """Yield what the image of a mask may be called; some tools keep the image's suffix in the mask's name."""
     yield mask.stem
     yield from mask_cores(mask.stem)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ussearch.datasets.dataset import Sample
@@ -11,7 +11,10 @@ from ussearch.datasets.dicom import patients_in
 from ussearch.datasets.readers.base import Listing, Rank, Reader, add_reader
 from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.found_files import FoundFile, files_below
-from ussearch.datasets.readers.pairing import Pairing, paired
+from ussearch.datasets.readers.not_current import without_old
+from ussearch.datasets.readers.other_names import header_of, paired_by_any_name
+from ussearch.datasets.readers.pairing import Pairing
+from ussearch.datasets.readers.unnamed_images import with_image_folders
 
 
 @add_reader
@@ -34,17 +37,19 @@ class Plain(Reader):
 
     def read(self, root: Path) -> Listing:
         """List the pairs anywhere below ``root``."""
-        return listing_of(root, _top(files_below(root)))
+        return listing_of(root, _top(with_image_folders(files_below(root))))
 
 
 def listing_of(root: Path, files: Sequence[FoundFile]) -> Listing:
     """Return the pairs among the files below ``root``, and what does not fit."""
-    found = paired(files)
     listing = Listing()
+    found = paired_by_any_name(without_old(root, files, listing))
+    _leave_out_texts(root, found, listing)
     for group in found.equal:
         listing.equal_names(root, [file.path for file in group])
     _note_rivals(root, found, listing)
     patients = patients_in(file.path for file in found.images if not file.is_raster)
+    _note_unknown_patients(root, patients, listing)
     asides = {file.aside for file in found.images}
     for file in found.images:
         if masks := found.masks_of.get(file.place):
@@ -66,6 +71,32 @@ def _top(files: list[FoundFile]) -> list[FoundFile]:
     top = [file for file in files if file.folder and folder_name(file.folder.partition("/")[0]).role]
     images, masks = (any(file.role == role and file.is_image for file in top) for role in ("images", "masks"))
     return top if images and masks else files
+
+
+def _leave_out_texts(root: Path, found: Pairing, listing: Listing) -> None:
+    """Leave out DICOM objects that hold no image, such as structured reports, and tell it."""
+    lone = [file for file in found.images if not file.is_raster and file.place not in found.masks_of]
+    headers = {file.place: header_of(file.path, "SOPClassUID", "Rows") for file in lone}
+    texts = [file for file in lone if "SOPClassUID" in headers[file.place] and "Rows" not in headers[file.place]]
+    if texts:
+        found.images = [file for file in found.images if file not in texts]
+        listing.noted.update(file.path for file in texts)
+        sentence = f"{len(texts)} DICOM files in {root} hold no image, such as reports, and are left out"
+        listing.note("left out", texts[0].place, f"{sentence} (first: {texts[0].place}).", fatal=False)
+
+
+def _note_unknown_patients(root: Path, patients: Mapping[Path, str | None], listing: Listing) -> None:
+    """Tell where only some DICOM files name their patients."""
+    unknown = [path for path, patient in patients.items() if patient is None]
+    if 0 < len(unknown) < len(patients):
+        first = unknown[0].relative_to(root).as_posix()
+        listing.note(
+            "unclear patients",
+            first,
+            f"{len(unknown)} of {len(patients)} DICOM files in {root} have no Patient ID (first: {first}), so that "
+            "images of one patient may be torn apart: say who is who with --groups or an images.csv.",
+            fatal=False,
+        )
 
 
 def _note_rivals(root: Path, found: Pairing, listing: Listing) -> None:
