@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from ussearch.datasets.opening import open_dataset
 from ussearch.datasets.reading.grey_decision import decide_grey_scale, given_scale, is_dark
 from ussearch.datasets.reading.label_table import decide_labels
 from ussearch.datasets.reading.mask_doubts import ask_about_doubtful
-from ussearch.datasets.reading.model import Reading, ReadingOptions
+from ussearch.datasets.reading.model import MaskReading, Reading, ReadingOptions
 from ussearch.datasets.reading.region_decision import LARGEST, crop_loss, decide_region, required_region
-from ussearch.datasets.reading.survey import FileProgress, SampleFacts, survey
+from ussearch.datasets.reading.survey import FileProgress, ImageFacts, SampleFacts, survey
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
+from ussearch.runtime.grey_scale import GreyScale
 
 MANY_DARK = 0.1  # of all images
 DECISION_VERSION = 4  # raise it whenever the same files are read otherwise
@@ -61,28 +62,12 @@ def surveyed(dataset: Dataset, asked: ReadingOptions, progress: FileProgress | N
 
 def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions) -> Reading:
     """Return how the files of a data set are read, from what all of them hold; raises as ``settled``."""
-    images = [each.image for each in facts if each.image is not None]
-    if images and all(image.is_blank for image in images):
-        raise UserError(
-            f"All {len(images)} images of {dataset.root} hold one grey level each, where pictures were expected: "
-            "nothing can be learnt; export them again."
-        )
-    masks = decide_labels([mask for each in facts for mask in each.masks], asked.lesion)
-    names = [
-        str(name)
-        for sample, each in zip(dataset.samples, facts, strict=True)
-        for name in (sample.masks or (sample.id,))[: len(each.masks)]
-    ]
-    filled = asked.fill_outlines or (isinstance(dataset.source, FileSource) and dataset.source.outlines)
-    ask_about_doubtful(names, [mask for each in facts for mask in each.masks], masks, filled)
-    scale = decide_grey_scale(images, asked.grey_scale)
-    dark = [s.id for s, each in zip(dataset.samples, facts, strict=True) if each.image and is_dark(each.image, scale)]
-    if asked.grey_scale is None and len(dark) > MANY_DARK * len(images):
-        raise UserError(
-            f"{len(dark)} of {len(images)} images lie wholly below a twelfth of the grey scale {scale.low:g} to "
-            f"{scale.high:g}, as images of another depth do (first: {dark[0]}): convert all to one depth, or give "
-            "--grey-scale LOW,HIGH."
-        )
+    images = {s.id: each.image for s, each in zip(dataset.samples, facts, strict=True) if each.image is not None}
+    _require_pictures(dataset, images)
+    masks = _masks(dataset, facts, asked)
+    scale = decide_grey_scale(list(images.values()), asked.grey_scale)
+    if asked.grey_scale is None:
+        _require_one_depth(images, scale)
     region = decide_region(facts, masks, asked.region)
     loss = crop_loss(facts, masks, region)
     return Reading(
@@ -96,6 +81,39 @@ def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions
         folders=dataset.folders,
         groups=asked.groups,
     )
+
+
+def _masks(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions) -> MaskReading:
+    """Decide which labels are lesion, and ask about masks that look like something else."""
+    found = [mask for each in facts for mask in each.masks]
+    names = [
+        str(name)
+        for sample, each in zip(dataset.samples, facts, strict=True)
+        for name in (sample.masks or (sample.id,))[: len(each.masks)]
+    ]
+    masks = decide_labels(found, asked.lesion)
+    filled = asked.fill_outlines or (isinstance(dataset.source, FileSource) and dataset.source.outlines)
+    ask_about_doubtful(names, found, masks, filled)
+    return masks
+
+
+def _require_pictures(dataset: Dataset, images: Mapping[str, ImageFacts]) -> None:
+    if images and all(image.is_blank for image in images.values()):
+        raise UserError(
+            f"All {len(images)} images of {dataset.root} hold one grey level each, where pictures were expected: "
+            "nothing can be learnt; export them again."
+        )
+
+
+def _require_one_depth(images: Mapping[str, ImageFacts], scale: GreyScale) -> None:
+    """Raise UserError where many images would be black by the scale that fits the others."""
+    dark = [name for name, image in images.items() if is_dark(image, scale)]
+    if len(dark) > MANY_DARK * len(images):
+        raise UserError(
+            f"{len(dark)} of {len(images)} images lie wholly below a twelfth of the grey scale {scale.low:g} to "
+            f"{scale.high:g}, as images of another depth do (first: {dark[0]}): convert all to one depth, or give "
+            "--grey-scale LOW,HIGH."
+        )
 
 
 def fitted(dataset: Dataset, train: Collection[str]) -> Dataset:
