@@ -91,6 +91,15 @@ def test_numbers_and_words_inside_of_days_are_asked_for(names: tuple[str, ...], 
     assert len({sample.patient for sample in samples}) == 4 and "dates" in problems(listing)[0]
 
 
+@pytest.mark.parametrize("images", [2, 30])
+def test_words_around_days_are_asked_for(images: int) -> None:
+    places = {f"{name}/2024-01-1{day}": images for name in ("Smith", "Jones") for day in range(4)}
+    with pytest.raises(Question):
+        with_roles(listed(places))
+    samples, _ = with_roles(listed(places), "patients")
+    assert Counter(sample.patient for sample in samples) == {"Smith": 4 * images, "Jones": 4 * images}
+
+
 @given(st.sampled_from(["visit_{}", "exam {}", "{}", "study-{}", "10{:03}"]), st.sampled_from(PERSONS))
 def test_persons_that_recur_win_over_what_they_lie_in(outer: str, person: str) -> None:
     listing = listed({f"{outer.format(n)}/{person.format(p)}": 3 for n in range(3) for p in range(4)})
@@ -187,6 +196,17 @@ def test_classes_and_patients_in_the_same_names_are_kept() -> None:
         ("train", "Patient 2"),
         ("test", "Patient 3"),
     }
+
+
+@pytest.mark.parametrize("order", ["{kind}/{part}", "{part}/{kind}"])
+def test_a_test_part_without_masks_never_gets_black_ones(tmp_path: Path, order: str) -> None:
+    files = [
+        f"{order.format(part='cohort_train', kind=kind)}/{n}.png" for kind in ("images", "masks") for n in range(6)
+    ]
+    files += [f"{order.format(part='cohort_test', kind='images')}/{n}.png" for n in range(3)]
+    dataset = open_dataset(tree(tmp_path, files))
+    assert len(dataset) == 6
+    assert ["3 " in problem.message and "black" not in problem.message for problem in dataset.problems] == [True]
 
 
 MIXED = [("internal", "hidden_test"), ("development", "external"), ("site", "testset"), ("hospital a", "val_b", "b")]

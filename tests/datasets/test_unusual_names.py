@@ -12,6 +12,7 @@ from tests.datasets.conftest import disc, picture, save
 from tests.datasets.test_frames import dicom
 from tests.datasets.test_layouts import opened, pairs, put
 from ussearch.datasets import open_dataset
+from ussearch.errors import UserError
 
 OLD = ["Old", "old", "archive", "Archiv", "backup", "bak", "Kopie", "tmp", "thumbnails", "unused", "rejected"]
 OLD += ["_old", "old 2023", "Backup_2", "copy of images", "old versions", "Trash"]
@@ -91,6 +92,17 @@ def test_a_folder_beside_masks_with_the_same_paths_holds_the_images(
         assert pairs(dataset) == expected
         labels = {"benign", "malignant"} if inside == "benign/" else {None}
         assert {sample.label for sample in dataset.samples} == labels
+
+
+def test_two_folders_that_fit_the_masks_are_named(tmp_path: Path) -> None:
+    put(tmp_path, [f"{folder}/{n}.png" for folder in ("export", "notes", "masks") for n in range(3)])
+    with pytest.raises(UserError, match=r"may be those in export/ or notes/; .* called images/, or a manifest"):
+        open_dataset(tmp_path)
+
+
+def test_an_old_folder_is_no_rival_of_an_unnamed_one() -> None:
+    with opened([f"{folder}/{n}.png" for folder in ("export", "Old", "masks") for n in range(3)]) as dataset:
+        assert {sample.label for sample in dataset.samples} == {None} and len(dataset) == 3
 
 
 def test_class_folders_beside_masks_stay_classes() -> None:

@@ -61,6 +61,8 @@ class Levels:
         meaning = likely(names)
         if any(self.dated[:level]) and all(likeness(name) in ("word", "number") for name in names):
             meaning = None  # each day may have a folder of its own for the first patient, or for the left side
+        elif meaning == "classes" and len(names) > 1 and self._may_be_persons(level):
+            meaning = None
         elif said == "patients" and level == len(self.names) - 1 and not any(self.dated):
             meaning = "patients"
         if meaning == "classes":
@@ -75,6 +77,10 @@ class Levels:
         if inner is not None:
             raise self._nested_question(level, inner)
         return meaning
+
+    def _may_be_persons(self, level: int) -> bool:
+        """Tell whether plain words have dates inside, as people have who came several times."""
+        return any(self.dated[level + 1 :]) and any(likeness(name) != "class" for name in self.names[level])
 
     def _by_day(self, found: list[Meaning | None], said: str | None) -> None:
         """Let days stand for patients where nothing else does: the outermost level of several; years hardly do."""

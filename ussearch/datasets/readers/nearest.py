@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ussearch.datasets.readers.found_files import FoundFile, files_below
 from ussearch.datasets.readers.other_formats import other_format
+from ussearch.datasets.readers.pairing import mask_names
 
 _EXPECTED = (
     "expected masks/ with equal stems beside images/, 'a_mask.png' beside each 'a.png', or a manifest, images.csv with "
@@ -32,6 +33,13 @@ def _missing(files: Sequence[FoundFile]) -> str:
         return format_found
     if masks and not pictures:
         return f"{_counted(masks, 'masks')}, but there are no images; expected images/ beside"
+    named = {name for mask in masks for name in mask_names(mask)}
+    fitting = sorted({file.place.partition("/")[0] for file in pictures if file.stem in named and file.folder})
+    if len(fitting) > 1 and not images:
+        return (
+            f"{_counted(masks, 'masks')}, and their images may be those in {fitting[0]}/ or {fitting[1]}/; "
+            "expected one such folder, called images/, or a manifest, images.csv with the columns image and mask"
+        )
     if masks:
         first, other = (images or pictures)[0].place, masks[0].place
         return (

@@ -54,12 +54,13 @@ def _aside(folders: Collection[str]) -> set[str]:
     for above, names in beside.items():
         first = {name: one for name, one in copies(names).items() if not is_person(one) and not name.endswith(")")}
         classes = any(name.casefold() in _OPPOSITE for name in names)
-        aside = [name for name in names if name in first or (_is_aside(name) and not classes)]
+        aside = [name for name in names if name in first or (is_aside(name) and not classes)]
         found |= {f"{above}/{name}" if above else name for name in aside}
     return found
 
 
-def _is_aside(name: str) -> bool:
+def is_aside(name: str) -> bool:
+    """Tell whether a folder's name says that what it holds is no longer meant, such as ``Old`` or ``masks_backup``."""
     words = set(_LETTERS.findall(unicodedata.normalize("NFC", name).casefold())) - set(_NEUTRAL.split())
     return bool(words) and words <= set(_ASIDE.split())
 

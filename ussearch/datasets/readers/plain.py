@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from ussearch.datasets.readers.found_files import FoundFile, files_below
 from ussearch.datasets.readers.not_current import without_old
 from ussearch.datasets.readers.other_names import header_of, paired_by_any_name
 from ussearch.datasets.readers.pairing import Pairing
+from ussearch.datasets.readers.part_words import part_word
 from ussearch.datasets.readers.unnamed_images import with_image_folders
 
 
@@ -125,21 +126,30 @@ def _note_missing(root: Path, found: Pairing, listing: Listing) -> None:
     """Note images without masks; those of a split are left out, as a published test part often has none."""
     excused = {file.place for group in found.channels for file in group}
     missing = [file for file in found.images if file.place not in found.masks_of and file.place not in excused]
-    parts = {file.part for file in found.images}
-    is_split = len(parts) > 1 and any(sample.part in (None, "train") for sample in listing.samples)
-    for part, count in sorted(Counter(file.part for file in missing if file.part and is_split).items()):
-        first = next(file.place for file in missing if file.part == part)
-        listing.noted.update(file.path for file in missing if file.part == part)
+    part_of = {file.place: file.part or _part_word(file) for file in found.images}
+    is_split = len({*part_of.values()}) > 1 and any(sample.part in (None, "train") for sample in listing.samples)
+    without: defaultdict[str, list[FoundFile]] = defaultdict(list)
+    for file in missing:
+        part = part_of[file.place]
+        if part and is_split:
+            without[part].append(file)
+        else:
+            listing.missing_mask(root, file.path, _expected(file, found))
+    for part, files in sorted(without.items()):
+        listing.noted.update(file.path for file in files)
         listing.note(
             "unlabelled images",
-            first,
-            f"{count} images of the part {part} in {root} have no masks and are left out (first: {first}): add their "
-            "masks if they are to count.",
+            files[0].place,
+            f"{len(files)} images of the part {part} in {root} have no masks and are left out (first: "
+            f"{files[0].place}): add their masks if they are to count.",
             fatal=False,
         )
-    for file in missing:
-        if not (file.part and is_split):
-            listing.missing_mask(root, file.path, _expected(file, found))
+
+
+def _part_word(file: FoundFile) -> str | None:
+    """Return the part, other than the training part, that a word of the file's folders names."""
+    parts = [word.part for name in file.folders if (word := part_word(name))]
+    return next((part for part in parts if part != "train"), None)
 
 
 def _expected(image: FoundFile, found: Pairing) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.found_files import FoundFile, meaning_of
 from ussearch.datasets.readers.name_kinds import is_date, likeness
+from ussearch.datasets.readers.not_current import is_aside
 from ussearch.datasets.readers.pairing import mask_names
 
 Parts = tuple[str, ...]
@@ -42,6 +43,8 @@ def _fitting(above: Parts, wanted: set[Parts], files: Sequence[FoundFile]) -> st
     for file in files:
         folders = _folders(file)
         if folders[:depth] != above or not file.is_image or file.role in ("masks", "derived"):
+            continue
+        if is_aside("".join(folders[depth : depth + 1])):
             continue
         if file.role == "images" or len(folders) == depth:
             return None
