@@ -39,6 +39,7 @@ def test_fast_scnn_has_the_layers_of_its_log(fits: Fits) -> None:
     assert operators.count("resize_bilinear") == 6
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 def test_boards_with_few_networks_are_predicted(fits: Fits) -> None:
     from published.class_gates import median_factor

@@ -196,6 +196,7 @@ def test_the_program_says_what_it_fed_and_the_kit_s_rows_have_it(tmp_path: Path)
     }
 
 
+@pytest.mark.slow
 def test_an_old_onnxruntime_takes_them_as_well(tmp_path: Path) -> None:
     models = [
         taking(tmp_path / "bytes.onnx", TensorProto.UINT8),

@@ -162,7 +162,7 @@ def test_what_saves_more_of_the_cost_goes_earlier(lived_in: Build) -> None:
 
 
 @pytest.mark.parametrize("importance", ["l2", "random"])
-@pytest.mark.parametrize("name", ["lv-unet", "cmunext-s"])
+@pytest.mark.parametrize("name", [pytest.param("lv-unet", marks=pytest.mark.slow), "cmunext-s"])
 def test_a_share_of_the_cost_goes_where_costs_are_given(name: str, importance: str, lived_in: Build) -> None:
     """MACs as cost: they are counted by another module, and need fewer channels than without costs."""
     architecture = load_preset(name).architecture
