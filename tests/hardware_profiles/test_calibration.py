@@ -220,6 +220,7 @@ def test_this_machine_is_calibrated_and_can_be_searched_for(tmp_path: Path) -> N
     assert json.loads(result.stdout)["edge_profile"] == "here"
 
 
+@pytest.mark.slow
 def test_ten_networks_of_a_board_like_a_profile_are_enough(tmp_path: Path) -> None:
     """A Jetson Nano of one's own, a tenth slower: the profile's shape is kept, and what it lacked is covered."""
     folder = tmp_path / "kit"

@@ -161,7 +161,7 @@ def test_what_saves_more_of_the_cost_goes_earlier(lived_in: Build) -> None:
         assert choice.order(savings) == expected
 
 
-@pytest.mark.parametrize("importance", ["l2", "random"])
+@pytest.mark.parametrize("importance", ["l2", pytest.param("random", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", [pytest.param("lv-unet", marks=pytest.mark.slow), "cmunext-s"])
 def test_a_share_of_the_cost_goes_where_costs_are_given(name: str, importance: str, lived_in: Build) -> None:
     """MACs as cost: they are counted by another module, and need fewer channels than without costs."""
