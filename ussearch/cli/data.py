@@ -24,7 +24,9 @@ def data() -> None:
 
 @app.command("check", cls=Command)
 def check_command(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder of a data set, or one level above it.")],
+    folder: Annotated[
+        Path, typer.Argument(metavar="DIR", help="Folder of a data set, one level above it, or a manifest (CSV).")
+    ],
     split_file: Annotated[Path | None, typer.Option(help="Published split to examine for leakage.")] = None,
     reader: Annotated[str | None, typer.Option(help="Layout to read instead of recognising it.")] = None,
     lesion: Annotated[str | None, typer.Option(help="Labels of the masks that are lesion, such as 1,2.")] = None,
