@@ -19,25 +19,30 @@ UNSEEN = {0: False, 255: True}
 def lesion_mask(plane: LabelPlane, reading: MaskReading) -> Pixels:
     """Return the lesion uint8 {0, 1} [H, W] of a mask; labels that are not in the table are read as the nearest one."""
     codes = plane.labels(by_alpha=reading.alpha, by_colour=reading.palette_colours)
-    table = {code: row.meaning == "lesion" for row in reading.labels if (code := code_of(row.label)) is not None}
-    return _looked_up(codes, table or UNSEEN)
+    return _looked_up(codes, _table(reading))
 
 
 def _looked_up(codes: Codes, table: Mapping[int, bool]) -> Pixels:
     if codes.dtype == np.uint8:
-        return np.array([nearest_meaning(code, table) for code in range(256)], np.uint8)[codes]
+        return np.array([_nearest_meaning(code, table) for code in range(256)], np.uint8)[codes]
     present, places = np.unique(codes, return_inverse=True)
-    meaning_of = np.array([nearest_meaning(code, table) for code in present.tolist()], np.uint8)
+    meaning_of = np.array([_nearest_meaning(code, table) for code in present.tolist()], np.uint8)
     return meaning_of[places].reshape(codes.shape)
 
 
 def lesion_codes(codes: Sequence[int], reading: MaskReading) -> npt.NDArray[np.bool_]:
     """Return which of ``codes`` are lesion, bool of their number."""
-    table = {code: row.meaning == "lesion" for row in reading.labels if (code := code_of(row.label)) is not None}
-    return np.array([nearest_meaning(code, table or UNSEEN) for code in codes], bool)
+    table = _table(reading)
+    return np.array([_nearest_meaning(code, table) for code in codes], bool)
 
 
-def nearest_meaning(code: int, table: Mapping[int, bool]) -> bool:
+def _table(reading: MaskReading) -> Mapping[int, bool]:
+    """Return for each label of a reading whether it is lesion."""
+    codes = {code_of(row.label): row.meaning == "lesion" for row in reading.labels}
+    return {code: lesion for code, lesion in codes.items() if code is not None} or UNSEEN
+
+
+def _nearest_meaning(code: int, table: Mapping[int, bool]) -> bool:
     """Return whether a label is lesion: by its own row of the table, or by the nearest one."""
     return table[code] if code in table else table[min(sorted(table), key=lambda other: distance(code, other))]
 
