@@ -9,20 +9,19 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from ussearch.datasets import open_dataset, settled
+from ussearch.datasets import open_dataset, read_image, settled
 from ussearch.datasets.files import convex_hull, filled, without_holes
 from ussearch.datasets.reading import MaskReading
 from ussearch.datasets.reading.masks import united_mask
 from ussearch.errors import UserError
 from ussearch.runtime import raster_files
-from ussearch.runtime.frames import read_raster
 
 
 def test_colour_becomes_luma(tmp_path: Path) -> None:
     colours = np.random.default_rng(0).integers(0, 256, (9, 7, 3), dtype=np.uint8)
     Image.fromarray(colours).save(tmp_path / "colour.png")
     expected = colours @ np.array([0.299, 0.587, 0.114])
-    assert np.abs(read_raster(tmp_path / "colour.png") - expected).max() <= 1.0
+    assert np.abs(read_image(tmp_path / "colour.png") - expected).max() <= 1.0
 
 
 HELD = {
@@ -50,7 +49,7 @@ def test_pictures_are_read_as_they_were_held(tmp_path: Path, orientation: int, s
     note[0x0112] = orientation
     stored = Image.fromarray(np.ascontiguousarray(HELD[orientation](picture)))
     stored.save(tmp_path / f"a.{suffix}", exif=note, **SAVED[suffix])
-    read = read_raster(tmp_path / f"a.{suffix}")
+    read = read_image(tmp_path / f"a.{suffix}")
     assert read.shape == picture.shape
     assert np.abs(read.astype(int) - picture).max() <= (12 if suffix == "jpg" else 0)
 
@@ -75,7 +74,7 @@ def test_a_mask_drawn_on_the_upright_picture_lies_on_its_lesion(tmp_path: Path) 
 def test_sixteen_bit_levels_are_scaled_by_the_depth_that_holds_them(tmp_path: Path, top: int, scale: int) -> None:
     levels = np.linspace(0, top, 30, dtype=np.uint16).reshape(5, 6)
     Image.fromarray(levels).save(tmp_path / "deep.tif")
-    assert np.abs(read_raster(tmp_path / "deep.tif") - levels * (255 / scale)).max() <= 0.5 + 1e-9
+    assert np.abs(read_image(tmp_path / "deep.tif") - levels * (255 / scale)).max() <= 0.5 + 1e-9
 
 
 def test_truncated_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
@@ -85,10 +84,10 @@ def test_truncated_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     for broken in (content[: len(content) // 2], content[:20], b"", b"no image at all"):
         path.write_bytes(broken)
         with pytest.raises(UserError, match=r"scan\.png cannot be read as an image \(truncated or damaged\): replace"):
-            read_raster(path)
+            read_image(path)
     path.unlink()
     with pytest.raises(UserError, match=r"scan\.png does not exist"):
-        read_raster(path)
+        read_image(path)
 
 
 def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,7 +95,7 @@ def test_bombs_are_refused_before_they_are_decoded(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(raster_files, "PIXEL_LIMIT", 100_000)
     monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(UserError, match=r"bomb\.png holds 400 x 300 pixels"):
-        read_raster(tmp_path / "bomb.png")
+        read_image(tmp_path / "bomb.png")
 
 
 def test_mask_of_another_size_names_both_sizes(tmp_path: Path) -> None:

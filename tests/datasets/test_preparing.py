@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ussearch.datasets import ImageSet, open_dataset, phantom_dataset, prepare, resize_image
+from ussearch.datasets import ImageSet, open_dataset, phantom_dataset, prepare, read_image, resize_image
 from ussearch.datasets import preparation as module
 from ussearch.errors import UserError
-from ussearch.runtime.frames import read_raster
 
 
 def entry(cache: Path) -> Path:
@@ -32,7 +31,7 @@ def test_arrays_hold_the_resized_files(busi: Path, tmp_path: Path) -> None:
     assert image_set.images.dtype == image_set.masks.dtype == np.uint8
     assert isinstance(image_set.images, np.memmap) and not image_set.images.flags.writeable
     for index, identity in enumerate(image_set.ids):
-        expected = resize_image(read_raster(busi / identity), 32, 32)
+        expected = resize_image(read_image(busi / identity), 32, 32)
         assert np.array_equal(image_set.images[index, 0], expected)
     assert image_set.labels.count("normal") == 2
     assert image_set.has_lesion.tolist() == [label != "normal" for label in image_set.labels]
@@ -56,7 +55,7 @@ def test_fingerprint_is_of_content_not_of_place_size_or_time(plain: Callable[[in
     moved = root.rename(root.with_name("moved"))
     assert prepare(open_dataset(moved), 48, tmp_path).fingerprint == first
     times = (moved / "images/scan000.png").stat()
-    pixels = read_raster(moved / "images/scan000.png")
+    pixels = read_image(moved / "images/scan000.png")
     pixels[0, 0] ^= 255
     Image.fromarray(pixels).save(moved / "images/scan000.png")
     os.utime(moved / "images/scan000.png", ns=(times.st_atime_ns, times.st_mtime_ns))

@@ -17,9 +17,9 @@ from tests.datasets.test_decoding import HELD
 from tests.png_files import exif, png_of, save, with_chunk
 from tests.tiff_files import Page, tiff_of
 from ussearch.datasets import frames as module
-from ussearch.datasets import read_frames
+from ussearch.datasets import read_frames, read_image
 from ussearch.errors import UserError
-from ussearch.runtime.frames import pages_of, raw_of, raw_raster, read_raster
+from ussearch.runtime.frames import pages_of, raw_of, raw_raster
 from ussearch.runtime.grey_scale import GreyScale
 
 SHAPES = st.tuples(st.integers(1, 6), st.integers(1, 4).map(lambda half: 2 * half))
@@ -88,7 +88,7 @@ def test_what_is_no_deep_image_is_luma_as_before(tmp_path: Path) -> None:
         image.save(tmp_path / f"{number}.png")
         raw = raw_raster(tmp_path / f"{number}.png")
         assert np.array_equal(raw.values, np.asarray(image.convert("RGB").convert("L")))
-        assert np.array_equal(raw.values, read_raster(tmp_path / f"{number}.png"))
+        assert np.array_equal(raw.values, read_image(tmp_path / f"{number}.png"))
         assert (raw.values.dtype, raw.stored_bits, raw.span) == (np.uint8, 8, (0, 255))
     in_memory = raw_of(Image.fromarray(np.array([[3, 900]], np.uint16)))
     assert (in_memory.stored_bits, in_memory.values.tolist()) == (16, [[3, 900]])

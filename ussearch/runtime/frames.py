@@ -13,14 +13,12 @@ from ussearch.errors import UserError
 from ussearch.runtime.grey_scale import BLACK, WHITE, GreyScale, Pixels, RawFrame
 from ussearch.runtime.raster_files import (
     RASTER_SUFFIXES,
-    grey_levels,
     is_raster,
     opened_image,
     pages_of,
     raw_of,
     raw_pages,
     raw_raster,
-    read_raster,
     refuse_bombs,
     to_grey,
 )
@@ -31,14 +29,12 @@ __all__ = [
     "Box",
     "Frame",
     "as_frame",
-    "grey_levels",
     "is_raster",
     "opened_image",
     "pages_of",
     "raw_of",
     "raw_pages",
     "raw_raster",
-    "read_raster",
     "refuse_bombs",
     "to_grey",
 ]

@@ -227,14 +227,3 @@ def to_grey(pixels: npt.NDArray[np.generic]) -> Pixels:
     top = float(values.max(initial=0.0))
     full_scale = next((scale for scale in (255.0, 1023.0, 4095.0, 65535.0) if top <= scale), top)
     return np.floor(values * (255.0 / full_scale) + 0.5).astype(np.uint8)
-
-
-def grey_levels(image: Image.Image) -> Pixels:
-    """Return a decoded image as grey uint8 [H, W] (luma of ITU-R 601 for colour); deep ones as ``to_grey`` does."""
-    return to_grey(raw_of(image).values)
-
-
-def read_raster(path: Path) -> Pixels:
-    """Return the first frame of a raster file as grey uint8 [H, W], as ``grey_levels``."""
-    with opened_image(path) as image:
-        return grey_levels(image)
