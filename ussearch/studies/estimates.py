@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ussearch.accelerators import to_channels_last
 from ussearch.evaluators import Recipe, trace
 from ussearch.evaluators.training.losses import make_loss
-from ussearch.evaluators.training.memory import to_channels_last
 from ussearch.search_spaces import Architecture, build, load_preset
 
 _MIB = 2**20

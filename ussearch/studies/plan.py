@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ussearch.accelerators import cards_of, choose_device
 from ussearch.datasets import FileProgress
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Summary, Tier, TrainEvaluator
@@ -29,7 +30,7 @@ from ussearch.studies.allotment import (
     usual_allotment,
 )
 from ussearch.studies.config import StudyConfig
-from ussearch.studies.context import StudyContext, choose_device, open_context
+from ussearch.studies.context import StudyContext, open_context
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
 from ussearch.studies.ladder import SAMPLES
@@ -155,8 +156,8 @@ def plan(asked: RunConfig, kept: Mapping[str, Profile] | None = None, progress: 
     """
     if asked.execution.storage is not None:
         require_driver(asked.execution.storage)
-    on_gpu = choose_device(asked.execution.accelerator).type == "cuda"
-    sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), on_gpu=on_gpu))
+    cards = cards_of(choose_device(asked.execution.accelerator, elsewhere=asked.execution.ray is not None))
+    sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), len(cards)))
     threads = sized.execution.threads or torch.get_num_threads()
     with intra_op_threads(threads):
         return _decided(asked, sized, threads, kept or {}, progress)

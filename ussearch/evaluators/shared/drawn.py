@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ussearch.accelerators import to_device
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.shared.drawing import drawing_of
 from ussearch.evaluators.shared.store import WeightStore
@@ -38,7 +39,7 @@ def recalibrate(network: nn.Module, images: ImageSet, split: Split, normalisatio
     network.train()
     chosen = list(split.train)[:RECALIBRATION_IMAGES]
     for start in range(0, len(chosen), RECALIBRATION_BATCH):
-        batch = torch.from_numpy(images.images[chosen[start : start + RECALIBRATION_BATCH]]).to(device).float()
+        batch = to_device(torch.from_numpy(images.images[chosen[start : start + RECALIBRATION_BATCH]]), device).float()
         if len(batch) > 1:  # a batch norm over a single value knows no variance
             network(normalisation.apply(batch))
     for norm, momentum in zip(norms, momenta, strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ussearch.accelerators import watched
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators.training.engine import OnEpoch, TrainingResult, train
 from ussearch.evaluators.training.losses import TrainingLoss
@@ -70,7 +71,8 @@ class TrainingTask:
 
         Raises:
             TrainingFailed: see ``engine.train``.
-            UserError: the checkpoint is damaged or belongs to another training.
+            UserError: the checkpoint is damaged or belongs to another training, or a card is lost to this process
+                (``SpoiltProcess``).
         """
         recipe = self.recipe or recipe
         if self.initial is not None:
@@ -79,16 +81,17 @@ class TrainingTask:
             torch.manual_seed(self.seed)
             network = network or build(self.architecture)
             training_loss = self.make_loss(network) if self.make_loss else None
-        return train(
-            network,
-            images,
-            split,
-            recipe,
-            seed=self.seed,
-            device=device,
-            initial=self.initial,
-            training_loss=training_loss,
-            checkpoint=self.checkpoint,
-            until_epoch=self.until_epoch,
-            on_epoch=on_epoch,
-        )
+        with watched(device):
+            return train(
+                network,
+                images,
+                split,
+                recipe,
+                seed=self.seed,
+                device=device,
+                initial=self.initial,
+                training_loss=training_loss,
+                checkpoint=self.checkpoint,
+                until_epoch=self.until_epoch,
+                on_epoch=on_epoch,
+            )
