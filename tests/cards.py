@@ -17,6 +17,19 @@ from torch import Tensor
 from ussearch.accelerators import Cuda, Device
 
 META = torch.device("meta")
+_KERNELS = torch.library.Library("aten", "IMPL", "Meta")
+"""What torch has no kernel for on the meta device."""
+
+
+def _rounded(values: Tensor, scale: Tensor, zero: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    """Return shapes alone; zero points of channels are looked at on the CPU where they are integers, as torch does."""
+    if zero.dim() and not zero.is_floating_point():
+        zero.min().item()
+    return torch.empty_like(values), torch.empty_like(values, dtype=torch.bool)
+
+
+_KERNELS.impl("_fake_quantize_per_tensor_affine_cachemask_tensor_qparams", _rounded)
+_KERNELS.impl("fake_quantize_per_channel_affine_cachemask", _rounded)
 
 
 class MetaCards(Cuda):

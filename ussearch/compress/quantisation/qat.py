@@ -19,6 +19,7 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
+from ussearch.accelerators import in_float32
 from ussearch.compress.quantisation.settings import Scheme, Settings
 from ussearch.errors import UserError
 from ussearch.search_spaces import Network, build
@@ -106,7 +107,7 @@ class QuantisationAware(Network):
         self._grids.clear()
         # bfloat16 has fewer digits than the grids
         with (
-            torch.autocast(image.device.type, enabled=False),
+            in_float32(image),
             self._reading(image, self._rounded, self._rounded_layer),
         ):
             yield
@@ -146,7 +147,7 @@ class QuantisationAware(Network):
         others = [dimension for dimension in range(weight.dim()) if dimension != axis]
         limit = self.largest_weight
         scale = _usable(weight.detach().abs().amax(others) / limit)
-        zero = torch.zeros_like(scale, dtype=torch.int32)
+        zero = torch.zeros_like(scale)  # of an integer torch would have the card tell whether it is within the grid
         weight = torch.fake_quantize_per_channel_affine(weight, scale, zero, axis, -limit, limit)
         if bias is not None and self.scheme == "u8s8":
             step = scale * self._grid(site)[0]

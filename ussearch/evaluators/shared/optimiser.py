@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -61,7 +61,7 @@ class SliceAdamW:
         self._move(used, torch._foreach_mul(gradients, scale), learning_rate)
         self._store.zero_grad(used)
 
-    def _move(self, used: Mapping[str, Tensor], gradients: Sequence[Tensor], learning_rate: float) -> None:
+    def _move(self, used: Mapping[str, Tensor], gradients: tuple[Tensor, ...], learning_rate: float) -> None:
         """Move ``used`` tensors, and what is kept of them, where their ``gradients`` are not 0."""
         values, counts = list(used.values()), [self._count(role) for role in used]
         first, second, average = ([self._kept[role][kind] for role in used] for kind in KINDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -120,6 +120,22 @@ def train(
         minimised = training_loss or Supervised(recipe)
         training = _Training(network, images, split, recipe, seed, torch.device(device), minimised)
         return training.run(CheckpointManager(checkpoint, made_from), until_epoch, on_epoch)
+
+
+def training_steps(
+    network: Network, images: ImageSet, split: Split, recipe: Recipe, device: torch.device
+) -> Iterator[None]:
+    """Train ``network`` in place, as ``train`` does, and yield after each step: for whoever measures them.
+
+    A course longer than the recipe's begins again.
+    """
+    training = _Training(network, images, split, recipe, 0, device, Supervised(recipe))
+    network.train()
+    while True:
+        for step, batch in enumerate(training.batches.epoch(0)):
+            training.step = step
+            training._step(*batch)
+            yield
 
 
 @dataclass(frozen=True)
