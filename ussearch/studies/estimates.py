@@ -164,16 +164,16 @@ def _step_seconds(steps: Iterator[None], device: torch.device, clock: Callable[[
 def fitted_prices(seconds: Sequence[float], launches: Sequence[float], work: Sequence[float]) -> tuple[float, float]:
     """Return seconds for one launch and for one unit of work by which steps take the longer of both.
 
-    Each price is that of a step in which it alone counts; of all such pairs, the one whose ratios to what was measured
-    are closest to 1.
+    Each price is that of a step in which it alone counts, or launches cost nothing; of all such pairs, the one whose
+    ratios to what was measured are closest to 1, and of equal ones that with the dearer work.
     """
 
     def error(prices: tuple[float, float]) -> float:
         made = [max(prices[0] * count, prices[1] * units) for count, units in zip(launches, work, strict=True)]
         return sum(math.log(each / second) ** 2 for each, second in zip(made, seconds, strict=True))
 
-    by_launch = [second / count for second, count in zip(seconds, launches, strict=True)]
-    by_work = [second / units for second, units in zip(seconds, work, strict=True)]
+    by_launch = [0.0, *(second / count for second, count in zip(seconds, launches, strict=True))]
+    by_work = sorted((second / units for second, units in zip(seconds, work, strict=True)), reverse=True)
     return min(product(by_launch, by_work), key=error)
 
 
