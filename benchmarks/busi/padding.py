@@ -1,4 +1,4 @@
-"""TensorFlow's "same" padding in convolutions that halve: what it costs after training is measured, nothing ships it."""
+"""TensorFlow's "same" padding in convolutions that halve: what it costs after training is measured, none is shipped."""
 
 from __future__ import annotations
 

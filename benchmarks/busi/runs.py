@@ -17,11 +17,11 @@ from busi.protocol import BusiSplit, Judged, Part, open_busi, published_split, w
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.evaluators import EpochRecord, Recipe, predict, train
-from ussearch.evaluators.pretrained import Landing, land, read_tensors, require_file, weights_named
+from ussearch.evaluators.pretrained import Landing, land, read_tensors
 from ussearch.files import write_atomically
 from ussearch.process_settings import settle
 from ussearch.search_spaces import Architecture, Network, build
-
+from ussearch.weights import require_file, weights_named
 
 Padding = Literal["turned", "shifted", "published"]
 """TensorFlow's padding is kept by turned kernels, lost with a shift of half a step, or computed as published."""

@@ -6,24 +6,29 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import mean, stdev
 
 import numpy as np
-from busi.runs import Run, Task
+from busi.runs import Padding, Run, Task
 from numpy.typing import NDArray
-from started.tasks import DECIDING_EPOCHS, WEIGHTS, Settings
 
+from started.tasks import DECIDING_EPOCHS, WEIGHTS, Settings
 from ussearch.search_spaces import count
 
 RESAMPLES = 10_000
 Rows = Sequence[tuple[Task, Run]]
 Floats = NDArray[np.float64]
-PUBLISHED = """\
-| published | Dice | IoU | what differs from the tables above |
-|---|---:|---:|---|
-| MobileNetV2-UNet, 2.4 M, ImageNet, 256×256 | 74.9 | 61.4 | other split and recipe |
-| U-Net from chance, same source | 67.7 | 55.1 | the same |
-| UNeXt, 1.5 M, from chance | | 65.0 ± 2.7 | these lists; 256×256, 300 epochs, best epoch by the reported images, pooled |
-| CMUNeXt, 3.1 M, from chance | | 71.6 ± 2.4 | the same |
-| Mobile U-ViT, 1.4 M | | 72.9 ± 2.7 | the same |
-| 10th and 90th percentile of U-Bench's 100 networks | | 58.4, 70.6 | one split; 256×256, 300 epochs, best epoch by the reported images |"""
+PUBLISHED = (
+    ("MobileNetV2-UNet, 2.4 M, ImageNet, 256×256", "74.9", "61.4", "other split and recipe"),
+    ("U-Net from chance, same source", "67.7", "55.1", "the same"),
+    ("UNeXt, 1.5 M, from chance", "", "65.0 ± 2.7", "these lists; 256×256, 300 epochs, best reported epoch, pooled"),
+    ("CMUNeXt, 3.1 M, from chance", "", "71.6 ± 2.4", "the same"),
+    ("Mobile U-ViT, 1.4 M", "", "72.9 ± 2.7", "the same"),
+    (
+        "10th and 90th percentile of U-Bench's 100",
+        "",
+        "58.4, 70.6",
+        "one split; 256×256, 300 epochs, best reported epoch",
+    ),
+)
+"""Network, Dice, IoU, and what differs from the tables of this page."""
 
 
 def page(sections: Mapping[str, Rows], settings: Settings) -> str:
@@ -35,7 +40,7 @@ def page(sections: Mapping[str, Rows], settings: Settings) -> str:
         lines += [f"## {title}", "", *_with_and_without(rows, planned), ""]
     if sections["beside"]:
         lines += ["## Published networks from chance, 128×128", "", *_figures(sections["beside"]), ""]
-    lines += ["## Published figures", "", PUBLISHED, ""]
+    lines += ["## Published figures", "", *_published(), ""]
     lines += ["Protocols differ so much that one network moves by ten points; these rows are context, no comparison."]
     if sections["padding"]:
         lines += ["", "## TensorFlow's padding", "", *_padding(sections["padding"])]
@@ -143,6 +148,12 @@ def paired(metric: str, pairs: Sequence[tuple[Run, Run]], seed: int = 0) -> tupl
     return mean(means.values()), float(low), float(high), len(means)
 
 
+def _published() -> Iterator[str]:
+    yield "| published | Dice | IoU | what differs from the tables above |"
+    yield "|---|---:|---:|---|"
+    yield from (f"| {' | '.join(row)} |" for row in PUBLISHED)
+
+
 def _padding(rows: Rows) -> Iterator[str]:
     yield (
         "EfficientNet's files were trained with TensorFlow's padding, which takes one pixel less above and on the left "
@@ -153,9 +164,8 @@ def _padding(rows: Rows) -> Iterator[str]:
         f"{DECIDING_EPOCHS} epochs, 128×128:"
     )
     yield ""
-    by_padding = {
-        padding: [(t, r) for t, r in rows if t.padding == padding] for padding in dict.fromkeys(_paddings(rows))
-    }
+    found = dict.fromkeys(task.padding for task, _ in rows)
+    by_padding = {padding: [(task, run) for task, run in rows if task.padding == padding] for padding in found}
     yield "| padding | splits | IoU per image | Dice per image |"
     yield "|---|---:|---:|---:|"
     for padding, chosen in by_padding.items():
@@ -163,20 +173,15 @@ def _padding(rows: Rows) -> Iterator[str]:
         yield f"| {padding} | {len(chosen)} | {_spread(iou)} | {_spread(dice)} |"
     yield ""
     runs = {padding: {task.number: run for task, run in chosen} for padding, chosen in by_padding.items()}
+    names: tuple[Padding, ...] = ("turned", "shifted")
     against = runs.get("published", {})
-    yield from _differences(
-        [(f"{name} against published", runs.get(name, {}), against) for name in ("turned", "shifted")]
-    )
-
-
-def _paddings(rows: Rows) -> list[str]:
-    return [task.padding for task, _ in rows]
+    yield from _differences([(f"{name} against published", runs.get(name, {}), against) for name in names])
 
 
 def _cut(rows: Rows) -> Iterator[str]:
     yield (
-        "*cut* ends the encoder at a sixteenth of the resolution, *whole* goes on to a thirty-second. Judged within the "
-        f"training lists, {DECIDING_EPOCHS} epochs, ImageNet's weights, 128×128:"
+        "*cut* ends the encoder at a sixteenth of the resolution, *whole* goes on to a thirty-second. Judged within "
+        f"the training lists, {DECIDING_EPOCHS} epochs, ImageNet's weights, 128×128:"
     )
     yield ""
     yield from _figures(rows)
@@ -193,5 +198,5 @@ def _foot(sections: Mapping[str, Rows]) -> Iterator[str]:
     yield (
         "Figures are points, mean ± SD over splits. Intervals: an image that several splits judge counts once, with "
         "the mean of its differences; 10,000 resamples of groups of near-duplicates; they speak of images, not of "
-        f"seeds. {len(runs)} trainings, {hours:.1f} hours on {', '.join(sorted({run.device for run in runs})) or 'CPU'}."
+        f"seeds. {len(runs)} trainings, {hours:.1f} hours ({', '.join(sorted({run.device for run in runs}))})."
     )

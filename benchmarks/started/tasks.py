@@ -106,7 +106,7 @@ def _task(
     padding: Padding = "turned",
 ) -> Task:
     deciding = part == "training"
-    label = [f"{size}px", weights and "imagenet" or "chance"] + [part, padding] * deciding
+    label = [f"{size}px", (weights and "imagenet") or "chance"] + [part, padding] * deciding
     return Task(
         name=name,
         architecture_yaml=architecture_of(name).to_yaml(),

@@ -11,8 +11,9 @@ import torch
 
 from tests.evaluators.pretrained.reference import State, lite_features, mobilenetv2_features, recorded
 from ussearch.datasets import Normalisation
-from ussearch.evaluators.pretrained import known_weights, land, weights_named
+from ussearch.evaluators.pretrained import land
 from ussearch.search_spaces import Architecture, Network, build, load_preset
+from ussearch.weights import known_weights, weights_named
 
 SIZE = 64
 LITE_STRIDES = (1, 2, 2, 2, 1, 2, 1)

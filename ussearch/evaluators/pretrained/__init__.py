@@ -1,16 +1,8 @@
-"""Weights that others trained: which there are, where they lie, and how they land in a network of this package."""
+"""Weights that others trained in networks of this package: which land where, and what a study starts from."""
 
-from ussearch.evaluators.pretrained.catalogue import WeightsSource, known_weights, weights_named
-from ussearch.evaluators.pretrained.files import located, read_tensors, require_file
+from ussearch.evaluators.pretrained.choice import choose
 from ussearch.evaluators.pretrained.mapping import Landing, land
+from ussearch.evaluators.pretrained.start import FROM_CHANCE, Pretrained, PretrainedStart
+from ussearch.evaluators.pretrained.tensors import read_tensors
 
-__all__ = [
-    "Landing",
-    "WeightsSource",
-    "known_weights",
-    "land",
-    "located",
-    "read_tensors",
-    "require_file",
-    "weights_named",
-]
+__all__ = ["FROM_CHANCE", "Landing", "Pretrained", "PretrainedStart", "choose", "land", "read_tensors"]

@@ -9,7 +9,8 @@ from typing import Literal
 
 from torch import Tensor
 
-KeyScheme = Literal["efficientnet", "mobilenetv2", "mobilenetv3"]
+from ussearch.weights import KeyScheme
+
 Parts = Mapping[str, str]
 """Layers of a published block, by what its file calls them, with their paths in a block of this package."""
 

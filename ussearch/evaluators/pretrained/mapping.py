@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ussearch.datasets import Normalisation
-from ussearch.evaluators.pretrained.catalogue import WeightsSource
 from ussearch.evaluators.pretrained.key_names import PublishedTensor, published_blocks
 from ussearch.search_spaces import Architecture, Network
+from ussearch.weights import WeightsSource
 
 ENCODER_KINDS = frozenset({"conv", "mbconv"})
 """Kinds of block that published encoders are made of; the first other one ends what weights land in."""

@@ -86,10 +86,10 @@ def train(
     """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
 
     It starts from the weights ``initial`` where they are given (a state dict of ``network``), else from those that the
-    network has, and minimises ``training_loss``, the recipe's loss on the masks where none is given. What ``pretrained``
-    has for it is copied into the network first and learns at ``recipe.encoder_learning_rate_factor``. It lasts
-    ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate and λ end their
-    course exactly there.
+    network has; what ``pretrained`` has for it is then copied into it and learns at
+    ``recipe.encoder_learning_rate_factor``. It minimises ``training_loss``, the recipe's loss on the masks where none
+    is given, and lasts ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate
+    and λ end their course exactly there.
 
     The best epoch has the highest objective (``segmentation.objective_of``) on the validation part;
     networks with fusible blocks choose only among epochs that ended with λ = 1, because only those can be

@@ -10,8 +10,11 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.errors import UserError
-from ussearch.evaluators.pretrained.key_names import KeyScheme
 from ussearch.registry import nearest_names
+
+
+KeyScheme = Literal["efficientnet", "mobilenetv2", "mobilenetv3"]
+"""How the tensors of a file are called: as in efficientnet_pytorch, or in one of torchvision's networks."""
 
 
 class WeightsSource(BaseModel):
@@ -52,7 +55,7 @@ class WeightsSource(BaseModel):
 @cache
 def known_weights() -> tuple[WeightsSource, ...]:
     """Return every entry of the catalogue."""
-    text = (resources.files("ussearch.evaluators.pretrained") / "catalogue.yaml").read_text(encoding="utf-8")
+    text = (resources.files("ussearch.weights") / "catalogue.yaml").read_text(encoding="utf-8")
     return tuple(WeightsSource.model_validate(entry) for entry in yaml.safe_load(text))
 
 
