@@ -130,13 +130,19 @@ def train(
 
 
 def training_steps(
-    network: Network, images: ImageSet, split: Split, recipe: Recipe, device: torch.device
+    network: Network,
+    images: ImageSet,
+    split: Split,
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    training_loss: TrainingLoss | None = None,
 ) -> Iterator[None]:
     """Train ``network`` in place, as ``train`` does, and yield after each step: for whoever measures them.
 
-    A course longer than the recipe's begins again.
+    A course longer than an epoch begins again.
     """
-    training = _Training(network, images, split, recipe, 0, device, Supervised(recipe), frozenset())
+    training = _Training(network, images, split, recipe, 0, device, training_loss or Supervised(recipe), frozenset())
     network.train()
     while True:
         for step, batch in enumerate(training.batches.epoch(0)):
