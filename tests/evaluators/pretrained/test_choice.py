@@ -13,13 +13,6 @@ from ussearch.errors import UserError
 from ussearch.evaluators.pretrained import choose
 from ussearch.search_spaces import Architecture, build, load_preset
 from ussearch.weights import require_file, weights_named
-from ussearch.weights.files import FOLDER_VARIABLE
-
-
-@pytest.fixture(autouse=True)
-def _nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "weights"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
 def preset(name: str) -> Architecture:
