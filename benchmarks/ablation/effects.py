@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,10 @@ class Effect:
     high: float
 
     @classmethod
-    def of(cls, points: float, draws: Floats) -> Effect:
+    def of(cls, points: float | np.floating[Any], draws: Floats) -> Effect:
         """Return the effect whose sampling distribution was drawn."""
         low, high = np.quantile(draws, [0.025, 0.975])
-        return cls(points, float(low), float(high))
+        return cls(float(points), float(low), float(high))
 
     @property
     def better(self) -> bool:
@@ -55,8 +56,11 @@ class Family:
 
     @cached_property
     def model(self) -> Floats:
-        """Return the regressors [runs, factors + settings]: 1 where a factor is at its other level, and the setting."""
-        levels = [[float(name in row["arm"]) for name in self.factors] for row in self.runs]
+        """Return the regressors [runs, factors + settings]: 1 where a factor is at its other level, and the setting.
+
+        A factor named ``A & B`` is 1 where both are at their other level: the interaction of the two.
+        """
+        levels = [[float(set(name.split(" & ")) <= set(row["arm"])) for name in self.factors] for row in self.runs]
         places = [[float(row["setting"] == name) for name in self.settings] for row in self.runs]
         return np.hstack([np.reshape(levels, (len(self.runs), -1)), places])
 
@@ -64,8 +68,7 @@ class Family:
     def told(self) -> bool:
         """Whether the runs tell every factor from the others, with some to spare for the noise."""
         columns = self.model.shape[1]
-        rank = int(np.linalg.matrix_rank(self.model))
-        return rank == columns < len(self.runs)
+        return bool(np.linalg.matrix_rank(self.model) == columns < len(self.runs))
 
     @cached_property
     def points(self) -> Floats:
@@ -94,6 +97,14 @@ class Family:
         return np.asarray(100 * (means @ inverse.T)[:, : len(self.factors)])
 
 
+def at_both_levels(parts: Sequence[tuple[float, Family]], factor: str, of: str) -> tuple[Effect, Effect]:
+    """Return the effect of ``factor`` where ``of`` is at its former and at its other level."""
+    wider = [(weight, replace(family, factors=[*family.factors, f"{factor} & {of}"])) for weight, family in parts]
+    points, draws = _mean(wider)
+    at = list(wider[0][1].factors).index(factor)
+    return Effect.of(points[at], draws[:, at]), Effect.of(points[at] + points[-1], draws[:, at] + draws[:, -1])
+
+
 def _resampled(dice: Floats, groups: Sequence[int], random: np.random.Generator) -> Floats:
     """Return means over images [DRAWS, runs] of ``dice`` [runs, images] with whole groups drawn with replacement."""
     numbers = np.unique(groups, return_inverse=True)[1]
@@ -105,9 +116,14 @@ def _resampled(dice: Floats, groups: Sequence[int], random: np.random.Generator)
 
 def pooled(parts: Sequence[tuple[float, Family]]) -> list[Effect]:
     """Return the effects in a weighted mean of families, whose images and seeds are independent."""
-    weights = np.array([weight for weight, _ in parts]) / sum(weight for weight, _ in parts)
-    points = sum(weight * family.points for weight, (_, family) in zip(weights, parts, strict=True))
-    draws = sum(
-        weight * family.draws(number) for number, (weight, (_, family)) in enumerate(zip(weights, parts, strict=True))
-    )
-    return [Effect.of(float(point), draw) for point, draw in zip(np.asarray(points), np.asarray(draws).T, strict=True)]
+    points, draws = _mean(parts)
+    return [Effect.of(point, draw) for point, draw in zip(points, draws.T, strict=True)]
+
+
+def _mean(parts: Sequence[tuple[float, Family]]) -> tuple[Floats, Floats]:
+    """Return the points [factors] and draws [DRAWS, factors] of a weighted mean."""
+    weights = np.array([weight for weight, _ in parts])
+    weights /= weights.sum()
+    points = np.tensordot(weights, [family.points for _, family in parts], axes=1)
+    draws = np.tensordot(weights, [family.draws(number) for number, (_, family) in enumerate(parts)], axes=1)
+    return np.asarray(points), np.asarray(draws)

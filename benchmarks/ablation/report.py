@@ -9,20 +9,19 @@ from statistics import mean
 import numpy as np
 
 from ablation import proof
-from ablation.effects import Effect, Family, pooled
+from ablation.effects import Effect, Family, at_both_levels, pooled
 from ablation.factors import CURVES, FACTORS, RUNS, Factor
 from ablation.rows import Row
 from ablation.settings import EASY, HARD, JUDGED, SETTINGS, TRAINED_ON, Setting
 from ussearch.datasets import PhantomParameters
 
-WEIGHTS = {"busi": 0.5, "phantoms-easy": 0.25, "phantoms-hard": 0.25}
+WEIGHTS = {"busi": 0.5, "phantoms": 0.5}
 """Of the families in the figure that decides; the others are a check on another network."""
 FREE = 0.02
 """A share of the time of a step below which a factor costs none."""
 TITLES = {
     "busi": "BUSI, LV-UNet at 128",
-    "phantoms-easy": "easy phantoms, UNeXt at 64",
-    "phantoms-hard": "hard phantoms, UNeXt at 64",
+    "phantoms": "phantoms, UNeXt at 64",
     "busi-unext": "BUSI, UNeXt at 64",
 }
 
@@ -67,6 +66,8 @@ def page(rows: Sequence[Row]) -> str:
     lines = [*_head(design), "", *_decisions(rows, design)]
     if design:
         lines += ["", *_by_family(design)]
+    if WEIGHTS.keys() <= design.keys():
+        lines += ["", *_by_length(design)]
     for family, each in families(rows, "curves", [factor.name for factor in CURVES]).items():
         lines += ["", *_curves(rows, family, each)]
     lines += proof.lines(list(rows))
@@ -101,7 +102,7 @@ def _head(design: dict[str, Family]) -> Iterator[str]:
     yield (
         "**Figures.** Least squares over the runs; 95 % intervals by a paired bootstrap over groups of near-duplicates "
         "together with a wild bootstrap over what the model leaves of each run, which is mostly its seed. What decides "
-        "is the mean of BUSI (one half) and the two kinds of phantoms (a quarter each)."
+        "is the mean of BUSI and phantoms, one half each."
     )
     yield ""
     yield (
@@ -142,6 +143,23 @@ def _decisions(rows: Sequence[Row], design: dict[str, Family]) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |"
     yield ""
     yield "Cost and points are those of the other level against the former one; the cost is LV-UNet's at 128×128."
+
+
+def _by_length(design: dict[str, Family]) -> Iterator[str]:
+    parts = [(weight, design[name]) for name, weight in WEIGHTS.items()]
+    yield "## Short and long trainings"
+    yield ""
+    yield (
+        "The same effects apart for the runs of either length, from a model with the interaction of that factor and "
+        "the length; two interactions may share a column here, so that this is a hint and decides nothing."
+    )
+    yield ""
+    yield "| factor: other level | short | long |"
+    yield "|---|---|---|"
+    for factor in FACTORS:
+        if factor.length == 1.0:
+            cells = [" ".join(_figures(effect)) for effect in at_both_levels(parts, factor.name, "length")]
+            yield f"| {factor.name}: {factor.other} | {' | '.join(cells)} |"
 
 
 def _by_family(design: dict[str, Family]) -> Iterator[str]:

@@ -54,7 +54,7 @@ class Setting:
     @property
     def family(self) -> str:
         """What is pooled: the kind of images and the network."""
-        return self.name.rpartition("-")[0] if self.split else self.name
+        return self.name.rpartition("-")[0]
 
 
 @dataclass(frozen=True)
