@@ -106,11 +106,11 @@ def test_an_interaction_is_told_apart() -> None:
 
 
 def test_whole_groups_are_drawn() -> None:
-    from ablation.effects import _resampled
+    from ablation.effects import resampled
 
     random = np.random.default_rng(0)
     dice, groups = random.random((3, 30)), [7] * 10 + [9] * 10 + [11] * 10
-    means = _resampled(dice, groups, random)
+    means = resampled(dice, groups, random)
     of_groups = dice.reshape(3, 3, 10).mean(axis=2)
     possible = {round(float(of_groups[0][list(each)].mean()), 9) for each in np.ndindex(3, 3, 3)}
     assert {round(float(value), 9) for value in means[:, 0]} == possible
@@ -225,6 +225,20 @@ def test_work_is_done_once_and_lasts_as_long(tmp_path: Path, monkeypatch: pytest
     assert len(first["dice"]) == len(second["dice"]) == len(images["judged"]) > 0
     runs.Bench(None, path, lambda line: None).run("design")
     assert rows.read(path) == done
+
+
+def test_gains_average_an_image_s_lists_first() -> None:
+    from ablation.proof import ARMS, _gains
+
+    def row(split: int, arm: str, names: str, dice: list[float]) -> dict[str, object]:
+        groups = [{"a": 0, "b": 0, "c": 1}[name] for name in names]
+        return {"split": split, "seed": 0, "arm": arm, "images": list(names), "groups": groups, "dice": dice}
+
+    runs = [row(1, arm, "abc", [0.5, 0.5, 0.5] if arm == ARMS[0] else [0.6, 0.7, 0.5]) for arm in ARMS]
+    runs += [row(2, arm, "bc", [0.4, 0.4] if arm == ARMS[0] else [0.5, 0.4]) for arm in ARMS]
+    for gain in _gains(runs, "dice").values():
+        assert gain.points == pytest.approx((10 + (20 + 10) / 2 + 0) / 3)
+        assert (gain.low, gain.high) == pytest.approx((0, 12.5))  # the second group alone, the first alone
 
 
 def test_the_page_is_what_the_rows_say() -> None:

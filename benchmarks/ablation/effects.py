@@ -88,7 +88,7 @@ class Family:
         means = np.empty((DRAWS, len(self.runs)))
         for name in self.settings:
             at = [number for number, row in enumerate(self.runs) if row["setting"] == name]
-            means[:, at] = _resampled(np.array([self.runs[number]["dice"] for number in at]), self.groups[name], random)
+            means[:, at] = resampled(np.array([self.runs[number]["dice"] for number in at]), self.groups[name], random)
         seen = np.array([np.mean(row["dice"]) for row in self.runs])
         inverse = np.linalg.pinv(self.model)
         freedom = len(self.runs) - self.model.shape[1]
@@ -105,7 +105,7 @@ def at_both_levels(parts: Sequence[tuple[float, Family]], factor: str, of: str) 
     return Effect.of(points[at], draws[:, at]), Effect.of(points[at] + points[-1], draws[:, at] + draws[:, -1])
 
 
-def _resampled(dice: Floats, groups: Sequence[int], random: np.random.Generator) -> Floats:
+def resampled(dice: Floats, groups: Sequence[int], random: np.random.Generator) -> Floats:
     """Return means over images [DRAWS, runs] of ``dice`` [runs, images] with whole groups drawn with replacement."""
     numbers = np.unique(groups, return_inverse=True)[1]
     count = int(numbers.max()) + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,30 +14,7 @@ from ussearch.datasets import AugmentationSettings
 from ussearch.evaluators import Recipe
 from ussearch.search_spaces import Architecture
 
-BATCH = 4
-FORMER = Recipe(
-    batch_size=BATCH,
-    learning_rate=1e-2,
-    loss="bce_dice",
-    dice_over="image",
-    average_decay=0.99,
-    deep_supervision_weights=(0.4, 0.2, 0.1),
-    augmentation=AugmentationSettings(
-        flip_horizontal=0.5,
-        flip_vertical=0.0,
-        affine=0.8,
-        rotation_degrees=15.0,
-        scale=0.15,
-        shear_degrees=5.0,
-        shift=0.08,
-        elastic=0.0,
-        shadow=0.0,
-        gain=0.2,
-        gamma=0.25,
-        speckle=0.15,
-        cutout=0.0,
-    ),
-)
+FORMER = Recipe.from_yaml((Path(__file__).parent / "former.yaml").read_text(encoding="utf-8"), "former.yaml")
 """The defaults before this page, written out: what the ablation starts from does not move when defaults do."""
 
 

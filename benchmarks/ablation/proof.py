@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ablation import rows
-from ablation.effects import Effect, Family, pooled
+from ablation.effects import Effect, resampled
 from ablation.factors import FORMER
 from ablation.runs import PAIRS, seconds_of, trained_figures
 from ablation.settings import SETTINGS, SPLITS, Material, material, published_material
@@ -51,6 +51,7 @@ def run(on: On, data: Path, path: Path, tell: Callable[[str], None]) -> None:
                     "seed": seed,
                     "steps": recipe.steps,
                     "seconds": round(time.process_time() - start, 1),
+                    "images": shown.names,
                     "groups": shown.groups,
                     "dice": [round(float(value), 4) for value in dice],
                     "iou": [round(float(value), 4) for value in iou],
@@ -97,11 +98,25 @@ def lines(kept: list[rows.Row]) -> Iterator[str]:
 
 
 def _gains(runs: list[rows.Row], figure: str) -> dict[str, Effect]:
-    """Return the effects of the new arms in points of ``figure``."""
-    made = [{"setting": str(row["split"]), "arm": [row["arm"]], "dice": row[figure]} for row in runs]
-    groups = {str(row["split"]): row["groups"] for row in runs}
-    family = Family(made, groups, ARMS[1:])
-    return dict(zip(ARMS[1:], pooled([(1.0, family)]), strict=True))
+    """Return how many points of ``figure`` the new arms are above the former one.
+
+    An image that several lists test counts once, with the mean of its gains; groups of near-duplicates are resampled.
+    """
+    former = {(row["split"], row["seed"]): row for row in runs if row["arm"] == ARMS[0]}
+    gains = {}
+    for arm in ARMS[1:]:
+        of_image: dict[tuple[int, str], list[float]] = {}
+        for row in runs:
+            if row["arm"] == arm:
+                before = former[row["split"], row["seed"]]
+                for group, name, old, new in zip(
+                    row["groups"], row["images"], before[figure], row[figure], strict=True
+                ):
+                    of_image.setdefault((group, name), []).append(100 * (new - old))
+        means = np.array([[np.mean(values) for values in of_image.values()]])
+        draws = resampled(means, [group for group, _ in of_image], np.random.default_rng(0))
+        gains[arm] = Effect.of(means.mean(), draws[:, 0])
+    return gains
 
 
 def _lasting(arm: str, images: int, cost: float) -> Recipe:

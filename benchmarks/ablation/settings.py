@@ -86,7 +86,7 @@ class Material:
 SETTINGS = (
     Setting("phantoms-easy", "unext", 64, 300, 4, phantoms=EASY),
     Setting("phantoms-hard", "unext", 64, 300, 5, phantoms=HARD),
-    *(Setting(f"busi-{number}", "lv-unet", 128, 600, number - 1, split=number) for number in SPLITS),
+    *(Setting(f"busi-{number}", "lv-unet", 128, 500, number - 1, split=number) for number in SPLITS),
     *(Setting(f"busi-unext-{number}", "unext", 64, 600, 5 + number, split=number) for number in SPLITS),
 )
 
