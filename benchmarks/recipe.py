@@ -2,6 +2,7 @@
 
     python benchmarks/recipe.py design --data BUSI [--only busi-]   the factors, mixed in a two-level design
     python benchmarks/recipe.py curves --data BUSI [--only busi-]   factors of several levels, one at a time
+    python benchmarks/recipe.py encoder --data BUSI                  the rate of an encoder that others trained
     python benchmarks/recipe.py check --data BUSI                    the package's defaults against the former ones
     python benchmarks/recipe.py proof --data BUSI --read-test-images the same on the published lists, once, at the end
     python benchmarks/recipe.py page                                 the page from the committed rows
@@ -42,7 +43,7 @@ def main() -> int:
     try:
         if arguments.stage == "page":
             write_atomically(REPORT, page(rows.read(arguments.rows)))
-        elif arguments.stage in ("design", "curves"):
+        elif arguments.stage in ("design", "curves", "encoder"):
             Bench(arguments.data, arguments.rows, tell).run(arguments.stage, arguments.only)
         else:
             on: proof.On = "published lists" if arguments.stage == "proof" else "judges"
@@ -56,9 +57,9 @@ def main() -> int:
 def parsed() -> argparse.Namespace:
     """Return the options."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("stage", choices=["design", "curves", "check", "proof", "page"])
+    parser.add_argument("stage", choices=["design", "curves", "encoder", "check", "proof", "page"])
     parser.add_argument("--data", type=Path, help="folder of BUSI, with the published lists in splits/")
-    parser.add_argument("--only", default="", help="of design and curves: the settings whose name begins so")
+    parser.add_argument("--only", default="", help="of the first three: the settings whose name begins so")
     parser.add_argument("--rows", type=Path, default=rows.PATH, help="file of finished work")
     parser.add_argument("--read-test-images", action="store_true", help="without it there is no proof")
     arguments = parser.parse_args()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import runpy
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -225,6 +227,30 @@ def test_work_is_done_once_and_lasts_as_long(tmp_path: Path, monkeypatch: pytest
     assert len(first["dice"]) == len(second["dice"]) == len(images["judged"]) > 0
     runs.Bench(None, path, lambda line: None).run("design")
     assert rows.read(path) == done
+
+
+def test_the_new_defaults_last_as_many_seconds_or_epochs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from ablation import proof
+    from ablation.factors import FORMER
+
+    monkeypatch.setattr(proof, "NEW", FORMER.model_copy(update={"batch_size": 8, "learning_rate": 0.02}))
+    steps = [proof._lasting(arm, 450, 1.6).steps for arm in proof.ARMS]
+    assert steps == [25 * 113, round(25 * 113 / 1.6), 25 * 57]
+    assert proof._written(proof.NEW) == {"batch_size": 8, "learning_rate": 0.02, "augmentation": {}}
+    done = [
+        {"kind": "proof", "on": "judges", "new": new} for new in (proof._written(FORMER), proof._written(proof.NEW))
+    ]
+    assert proof.current(done, "judges") == done[1:] and not proof.current(done, "published lists")
+
+
+def test_the_published_lists_are_not_read_by_accident(
+    busi_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["recipe.py", "proof", "--data", str(busi_folder), "--rows", str(tmp_path / "rows.jsonl")]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(ROOT / "benchmarks" / "recipe.py"), run_name="__main__")
+    assert ended.value.code == 2 and "--read-test-images" in capsys.readouterr().err and not any(tmp_path.iterdir())
 
 
 def test_gains_average_an_image_s_lists_first() -> None:

@@ -18,6 +18,10 @@ FORMER = Recipe.from_yaml((Path(__file__).parent / "former.yaml").read_text(enco
 """The defaults before this page, written out: what the ablation starts from does not move when defaults do."""
 
 
+FREE_FIELDS = {"learning_rate", "encoder_learning_rate_factor", "average_decay"}
+"""Of the recipe: a step does the same work whatever they are."""
+
+
 @dataclass(frozen=True)
 class Factor:
     """One thing that a recipe may do in two ways: as the former defaults do (level 0), or the other way (level 1)."""
@@ -38,7 +42,7 @@ class Factor:
     @property
     def costs_nothing(self) -> bool:
         """Whether a step does the same at either level, with other numbers."""
-        same_work = self.recipe.keys() <= {"learning_rate", "average_decay"} and not self.augmentation
+        same_work = self.recipe.keys() <= FREE_FIELDS and not self.augmentation
         return same_work and not self.deep_supervision and self.size == 1.0
 
 
@@ -72,7 +76,12 @@ CURVES = (
     Factor("image side × 2", "× 1", "× 2", size=2.0),
 )
 """Those that are varied one at a time, as they have more than two levels."""
-BY_NAME = {factor.name: factor for factor in (*FACTORS, *CURVES)}
+ENCODER = tuple(
+    Factor(f"encoder's rate × {rate:g}", "× 0.3", f"× {rate:g}", recipe={"encoder_learning_rate_factor": rate})
+    for rate in (0.1, 1.0)
+)
+"""Those of networks that start from weights that others trained, one at a time too."""
+BY_NAME = {factor.name: factor for factor in (*FACTORS, *CURVES, *ENCODER)}
 RUNS = 16
 """Of one block: a two-level design for up to 15 factors."""
 Arm = tuple[str, ...]

@@ -10,7 +10,7 @@ import numpy as np
 
 from ablation import proof
 from ablation.effects import Effect, Family, at_both_levels, pooled
-from ablation.factors import CURVES, FACTORS, RUNS, Factor
+from ablation.factors import BY_NAME, CURVES, ENCODER, FACTORS, RUNS, Factor
 from ablation.rows import Row
 from ablation.settings import EASY, HARD, JUDGED, SETTINGS, TRAINED_ON, Setting
 from ussearch.datasets import PhantomParameters
@@ -23,6 +23,7 @@ TITLES = {
     "busi": "BUSI, LV-UNet at 128",
     "phantoms": "phantoms, UNeXt at 64",
     "busi-unext": "BUSI, UNeXt at 64",
+    "busi-lite0": "BUSI, efficientnet-lite0-unet at 128 from ImageNet's weights",
 }
 
 
@@ -68,8 +69,9 @@ def page(rows: Sequence[Row]) -> str:
         lines += ["", *_by_family(design)]
     if WEIGHTS.keys() <= design.keys():
         lines += ["", *_by_length(design)]
-    for family, each in families(rows, "curves", [factor.name for factor in CURVES]).items():
-        lines += ["", *_curves(rows, family, each)]
+    for stage, factors in (("curves", CURVES), ("encoder", ENCODER)):
+        for family, each in families(rows, stage, [factor.name for factor in factors]).items():
+            lines += ["", *_curves(rows, family, each, factors)]
     lines += proof.lines(list(rows))
     return "\n".join([*lines, "", *_foot(rows)]) + "\n"
 
@@ -174,7 +176,7 @@ def _by_family(design: dict[str, Family]) -> Iterator[str]:
         yield f"| {factor.name}: {factor.other} | {' | '.join(cells)} |"
 
 
-def _curves(rows: Sequence[Row], family: str, found: Family) -> Iterator[str]:
+def _curves(rows: Sequence[Row], family: str, found: Family, factors: Sequence[Factor]) -> Iterator[str]:
     yield f"## One at a time: {TITLES[family]}"
     yield ""
     yield f"Against the former defaults, {len(found.runs)} runs; at equal seconds but for the length itself."
@@ -182,7 +184,7 @@ def _curves(rows: Sequence[Row], family: str, found: Family) -> Iterator[str]:
     yield "| changed | a step costs | points of Dice | 95 % |"
     yield "|---|---:|---:|---|"
     network = next(setting for setting in SETTINGS if setting.family == family)
-    for factor, effect in zip(CURVES, pooled([(1.0, found)]), strict=True):
+    for factor, effect in zip(factors, pooled([(1.0, found)]), strict=True):
         ratio = cost_of(rows, factor, network)
         yield f"| {factor.name} | × {ratio:.2f} | {' | '.join(_figures(effect))} |"
 
@@ -191,13 +193,14 @@ def _foot(rows: Sequence[Row]) -> Iterator[str]:
     runs = [row for row in rows if row["kind"] == "run" and row["stage"] == "design"]
     yield "## Were the seconds equal?"
     yield ""
-    yield "| images and network | mean seconds of a run | coefficient of variation | Dice of all runs |"
+    yield "| images and network | mean seconds of a run × 1 | coefficient of variation | Dice of all runs |"
     yield "|---|---:|---:|---:|"
     for family in dict.fromkeys(setting.family for setting in SETTINGS):
         members = {setting.name for setting in SETTINGS if setting.family == family}
         own = [row for row in runs if row["setting"] in members]
         if own:
-            seconds = np.array([row["seconds"] for row in own])
+            lengths = [np.prod([BY_NAME[name].length for name in row["arm"]]) for row in own]
+            seconds = np.array([row["seconds"] for row in own]) / lengths
             dice = 100 * mean(float(np.mean(row["dice"])) for row in own)
             yield f"| {TITLES[family]} | {seconds.mean():.0f} | {seconds.std() / seconds.mean():.0%} | {dice:.1f} |"
     yield ""

@@ -15,12 +15,14 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from ablation import rows
-from ablation.factors import BY_NAME, CURVES, Arm, architecture_at, design, image_size_at, recipe_at
+from ablation.factors import BY_NAME, CURVES, ENCODER, Arm, architecture_at, design, image_size_at, recipe_at
 from ablation.settings import SETTINGS, Material, Setting, material
-from ussearch.datasets import Split
+from ussearch.datasets import Normalisation, Split
 from ussearch.evaluators import THRESHOLD, Recipe, predict, train
+from ussearch.evaluators.pretrained import Landing, land, read_tensors
 from ussearch.runtime.masks import dice_and_iou
-from ussearch.search_spaces import Architecture, build, load_preset
+from ussearch.search_spaces import Architecture, Network, build, load_preset
+from ussearch.weights import require_file, weights_named
 
 Floats = NDArray[np.float64]
 PAIRS, STEPS_TIMED = 25, 6
@@ -44,14 +46,15 @@ class Job:
 
 
 def jobs(stage: str) -> Iterator[Job]:
-    """Yield the trainings of a stage: ``design`` mixes the factors, ``curves`` varies one at a time."""
+    """Yield the trainings of a stage: ``design`` mixes the factors, ``curves`` and ``encoder`` vary one at a time."""
+    settings = [setting for setting in SETTINGS if bool(setting.weights) == (stage == "encoder")]
     if stage == "design":
-        for setting in SETTINGS:
+        for setting in settings:
             yield from (Job(stage, setting, arm, seed) for seed, arm in enumerate(design(setting.block)))
         return
-    arms: list[Arm] = [(), *((factor.name,) for factor in CURVES)]
+    arms: list[Arm] = [(), *((factor.name,) for factor in (ENCODER if stage == "encoder" else CURVES))]
     for seed in SEEDS:
-        for setting in SETTINGS:
+        for setting in settings:
             if setting.split:
                 yield from (Job(stage, setting, arm, seed) for arm in arms)
 
@@ -100,7 +103,7 @@ class Bench:
         shown, steps = self._material(setting, size), self.steps(setting, job.arm)
         start = time.process_time()
         architecture = architecture_at(job.arm, load_preset(setting.network).architecture.for_task())
-        dice, _ = trained_figures(architecture, recipe_at(job.arm, steps), shown, job.seed)
+        dice, _ = trained_figures(architecture, recipe_at(job.arm, steps), shown, job.seed, setting.weights)
         row = {
             "kind": "run",
             "stage": job.stage,
@@ -146,15 +149,26 @@ class Bench:
                 yield changed / former
 
 
-def trained_figures(architecture: Architecture, recipe: Recipe, shown: Material, seed: int) -> tuple[Floats, Floats]:
+def trained_figures(
+    architecture: Architecture, recipe: Recipe, shown: Material, seed: int, weights: str = ""
+) -> tuple[Floats, Floats]:
     """Return Dice and IoU of every judged image after a training that saw none of them: the last epoch counts."""
     torch.manual_seed(zlib.crc32(f"{architecture.id} {seed}".encode()))
-    result = train(build(architecture), shown.images, shown.split, recipe, seed=seed)
+    network = build(architecture)
+    start = landed(weights, network, shown) if weights else None
+    result = train(network, shown.images, shown.split, recipe, seed=seed, pretrained=start)
     result.network.load_state_dict(result.last_weights)
     seen = predict(result.network, np.asarray(shown.images.images[list(shown.judged)]), result.normalisation)
     sides = shown.masks.shape[2:]
     enlarged = functional.interpolate(torch.from_numpy(seen), size=sides, mode="bilinear", align_corners=False)
     return dice_and_iou(enlarged.numpy() >= THRESHOLD, shown.masks > 0)
+
+
+def landed(weights: str, network: Network, shown: Material) -> Landing:
+    """Return what published weights have for ``network``; raises UserError where their file is not on this machine."""
+    source = weights_named(weights)
+    path, _ = require_file(source)
+    return land(read_tensors(path), source, network, Normalisation.fit(shown.images.images, shown.train))
 
 
 def seconds_of(architecture: Architecture, recipe: Recipe, shown: Material) -> float:

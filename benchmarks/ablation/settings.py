@@ -47,9 +47,11 @@ class Setting:
     image_size: int
     steps: int
     """Of a training by the former defaults; other recipes last as many seconds."""
-    block: int
+    block: int = 0
     split: int | None = None
     phantoms: PhantomParameters | None = None
+    weights: str = ""
+    """Name of the published weights that the network starts from; empty: from chance."""
 
     @property
     def family(self) -> str:
@@ -88,6 +90,10 @@ SETTINGS = (
     Setting("phantoms-hard", "unext", 64, 300, 5, phantoms=HARD),
     *(Setting(f"busi-{number}", "lv-unet", 128, 500, number - 1, split=number) for number in SPLITS),
     *(Setting(f"busi-unext-{number}", "unext", 64, 600, 5 + number, split=number) for number in SPLITS),
+    *(
+        Setting(f"busi-lite0-{number}", "efficientnet-lite0-unet", 128, 400, split=number, weights="efficientnet-lite0")
+        for number in SPLITS
+    ),
 )
 
 
