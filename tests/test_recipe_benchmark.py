@@ -107,6 +107,24 @@ def test_an_interaction_is_told_apart() -> None:
     assert not short.better and long.better
 
 
+def test_a_length_that_acts_in_other_ways_elsewhere_disturbs_no_other_factor() -> None:
+    from ablation.effects import Family
+    from ablation.factors import FACTORS, design
+
+    names = [factor.name for factor in FACTORS]
+    gain = (0.1, 0.3)
+    runs = [
+        {"setting": f"s{block}", "arm": list(arm), "dice": [0.2 + gain[block] * ("length" in arm)] * 3}
+        for block in (0, 1)
+        for arm in design(block)[:12]  # unfinished
+    ]
+    family = Family(runs, {"s0": [0, 1, 2], "s1": [0, 1, 2]}, names)
+    assert dict(zip(names, family.points, strict=True)) == pytest.approx(
+        {name: 20.0 * (name == "length") for name in names}, abs=1e-6
+    )
+    assert np.allclose(family.draws(), family.points)
+
+
 def test_whole_groups_are_drawn() -> None:
     from ablation.effects import resampled
 

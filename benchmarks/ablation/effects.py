@@ -56,13 +56,18 @@ class Family:
 
     @cached_property
     def model(self) -> Floats:
-        """Return the regressors [runs, factors + settings]: 1 where a factor is at its other level, and the setting.
+        """Return the regressors [runs, factors + others]: 1 where a factor is at its other level, then each setting.
 
-        A factor named ``A & B`` is 1 where both are at their other level: the interaction of the two.
+        A factor named ``A & B`` is 1 where both are at their other level: the interaction of the two. The length of a
+        training, by far the strongest factor, may act on every setting in another way; its effect is their mean.
         """
         levels = [[float(set(name.split(" & ")) <= set(row["arm"])) for name in self.factors] for row in self.runs]
-        places = [[float(row["setting"] == name) for name in self.settings] for row in self.runs]
-        return np.hstack([np.reshape(levels, (len(self.runs), -1)), places])
+        places = np.array([[float(row["setting"] == name) for name in self.settings] for row in self.runs])
+        parts = [np.reshape(levels, (len(self.runs), -1)), places]
+        if "length" in self.factors:
+            length = parts[0][:, list(self.factors).index("length")]
+            parts.append((places[:, 1:] - places[:, :1]) * length[:, None])
+        return np.hstack(parts)
 
     @property
     def told(self) -> bool:

@@ -96,9 +96,9 @@ def _head(design: dict[str, Family]) -> Iterator[str]:
         f"**Runs.** {sum(len(each.runs) for each in design.values())} trainings so far. All factors are varied "
         f"together in two-level designs of {len(FACTORS)} factors in {RUNS} runs (columns of a Hadamard matrix, dealt "
         "anew for every second block, which the next one mirrors): every run speaks of every factor. A run lasts as "
-        "many steps as take the same time as the former defaults', half of the runs three times that, "
-        f"({', '.join(f'{TITLES[name]}: {steps}' for name, steps in _lengths(design).items())} steps in batches of 4); "
-        "what a step costs was measured side by side in one process. No run chooses an epoch: the last one counts."
+        "many steps as take the same time as so many of the former defaults: "
+        f"{'; '.join(f'{TITLES[name]}: {steps}' for name, steps in _lengths(design).items()) or 'none yet'}; half of "
+        "the runs last three times as long. What a step costs was measured side by side in one process. No run chooses an epoch: the last one counts."
     )
     yield ""
     yield (
@@ -114,8 +114,12 @@ def _head(design: dict[str, Family]) -> Iterator[str]:
     )
 
 
-def _lengths(design: dict[str, Family]) -> dict[str, int]:
-    return {name: next(each.steps for each in SETTINGS if each.family == name) for name in design}
+def _lengths(design: dict[str, Family]) -> dict[str, str]:
+    """Return the steps of a training by the former defaults, by family."""
+    return {
+        name: " and ".join(dict.fromkeys(str(each.steps) for each in SETTINGS if each.family == name))
+        for name in design
+    }
 
 
 def _decisions(rows: Sequence[Row], design: dict[str, Family]) -> Iterator[str]:

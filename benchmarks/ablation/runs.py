@@ -25,7 +25,7 @@ from ussearch.search_spaces import Architecture, Network, build, load_preset
 from ussearch.weights import require_file, weights_named
 
 Floats = NDArray[np.float64]
-PAIRS, STEPS_TIMED = 25, 6
+PAIRS, STEPS_TIMED = 15, 6
 SEEDS = (0, 1)
 """Of runs one at a time; the arms of a design are their own repetitions."""
 

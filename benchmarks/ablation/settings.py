@@ -27,10 +27,10 @@ EASY = PhantomParameters(
 HARD = PhantomParameters(
     seed=32,
     lesion_count_weights=(0.1, 0.6, 0.2, 0.1),
-    lesion_radius=(0.05, 0.15),
-    contrast_weights=(0.6, 0.2, 0.2),
-    hypoechoic_db=(-16.0, -6.0),
-    edge_width=(0.03, 0.08),
+    lesion_radius=(0.06, 0.17),
+    contrast_weights=(0.8, 0.1, 0.1),
+    hypoechoic_db=(-18.0, -7.0),
+    edge_width=(0.02, 0.06),
     looks=(1, 1),
     surface_shadows=(0, 2),
     ribs=(0, 2),
@@ -87,7 +87,7 @@ class Material:
 
 SETTINGS = (
     Setting("phantoms-easy", "unext", 64, 300, 4, phantoms=EASY),
-    Setting("phantoms-hard", "unext", 64, 300, 5, phantoms=HARD),
+    Setting("phantoms-hard", "unext", 64, 400, 5, phantoms=HARD),
     *(Setting(f"busi-{number}", "lv-unet", 128, 500, number - 1, split=number) for number in SPLITS),
     *(Setting(f"busi-unext-{number}", "unext", 64, 600, 5 + number, split=number) for number in SPLITS),
     *(
