@@ -98,7 +98,8 @@ def _head(design: dict[str, Family]) -> Iterator[str]:
         "anew for every second block, which the next one mirrors): every run speaks of every factor. A run lasts as "
         "many steps as take the same time as so many of the former defaults: "
         f"{'; '.join(f'{TITLES[name]}: {steps}' for name, steps in _lengths(design).items()) or 'none yet'}; half of "
-        "the runs last three times as long. What a step costs was measured side by side in one process. No run chooses an epoch: the last one counts."
+        "the runs last three times as long. What a step costs was measured side by side in one process. No run chooses "
+        "an epoch: the last one counts."
     )
     yield ""
     yield (
