@@ -26,10 +26,10 @@ LEAVES = {
     "own_files",
 }
 LEAVES |= {"run_config", "run_options", "storage_url", "logs", "process_settings"}
-ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "runtime": set(), "serving": {"runtime"}}
+ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "weights": set(), "runtime": set(), "serving": {"runtime"}}
 ALLOWED["datasets"] = {"runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}
-ALLOWED["evaluators"] = {"search_spaces", "runtime", "datasets", "hardware_profiles"}
+ALLOWED["evaluators"] = {"search_spaces", "weights", "runtime", "datasets", "hardware_profiles"}
 ALLOWED["studies"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["compress"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["pairs"] = {*ALLOWED["studies"], "studies", "compress", "serving"}
