@@ -17,6 +17,7 @@ from ussearch.cli import (
     crash,
     dashboard,
     data,
+    evaluate,
     export,
     infer,
     pareto,
@@ -30,6 +31,7 @@ from ussearch.cli import (
     serve,
     show,
     specialise,
+    threshold,
     verify,
 )
 from ussearch.cli.command import Command
@@ -79,6 +81,8 @@ for command in (
     route_report.route_report,
     export.export,
     verify.verify,
+    threshold.threshold,
+    evaluate.evaluate,
     infer.infer,
     serve.serve,
     check.check,
