@@ -18,7 +18,7 @@ ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 install: $(STAMP)  ## the program and what it needs, in .venv
 
 run: $(STAMP)  ## search on the built-in phantoms for a Jetson Nano and write a verified bundle
-	$(BIN)/ussearch run --profile jetson-nano
+	$(BIN)/ussearch run --profile jetson-nano --pretrained off
 
 test: lint docs  ## formatting, types, the pages and the tests that take minutes
 	$(ENVIRONMENT) $(BIN)/python -m pytest -n 2 --dist worksteal
@@ -60,7 +60,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 $(STAMP_DEV): $(STAMP)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,dicom,docs,postgresql,serve,seg,dashboard]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,dicom,docs,pretrained,postgresql,serve,seg,dashboard]"
 	touch $@
 
 $(STAMP_NNI): pyproject.toml constraints-nni.txt

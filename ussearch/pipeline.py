@@ -25,12 +25,13 @@ from ussearch.pairs.delivery.router_training import RoutingRequest, fit_router
 from ussearch.pairs.routing.policies import share_policy
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import RunConfig
-from ussearch.search_spaces import Architecture, load_preset
+from ussearch.search_spaces import Architecture
 from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
 from ussearch.studies.executors import ExecutorFactory, require_cluster
+from ussearch.studies.kept import Kept
 from ussearch.studies.ladder import LadderSearch, drawn_starts
-from ussearch.studies.paths import as_continued, claimed, kept_profiles
+from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
 from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
@@ -132,7 +133,7 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
             require_cluster(config.execution.ray)
         made = plan(
             as_continued(config, folder),
-            kept_profiles(config, folder),
+            Kept.of(config, folder),
             lambda done, total: on_event(FilesRead(done, total)),
         )
         study = _open(config, made, folder)
@@ -144,7 +145,7 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
 def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_event: OnEvent) -> Delivery:
     """Do what was planned."""
     with table.stage("search", on_event):
-        seeds = [load_preset(name).architecture.for_task() for name in study.config.initial_architectures]
+        seeds = [study.config.initial(name) for name in study.config.initial_architectures]
         resources = resources_for(
             made.config.run.execution.model_copy(update={"storage": config.execution.storage}),
             on_gpu=made.study_context.device.type == "cuda",

@@ -79,7 +79,9 @@ class SpaceOptions(_Section):
     """Which architectures are candidates."""
 
     image_size: int | None = Field(default=None, ge=32, description="Side in pixels, a multiple of 32.")
-    warm_start: Names | None = Field(default=None, description="Published networks to try first: NAME,NAME…")
+    warm_start: Names | None = Field(
+        default=None, description="Networks to try first: presets or architecture.yaml files, NAME,FILE…"
+    )
     edge_share: float = Field(default=0.5, ge=0, le=1, description="Share of sampled trials drawn for the device.")
 
 
@@ -110,6 +112,10 @@ class TrainingOptions(_Section):
     final_epochs: int | None = Field(default=None, ge=1, description="Length of the full training of the pair.")
     final_restarts: int | None = Field(
         default=None, ge=1, description="Full trainings of each network, from other starts; the best is kept."
+    )
+    pretrained: str = Field(
+        default="auto",
+        description="Weights to start from: auto (what is on this machine), off, NAME (ussearch weights list) or FILE.",
     )
     recipe: Path | None = Field(default=None, description="YAML with other settings of the training recipe.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ BATCH = 8
 """Images over which the protocol pools intersections and unions."""
 SMOOTH = 1e-5
 """What the published code adds to both; without it an empty batch would divide by zero."""
+Part = Literal["published", "training"]
+HELD_OUT = 0.2
+"""Share of a training list that judges what is being decided."""
 Floats = NDArray[np.float64]
 Probabilities = NDArray[np.float32]
 Masks = NDArray[np.uint8]
@@ -83,3 +87,22 @@ def published_split(images: ImageSet, data: Path, number: int) -> BusiSplit:
     at = {Path(images.ids[index]).stem: index for index in parts["test"]}
     names = [line.strip() for line in lists["val"].read_text(encoding="utf-8").splitlines() if line.strip()]
     return BusiSplit(images, split, tuple(at[name] for name in names))
+
+
+def within_training(busi: BusiSplit, number: int) -> BusiSplit:
+    """Return a split of the training list alone: what decides must not have seen the published list.
+
+    Groups of near-duplicates stay together, and images that resemble one of the published list are left out.
+    """
+    groups = busi.images.groups
+    published = set(groups[list(busi.split.validation)].tolist())
+    inside = [index for index in busi.split.train if groups[index] not in published]
+    order = np.random.default_rng([number]).permutation(np.unique(groups[inside]))
+    sizes = np.cumsum([np.count_nonzero(groups[inside] == group) for group in order])
+    chosen = set(order[: int(np.searchsorted(sizes, HELD_OUT * len(inside))) + 1].tolist())
+    judging = [index for index in inside if groups[index] in chosen]
+    training = [index for index in inside if groups[index] not in chosen]
+    split = Split.of(
+        {"train": training, "validation": judging}, f"within training list {number}", busi.images.fingerprint
+    )
+    return BusiSplit(busi.images, split, tuple(judging))

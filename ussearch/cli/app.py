@@ -33,6 +33,7 @@ from ussearch.cli import (
     specialise,
     threshold,
     verify,
+    weights,
 )
 from ussearch.cli.command import Command
 from ussearch.cli.interrupts import INTERRUPTED, TERMINATED, sigterm_as_interrupt
@@ -93,6 +94,7 @@ for command in (
     app.command(cls=Command)(command)
 app.add_typer(profile.app, name="profile", help="Make a profile of a device of your own.")
 app.add_typer(data.app, name="data", help="Look at a data set.")
+app.add_typer(weights.app, name="weights", help="List, add and fetch weights that others trained.")
 
 
 def main() -> None:

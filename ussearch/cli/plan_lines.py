@@ -52,6 +52,8 @@ def print_plan(plan: Plan) -> None:
     console.print(f"Presets first: {', '.join(config.initial_architectures) or 'none'}")
     for reason, names in by_reason(plan.seeds.skipped).items():
         console.print(f"  without {', '.join(names)}: {reason}")
+    for line in _pretrained_lines(config):
+        console.print(f"  {line}", soft_wrap=True)
     sampled = config.trials - len(config.initial_architectures)
     console.print(
         f"Trials: {config.trials} ({len(config.initial_architectures)} presets, {sampled} sampled) of "
@@ -104,6 +106,17 @@ def _left_out_lines(plan: Plan) -> Iterator[str]:
     if kinds:
         told = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
         yield f"to know: {told} (ussearch data check {plan.config.data.root} tells more)"
+
+
+def _pretrained_lines(config: StudyConfig) -> Iterator[str]:
+    """Yield which networks start from weights that others trained, and why others do not that could."""
+    pretrained = config.pretrained
+    if pretrained.asked == "off":
+        yield "all from chance (--pretrained off)"
+    for start in pretrained.starts:
+        yield f"{start.network} starts from {start.told}, {start.file}"
+    for network, reason in pretrained.reasons.items():
+        yield f"{network} from chance: {reason}"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

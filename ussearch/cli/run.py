@@ -28,6 +28,11 @@ def run(
 
     Example: ussearch run --profile jetson-nano --data busi --image-size 256 --study studies/busi
     """
+    from ussearch.weights.asked import require_pretrained
+
+    asked = asked_for(options, config, set or ())
+    require_pretrained(asked.training.pretrained)
+
     from ussearch.cli.console import print_json
     from ussearch.cli.counting import counting
     from ussearch.cli.interrupts import interruptible
@@ -36,15 +41,13 @@ def run(
     from ussearch.cli.result_lines import print_delivery
     from ussearch.pipeline import run as run_pipeline
     from ussearch.process_settings import settle
-    from ussearch.studies.paths import kept_profiles
+    from ussearch.studies.kept import Kept
     from ussearch.studies.plan import plan
 
     settle()
-    asked = asked_for(options, config, set or ())
     if dry_run:
-        kept = {} if asked.output.study is None else kept_profiles(asked, asked.output.study)
         with counting("files read", quiet=json_output) as progress:
-            made = plan(asked, kept, progress)
+            made = plan(asked, Kept.of(asked, asked.output.study), progress)
         print_json(made.to_dict()) if json_output else print_plan(made)
         return
     with interruptible("the same command with --resume continues it"), RunProgress(quiet=json_output) as progress:

@@ -10,6 +10,7 @@ from ussearch.evaluators.evaluator import Evaluator, TrainEvaluator
 from ussearch.evaluators.metrics.scores import CONVENTION, Scores, Summary, score
 from ussearch.evaluators.metrics.segmentation import objective_of
 from ussearch.evaluators.prediction import predict
+from ussearch.evaluators.pretrained import FROM_CHANCE, Pretrained, PretrainedStart
 from ussearch.evaluators.training.engine import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
 from ussearch.evaluators.training.recipe import Recipe
 from ussearch.evaluators.training.task import TrainingTask
@@ -17,6 +18,7 @@ from ussearch.runtime.masks import THRESHOLD
 
 __all__ = [
     "CONVENTION",
+    "FROM_CHANCE",
     "THRESHOLD",
     "Costs",
     "CostsByTier",
@@ -24,6 +26,8 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "OnEpoch",
+    "Pretrained",
+    "PretrainedStart",
     "Recipe",
     "Scores",
     "Summary",

@@ -66,6 +66,8 @@ class Evaluation(BaseModel):
     training_seconds: float = 0.0
     normalisation: dict[str, float] | None = None
     failure: str | None = None
+    pretrained: str | None = None
+    """The weights that it started from, with licence and digest; None: from chance, or from weights of the study."""
     weights: dict[str, Tensor] | None = Field(default=None, exclude=True, repr=False)
 
     @property

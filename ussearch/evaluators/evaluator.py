@@ -14,6 +14,7 @@ from ussearch.evaluators.costs import refusals, trace
 from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tier, trained_part
 from ussearch.evaluators.metrics.scores import Summary, score
 from ussearch.evaluators.prediction import predict
+from ussearch.evaluators.pretrained import FROM_CHANCE, Pretrained
 from ussearch.evaluators.training.engine import OnEpoch, TrainingFailed
 from ussearch.evaluators.training.recipe import Recipe
 from ussearch.evaluators.training.task import TrainingTask
@@ -43,13 +44,15 @@ class Evaluator(Protocol):
 
 @dataclass(frozen=True)
 class TrainEvaluator:
-    """Trains every candidate from scratch by one recipe and judges it on the validation part."""
+    """Trains every candidate by one recipe and judges it on the validation part."""
 
     images: ImageSet
     split: Split
     recipe: Recipe
     profiles: Mapping[Tier, Profile]
     device: torch.device | str = "cpu"
+    pretrained: Pretrained = FROM_CHANCE
+    """What networks start from that others trained; those that it has nothing for start from chance."""
 
     fidelity: ClassVar[str] = TRAINED
 
@@ -71,15 +74,17 @@ class TrainEvaluator:
 
         A training that was stopped (``task.until_epoch``) says so in its fidelity.
         """
+        start = None if task.initial is not None else self.pretrained.of(task.architecture)
         common: dict[str, Any] = {
             "architecture_id": task.architecture.id,
+            "pretrained": start and start.told,
             "seed": task.seed,
             "image_size": self.images.image_size,
             "accelerator": device_name(self.device),
             "costs": self.costs(task.architecture),
         }
         try:
-            result = task.run(self.images, self.split, self.recipe, self.device, on_epoch)
+            result = task.run(self.images, self.split, self.recipe, self.device, on_epoch, pretrained=self.pretrained)
         # NOTE: torch reports lack of memory and impossible shapes (batch norm over a single value) as
         # RuntimeError and ValueError; both belong to the candidate, not to the search.
         except (TrainingFailed, ValueError, RuntimeError) as error:

@@ -18,12 +18,14 @@ from ussearch.datasets import ImageSet, Reading
 from ussearch.datasets.counts import Losses, losses_of
 from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, Tier
+from ussearch.evaluators import FROM_CHANCE, Pretrained, Recipe, Tier
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile_text import profile_yaml
 from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
+from ussearch.search_spaces import Architecture
 from ussearch.storage_url import hide_passwords
 from ussearch.studies.halving import Halving
+from ussearch.studies.initial import initial_architecture
 
 USUAL_FINAL_EPOCHS = 100
 _PACKAGES = ("ussearch", "torch", "optuna", "monai", "numpy")
@@ -97,6 +99,10 @@ class StudyConfig(_Data):
     data: DataSource
     space: dict[str, tuple[Any, ...]]
     """Choices of the sampled space, after what a device cannot run was removed."""
+    pretrained: Pretrained = FROM_CHANCE
+    """What networks start from that others trained; files, with their digests."""
+    own_architectures: dict[str, Architecture] = {}
+    """Initial architectures that came from files, by what was given, as they were then."""
     skipped: dict[str, str] = {}
     """Presets that were left out, with the reason."""
     shared_epochs: int = Field(default=20, ge=1)
@@ -127,6 +133,16 @@ class StudyConfig(_Data):
     def initial_architectures(self) -> tuple[str, ...]:
         """Names of the presets that are evaluated first, in order."""
         return self.run.space.warm_start or ()
+
+    def initial(self, name: str) -> Architecture:
+        """Return one of the initial architectures."""
+        return initial_architecture(name, self.own_architectures)
+
+    @property
+    def initial_names(self) -> tuple[str, ...]:
+        """What the initial architectures are called."""
+        own = self.own_architectures
+        return tuple(own[name].name if name in own else name for name in self.initial_architectures)
 
     @property
     def edge_share(self) -> float:
@@ -198,7 +214,7 @@ class StudyConfig(_Data):
         for field, title in _DECISIVE.items():
             before, after = getattr(self, field), getattr(other, field)
             # NOTE: which presets are planned follows from the number of trials; a study keeps those it began with.
-            replanned = field == "initial_architectures" and self.trials != other.trials
+            replanned = field in ("initial_architectures", "pretrained") and self.trials != other.trials
             if before != after and not replanned:
                 raise UserError(
                     f"The study in {folder} was made with another {title} ({_difference(before, after)}): resume "
@@ -219,6 +235,7 @@ _DECISIVE: Mapping[str, str] = {
     "evaluator": "evaluator",
     "workers": "number of workers",
     "halving": "successive halving",
+    "pretrained": "choice of pretrained weights",
 }
 """Fields that results depend on, with their names in errors."""
 

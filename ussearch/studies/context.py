@@ -25,7 +25,7 @@ from ussearch.datasets import (
     split,
 )
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, Tier, TrainEvaluator
+from ussearch.evaluators import FROM_CHANCE, Pretrained, Recipe, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
 from ussearch.run_config import DataOptions, RunConfig
 from ussearch.studies.config import DataSource
@@ -34,7 +34,7 @@ from ussearch.studies.study import Study
 
 @dataclass(frozen=True)
 class StudyContext:
-    """Images, their split, the two profiles and the device that trains."""
+    """Images, their split, the two profiles, the device that trains, and what networks start from."""
 
     dataset: Dataset
     images: ImageSet
@@ -42,6 +42,7 @@ class StudyContext:
     source: DataSource
     profiles: Mapping[Tier, Profile]
     device: torch.device
+    pretrained: Pretrained = FROM_CHANCE
 
     @property
     def normalisation(self) -> Normalisation:
@@ -50,11 +51,16 @@ class StudyContext:
 
     def evaluator(self, recipe: Recipe) -> TrainEvaluator:
         """Return the evaluator that trains by ``recipe``."""
-        return TrainEvaluator(self.images, self.split, recipe, self.profiles, self.device)
+        return TrainEvaluator(self.images, self.split, recipe, self.profiles, self.device, self.pretrained)
 
 
 def open_context(
-    config: RunConfig, image_size: int, profiles: Mapping[Tier, Profile], progress: FileProgress | None = None
+    config: RunConfig,
+    image_size: int,
+    profiles: Mapping[Tier, Profile],
+    progress: FileProgress | None = None,
+    *,
+    pretrained: Pretrained = FROM_CHANCE,
 ) -> StudyContext:
     """Prepare the data that a run is asked to use, and split it; ``progress`` hears how many files were read."""
     data, phantoms = config.data, None
@@ -72,7 +78,8 @@ def open_context(
         parts = replace(parts, fingerprint=images.fingerprint)
     root = "" if data.path is None else str(data.path.expanduser().resolve())
     source = DataSource.of(images, root, phantoms.model_dump(mode="json") if phantoms else None)
-    return StudyContext(dataset, images, parts, source, profiles, choose_device(config.execution.accelerator))
+    device = choose_device(config.execution.accelerator)
+    return StudyContext(dataset, images, parts, source, profiles, device, pretrained)
 
 
 def reopen_context(study: Study, accelerator: str = "auto", data: Path | None = None) -> StudyContext:
@@ -91,7 +98,8 @@ def reopen_context(study: Study, accelerator: str = "auto", data: Path | None = 
             f"The data in {dataset.root} is not what the study in {study.folder} was made from (fingerprint "
             f"{images.fingerprint[:12]}, expected {source.fingerprint[:12]}): give the same data with --data."
         )
-    return StudyContext(dataset, images, study.split, source, study.config.profiles, choose_device(accelerator))
+    config, device = study.config, choose_device(accelerator)
+    return StudyContext(dataset, images, study.split, source, config.profiles, device, config.pretrained)
 
 
 def _asked(data: DataOptions) -> ReadingOptions:

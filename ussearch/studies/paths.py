@@ -11,8 +11,6 @@ from typing import Any
 
 from ussearch.errors import UserError
 from ussearch.files import require_writable
-from ussearch.hardware_profiles import Profile
-from ussearch.hardware_profiles.catalogue import is_shipped
 from ussearch.run_config import RunConfig
 from ussearch.studies.locking import held, is_lock, missing_folders, remove_empty
 from ussearch.studies.study import LOCK, SPLIT, Study
@@ -136,16 +134,3 @@ def as_continued(config: RunConfig, folder: Path) -> RunConfig:
     if config.data.path is None and before.data.phantoms is None:
         changes["data"] = {"path": Path(before.data.root), "reader": config.data.reader or before.data.reader}
     return config.changed(**changes)
-
-
-def kept_profiles(config: RunConfig, folder: Path) -> dict[str, Profile]:
-    """Return the shipped profiles that the study in ``folder`` was made with, by name; none for a new study.
-
-    They hold the prices that its trials were judged by, also where this version ships others. A file of the user's own
-    that has changed since is not among them: the study is refused then.
-    """
-    if not config.output.resume or not Study.exists(folder):
-        return {}
-    folders = () if config.profiles_dir is None else (config.profiles_dir,)
-    stored = Study.open(folder).config.profiles.values()
-    return {profile.name: profile for profile in stored if is_shipped(profile.name, folders)}

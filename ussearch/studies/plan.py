@@ -14,6 +14,7 @@ from ussearch.datasets import FileProgress
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Summary, Tier, TrainEvaluator
 from ussearch.evaluators.evaluation import TRAINED
+from ussearch.evaluators.pretrained import choose
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import RunConfig
@@ -32,6 +33,8 @@ from ussearch.studies.config import StudyConfig
 from ussearch.studies.context import StudyContext, choose_device, open_context
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.halving import Halving
+from ussearch.studies.initial import YAML, initial_candidates
+from ussearch.studies.kept import Kept
 from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Feasibility, SeedPlan, feasibility, plan_seeds
 from ussearch.studies.records import TrialRecord
@@ -114,6 +117,7 @@ class Plan:
             "depths_left_out": list(self.depths_left_out),
             "initial_architectures": list(config.initial_architectures),
             "skipped_presets": dict(self.seeds.skipped),
+            "pretrained": config.pretrained.model_dump(mode="json"),
             "trials": config.trials,
             "workers": config.workers,
             "epochs": config.recipe.epochs,
@@ -147,11 +151,15 @@ def _rungs(config: StudyConfig) -> dict[str, Any] | None:
     return {"bracket": config.halving.bracket, "epochs": list(config.halving.epochs(config.recipe.epochs))}
 
 
-def plan(asked: RunConfig, kept: Mapping[str, Profile] | None = None, progress: FileProgress | None = None) -> Plan:
+def plan(
+    asked: RunConfig,
+    kept: Kept | None = None,
+    progress: FileProgress | None = None,
+) -> Plan:
     """Decide everything; prepares (and caches) the data, trains nothing, writes no study.
 
-    ``kept`` are profiles by name that take the place of those that this version ships: those of a study that goes on.
-    ``progress`` is called with how many files were read, and of how many.
+    ``kept`` is what a study that goes on keeps of its own decisions. ``progress`` is called with how many files were
+    read, and of how many.
     """
     if asked.execution.storage is not None:
         require_driver(asked.execution.storage)
@@ -159,26 +167,29 @@ def plan(asked: RunConfig, kept: Mapping[str, Profile] | None = None, progress: 
     sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), on_gpu=on_gpu))
     threads = sized.execution.threads or torch.get_num_threads()
     with intra_op_threads(threads):
-        return _decided(asked, sized, threads, kept or {}, progress)
+        return _decided(asked, sized, threads, kept or Kept(), progress)
 
 
 def _decided(
     asked: RunConfig,
     sized: RunConfig,
     threads: int,
-    kept: Mapping[str, Profile],
+    kept: Kept,
     progress: FileProgress | None,
 ) -> Plan:
     """Decide everything that is not decided by the sizes."""
     execution, image_size = sized.execution, sized.space.image_size or 0
+    candidates = initial_candidates(asked.space.warm_start, kept.architectures)
+    pretrained = kept.pretrained or choose(asked.training.pretrained, tuple(candidates.values()))
     folders = () if asked.profiles_dir is None else (asked.profiles_dir,)
     shipped = [load_profile(name, folders) for name in (asked.profile, asked.cloud_profile)]
-    edge, cloud = (kept.get(profile.name, profile) for profile in shipped)
+    edge, cloud = (kept.profiles.get(profile.name, profile) for profile in shipped)
     for now, before in zip(shipped, (edge, cloud), strict=True):
         if now != before:
             LOG.warning("The study keeps the profile %s that it was made with; this version's differs.", before.name)
     space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
-    study_context = open_context(asked, image_size, {"edge": edge, "cloud": cloud}, progress)
+    profiles: dict[Tier, Profile] = {"edge": edge, "cloud": cloud}
+    study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
     recipe = _recipe(asked, sized)
     evaluator = study_context.evaluator(recipe)
     seen = feasibility(space, evaluator, asked.seed)
@@ -192,14 +203,17 @@ def _decided(
     pace = TrialThroughput(trial_seconds, recipe.epochs, side_by_side)
     allotment = _allotment(asked, sized.search.trials or 0, pace)
     trials, shared_epochs = allotment.trials, allotment.shared_epochs
-    seeds = plan_seeds(evaluator, image_size, trials, seen.typical_work, asked.space.warm_start)
+    seeds = plan_seeds(
+        evaluator, image_size, trials, seen.typical_work, candidates, named=asked.space.warm_start is not None
+    )
+    study_context = replace(study_context, pretrained=pretrained.among(seeds.seeds))
     _require_satisfiable(seen, seeds, evaluator, edge)
     _require_enough(asked, trials, len(seeds.seeds))
     final_seconds = 2 * seen.typical_work * epoch_seconds * (sized.training.final_epochs or 0) / min(side_by_side, 2)
     final_restarts = _final_restarts(asked, sized.training.final_restarts or 1, final_seconds)
     resolved = sized.changed(
         search={"trials": trials},
-        space={"warm_start": tuple(architecture.name for architecture in seeds.seeds)},
+        space={"warm_start": seeds.names},
         training={"epochs": recipe.epochs, "final_restarts": final_restarts},
     )
     config = StudyConfig(
@@ -210,6 +224,8 @@ def _decided(
         halving=halving,
         data=study_context.source,
         space=dict(space.choices),
+        pretrained=study_context.pretrained,
+        own_architectures={name: candidates[name] for name in seeds.names if name.endswith(YAML)},
         skipped=dict(seeds.skipped),
         shared_epochs=shared_epochs,
     )

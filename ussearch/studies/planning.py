@@ -8,7 +8,7 @@ from statistics import median
 
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, Tier
-from ussearch.search_spaces import Architecture, SearchSpace, load_preset, preset_names
+from ussearch.search_spaces import Architecture, SearchSpace, preset_names
 from ussearch.studies.estimates import training_work
 
 LARGEST_SHARE = 0.25
@@ -35,6 +35,8 @@ class SeedPlan:
     """The presets that start the search, cheapest first, and why the others do not."""
 
     seeds: tuple[Architecture, ...]
+    names: tuple[str, ...] = ()
+    """What each was asked for: a preset's name, or a file."""
     skipped: Mapping[str, str] = field(default_factory=dict)
     work: float = 0.0
     """Training work of one image summed over the seeds."""
@@ -64,21 +66,26 @@ def feasibility(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibil
 
 
 def plan_seeds(
-    evaluator: Evaluator, image_size: int, trials: int, typical_work: float, named: Sequence[str] | None = None
+    evaluator: Evaluator,
+    image_size: int,
+    trials: int,
+    typical_work: float,
+    candidates: Mapping[str, Architecture],
+    *,
+    named: bool = False,
 ) -> SeedPlan:
-    """Choose the presets that start a search of ``trials`` trials, at most half of them.
+    """Choose among ``candidates``, by name, what starts a search of ``trials`` trials, at most half of them.
 
-    Presets that do not divide the image or fit neither profile are left out, as are those that would take over a
-    quarter of the run's training time. ``named`` presets are taken as they are given instead.
+    Those that do not divide the image or fit neither profile are left out, as are those that would take over a
+    quarter of the run's training time. Where they were ``named`` all are taken as they are given instead.
 
     Raises UserError where a named preset cannot be trained at this size or within any limits.
     """
-    if named is not None:
-        return _named_seeds(evaluator, image_size, trials, named)
+    if named:
+        return _named_seeds(evaluator, image_size, trials, candidates)
     skipped: dict[str, str] = {}
     priced: list[tuple[float, Architecture]] = []
-    for name in preset_names():
-        architecture = load_preset(name).architecture.for_task()
+    for name, architecture in candidates.items():
         reason = _refusal(evaluator, architecture, image_size)
         if reason:
             skipped[name] = reason
@@ -97,22 +104,22 @@ def plan_seeds(
             )
         else:
             chosen.append((work, architecture))
-    return SeedPlan(tuple(each for _, each in chosen), skipped, sum(work for work, _ in chosen))
+    seeds = tuple(each for _, each in chosen)
+    return SeedPlan(seeds, tuple(each.name for each in seeds), skipped, sum(work for work, _ in chosen))
 
 
-def _named_seeds(evaluator: Evaluator, image_size: int, trials: int, named: Sequence[str]) -> SeedPlan:
-    """Return exactly the named presets, in their order."""
+def _named_seeds(evaluator: Evaluator, image_size: int, trials: int, named: Mapping[str, Architecture]) -> SeedPlan:
+    """Return exactly the named architectures, in their order."""
     if len(named) > trials:
         raise UserError(f"{len(named)} seed presets do not fit into {trials} trials: ask for more trials.")
     seeds = []
-    for name in dict.fromkeys(named):
-        architecture = load_preset(name).architecture.for_task()
+    for name, architecture in named.items():
         reason = _refusal(evaluator, architecture, image_size)
         if reason:
-            raise UserError(f"Preset {name!r} cannot start this search: {reason}.")
+            raise UserError(f"{name!r} cannot start this search: {reason}.")
         seeds.append(architecture)
     others = {name: "not among the presets asked for" for name in preset_names() if name not in named}
-    return SeedPlan(tuple(seeds), others, sum(training_work(each, image_size) for each in seeds))
+    return SeedPlan(tuple(seeds), tuple(named), others, sum(training_work(each, image_size) for each in seeds))
 
 
 def _refusal(evaluator: Evaluator, architecture: Architecture, image_size: int) -> str:

@@ -61,10 +61,10 @@ def search(
         SearchInterrupted: on Ctrl-C, after the running trials were given up.
         UserError: the study was begun with other seeds, or its database cannot be used.
     """
-    if tuple(seed.name for seed in seeds) != study.config.initial_architectures:
+    if tuple(seed.name for seed in seeds) != study.config.initial_names:
         raise UserError(
             f"The study in {study.folder} was planned with the initial architectures "
-            f"{list(study.config.initial_architectures)}, not {[seed.name for seed in seeds]}: resume with the same."
+            f"{list(study.config.initial_names)}, not {[seed.name for seed in seeds]}: resume with the same."
         )
     resources = resources or SearchResources()
     phase = phase or SearchPhase.whole(study.config)

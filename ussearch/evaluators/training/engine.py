@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from torch import nn
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.evaluators.metrics.segmentation import Detection, detect
 from ussearch.evaluators.prediction import predict
+from ussearch.evaluators.pretrained import Landing
 from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import Supervised, TrainingLoss
@@ -76,6 +77,7 @@ def train(
     seed: int = 0,
     device: torch.device | str = "cpu",
     initial: Mapping[str, torch.Tensor] | None = None,
+    pretrained: Landing | None = None,
     training_loss: TrainingLoss | None = None,
     checkpoint: Path | None = None,
     until_epoch: int | None = None,
@@ -84,9 +86,10 @@ def train(
     """Train ``network`` in place; it ends with the averaged weights of the best validation epoch, λ = 1.
 
     It starts from the weights ``initial`` where they are given (a state dict of ``network``), else from those that the
-    network has, and minimises ``training_loss``, the recipe's loss on the masks where none is given. It lasts
-    ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate and λ end their
-    course exactly there.
+    network has; what ``pretrained`` has for it is then copied into it and learns at
+    ``recipe.encoder_learning_rate_factor``. It minimises ``training_loss``, the recipe's loss on the masks where none
+    is given, and lasts ``recipe.steps`` optimiser steps, or ``recipe.epochs`` epochs where that is None; learning rate
+    and λ end their course exactly there.
 
     The best epoch has the highest objective (``segmentation.objective_of``) on the validation part;
     networks with fusible blocks choose only among epochs that ended with λ = 1, because only those can be
@@ -106,6 +109,8 @@ def train(
     """
     if initial is not None:
         network.load_state_dict(initial)
+    if pretrained is not None:
+        pretrained.apply(network)
     made_from = {
         "architecture": network.architecture.id,
         "recipe": recipe.model_dump(mode="json"),
@@ -113,12 +118,14 @@ def train(
         "start": None if initial is None else digest_of(initial),
         "data": [images.fingerprint, images.image_size],
         "split": [list(split.train), list(split.validation)],
+        **({} if pretrained is None else {"pretrained": pretrained.digest}),
         **({} if training_loss is None else {"objective": dict(training_loss.made_from)}),
     }
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         minimised = training_loss or Supervised(recipe)
-        training = _Training(network, images, split, recipe, seed, torch.device(device), minimised)
+        slow = frozenset() if pretrained is None else frozenset(pretrained.tensors)
+        training = _Training(network, images, split, recipe, seed, torch.device(device), minimised, slow)
         return training.run(CheckpointManager(checkpoint, made_from), until_epoch, on_epoch)
 
 
@@ -142,6 +149,8 @@ class _Training:
     seed: int
     device: torch.device
     training_loss: TrainingLoss
+    pretrained: frozenset[str]
+    """Names of what others trained, which learns more slowly."""
     history: list[EpochRecord] = field(default_factory=list)
     step: int = 0
     seconds: float = 0.0
@@ -169,7 +178,7 @@ class _Training:
         self.scheduled = self.network.has_schedule
         self.average = EMA(self.network, recipe.average_decay)
         self.optimiser = torch.optim.AdamW(
-            _parameter_groups([*self.network.parameters(), *self.training_loss.parameters()], recipe),
+            _parameter_groups(self.network, self.training_loss, self.pretrained, recipe),
             lr=recipe.learning_rate,
             betas=(0.9, recipe.second_moment_decay),
             fused=self.device.type in ("cpu", "cuda"),
@@ -286,7 +295,7 @@ class _Training:
     def _step(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         self._set_schedule(self.network)
         for group in self.optimiser.param_groups:
-            group["lr"] = learning_rate_at(self.step, self.steps, self.recipe)
+            group["lr"] = group["factor"] * learning_rate_at(self.step, self.steps, self.recipe)
         images = images.to(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
             loss: torch.Tensor = self.training_loss(self.network, images, masks, self.step)
@@ -321,9 +330,17 @@ class _Training:
         return detect(probabilities, masks)
 
 
-def _parameter_groups(parameters: Sequence[nn.Parameter], recipe: Recipe) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: weights decay, norms and biases do not."""
-    return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _parameter_groups(
+    network: Network, training_loss: TrainingLoss, pretrained: frozenset[str], recipe: Recipe
+) -> list[dict[str, Any]]:
+    """Return the optimiser's groups: weights decay, norms and biases do not; what is pretrained has its own rate."""
+    named = [*network.named_parameters(), *(("", parameter) for parameter in training_loss.parameters())]
+    groups = []
+    for slow in (False, True) if pretrained else (False,):
+        chosen = [parameter for name, parameter in named if (name in pretrained) == slow]
+        factor = recipe.encoder_learning_rate_factor if slow else 1.0
+        for decays in (True, False):
+            parameters = [each for each in chosen if (each.ndim > 1) == decays]
+            decay = recipe.weight_decay if decays else 0.0
+            groups.append({"params": parameters, "weight_decay": decay, "factor": factor})
+    return groups

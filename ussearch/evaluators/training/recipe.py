@@ -25,6 +25,9 @@ class Recipe(BaseModel):
     learning_rate: float = Field(default=1e-2, gt=0, description="peak of the cosine")
     final_learning_rate: float = Field(default=1e-4, ge=0, description="end of the cosine")
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1, description="share of all steps with a linear rise")
+    encoder_learning_rate_factor: float = Field(
+        default=0.3, gt=0, le=1, description="of what others trained, as a share of the learning rate of the rest"
+    )
     weight_decay: float = Field(default=1e-2, ge=0, description="decoupled (AdamW); not on norms and biases")
     second_moment_decay: float = Field(
         default=0.99, ge=0, lt=1, description="AdamW's second beta; 0.999 remembers more than a short training lasts"

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ussearch.datasets import ImageSet, Split
+from ussearch.datasets import ImageSet, Normalisation, Split
+from ussearch.evaluators.pretrained import Pretrained
 from ussearch.evaluators.training.engine import OnEpoch, TrainingResult, train
 from ussearch.evaluators.training.losses import TrainingLoss
 from ussearch.evaluators.training.recipe import Recipe
@@ -57,6 +58,7 @@ class TrainingTask:
         on_epoch: OnEpoch | None = None,
         *,
         network: Network | None = None,
+        pretrained: Pretrained | None = None,
     ) -> TrainingResult:
         """Carry the task out.
 
@@ -67,18 +69,24 @@ class TrainingTask:
             device: where it is trained.
             on_epoch: is told what every epoch did.
             network: what is trained in place of a new network, such as one that is prepared for rounding.
+            pretrained: what others trained, for a task without weights of its own; it may have nothing for this one.
 
         Raises:
             TrainingFailed: see ``engine.train``.
-            UserError: the checkpoint is damaged or belongs to another training.
+            UserError: the checkpoint is damaged or belongs to another training; weights are gone or have changed.
         """
         recipe = self.recipe or recipe
-        if self.initial is not None:
+        start = None if pretrained is None or self.initial is not None else pretrained.of(self.architecture)
+        # NOTE: weights of the whole network have been through deep training, as the task's own have.
+        if self.initial is not None or (start is not None and start.part == "network"):
             recipe = recipe.model_copy(update={"schedule_fraction": 0.0})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = network or build(self.architecture)
             training_loss = self.make_loss(network) if self.make_loss else None
+        landing = None
+        if start is not None:
+            landing = start.landing(network, Normalisation.fit(images.images, split.train))
         return train(
             network,
             images,
@@ -87,6 +95,7 @@ class TrainingTask:
             seed=self.seed,
             device=device,
             initial=self.initial,
+            pretrained=landing,
             training_loss=training_loss,
             checkpoint=self.checkpoint,
             until_epoch=self.until_epoch,

@@ -37,6 +37,16 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class PretrainedEntry(_Part):
+    """The weights that a network started from; ``part`` is its encoder or all of it."""
+
+    weights: str
+    part: Literal["encoder", "network"]
+    source: str
+    licence: str
+    sha256: str
+
+
 class NetworkEntry(_Part):
     """One end of the pair: what it is, the form of its file, what it costs and how exactly it was
     exported.
@@ -49,6 +59,9 @@ class NetworkEntry(_Part):
     device_file: str = Field(
         default="",
         description="the network in INT8 as the device's runtime reads it, beside the model.onnx of the figures",
+    )
+    pretrained: PretrainedEntry | None = Field(
+        default=None, description="weights of others that its training began with; none: from chance"
     )
     compression: str = Field(default="", description="steps that were kept; the record is edge/compression.json")
     opset: int

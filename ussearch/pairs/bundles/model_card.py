@@ -8,7 +8,7 @@ from ussearch.compress import Compression
 from ussearch.evaluators import Tier
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.bundles.evaluation import baseline_warnings
-from ussearch.pairs.bundles.manifest import Manifest
+from ussearch.pairs.bundles.manifest import Manifest, NetworkEntry
 from ussearch.pairs.bundles.model_card_tables import (
     baselines_table,
     bullets,
@@ -97,7 +97,20 @@ def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
             f"The edge network's milliseconds are those of an engine in FP16: "
             f"{manifest.edge.costs.get('latency_label')}. `run_edge.py` computes its file in FP32."
         )
+    notes += filter(None, (_started(tier, manifest.entry(tier)) for tier in profiles))
     return [network_table(manifest, profiles), bullets(notes)]
+
+
+def _started(tier: Tier, entry: NetworkEntry) -> str:
+    """Return whose weights a network started from, and under which licence; nothing from chance."""
+    found = entry.pretrained
+    if found is None:
+        return ""
+    images = "; the images that they were trained on are ImageNet's, which are for research" * (found.part == "encoder")
+    return (
+        f"The {tier} network's training began with {found.weights}, SHA-256 `{found.sha256}`: {found.source}; licence "
+        f"{found.licence}{images}."
+    )
 
 
 def _grey_levels(scale: GreyScale | None) -> str:

@@ -107,6 +107,7 @@ def network_table(manifest: Manifest, profiles: Mapping[Tier, Profile]) -> str:
     lines: dict[str, list[str]] = {
         "architecture": [entry.architecture for entry in entries.values()],
         "trial of the study": [NOTHING if entry.trial is None else str(entry.trial) for entry in entries.values()],
+        "starts from": [_start(entry) for entry in entries.values()],
         "device": [f"{profile.title} (`{profile.name}`)" for profile in profiles.values()],
         "runtime": [profile.runtime for profile in profiles.values()],
         "precision": [entry.precision for entry in entries.values()],
@@ -119,6 +120,11 @@ def network_table(manifest: Manifest, profiles: Mapping[Tier, Profile]) -> str:
         "ONNX": [f"opset {entry.opset}, IR {entry.ir_version}" for entry in entries.values()],
     }
     return table(["", *entries], ([name, *cells] for name, cells in lines.items()), 0)
+
+
+def _start(entry: NetworkEntry) -> str:
+    found = entry.pretrained
+    return "chance" if found is None else f"{found.weights} ({found.part})"
 
 
 def _count(entry: NetworkEntry, name: str, unit: int = 1) -> str:

@@ -24,7 +24,7 @@ from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.bundle import Bundle, require_replaceable, write_split
 from ussearch.pairs.bundles.data_statistics import ImageStatistics
 from ussearch.pairs.bundles.finalize import finalize
-from ussearch.pairs.bundles.manifest import Cost, DataEntry, Manifest, NetworkEntry, versions
+from ussearch.pairs.bundles.manifest import Cost, DataEntry, Manifest, NetworkEntry, PretrainedEntry, versions
 from ussearch.pairs.bundles.parity import parity, require_parity
 from ussearch.pairs.bundles.provenance import PairProvenance
 from ussearch.pairs.bundles.router import attach_and_evaluate
@@ -43,7 +43,8 @@ class Member:
     ``network`` is trained, with its schedule finished. ``costs`` (predicted latency with its label and interval,
     memory, parameters, ...) is shown with the bundle; ``weights`` is an optional safetensors file of the training
     form. ``model`` is a file that is shipped instead of an export of ``network``, such as one in INT8; ``compression``
-    is the record (JSON) of the steps that made the network small, ``kept`` names them. ``device_file`` is the network
+    is the record (JSON) of the steps that made the network small, ``kept`` names them; ``pretrained`` are the weights of
+    others that its training began with. ``device_file`` is the network
     in the format of the device's own runtime, shipped beside ``model.onnx``.
     """
 
@@ -59,6 +60,7 @@ class Member:
     precision: Precision = "fp32"
     compression: Path | None = None
     kept: str = ""
+    pretrained: PretrainedEntry | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +158,7 @@ def _write_member(folder: Path, tier: str, member: Member, data: PairData) -> Ne
         profile=member.profile.name,
         precision=member.precision,
         device_file=device_name,
+        pretrained=member.pretrained,
         compression=member.kept,
         opset=record.opset,
         ir_version=record.ir_version,

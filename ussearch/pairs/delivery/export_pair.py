@@ -9,14 +9,14 @@ import numpy as np
 
 from ussearch.compress import Compressed, SpeedComparison
 from ussearch.compress.candidate import TFLITE, WEIGHTS
-from ussearch.evaluators import Tier, TracedNetwork, trace
+from ussearch.evaluators import PretrainedStart, Tier, TracedNetwork, trace
 from ussearch.evaluators.evaluation import standing
 from ussearch.events import OnEvent, ignore
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.precision_pairs import measured_pair
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.bundle import Bundle
-from ussearch.pairs.bundles.manifest import Cost
+from ussearch.pairs.bundles.manifest import Cost, PretrainedEntry
 from ussearch.pairs.bundles.provenance import provenance_of
 from ussearch.pairs.bundles.writing import Member, PairData, write_bundle
 from ussearch.pairs.delivery.full_training import TrainedNetwork, train_finalists
@@ -162,4 +162,16 @@ def _member(study: Study, tier: Tier, trained: TrainedNetwork) -> Member:
         trial=trained.trial_id,
         costs=costs.model_dump(exclude={"excess", "refused"}),
         weights=trained.weights,
+        pretrained=_pretrained(study.config.pretrained.of(architecture)),
+    )
+
+
+def _pretrained(start: PretrainedStart | None) -> PretrainedEntry | None:
+    """Return what a bundle tells of the weights that a network started from: the user's own have no name there."""
+    if start is None:
+        return None
+    own = start.part == "network"
+    return PretrainedEntry(
+        weights="the user's own" if own else start.weights,
+        **start.model_dump(include={"part", "source", "licence", "sha256"}),
     )

@@ -110,6 +110,7 @@ class TaskStore:
     def origin(self, runs: tuple[TrainingRun, ...]) -> dict[str, Any]:
         """Return everything that the outcome of some runs depends on."""
         evaluator = self.evaluator
+        start = evaluator.pretrained.of(self.training.architecture)
         return {
             "architecture_id": self.training.architecture.id,
             "recipe": evaluator.recipe.model_dump(mode="json"),
@@ -117,6 +118,7 @@ class TaskStore:
             "fingerprint": evaluator.images.fingerprint,
             "split": [list(evaluator.split.train), list(evaluator.split.validation)],
             "attempts": [run.key for run in runs],
+            **({} if start is None else {"pretrained": start.sha256}),
         }
 
     def kept(self) -> Evaluation | None:

@@ -1,0 +1,2 @@
+"""Parts of ``benchmarks/pretrained.py``: networks that start from weights that others trained, beside the same from
+chance."""

@@ -1,0 +1,120 @@
+"""``--pretrained auto|off|NAME|FILE``: which networks start from which weights, decided once, before the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from ussearch.errors import UserError
+from ussearch.evaluators.pretrained.start import Pretrained, PretrainedStart
+from ussearch.evaluators.pretrained.tensors import read_tensors
+from ussearch.files import sha256_of
+from ussearch.search_spaces import Architecture, build, load_preset
+from ussearch.weights import WeightsSource, known_weights, located, require_file
+from ussearch.weights.asked import AUTO, OFF, asked_for
+
+OWN_LICENCE = "not known here"
+
+
+def choose(asked: str, networks: Sequence[Architecture]) -> Pretrained:
+    """Return what each of ``networks`` starts from.
+
+    ``auto`` takes for each preset the weights that lie on this machine, and never asks the network; a NAME of the
+    catalogue must be there, and a FILE too. Raises UserError for what is missing, damaged or fits no network.
+    """
+    found = asked_for(asked)
+    if isinstance(found, str):
+        return _automatic(networks) if found == AUTO else Pretrained(asked=OFF)
+    if isinstance(found, Path):
+        return _own(found, networks)
+    path, sha256 = require_file(found)
+    starts = [_published(each, found, path, sha256) for each in networks if each.id in _takers(found)]
+    if not starts:
+        takers = f"it is the encoder of {', '.join(found.presets)}" if found.presets else "no preset has this encoder"
+        raise UserError(
+            f"No network of this run takes the weights {found.name} ({takers}): name a preset that does with "
+            "--warm-start, or leave --pretrained out."
+        )
+    return Pretrained(asked=asked, starts=tuple(starts))
+
+
+def _takers(source: WeightsSource) -> set[str]:
+    return {load_preset(name).architecture.for_task().id for name in source.presets}
+
+
+def _published(network: Architecture, source: WeightsSource, path: Path, sha256: str) -> PretrainedStart:
+    return PretrainedStart(
+        network=network.name,
+        architecture_id=network.id,
+        weights=source.name,
+        part="encoder",
+        file=str(path.resolve()),
+        sha256=sha256,
+        source=source.source,
+        licence=source.licence,
+    )
+
+
+def _automatic(networks: Sequence[Architecture]) -> Pretrained:
+    starts: list[PretrainedStart] = []
+    reasons: dict[str, str] = {}
+    for source in known_weights():
+        taking = [network for network in networks if network.id in _takers(source)]
+        if taking and located(source) is None:
+            hint = f"its weights {source.name} are not on this machine (ussearch weights get {source.name})"
+            reasons |= {network.name: hint for network in taking}
+        elif taking:
+            path, sha256 = require_file(source)
+            starts += [_published(network, source, path, sha256) for network in taking]
+    return Pretrained(asked=AUTO, starts=tuple(starts), reasons=reasons)
+
+
+def _own(file: Path, networks: Sequence[Architecture]) -> Pretrained:
+    """Return the start of the network whose weights a file holds, or of those that take a published file."""
+    sha256, asked = sha256_of(file), str(file)
+    known = next((source for source in known_weights() if source.has_digest(sha256)), None)
+    if known is not None:
+        starts = [_published(each, known, file, sha256) for each in networks if each.id in _takers(known)]
+    else:
+        tensors = read_tensors(file)
+        starts = [_whole(network, file, sha256) for network in networks if not any(_misfits(tensors, network))]
+    if starts:
+        return Pretrained(asked=asked, starts=tuple(starts))
+    if known is not None:
+        raise UserError(
+            f"No network of this run takes the weights {known.name} in {file}: name one of "
+            f"{', '.join(known.presets) or 'no preset'} with --warm-start, or leave --pretrained out."
+        )
+    names = ", ".join(network.name for network in networks) or "no network"
+    misfit = f" (of {networks[0].name} {next(_misfits(tensors, networks[0]))})" if len(networks) == 1 else ""
+    raise UserError(
+        f"{file} holds the weights of none of the networks that this run begins with, which are {names}{misfit}: name "
+        "its preset or its architecture.yaml with --warm-start; a published encoder must be one of: ussearch weights "
+        "list."
+    )
+
+
+def _whole(network: Architecture, file: Path, sha256: str) -> PretrainedStart:
+    return PretrainedStart(
+        network=network.name,
+        architecture_id=network.id,
+        weights=file.name,
+        part="network",
+        file=str(file.resolve()),
+        sha256=sha256,
+        source="a file of the user's own",
+        licence=OWN_LICENCE,
+    )
+
+
+def _misfits(tensors: Mapping[str, Tensor], network: Architecture) -> Iterator[str]:
+    """Yield in which tensors a file differs from the training form of a network."""
+    wanted = build(network, device="meta").state_dict()
+    for name, values in wanted.items():
+        if name not in tensors:
+            yield f"{name} is missing"
+        elif tensors[name].shape != values.shape:
+            yield f"{name} is {tuple(tensors[name].shape)}, not {tuple(values.shape)}"
+    yield from (f"{name} is too many" for name in tensors if name not in wanted)

@@ -1,0 +1,48 @@
+"""What a study that goes on keeps of what was decided for it, whatever this version or machine would decide today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ussearch.evaluators import Pretrained
+from ussearch.hardware_profiles import Profile
+from ussearch.hardware_profiles.catalogue import is_shipped
+from ussearch.run_config import RunConfig
+from ussearch.search_spaces import Architecture
+from ussearch.studies.study import Study
+from ussearch.weights import require_digest
+
+
+@dataclass(frozen=True)
+class Kept:
+    """Decisions of a study that is resumed; empty for a new one.
+
+    Attributes:
+        profiles: shipped profiles by name. They hold the prices that its trials were judged by, also where this version
+            ships others. A file of the user's own that has changed since is not among them: the study is refused then.
+        pretrained: what its networks start from, where that is asked for as the study did; else None.
+        architectures: initial architectures that came from files, by what was given.
+    """
+
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    pretrained: Pretrained | None = None
+    architectures: Mapping[str, Architecture] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, config: RunConfig, folder: Path | None) -> Kept:
+        """Return what the study in ``folder`` keeps, where the run continues one.
+
+        Raises UserError where weights that its networks start from are gone or have changed.
+        """
+        if folder is None or not config.output.resume or not Study.exists(folder):
+            return cls()
+        before = Study.open(folder).config
+        folders = () if config.profiles_dir is None else (config.profiles_dir,)
+        profiles = {each.name: each for each in before.profiles.values() if is_shipped(each.name, folders)}
+        if before.run.training.pretrained != config.training.pretrained:
+            return cls(profiles, None, before.own_architectures)
+        for start in before.pretrained.starts:
+            require_digest(start.weights, Path(start.file), start.sha256)
+        return cls(profiles, before.pretrained, before.own_architectures)
