@@ -143,9 +143,9 @@ def _readers(seeds: list[Seed]) -> str:
     for seed in seeds:
         told = seed.record["readers"]
         lines.append(
-            f"Seed {seed.number}: of {told['masks']} masks in the size of the files, {told['from_cloud']} of them by the "
-            f"cloud, {told['other_by_client_and_server']} differ between `infer` alone and client with "
-            f"server, {told['other_by_run_edge']} between `infer` and `run_edge.py` with the server.\n"
+            f"Seed {seed.number}: {told['masks']} masks in the size of the files, {told['from_cloud']} by the cloud: "
+            f"{told['other_by_client_and_server']} differ between `infer` alone and client with server, "
+            f"{told['other_by_run_edge']} between `infer` and `run_edge.py` with the server.\n"
         )
     return "\n".join(lines)
 
