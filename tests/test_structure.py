@@ -26,11 +26,11 @@ LEAVES = {
     "own_files",
 }
 LEAVES |= {"run_config", "run_options", "storage_url", "logs", "process_settings"}
-ALLOWED: dict[str, set[str]] = {"accelerators": set(), "runtime": set(), "serving": {"runtime"}}
-ALLOWED["search_spaces"] = {"accelerators"}
+ALLOWED: dict[str, set[str]] = {part: set() for part in ("accelerators", "search_spaces", "weights", "runtime")}
+ALLOWED["serving"] = {"runtime"}
 ALLOWED["datasets"] = {"accelerators", "runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}
-ALLOWED["evaluators"] = {"accelerators", "search_spaces", "runtime", "datasets", "hardware_profiles"}
+ALLOWED["evaluators"] = {"accelerators", "search_spaces", "weights", "runtime", "datasets", "hardware_profiles"}
 ALLOWED["studies"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["compress"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["pairs"] = {*ALLOWED["studies"], "studies", "compress", "serving"}

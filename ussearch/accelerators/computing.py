@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any, TypeVar
 
@@ -24,17 +24,6 @@ def autocast(device: Device, *, wanted: bool = True) -> AbstractContextManager[A
     if wanted and is_card(device) and backend().capability(device) >= FIRST_WITH_BF16:
         return backend().autocast()
     return nullcontext()
-
-
-@contextmanager
-def in_float32(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
-    """Yield the tensors in float32 for a block without autocast; as they are where there is no autocast anyway."""
-    kind = tensors[0].device.type
-    if kind not in ("cpu", "cuda") or not torch.is_autocast_enabled(kind):
-        yield tensors
-        return
-    with torch.autocast(kind, enabled=False):
-        yield tuple(tensor.float() for tensor in tensors)
 
 
 def has_fused_optimisers(device: Device) -> bool:

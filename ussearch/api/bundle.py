@@ -101,8 +101,10 @@ class Bundle(pairs.Bundle):
 
         >>> import ussearch
         >>> figures = ussearch.Bundle.load("bundle").figures
-        >>> sorted(figures)
-        ['baselines', 'cloud', 'convention', 'costs', 'edge', 'images', 'offload_share', 'routed', 'subgroups']
+        >>> sorted(figures)[:7]
+        ['baselines', 'cloud', 'convention', 'costs', 'edge', 'images', 'offload_share']
+        >>> sorted(figures)[7:]
+        ['presence', 'routed', 'subgroups']
         >>> figures["images"], round(figures["routed"]["lesion_dice"], 2)
         (8, 0.89)
         >>> figures["costs"]["edge"]["latency_ms"]

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ussearch.accelerators import in_float32
 from ussearch.registry import Registry
 from ussearch.search_spaces.architecture import Bottleneck
-from ussearch.search_spaces.layers import ConvNorm
+from ussearch.search_spaces.layers import ConvNorm, in_float32
 
 
 class BottleneckFactory(Protocol):

@@ -19,11 +19,11 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map
 
-from ussearch.accelerators import in_float32
 from ussearch.compress.quantisation.settings import Scheme, Settings
 from ussearch.errors import UserError
 from ussearch.search_spaces import Network, build
 from ussearch.search_spaces.deploy import merge_
+from ussearch.search_spaces.layers import in_float32
 
 MOMENTUM = 0.05
 """Of the moving average by which a range shrinks during training; it widens at once, as the file's will.
