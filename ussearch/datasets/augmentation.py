@@ -114,7 +114,7 @@ def _sent(drawn: dict[str, Tensor], like: Tensor) -> dict[str, Tensor]:
     if not drawn:
         return drawn
     packed = to_device(torch.cat(list(drawn.values()), dim=1).to(like.dtype), like.device)
-    parts = torch.split(packed, [each.shape[1] for each in drawn.values()], dim=1)  # type: ignore[no-untyped-call]
+    parts = torch.split(packed, [each.shape[1] for each in drawn.values()], dim=1)
     return dict(zip(drawn, parts, strict=True))
 
 
