@@ -115,7 +115,8 @@ def _sent(drawn: dict[str, Tensor], like: Tensor) -> dict[str, Tensor]:
     if like.is_cuda:
         packed = packed.pin_memory()  # from other memory the copy would wait for the device
     packed = packed.to(like.device, like.dtype, non_blocking=True)
-    return dict(zip(drawn, packed.split([each.shape[1] for each in drawn.values()], dim=1), strict=True))
+    parts = torch.split(packed, [each.shape[1] for each in drawn.values()], dim=1)
+    return dict(zip(drawn, parts, strict=True))
 
 
 def _affine_maps(drawn: Tensor, settings: AugmentationSettings) -> Tensor:
