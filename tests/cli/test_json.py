@@ -107,6 +107,8 @@ def test_listing_commands(ussearch: Command, tmp_path: Path) -> None:
         "profiles": ("profiles",),
         "data check": ("data", "check", tmp_path),
         "config": ("config", "--data", tmp_path, "--budget", "2h"),
+        "weights list": ("weights", "list"),
+        "weights get": ("weights", "get", "efficientnet-lite0"),
     }.items():
         assert faults(json.loads(ussearch(*arguments, "--json").out), documented()[name]) == [], name
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ussearch.datasets import AugmentationSettings, Batches, ImageSet, Normalisation, augment
 
@@ -102,6 +105,36 @@ def test_masks_follow_their_images_through_all_geometry() -> None:
     assert ((bright * masks).sum() * 2 / (bright.sum() + masks.sum())) > 0.95
 
 
+def test_masks_are_taken_from_where_the_image_was_taken() -> None:
+    """Ramps tell where each pixel came from; the mask has the value of the nearest pixel there."""
+    size = 48
+    settings = STILL.model_copy(update={"affine": 0.6, "elastic": 0.05})
+    masks = (torch.rand(6, 1, size, size, generator=torch.Generator().manual_seed(1)) > 0.5).float()
+    ramp = torch.arange(size, dtype=torch.float32).expand(6, 1, size, size) + 1  # 0 is outside
+    shown = (ramp.mT, ramp, torch.ones_like(ramp))
+    at = [augment(each, masks, torch.Generator().manual_seed(3), settings) for each in shown]
+    assert torch.equal(at[0][1], at[1][1])
+    rows, columns, whole = (moved[:, 0].double() - 1 for moved, _ in at)
+    # Left out: the border, where all is mixed with what is outside, and places as near to two pixels.
+    inside = whole.abs() < 1e-5
+    sure = inside & (((rows % 1) - 0.5).abs() > 1e-3) & (((columns % 1) - 0.5).abs() > 1e-3)
+    assert sure.double().mean() > 0.7
+    image = torch.arange(6).view(-1, 1, 1).expand_as(rows)[sure]
+    assert torch.equal(at[0][1][:, 0][sure], masks[image, 0, rows[sure].round().long(), columns[sure].round().long()])
+
+
+def test_elastic_deformation_is_bounded_smooth_and_each_image_s_own() -> None:
+    size, greatest = 64, 0.05
+    ramp = torch.arange(size, dtype=torch.float32).expand(8, 1, size, size) + 1
+    moved, _ = augment(
+        ramp, torch.zeros_like(ramp), torch.Generator().manual_seed(0), STILL.model_copy(update={"elastic": greatest})
+    )
+    shift = (moved - ramp)[:, 0, 8:-8, 8:-8] / size
+    assert 0.3 * greatest < float(shift.abs().max()) < 1.5 * greatest  # bicubic curves swing a little beyond
+    assert float(moved[:, 0, 8:-8, 8:-8].diff(dim=2).min()) > 0  # no fold
+    assert len({round(float(each.abs().max()), 6) for each in shift}) == 8
+
+
 def test_rotation_turns_without_stretching() -> None:
     areas = change(STILL.model_copy(update={"affine": 1.0, "rotation_degrees": 90.0, "scale": 0, "shear_degrees": 0}))[
         1
@@ -126,6 +159,63 @@ def test_speckle_has_the_asked_strength() -> None:
     assert float(deviations.mean()) == pytest.approx(0.1, abs=0.02)
 
 
+def test_a_shadow_darkens_downwards_and_leaves_the_mask() -> None:
+    images, masks = torch.full((300, 1, 40, 32), 100.0), blobs(300)[1]
+    settings = STILL.model_copy(update={"shadow": 0.4})
+    changed, same = augment(images, masks, torch.Generator().manual_seed(0), settings)
+    assert torch.equal(same, masks)
+    shadowed = changed.amin((1, 2, 3)) < 99
+    assert float(shadowed.float().mean()) == pytest.approx(0.4, abs=0.1)
+    assert torch.allclose(changed[~shadowed], images[~shadowed], atol=1.0)
+    assert changed.max() <= 100 and changed.min() >= 100 * (1 - 0.9)
+    assert (changed.diff(dim=2) <= 1e-4).all()
+    lowest = changed[shadowed][:, 0, -1]
+    middle = lowest.argmin(dim=1)
+    assert len(set(middle.tolist())) > 20
+    for row, column in zip(lowest, middle, strict=True):  # falls to one place and rises again
+        assert (row[: column + 1].diff() <= 1e-4).all() and (row[column:].diff() >= -1e-4).all()
+
+
+def test_cutout_paints_one_rectangle_with_the_mean() -> None:
+    images = torch.rand(200, 1, 40, 50, generator=torch.Generator().manual_seed(2)) * 255
+    settings = STILL.model_copy(update={"cutout": 0.5, "cutout_side": 0.4})
+    changed, masks = augment(images, torch.ones_like(images), torch.Generator().manual_seed(0), settings)
+    assert (masks == 1).all()
+    painted = changed != images
+    assert float(painted.any(dim=(1, 2, 3)).float().mean()) == pytest.approx(0.5, abs=0.12)
+    for image, new, where in zip(images, changed, painted, strict=True):
+        if where.any():
+            assert torch.allclose(new[where], image.mean().expand_as(new[where]), atol=1e-3)
+            rows, columns = where[0].any(dim=1), where[0].any(dim=0)
+            assert where.sum() == rows.sum() * columns.sum()
+            assert rows.sum() <= 0.4 * 40 + 1 and columns.sum() <= 0.4 * 50 + 1
+
+
+def test_what_a_batch_needs_is_copied_to_its_device_at_once() -> None:
+    class Copies(TorchDispatchMode):
+        count = 0
+
+        def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            target = (kwargs or {}).get("device")
+            self.count += "copy" in str(function) and target is not None and args[0].device != torch.device(target)
+            return function(*args, **(kwargs or {}))
+
+    everything = AugmentationSettings(flip_vertical=0.5, elastic=0.02, shadow=0.5, cutout=0.5, speckle=0)
+    images = torch.empty(4, 1, 32, 32, device="meta")
+    with Copies() as seen:
+        changed, masks = augment(images, images, torch.Generator().manual_seed(0), everything)
+    assert changed.device.type == masks.device.type == "meta" and seen.count == 1
+
+
+def test_what_is_off_draws_nothing() -> None:
+    """The numbers that a former version drew, which its results rest on, were one after another."""
+    generator, other = (torch.Generator().manual_seed(5) for _ in range(2))
+    augment(*blobs(4), generator, AugmentationSettings())
+    torch.rand(4 * (1 + 6 + 1 + 1 + 1), generator=other)
+    torch.randint(2**31, (1,), generator=other)
+    assert torch.equal(generator.get_state(), other.get_state())
+
+
 def test_normalisation_is_exact_on_the_chosen_images() -> None:
     images = np.random.default_rng(0).integers(0, 256, (9, 1, 16, 16), dtype=np.uint8)
     fitted = Normalisation.fit(images, [1, 4, 5])
@@ -139,7 +229,7 @@ def test_normalisation_is_exact_on_the_chosen_images() -> None:
         Normalisation.fit(images, [])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_batches_on_cuda_match_the_cpu_but_for_speckle() -> None:
     settings = AugmentationSettings(speckle=0)
     on_cpu, on_gpu = (

@@ -9,6 +9,7 @@ from functools import partial
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ussearch.accelerators import state_on_host
 from ussearch.compress.candidate import WEIGHTS, CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.distillation import Distillation
@@ -70,7 +71,7 @@ def trained_weights(
             title=title,
         )
         state = context.train(task).network.state_dict()
-        write_atomically(place / WEIGHTS, save({name: value.cpu().contiguous() for name, value in state.items()}))
+        write_atomically(place / WEIGHTS, save(state_on_host(state)))
         (place / "checkpoint.safetensors").unlink(missing_ok=True)
     return load_file(place / WEIGHTS)
 

@@ -25,8 +25,8 @@ def initial_architecture(name: str, own: Mapping[str, Architecture] | None = Non
         text = Path(name).expanduser().read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            f"Cannot read the architecture {name}: expected a preset's name or an architecture.yaml, such as those in a "
-            "study's trials; check --warm-start."
+            f"Cannot read the architecture {name}: expected a preset's name or an architecture.yaml, such as those in "
+            "a study's trials; check --warm-start."
         ) from error
     found = Architecture.from_yaml(text, name).for_task()
     return found if found.name else found.model_copy(update={"name": found.id})

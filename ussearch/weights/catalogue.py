@@ -12,7 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from ussearch.errors import UserError
 from ussearch.registry import nearest_names
 
-
 KeyScheme = Literal["efficientnet", "mobilenetv2", "mobilenetv3"]
 """How the tensors of a file are called: as in efficientnet_pytorch, or in one of torchvision's networks."""
 

@@ -144,3 +144,45 @@ def test_what_does_not_fit_is_named(change: str) -> None:
     expected = "not called as those" if change == "foreign" else r"stages\.3\.blocks\.0\.depthwise\.conv\.weight"
     with pytest.raises(ValueError, match=expected):
         land(state, source, network, Normalisation(80.0, 50.0))
+
+
+KEYS = Path(__file__).parent / "keys"
+
+
+def made_up_state(name: str) -> State:
+    """Random values under the keys and in the shapes that the file is published with."""
+    generator = torch.Generator().manual_seed(0)
+    state = {}
+    for line in (KEYS / f"{name}.tsv").read_text(encoding="utf-8").splitlines()[1:]:
+        key, _, sizes = line.partition("\t")
+        shape = [int(size) for size in sizes.split(",") if size]
+        state[key] = torch.rand(shape, generator=generator) + 0.5
+    return state
+
+
+UNTESTED = [source.name for source in known_weights() if source.checked == "keys"]
+
+
+@pytest.mark.parametrize("name", UNTESTED)
+def test_files_that_are_not_at_hand_fit_by_their_published_keys(name: str) -> None:
+    source, state = weights_named(name), made_up_state(name)
+    for preset in source.presets:
+        network = build(load_preset(preset).architecture.for_task())
+        landing = land(state, source, network, Normalisation(80.0, 50.0))
+        assert len(landing.tensors) + len(landing.beyond) + len(landing.left) == len(state)
+        landed = {key: values for key, values in landing.tensors.items() if key.startswith("stages.")}
+        assert landed.keys() == landing.tensors.keys()
+        encoder = {key for key in network.state_dict() if key.startswith("stages.")}
+        fusible = {key for key in encoder if key.split(".")[1] in {"4", "5", "6"}} if preset == "lv-unet" else set()
+        assert landing.tensors.keys() == encoder - fusible
+
+
+def test_gates_land_as_they_are() -> None:
+    source, state = weights_named("mobilenetv3-large"), made_up_state("mobilenetv3-large")
+    network = build(load_preset("lv-unet").architecture.for_task())
+    landing = land(state, source, network, Normalisation(80.0, 50.0))
+    landing.apply(network)
+    mine = network.state_dict()["stages.2.blocks.1.attention.reduce.weight"]
+    torch.testing.assert_close(mine, state["features.4.block.2.fc1.weight"], atol=0, rtol=0)
+    kernel = network.state_dict()["stages.2.blocks.1.depthwise.conv.weight"]
+    torch.testing.assert_close(kernel, state["features.4.block.1.0.weight"], atol=0, rtol=0)

@@ -43,9 +43,9 @@ class Member:
     ``network`` is trained, with its schedule finished. ``costs`` (predicted latency with its label and interval,
     memory, parameters, ...) is shown with the bundle; ``weights`` is an optional safetensors file of the training
     form. ``model`` is a file that is shipped instead of an export of ``network``, such as one in INT8; ``compression``
-    is the record (JSON) of the steps that made the network small, ``kept`` names them; ``pretrained`` are the weights of
-    others that its training began with. ``device_file`` is the network
-    in the format of the device's own runtime, shipped beside ``model.onnx``.
+    is the record (JSON) of the steps that made the network small, ``kept`` names them; ``pretrained`` are the weights
+    of others that its training began with. ``device_file`` is the network in the format of the device's own runtime,
+    shipped beside ``model.onnx``.
     """
 
     network: nn.Module
