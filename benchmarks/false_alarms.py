@@ -4,7 +4,7 @@ Each seed splits all 780 images by groups, trains, chooses on calibration images
 kept in ``benchmarks/data/false_alarms``. A run that was stopped is continued by the same command.
 
     python benchmarks/false_alarms.py --data DIR [--network lv-unet] [--image-size 128] [--epochs 25] [--seeds 10,11]
-    python benchmarks/false_alarms.py --timing WORK/lv-unet-256-25/seed-10 [--python PYTHON3.6] [--data DIR]
+    python benchmarks/false_alarms.py --data DIR --timing [--python PYTHON3.6]   (first seed's network, at 256×256)
     python benchmarks/false_alarms.py --page
 """
 
@@ -20,21 +20,18 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import numpy as np
 import torch
 from alarms.page import page
-from alarms.runs import Setting, run
+from alarms.runs import Setting, run, timed_folder
 
-from ussearch.datasets import open_dataset, prepare
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
-from ussearch.pairs import Bundle
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ROOT / "benchmarks" / "data" / "false_alarms"
 PAGE = ROOT / "docs" / "results" / "false-alarms.md"
 TIMING = Path(__file__).resolve().parent / "alarms" / "timing.py"
-TIMED_IMAGES = 60
+TIMED_IMAGES, TIMED_SIDE = 60, 256
 
 
 def main() -> int:
@@ -42,14 +39,14 @@ def main() -> int:
     arguments = parsed()
     torch.set_num_threads(1)
     try:
-        if arguments.timing is not None:
-            time_it(arguments)
-        elif not arguments.page:
-            setting = Setting(
-                arguments.data, arguments.work, TABLES, arguments.network, arguments.image_size, arguments.epochs
-            )
-            for seed in arguments.seeds.split(","):
-                run(setting, int(seed))
+        if not arguments.page:
+            size, seeds = arguments.image_size, [int(seed) for seed in arguments.seeds.split(",")]
+            setting = Setting(arguments.data, arguments.work, TABLES, arguments.network, size, arguments.epochs)
+            if arguments.timing:
+                time_it(setting, seeds[0], arguments.python)
+            else:
+                for seed in seeds:
+                    run(setting, seed)
     except UserError as error:
         print(f"false_alarms.py: {error}", file=sys.stderr)
         return 2
@@ -68,9 +65,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--seeds", default="10,11", help="numbers, separated by commas")
     parser.add_argument("--work", type=Path, default=ROOT / "studies" / "false-alarms", help="trainings and bundles")
-    parser.add_argument(
-        "--timing", type=Path, metavar="BUNDLE", help="measure the post-processing of this bundle instead"
-    )
+    parser.add_argument("--timing", action="store_true", help="measure the post-processing instead")
     parser.add_argument(
         "--python", default=sys.executable, help="the interpreter that is timed, with numpy, onnxruntime"
     )
@@ -81,22 +76,17 @@ def parsed() -> argparse.Namespace:
     return arguments
 
 
-def time_it(arguments: argparse.Namespace) -> None:
-    """Measure a bundle's edge network and its post-processing on test images, and keep the row of this interpreter."""
-    bundle = Bundle.load(arguments.timing)
-    images = prepare(open_dataset(arguments.data, "busi"), bundle.manifest.preprocessing.image_size)
-    chosen = list(bundle.split().test)[:TIMED_IMAGES]
+def time_it(setting: Setting, seed: int, python: str) -> None:
+    """Measure a seed's network and its post-processing on test images by ``python``, and keep its row."""
     with tempfile.TemporaryDirectory() as folder:
-        inputs = Path(folder) / "inputs.npy"
-        np.save(inputs, np.asarray(images.images[chosen])[:, 0])
-        command = [arguments.python, str(TIMING), str(bundle.folder), str(inputs)]
+        inputs = timed_folder(setting, seed, TIMED_SIDE, Path(folder), TIMED_IMAGES)
+        command = [python, str(TIMING), folder, str(inputs)]
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    path = TABLES / "timing.json"
+    path, row = TABLES / "timing.json", {"network": setting.name, **json.loads(done.stdout)}
     rows = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
-    row = json.loads(done.stdout)
     rows = [each for each in rows if each["python"] != row["python"]] + [row]
-    write_atomically(path, json.dumps(sorted(rows, key=lambda each: each["python"]), indent=1) + "\n")
+    write_atomically(path, json.dumps(sorted(rows, key=lambda each: str(each["python"])), indent=1) + "\n")
 
 
 if __name__ == "__main__":

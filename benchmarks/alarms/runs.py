@@ -21,6 +21,7 @@ from PIL import Image
 
 from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
 from ussearch.evaluators import Recipe, Tier, TrainEvaluator
+from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
@@ -33,6 +34,7 @@ from ussearch.pairs.routing.policies import SharePolicy
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.runtime.predictor import EDGE_MODEL
 from ussearch.search_spaces import load_preset
+from ussearch.serving.board import run_edge_source
 from ussearch.serving.client import CloudOptions
 from ussearch.serving.server import CloudModel, ServerSettings
 from ussearch.serving.server.embedded import uvicorn_server
@@ -119,6 +121,25 @@ def _bundle(folder: Path, images: ImageSet, part: Split, trained: TrainedNetwork
     data = PairData(images, part, Normalisation.fit(images.images, part.train), [np.asarray(images.images[0, 0])])
     folder.parent.mkdir(parents=True, exist_ok=True)
     return write_bundle(folder, edge, cloud, data, RouterSpec(SharePolicy(share=CLOUD_SHARE)))
+
+
+def timed_folder(setting: Setting, seed: int, side: int, folder: Path, count: int) -> Path:
+    """Put what ``timing.py`` needs into ``folder``: a seed's network for images of ``side``, and its post-processing.
+
+    Returns the file of the images, uint8 [count, side, side], test images of the seed.
+    """
+    images = prepare(open_dataset(setting.data, "busi"), setting.image_size)
+    part = split(images, seed=seed)
+    trained = _trained(setting, images, part, seed)
+    how = json.loads(setting.table(seed).with_suffix(".json").read_text(encoding="utf-8"))["postprocessing"]
+    (folder / "edge").mkdir()
+    normalisation = Normalisation.fit(images.images, part.train)
+    export_network(trained.network(), normalisation, side, load_profile("jetson-nano"), folder / EDGE_MODEL)
+    (folder / "bundle.yaml").write_text(json.dumps({"postprocessing": {"edge": how}}), encoding="utf-8")
+    (folder / "run_edge.py").write_text(run_edge_source(), encoding="utf-8")
+    large = prepare(open_dataset(setting.data, "busi"), side)
+    np.save(folder / "inputs.npy", np.asarray(large.images[list(part.test)[:count]])[:, 0])
+    return folder / "inputs.npy"
 
 
 def _rows(bundle: Bundle, images: ImageSet, part: Split) -> str:

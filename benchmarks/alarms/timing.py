@@ -1,8 +1,9 @@
 # ruff: noqa: F401, PTH123, UP006, UP035
 # NOTE: also run by the interpreters of boards: Python 3.6 syntax, standard library, numpy and onnxruntime only.
-"""What the post-processing of run_edge.py takes beside the network, image by image, in turns.
+"""What the post-processing of run_edge.py takes of a processor beside the network, image by image, in turns.
 
-python timing.py BUNDLE INPUTS.npy [ROUNDS]      one line of JSON
+The command ``python timing.py FOLDER INPUTS.npy [ROUNDS]`` prints one line of JSON; the folder holds run_edge.py,
+bundle.yaml and edge/model.onnx, as a bundle does.
 """
 
 import importlib.util
@@ -31,13 +32,13 @@ def measured(folder: str, inputs: Any, rounds: int) -> Dict[str, Any]:
     network, after = [], []  # type: List[float], List[float]
     for turn in range(rounds + 1):
         for image in inputs:
-            begun_s = time.perf_counter()
+            begun_s = time.process_time()
             logits = session.run(None, {name: image[None, None].astype(np.float32)})[0]
-            between_s = time.perf_counter()
+            between_s = time.process_time()
             run_edge.lesion_mask(run_edge.probabilities_of(logits), how)
-            ended_s = time.perf_counter()
+            ended_s = time.process_time()
             np.greater_equal(run_edge.probabilities_of(logits), np.float32(0.5))
-            plain_s = time.perf_counter() - ended_s
+            plain_s = time.process_time() - ended_s
             if turn:  # the first round is for the caches
                 network.append(1000 * (between_s - begun_s))
                 after.append(1000 * (ended_s - between_s - plain_s))

@@ -72,3 +72,13 @@ def test_nothing_is_overwritten(ussearch: Command, tiny_study: Path, tiny_data: 
     refused = ussearch("threshold", bundle, "--false-positives", "10%", "--out", tmp_path / "new")
     assert refused.status == 2 and "give the folder of that data with --data" in refused.err
     assert verify_bundle(bundle).passed
+
+
+def test_the_study_keeps_what_becomes_of_probabilities_and_why(tiny_study: Path) -> None:
+    kept = json.loads((tiny_study / "postprocessing.json").read_text(encoding="utf-8"))
+    manifest = json.loads((tiny_study / "bundle" / MANIFEST).read_text(encoding="utf-8"))
+    assert kept["postprocessing"] == manifest["postprocessing"]
+    assert kept["postprocessing_choice"] == manifest["postprocessing_choice"]
+    assert kept["trials"] == {tier: manifest[tier]["trial"] for tier in ("edge", "cloud")}
+    reasons = {step["reason"] for step in kept["postprocessing_choice"]["edge"]["steps"]}
+    assert len(reasons) == 1 and "calibration images with a lesion, at least 20 are asked for" in reasons.pop()
