@@ -50,7 +50,7 @@ HOW = st.builds(
     connectivity=st.sampled_from([4, 8]),
     smallest_lesion=st.integers(1, 9),
     presence=st.none()
-    | st.builds(Presence, slope=st.floats(-9, 40), intercept=st.floats(-20, 9), threshold=st.floats(0, 1)),
+    | st.builds(Presence, slope=st.floats(0.1, 40), intercept=st.floats(-20, 9), threshold=st.floats(0, 1)),
     most_lesions=st.none() | st.integers(1, 3),
 )
 
@@ -265,7 +265,7 @@ def test_a_bundle_of_before_answers_as_before(finished: Bundle, data_folder: Pat
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_digest_of_a_post_processing_survives_its_file(seed: int) -> None:
     random = np.random.default_rng(seed)
-    presence = Presence(slope=random.normal() * 30, intercept=random.normal(), threshold=random.uniform())
+    presence = Presence(slope=random.uniform(0.1, 90), intercept=random.normal(), threshold=random.uniform())
     how = Postprocessing(threshold=random.uniform(0.1, 0.9), presence=presence)
     again = Postprocessing.model_validate(json.loads(json.dumps(how.model_dump(mode="json"))))
     assert again == how and float(np.float32(how.threshold)) == how.threshold
