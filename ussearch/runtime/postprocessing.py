@@ -48,7 +48,7 @@ class Presence(_Part):
     def keeps(self, probabilities: Floats, lesions: Lesions, asked: Bools) -> Bools:
         """Return which of the lesions that are ``asked`` for [n] stay."""
         part = max(1, probabilities.size // PEAK_PART)
-        keeps = asked.copy()
+        keeps: Bools = asked.copy()
         values, of_pixels, surely = probabilities[lesions.mask], lesions.of_pixels(), self._surely()
         for lesion in np.flatnonzero(asked):
             if self.probability(min(1.0, float(lesions.sizes[lesion]) / part)) < self.threshold:
@@ -59,13 +59,13 @@ class Presence(_Part):
                 keeps[lesion] = self.probability(_peak(own, part)) >= self.threshold
         return keeps
 
-    def _surely(self) -> np.float32:
+    def _surely(self) -> float:
         """Return a probability that is enough for a lesion whose surest pixels all have it; 2 where none is known."""
         if not 0 < self.threshold < 1:
-            return np.float32(2)
+            return 2.0
         odds = math.log(self.threshold / (1 - self.threshold))
         level = (odds - self.intercept) / self.slope + 1e-3  # a margin for what rounding does to sums
-        return np.float32(min(max(level, 0.0), 2.0))
+        return float(np.float32(min(max(level, 0.0), 2.0)))
 
 
 class Postprocessing(_Part):
