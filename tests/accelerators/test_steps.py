@@ -69,7 +69,9 @@ def rounded(architecture: Architecture, scheme: Scheme) -> TrainingResult:
     return trained(TrainingTask(architecture, 0), prepared)
 
 
-@pytest.mark.parametrize("name", all_slow_but(*{*preset_names()} - {"laednet-l", "laednet-m"}))
+@pytest.mark.parametrize(
+    "name", all_slow_but(*{*preset_names()} - {"laednet-l", "laednet-m", "efficientnet-lite2-unet"})
+)
 def test_presets_train_and_predict(name: str) -> None:
     cards = MetaCards()
     result = trained(TrainingTask(preset(name), 0), cards=cards)
@@ -79,7 +81,7 @@ def test_presets_train_and_predict(name: str) -> None:
     assert cards.asked["to_host"] == 2  # the epoch's loss with the weights' extremes, and the masks of validation
 
 
-@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 14))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 14))])
 def test_random_architectures_train_and_predict(seed: int) -> None:
     assert trained(TrainingTask(SearchSpace.standard(SIDE).sample(seed), 0)).complete
 

@@ -17,7 +17,7 @@ from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.accelerators import Device, supplied
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Recipe, train
-from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset, preset_names
+from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset
 from ussearch.studies import TrainingSpeed, estimate_training_seconds, estimates, measure_speed, plan
 from ussearch.studies.estimates import fitted_prices, launches, measure_card, training_work
 
@@ -91,7 +91,7 @@ def test_a_card_is_planned_by_what_its_steps_took(kind: str, monkeypatch: pytest
     monkeypatch.setattr(estimates, "training_steps", card.steps)
     with supplied(card):
         speed = measure_card(images, disc_split(images), Recipe(batch_size=4), META, card.clock)
-    for name in preset_names():
+    for name in (*estimates.YARDSTICKS, "unext", "lv-unet", "bmis"):
         architecture = load_preset(name).architecture.for_task()
         predicted = 4 * speed.image_seconds(architecture, 128)
         assert predicted == pytest.approx(card.step_seconds(architecture, 128, 4), rel=0.01), name
@@ -126,7 +126,8 @@ def test_a_budget_on_a_card_buys_what_its_steps_say(workers: int, monkeypatch: p
     monkeypatch.setattr(estimates, "training_steps", card.steps)
     monkeypatch.setattr(plan, "measure_card", partial(measure_card, clock=card.clock))
     monkeypatch.setattr(plan, "measure_speed", None)
-    asked = run_config(profile="x86-server", image_size=128, phantoms=40, epochs=3, budget=60, workers=workers)
+    sizes = {"image_size": 128, "phantoms": 40, "epochs": 3, "warm_start": ["unet", "lv-unet"]}
+    asked = run_config(profile="x86-server", budget=60, workers=workers, pretrained="off", **sizes)
     with supplied(card):
         made = plan.plan(asked)
     unet, small = (load_preset(name).architecture.for_task() for name in ("unet", "lv-unet"))

@@ -15,6 +15,7 @@ from ussearch.compress.context import Context
 from ussearch.compress.distillation import Distillation
 from ussearch.evaluators import Recipe, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
+from ussearch.evaluators.training.recipe import identity_of
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network
 
@@ -59,7 +60,7 @@ def trained_weights(
     for. A finished training is read from the context's folder, one that was killed goes on from its checkpoint.
     """
     start = None if initial is None else digest_of(initial)
-    place = context.place("training", architecture.id, recipe.model_dump(mode="json"), start, taught)
+    place = context.place("training", architecture.id, identity_of(recipe), start, taught)
     if not (place / WEIGHTS).is_file():
         task = TrainingTask(
             architecture,

@@ -196,7 +196,7 @@ def _decided(
     space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
     profiles: dict[Tier, Profile] = {"edge": edge, "cloud": cloud}
     study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
-    recipe = _recipe(asked, sized)
+    recipe = _recipe(asked, sized, kept.recipe or Recipe())
     evaluator = study_context.evaluator(recipe)
     seen = feasibility(space, evaluator, asked.seed)
     side_by_side = _side_by_side(execution, study_context.device)
@@ -297,11 +297,11 @@ def compression_seconds(config: RunConfig) -> float | None:
     return PHANTOM_COMPRESSION_S if config.data.path is None else None
 
 
-def _recipe(asked: RunConfig, sized: RunConfig) -> Recipe:
+def _recipe(asked: RunConfig, sized: RunConfig, usual: Recipe) -> Recipe:
     """Return the usual recipe, or that of the user's file, at the length asked for."""
     path, epochs = asked.training.recipe, sized.training.epochs or 1
     if path is None:
-        return Recipe(epochs=epochs)
+        return usual.model_copy(update={"epochs": epochs})
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -23,7 +23,7 @@ from ussearch.evaluators.pretrained import Landing
 from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import Supervised, TrainingLoss
-from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
+from ussearch.evaluators.training.recipe import Recipe, identity_of, learning_rate_at, slope_at
 from ussearch.search_spaces import Network
 
 
@@ -113,7 +113,7 @@ def train(
         pretrained.apply(network)
     made_from = {
         "architecture": network.architecture.id,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": identity_of(recipe),
         "seed": seed,
         "start": None if initial is None else digest_of(initial),
         "data": [images.fingerprint, images.image_size],
