@@ -13,7 +13,7 @@ STAMP_OPENVINO := $(VENV_OPENVINO)/.installed
 # One intra-op thread each: two networks train side by side faster than one with two threads.
 ENVIRONMENT := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE
 
-.PHONY: install run docs test test-all test-nightly test-nni test-litert test-openvino package lint bench clean
+.PHONY: install run docs test test-all test-nightly test-nni test-litert test-openvino test-gpu package lint bench clean
 
 install: $(STAMP)  ## the program and what it needs, in .venv
 
@@ -37,6 +37,9 @@ test-litert: $(STAMP_LITERT)  ## INT8 files of LiteRT, in an environment of thei
 
 test-openvino: $(STAMP_OPENVINO)  ## OpenVINO beside onnxruntime; apart, since where it is installed it times networks of its profiles
 	$(ENVIRONMENT) $(VENV_OPENVINO)/bin/python -m pytest -m "" tests/compress/test_openvino.py
+
+test-gpu: $(STAMP_DEV)  ## what only a CUDA GPU can show; without one every test is skipped and says so
+	$(ENVIRONMENT) $(BIN)/python -m pytest -m gpu -rs
 
 package: $(STAMP_DEV)  ## sdist and wheel into dist/, tried in a fresh environment outside the checkout
 	rm -rf dist

@@ -30,6 +30,12 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ussearch"))
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none."""
+    if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA GPU")
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real data beside the checkout; tests that ask for it skip where it is absent."""
@@ -40,10 +46,12 @@ def shared() -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep the user's cache and profiles out of tests; one cache a session, so that data is decoded once."""
+    """Keep the user's cache, profiles and weights out of tests; one cache a session, so that data is decoded once."""
     folder = tmp_path_factory.getbasetemp() / "ussearch-cache"
     monkeypatch.setenv("USSEARCH_CACHE_DIR", str(folder))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "config"))
+    monkeypatch.setenv("USSEARCH_WEIGHTS_DIR", str(tmp_path_factory.getbasetemp() / "weights"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path_factory.getbasetemp() / "torch"))
 
 
 @pytest.fixture(scope="module")

@@ -26,10 +26,11 @@ LEAVES = {
     "own_files",
 }
 LEAVES |= {"run_config", "run_options", "storage_url", "logs", "process_settings"}
-ALLOWED: dict[str, set[str]] = {"search_spaces": set(), "weights": set(), "runtime": set(), "serving": {"runtime"}}
-ALLOWED["datasets"] = {"runtime"}
+ALLOWED: dict[str, set[str]] = {part: set() for part in ("accelerators", "search_spaces", "weights", "runtime")}
+ALLOWED["serving"] = {"runtime"}
+ALLOWED["datasets"] = {"accelerators", "runtime"}
 ALLOWED["hardware_profiles"] = {"search_spaces"}
-ALLOWED["evaluators"] = {"search_spaces", "weights", "runtime", "datasets", "hardware_profiles"}
+ALLOWED["evaluators"] = {"accelerators", "search_spaces", "weights", "runtime", "datasets", "hardware_profiles"}
 ALLOWED["studies"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["compress"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["pairs"] = {*ALLOWED["studies"], "studies", "compress", "serving"}
@@ -56,7 +57,9 @@ def imported_parts(path: Path, *, running: bool = False) -> set[str]:
     for node in ast.walk(tree):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module:
-            modules = [alias.name for alias in node.names if (PACKAGE / f"{alias.name}.py").is_file()]
+            modules = [
+                alias.name for alias in node.names if alias.name in ALLOWED or (PACKAGE / f"{alias.name}.py").is_file()
+            ]
             names = [f"ussearch.{name}" for name in modules] if node.module == "ussearch" else [node.module]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]

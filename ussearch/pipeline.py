@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from ussearch.accelerators import wants_card
 from ussearch.compress import Compression
 from ussearch.evaluators import Tier
 from ussearch.events import FilesRead, OnEvent, PairChosen, PlanReady, StageStarted, ignore
@@ -130,7 +131,7 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
         if config.execution.storage is not None:
             require_reachable(config.execution.storage)
         if config.execution.ray is not None:
-            require_cluster(config.execution.ray)
+            require_cluster(config.execution.ray, on_gpu=wants_card(config.execution.accelerator))
         made = plan(
             as_continued(config, folder),
             Kept.of(config, folder),
@@ -148,7 +149,7 @@ def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_
         seeds = [study.config.initial(name) for name in study.config.initial_architectures]
         resources = resources_for(
             made.config.run.execution.model_copy(update={"storage": config.execution.storage}),
-            on_gpu=made.study_context.device.type == "cuda",
+            on_gpu=wants_card(made.config.run.execution.accelerator),
             threads=made.config.run.execution.worker_threads(torch.get_num_threads()),
             predicted_s=made.trial_seconds,
         )

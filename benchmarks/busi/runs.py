@@ -18,6 +18,7 @@ from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
 from ussearch.evaluators import EpochRecord, Recipe, predict, train
 from ussearch.evaluators.pretrained import Landing, land, read_tensors
+from ussearch.evaluators.training.recipe import identity_of, recipe_of_record
 from ussearch.files import write_atomically
 from ussearch.process_settings import settle
 from ussearch.search_spaces import Architecture, Network, build
@@ -59,7 +60,7 @@ class Task:
             "architecture": self.architecture.id,
             "split": self.number,
             "image_size": self.image_size,
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": identity_of(self.recipe),
             "seed": self.seed,
             **started,
             **({} if self.part == "published" else {"part": self.part}),
@@ -188,8 +189,8 @@ def finished(task: Task) -> Run | None:
 
 
 def _today(made_from: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a record was made from, with settings that recipes have had since then at their defaults."""
-    return {**made_from, "recipe": Recipe.model_validate(made_from["recipe"]).model_dump(mode="json")}
+    """Return what a record was made from, without settings of the recipe that change nothing."""
+    return {**made_from, "recipe": identity_of(recipe_of_record(made_from["recipe"]))}
 
 
 def read(task: Task, record: Mapping[str, Any]) -> Run:

@@ -48,6 +48,7 @@ def test_the_whole_road_from_python(tmp_path: Path) -> None:
         image_size=64,
         threads=1,
         compress=False,
+        pretrained="off",
     )
     assert outcome.verification.passed and "verified" in repr(outcome)
     assert outcome.study.bundle == outcome.bundle

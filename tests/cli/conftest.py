@@ -64,7 +64,10 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_data(tmp_path_factory.mktemp("data") / "tiny")
 
 
-TINY_RUN = ("--trials", 4, "--epochs", 1, "--final-epochs", 1, "--image-size", 64, "--threads", 1, "--no-compress")
+TINY_RUN = (
+    *("--trials", 4, "--epochs", 1, "--final-epochs", 1, "--image-size", 64, "--threads", 1, "--no-compress"),
+    *("--pretrained", "off"),
+)
 """A run that takes seconds; compression has tests of its own."""
 
 
@@ -80,6 +83,7 @@ def tiny_study(tiny_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
             {
                 **{"profile": "jetson-nano", "data": tiny_data, "study": folder, "image_size": 64, "threads": 1},
                 **{"trials": 4, "epochs": 1, "final_epochs": 1, "offload_share": 0.3, "compress": False},
+                **{"pretrained": "off"},
             }
         )
     )

@@ -73,7 +73,15 @@ class Rival:
 
 
 def request_for(study: Path, data: Path, **changes: Any) -> RunConfig:
-    tiny = {"profile": "jetson-nano", "trials": 2, "epochs": 1, "final_epochs": 1, "image_size": 64, "threads": 1}
+    tiny = {
+        "profile": "jetson-nano",
+        "trials": 2,
+        "epochs": 1,
+        "final_epochs": 1,
+        "image_size": 64,
+        "threads": 1,
+        "pretrained": "off",
+    }
     return config_from({**tiny, "data": data, "study": study, **changes})
 
 

@@ -229,7 +229,7 @@ def test_normalisation_is_exact_on_the_chosen_images() -> None:
         Normalisation.fit(images, [])
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_batches_on_cuda_match_the_cpu_but_for_speckle() -> None:
     settings = AugmentationSettings(speckle=0)
     on_cpu, on_gpu = (

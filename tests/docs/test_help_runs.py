@@ -22,6 +22,7 @@ from tests.datasets.test_frames import dicom
 from tests.docs.test_help import COMMANDS, example_of
 from ussearch.datasets import PhantomParameters
 from ussearch.datasets.phantoms import make_phantom
+from ussearch.weights import require_file, weights_named
 
 ussearch = cli.ussearch
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
@@ -31,8 +32,20 @@ SERVERS = {"serve": "/v2/health/ready", "dashboard": "/dashboard"}
 PATIENCE_S = 120.0
 MADE_FIRST = ("run", "profile kit")
 """Examples that leave what others name."""
+FROM_CHANCE = ("--pretrained", "off")
 SHORTER: dict[str, tuple[str, ...]] = {
-    "run": ("--image-size", "64", "--trials", "6", "--epochs", "1", "--final-epochs", "1", "--no-compress"),
+    "run": (
+        "--image-size",
+        "64",
+        "--trials",
+        "6",
+        "--epochs",
+        "1",
+        "--final-epochs",
+        "1",
+        "--no-compress",
+        *FROM_CHANCE,
+    ),
     "compress": ("--epochs", "1", "--steps", "fuse,prune"),
     "export": ("--no-compress",),
     "bench": ("--rounds", "1", "--seconds", "0.2"),
@@ -57,7 +70,7 @@ def write_busi(folder: Path, count: int = 140, side: int = 64) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder with all that examples name: busi, studies/busi, bundle, image.png, cine.dcm, kit/results.csv."""
+    """Return a folder with all that examples name: busi, studies/busi, bundle, images, weights, kit/results.csv."""
     folder = tmp_path_factory.mktemp("examples")
     write_busi(folder / "busi")
     rng = np.random.default_rng(0)
@@ -70,6 +83,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     measure = [sys.executable, "kit/measure.py", "--rounds", "1", "--seconds", "0.2"]
     subprocess.run(measure, cwd=folder, check=True, capture_output=True)
     shutil.copytree(folder / "studies" / "busi" / "bundle", folder / "bundle")
+    weights = require_file(weights_named("efficientnet-lite0"))[0]
+    shutil.copyfile(weights, folder / weights.name)
     return folder
 
 

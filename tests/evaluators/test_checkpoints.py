@@ -181,7 +181,7 @@ def test_killed_and_continued_equals_uninterrupted(discs: ImageSet, discs_split:
     assert_same(continued, trained(discs, discs_split))
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_cuda_continues(discs: ImageSet, discs_split: Split, tmp_path: Path) -> None:
     path = tmp_path / "checkpoint"
     trained(discs, discs_split, checkpoint=path, until_epoch=3, device="cuda")

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from ussearch.datasets import AugmentationSettings
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import make_loss, output_weights
-from ussearch.evaluators.training.recipe import learning_rate_at, slope_at
+from ussearch.evaluators.training.recipe import identity_of, learning_rate_at, recipe_of_record, slope_at
 
 
 def test_yaml_round_trip() -> None:
@@ -117,3 +118,16 @@ def test_average_follows_quickly_and_copies_schedules() -> None:
     assert float(average.network.norm.running_mean[0]) > 0.95 * value  # type: ignore[index]
     assert float(average.network.slope) == 0.25
     assert int(average.network.norm.num_batches_tracked) == 0  # type: ignore[arg-type]
+
+
+def test_what_tells_trainings_apart_leaves_out_later_settings_that_change_nothing() -> None:
+    plain = Recipe(epochs=3, encoder_learning_rate_factor=0.3, augmentation=AugmentationSettings(elastic=0.0))
+    identity = identity_of(plain)
+    assert not {"encoder_learning_rate_factor"} & identity.keys()
+    assert not {"elastic", "shadow", "cutout", "cutout_side"} & identity["augmentation"].keys()
+    assert recipe_of_record(identity) == plain
+    other = plain.model_copy(update={"encoder_learning_rate_factor": 0.1})
+    assert identity_of(other)["encoder_learning_rate_factor"] == 0.1
+    assert recipe_of_record(identity_of(other)) == other
+    without = Recipe(augmentation=None)
+    assert recipe_of_record(identity_of(without)) == without

@@ -216,7 +216,7 @@ def test_predict_keeps_mode_and_does_not_depend_on_the_batch(discs: ImageSet, di
     assert np.abs(one - many).max() < 1e-6
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.gpu
 def test_cuda_learns_with_mixed_precision(discs: ImageSet, discs_split: Split) -> None:
     network = build(tiny())
     result = train(network, discs, discs_split, QUICK, device="cuda")

@@ -19,6 +19,9 @@ from ussearch.runtime.manifest_versions import MANIFEST as SCHEMA
 
 PAGE = Path(__file__).parents[2] / "docs" / "bundle.md"
 ALIKE = (
+    (r"^(postprocessing|postprocessing_choice)\.cloud(\.|$)", r"\1.edge\2"),
+    (r"^metrics\.presence\.(edge|cloud)$", r"metrics.presence"),
+    (r"^data\.statistics\.(brightness|contrast|lesion_share|height|width)\.", r"data.statistics.*."),
     (r"^cloud(\.|$)", r"edge\1"),
     (r"^metrics\.(cloud|routed)(\.|$)", r"metrics.edge\2"),
     (r"^metrics\.subgroups\[\]\.(cloud|routed)(\.|$)", r"metrics.subgroups[].edge\2"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ussearch.evaluators.training.memory import to_channels_last
+from ussearch.accelerators import to_channels_last
 from ussearch.search_spaces import BLOCKS, Architecture, Attention, Block, Bottleneck, DecoderLevel, Skip, Stage, build
 from ussearch.search_spaces.attention import ATTENTIONS, attended_channels, build_attention
 from ussearch.search_spaces.blocks import build_block

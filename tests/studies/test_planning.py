@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from statistics import median
 
 import pytest
@@ -31,6 +32,10 @@ class Prices:
         return {tier: traced.costs(profile) for tier, profile in self.profiles.items()}  # type: ignore[misc]
 
 
+WORK = partial(training_work, image_size=128)
+PRESETS = initial_candidates(None)
+
+
 def typical_work(image_size: int) -> float:
     space = SearchSpace.standard(image_size)
     return median(training_work(space.sample(seed), image_size) for seed in range(8))
@@ -38,7 +43,7 @@ def typical_work(image_size: int) -> float:
 
 @pytest.mark.parametrize("trials", [2, 8, 12, 30])
 def test_presets_are_cheapest_first_and_at_most_half(trials: int) -> None:
-    made = plan_seeds(Prices(128), 128, trials, typical_work(128), initial_candidates(None))  # type: ignore[arg-type]
+    made = plan_seeds(Prices(128), 128, trials, WORK, PRESETS, typical=typical_work(128))  # type: ignore[arg-type]
     work = [training_work(seed, 128) for seed in made.seeds]
     assert work == sorted(work)
     assert len(made.seeds) <= trials // 2
@@ -48,31 +53,31 @@ def test_presets_are_cheapest_first_and_at_most_half(trials: int) -> None:
 
 
 def test_seeds_are_built_for_the_study() -> None:
-    made = plan_seeds(Prices(128), 128, 12, typical_work(128), initial_candidates(None))  # type: ignore[arg-type]
+    made = plan_seeds(Prices(128), 128, 12, WORK, PRESETS, typical=typical_work(128))  # type: ignore[arg-type]
     assert all((seed.classes, seed.image_channels) == (1, 1) for seed in made.seeds)
     assert len(made.seeds) >= 4
 
 
 def test_a_size_that_a_preset_does_not_divide_is_a_reason() -> None:
-    made = plan_seeds(Prices(160), 160, 20, typical_work(160), initial_candidates(None))  # type: ignore[arg-type]
+    made = plan_seeds(Prices(160), 160, 20, partial(training_work, image_size=160), PRESETS, typical=typical_work(160))  # type: ignore[arg-type]
     assert "multiple of 128" in made.skipped["lv-unet"]
     assert all(160 % seed.size_divisor == 0 for seed in made.seeds)
 
 
 def test_expensive_presets_say_how_to_force_them() -> None:
-    made = plan_seeds(Prices(128), 128, 40, typical_work(128) / 20, initial_candidates(None))  # type: ignore[arg-type]
+    made = plan_seeds(Prices(128), 128, 40, WORK, PRESETS, typical=typical_work(128) / 20)  # type: ignore[arg-type]
     assert "naming it with --warm-start forces it" in made.skipped["unet"]
 
 
 def test_named_presets_are_taken_in_their_order_whatever_they_cost() -> None:
-    made = plan_seeds(Prices(128), 128, 3, 1.0, initial_candidates(("unet", "lv-unet")), named=True)  # type: ignore[arg-type]
+    made = plan_seeds(Prices(128), 128, 3, WORK, initial_candidates(("unet", "lv-unet")), typical=1.0, named=True)  # type: ignore[arg-type]
     assert [seed.name for seed in made.seeds] == ["unet", "lv-unet"]
     assert load_preset("unet").architecture.for_task() in made.seeds
 
 
 def test_more_named_presets_than_trials_is_an_error() -> None:
     with pytest.raises(UserError, match="2 seed presets do not fit into 1 trials"):
-        plan_seeds(Prices(128), 128, 1, 1.0, initial_candidates(("unext", "lv-unet")), named=True)  # type: ignore[arg-type]
+        plan_seeds(Prices(128), 128, 1, WORK, initial_candidates(("unext", "lv-unet")), typical=1.0, named=True)  # type: ignore[arg-type]
 
 
 def test_the_probe_sees_what_limits_leave() -> None:

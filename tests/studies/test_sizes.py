@@ -54,21 +54,23 @@ def test_what_is_asked_for_decides_where_trials_run(changes: dict[str, object], 
 
 
 @pytest.mark.parametrize(
-    ("changes", "cores", "on_gpu", "workers"),
+    ("changes", "cores", "cards", "workers"),
     [
-        ({}, 1, False, 1),
-        ({}, 2, False, 2),
-        ({}, 64, False, 4),
-        ({}, 8, True, 1),
-        ({"threads": 2}, 8, False, 1),
-        ({"ray": "auto"}, 8, False, 1),
-        ({"workers": 6}, 2, False, 6),
+        ({}, 1, 0, 1),
+        ({}, 2, 0, 2),
+        ({}, 64, 0, 4),
+        ({}, 8, 1, 1),
+        ({}, 1, 2, 2),
+        ({}, 64, 8, 4),
+        ({"threads": 2}, 8, 0, 1),
+        ({"ray": "auto"}, 8, 2, 1),
+        ({"workers": 6}, 2, 1, 6),
     ],
 )
-def test_a_worker_for_each_core_where_nobody_says_how_many(
-    changes: dict[str, object], cores: int, on_gpu: bool, workers: int
+def test_a_worker_for_each_core_or_card_where_nobody_says_how_many(
+    changes: dict[str, object], cores: int, cards: int, workers: int
 ) -> None:
-    assert with_usual_workers(run_config(**changes), cores, on_gpu=on_gpu).execution.workers == workers
+    assert with_usual_workers(run_config(**changes), cores, cards).execution.workers == workers
 
 
 def test_time_limits_are_generous_or_as_asked_for() -> None:

@@ -17,6 +17,7 @@ from ussearch.pipeline import Delivery
 if TYPE_CHECKING:
     from ussearch.compress import Compression, StepRecord, WidthMultiplierRecord
     from ussearch.compress.waterfall import WaterfallRow
+    from ussearch.pairs.bundles.manifest import MetricsEntry
 
 
 WATERFALL_NOTE = (
@@ -128,3 +129,29 @@ def _with_sd(summary: Mapping[str, float | None], key: str) -> str:
         return "–"
     digits = 1 if key == "hd95" else 3
     return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
+
+
+def presence_table(metrics: MetricsEntry) -> Table:
+    """Return what each network and the pair are worth on the test images, by image and in Dice, with intervals."""
+    from ussearch.pairs.bundles.model_card_tables import FIGURES, RATES, WHO, estimate
+
+    everything = next(each for each in metrics.subgroups if each.kind == "all")
+    names = ("lesion_dice", *RATES)
+    table = Table(f"{everything.images} test images", *(FIGURES[name] for name in names))
+    for tier, who in WHO.items():
+        table.add_row(who, *(estimate(getattr(everything, tier).get(name), name) for name in names))
+    return table
+
+
+def subgroup_table(metrics: MetricsEntry) -> Table:
+    """Return what each network and the pair are worth on all images, by class and by size of the lesion."""
+    from ussearch.pairs.bundles.model_card_tables import FIGURES, WHO, estimate
+
+    names = ("lesion_dice", "iou", "hd95", "false_positive_rate")
+    table = Table("images", "how many", "answered by", *(FIGURES[name] for name in names))
+    for subgroup in metrics.subgroups:
+        for number, (tier, who) in enumerate(WHO.items()):
+            first = (subgroup.name, str(subgroup.images)) if number == 0 else ("", "")
+            cells = (estimate(getattr(subgroup, tier).get(name), name) for name in names)
+            table.add_row(*first, who, *cells)
+    return table

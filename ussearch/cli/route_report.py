@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ussearch.datasets import ImageSet
-    from ussearch.pairs import Bundle
     from ussearch.pairs.bundles.route_report import RouteReport
 
 NOTE = (
@@ -32,6 +30,7 @@ def route_report(
     Example: ussearch route-report studies/busi --plot routing.png
     """
     from ussearch.cli.console import print_json
+    from ussearch.cli.opened import bundle_with_images
     from ussearch.own_files import mark, refuse_foreign
     from ussearch.pairs.bundles.route_report import is_own_table
     from ussearch.pairs.bundles.route_report import route_report as make
@@ -39,7 +38,7 @@ def route_report(
 
     refuse_foreign([plot], "give the picture another name with --plot")
     refuse_foreign([csv], "give the table another name with --csv", is_own_table)
-    report = make(*_opened(place, data))
+    report = make(*bundle_with_images(place, data))
     print_json(report.to_dict()) if json_output else _show(report)
     if csv:
         report.write_csv(csv, names=names)
@@ -48,23 +47,6 @@ def route_report(
         draw_curves(report.samples.edge_dice, report.samples.cloud_dice, report.confidences, plot)
         mark(plot)
         typer.echo(f"Picture: {plot}", err=json_output)
-
-
-def _opened(place: Path, data: Path | None) -> tuple[Bundle, ImageSet]:
-    """Return the bundle and its images: of a study those that it was made from."""
-    from ussearch.errors import UserError
-    from ussearch.pairs import Bundle
-    from ussearch.pairs.bundles.verify import PHANTOMS, images_of
-    from ussearch.studies import Study
-    from ussearch.studies.context import reopen_context
-
-    if Study.exists(place):
-        study = Study.open(place)
-        return Bundle.load(place / "bundle"), reopen_context(study, "cpu", data).images
-    bundle = Bundle.load(place)
-    if data is None and bundle.manifest.data.phantoms is None:
-        raise UserError(f"{place} was made from {bundle.manifest.data.name}: give the folder of that data with --data.")
-    return bundle, images_of(bundle, data or Path(PHANTOMS))
 
 
 def _show(report: RouteReport) -> None:

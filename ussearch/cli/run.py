@@ -31,7 +31,8 @@ def run(
     from ussearch.weights.asked import require_pretrained
 
     asked = asked_for(options, config, set or ())
-    require_pretrained(asked.training.pretrained)
+    if not asked.output.resume:  # a study that goes on knows its weights by their digest, wherever they lie now
+        require_pretrained(asked.training.pretrained)
 
     from ussearch.cli.console import print_json
     from ussearch.cli.counting import counting

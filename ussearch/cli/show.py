@@ -60,8 +60,9 @@ def _show(card: TrialCard, layers: bool) -> None:
     else:
         console.print(_figures(card))
         epochs = counted(len(evaluation.history), "epoch")
+        started = f" from {evaluation.pretrained}" if evaluation.pretrained else ""
         say(
-            f"{evaluation.fidelity.capitalize()}: {epochs} in {spoken(evaluation.training_seconds)} on "
+            f"{evaluation.fidelity.capitalize()}: {epochs}{started} in {spoken(evaluation.training_seconds)} on "
             f"{evaluation.accelerator}; the figures are those of epoch {evaluation.best_epoch}, the best."
         )
         say(CONVENTION)

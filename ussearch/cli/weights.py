@@ -50,7 +50,7 @@ def add_command(
 ) -> None:
     """Keep a downloaded file where runs find it, after comparing its SHA-256 with the catalogue's.
 
-    Example: ussearch weights add efficientnet-b0-355c32eb.pth
+    Example: ussearch weights add efficientnet-lite0-57934424.pth
     """
     from ussearch.weights.files import add
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ussearch import schema
+from ussearch.accelerators import state_on_host
 from ussearch.compress.acceptance import Compression, StepRecord, WidthMultiplierRecord
 from ussearch.compress.candidate import MODEL, ONNX, CompressionCandidate
 from ussearch.compress.chain import Chain, compared
@@ -69,7 +70,7 @@ def compress(
     what a budget pays for; ``skipped`` are steps that were left out, with the reason. What is slower than the deploy
     form that came in does not leave: that form ships then. A chain that was killed continues.
     """
-    weights = {name: value.detach().cpu() for name, value in network.state_dict().items()}
+    weights = state_on_host(network.state_dict())
     original = CompressionCandidate(architecture, weights)
     chain = Chain(context, original, trainings_left=trainings)
     last = max((number for number, step in enumerate(steps, 1) if step.name in (*SHRINKING, "distil")), default=0)

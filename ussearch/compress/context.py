@@ -18,6 +18,7 @@ from ussearch.compress.speed import SpeedSource
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators import EpochRecord, Recipe, TrainingResult, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
+from ussearch.evaluators.training.recipe import identity_of
 from ussearch.events import OnEvent, TrainingEpoch, ignore
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Network
@@ -56,7 +57,7 @@ class Context:
             "data": [self.images.fingerprint, self.images.image_size],
             "split": [list(self.split.train), list(self.split.validation)],
             "profile": self.profile.digest,
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": identity_of(self.recipe),
             "epochs": self.epochs,
             "teachers": [digest_of(teacher.state_dict()) for teacher in self.teachers],
             "unlabelled": None if self.unlabelled is None else hashlib.sha256(self.unlabelled.tobytes()).hexdigest(),

@@ -19,10 +19,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ussearch.accelerators import to_channels_last, to_device
 from ussearch.datasets import Normalisation
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.evaluators.training.losses import TrainingLoss, make_loss
-from ussearch.evaluators.training.memory import to_channels_last
 from ussearch.evaluators.training.recipe import Recipe
 from ussearch.search_spaces import Network
 
@@ -121,7 +121,7 @@ class Distillation(TrainingLoss):
             return images
         generator = np.random.default_rng([self._seed, step])
         chosen = generator.choice(len(self._unlabelled), min(self._batch_size, len(self._unlabelled)), replace=False)
-        pixels = torch.from_numpy(np.asarray(self._unlabelled[np.sort(chosen)])).to(images.device).float()
+        pixels = to_device(torch.from_numpy(np.asarray(self._unlabelled[np.sort(chosen)])), images.device).float()
         return torch.cat([images, self._normalisation.apply(pixels).to(images)])
 
 

@@ -9,11 +9,13 @@ from functools import partial
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from ussearch.accelerators import state_on_host
 from ussearch.compress.candidate import WEIGHTS, CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.distillation import Distillation
 from ussearch.evaluators import Recipe, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
+from ussearch.evaluators.training.recipe import identity_of
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network
 
@@ -58,7 +60,7 @@ def trained_weights(
     for. A finished training is read from the context's folder, one that was killed goes on from its checkpoint.
     """
     start = None if initial is None else digest_of(initial)
-    place = context.place("training", architecture.id, recipe.model_dump(mode="json"), start, taught)
+    place = context.place("training", architecture.id, identity_of(recipe), start, taught)
     if not (place / WEIGHTS).is_file():
         task = TrainingTask(
             architecture,
@@ -70,7 +72,7 @@ def trained_weights(
             title=title,
         )
         state = context.train(task).network.state_dict()
-        write_atomically(place / WEIGHTS, save({name: value.cpu().contiguous() for name, value in state.items()}))
+        write_atomically(place / WEIGHTS, save(state_on_host(state)))
         (place / "checkpoint.safetensors").unlink(missing_ok=True)
     return load_file(place / WEIGHTS)
 

@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 from torch.nn import functional
 
+from ussearch.accelerators import to_device
+
 _CONTROL_POINTS = 5
 """Of elastic deformation, along each side."""
 _SHADOW_EDGE = 0.03
@@ -111,10 +113,7 @@ def _sent(drawn: dict[str, Tensor], like: Tensor) -> dict[str, Tensor]:
     """Return the numbers on the device of ``like``, having copied them at once."""
     if not drawn:
         return drawn
-    packed = torch.cat(list(drawn.values()), dim=1)
-    if like.is_cuda:
-        packed = packed.pin_memory()  # from other memory the copy would wait for the device
-    packed = packed.to(like.device, like.dtype, non_blocking=True)
+    packed = to_device(torch.cat(list(drawn.values()), dim=1).to(like.dtype), like.device)
     parts = torch.split(packed, [each.shape[1] for each in drawn.values()], dim=1)
     return dict(zip(drawn, parts, strict=True))
 

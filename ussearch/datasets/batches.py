@@ -1,23 +1,20 @@
-"""Training batches from images that stay on the device as uint8, and the scaling of their grey levels."""
+"""Training batches from images that stay as uint8 on the device that trains, and the scaling of their grey levels."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ussearch.accelerators import kept_on, to_device
 from ussearch.datasets.augmentation import AugmentationSettings, augment
 from ussearch.datasets.dataset import ImageSet
-
-if TYPE_CHECKING:
-    pass
-
 
 Values = TypeVar("Values", "npt.NDArray[np.float32]", "torch.Tensor")
 
@@ -75,13 +72,16 @@ class Batches:
         augment: bool | AugmentationSettings = True,
         empty_fraction: float | None = None,
     ) -> None:
-        """Copy the images at ``indices`` to ``device``; ``augment`` may be the settings to use."""
+        """Copy the images at ``indices`` to ``device``; ``augment`` may be the settings to use.
+
+        Where a card has no room for all of them (other workers have theirs there), batches are copied one by one.
+        """
         if not indices or batch_size < 1:
             raise ValueError("batches need at least one image and a batch size of at least 1")
         chosen = np.asarray(indices, np.int64)
         self.device = torch.device(device)
-        self._images = torch.from_numpy(image_set.images[chosen]).to(self.device)
-        self._masks = torch.from_numpy(image_set.masks[chosen]).to(self.device)
+        pixels, masks = torch.from_numpy(image_set.images[chosen]), torch.from_numpy(image_set.masks[chosen])
+        self._images, self._masks = kept_on(self.device, (pixels, masks))
         lesion = image_set.masks[chosen].reshape(len(chosen), -1).any(axis=1)
         self._lesions, self._empties = np.flatnonzero(lesion), np.flatnonzero(~lesion)
         self._normalisation, self._batch_size, self._seed = normalisation, batch_size, seed
@@ -107,9 +107,10 @@ class Batches:
         """
         order = np.random.default_rng([self._seed, epoch])
         generator = torch.Generator().manual_seed(int(order.integers(2**62)))
-        for positions in np.array_split(self._order(order), len(self)):
-            at = torch.from_numpy(positions).to(self.device)
-            images, masks = self._images[at].float(), self._masks[at].float()
+        positions = to_device(torch.from_numpy(self._order(order)), self._images.device)
+        for at in torch.tensor_split(positions, len(self)):
+            images = to_device(self._images[at], self.device).float()
+            masks = to_device(self._masks[at], self.device).float()
             if self._settings:
                 images, masks = augment(images, masks, generator, self._settings)
             yield self._normalisation.apply(images), masks

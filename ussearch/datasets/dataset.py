@@ -135,6 +135,7 @@ class ImageSet:
         lesions: int64 [N, 2], separate lesions of each mask in its own size, and how many of them vanish at this one;
             None where nobody counted.
         clipped: int64 [N], values of each image beyond the grey scale; None where nobody counted.
+        sizes: int64 [N, 2], height and width of each image before it was stretched; None where nobody told.
     """
 
     images: Pixels
@@ -151,6 +152,7 @@ class ImageSet:
     reading: Reading | None = None
     lesions: npt.NDArray[np.int64] | None = None
     clipped: npt.NDArray[np.int64] | None = None
+    sizes: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

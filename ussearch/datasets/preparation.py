@@ -17,7 +17,7 @@ from ussearch.datasets.small_lesions import lesions_lost
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_image, resize_mask
 
-CACHE_VERSION = 3  # raise it whenever the arrays made from the same files change
+CACHE_VERSION = 4  # raise it whenever the arrays made from the same files change
 LARGEST_SIZE = 4096
 
 
@@ -48,7 +48,7 @@ def prepare(
     fingerprint = fingerprint_of(dataset)
     key = hashlib.sha256(f"{CACHE_VERSION} {fingerprint} {image_size}".encode()).hexdigest()[:32]
     folder = (cache_dir or cache_folder()) / "prepared" / key
-    names = ("images", "masks", "thumbnails", "lesions", "clipped")
+    names = ("images", "masks", "thumbnails", "lesions", "clipped", "sizes")
     arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size, progress))
     patients = tuple(sample.patient for sample in dataset.samples)
     parts = tuple(sample.part for sample in dataset.samples)
@@ -67,6 +67,7 @@ def prepare(
         reading=dataset.reading,
         lesions=arrays["lesions"].astype(np.int64, copy=False),
         clipped=arrays["clipped"].astype(np.int64, copy=False),
+        sizes=arrays["sizes"].astype(np.int64, copy=False),
     )
 
 
@@ -76,19 +77,28 @@ def _decoded(dataset: Dataset, image_size: int, progress: FileProgress | None) -
     masks = np.empty_like(images)
     thumbnails = np.empty((count, THUMBNAIL_SIDE**2), np.float32)
     lesions, clipped = np.zeros((count, 2), np.int64), np.zeros(count, np.int64)
+    sizes = np.zeros((count, 2), np.int64)
     scaled = dataset.reading is not None and not dataset.reading.grey_scale.is_plain
     for index, sample in enumerate(dataset.samples):
         image, mask = dataset.source.decode(sample)
         images[index, 0] = resize_image(image, image_size, image_size)
         masks[index, 0] = resize_mask(mask, image_size, image_size)
         thumbnails[index] = thumbnail(image)
+        sizes[index] = image.shape
         lesions[index] = lesions_lost(mask, masks[index, 0])
         if progress is not None:
             progress(index + 1, count)
         clipped[index] = dataset.source.clipped(sample) if scaled else 0
     if not masks.any():
         raise UserError(nothing_marked(dataset))
-    return {"images": images, "masks": masks, "thumbnails": thumbnails, "lesions": lesions, "clipped": clipped}
+    return {
+        "images": images,
+        "masks": masks,
+        "thumbnails": thumbnails,
+        "lesions": lesions,
+        "clipped": clipped,
+        "sizes": sizes,
+    }
 
 
 def nothing_marked(dataset: Dataset) -> str:

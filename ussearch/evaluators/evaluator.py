@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import torch
 
+from ussearch import accelerators
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.baselines import trivial_baselines
 from ussearch.evaluators.costs import refusals, trace
@@ -15,7 +16,7 @@ from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tie
 from ussearch.evaluators.metrics.scores import Summary, score
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.pretrained import FROM_CHANCE, Pretrained
-from ussearch.evaluators.training.engine import OnEpoch, TrainingFailed
+from ussearch.evaluators.training.engine import OnEpoch, TrainingFailed, TrainingResult
 from ussearch.evaluators.training.recipe import Recipe
 from ussearch.evaluators.training.task import TrainingTask
 from ussearch.hardware_profiles import Profile
@@ -50,7 +51,7 @@ class TrainEvaluator:
     split: Split
     recipe: Recipe
     profiles: Mapping[Tier, Profile]
-    device: torch.device | str = "cpu"
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     pretrained: Pretrained = FROM_CHANCE
     """What networks start from that others trained; those that it has nothing for start from chance."""
 
@@ -80,7 +81,7 @@ class TrainEvaluator:
             "pretrained": start and start.told,
             "seed": task.seed,
             "image_size": self.images.image_size,
-            "accelerator": device_name(self.device),
+            "accelerator": accelerators.device_name(self.device),
             "costs": self.costs(task.architecture),
         }
         try:
@@ -88,8 +89,14 @@ class TrainEvaluator:
         # NOTE: torch reports lack of memory and impossible shapes (batch norm over a single value) as
         # RuntimeError and ValueError; both belong to the candidate, not to the search.
         except (TrainingFailed, ValueError, RuntimeError) as error:
-            epochs = (task.recipe or self.recipe).epochs
-            return Evaluation(**common, fidelity=self.fidelity, epochs=epochs, failure=_reason(error))
+            failure = _reason(error)
+        else:
+            return self._judged(result, common)
+        accelerators.empty_cache(self.device)  # now that the error has let go of what the training held
+        epochs = (task.recipe or self.recipe).epochs
+        return Evaluation(**common, fidelity=self.fidelity, epochs=epochs, failure=failure)
+
+    def _judged(self, result: TrainingResult, common: Mapping[str, Any]) -> Evaluation:
         epochs = len(result.history)
         return Evaluation(
             **common,
@@ -100,20 +107,15 @@ class TrainEvaluator:
             best_epoch=result.best_epoch,
             training_seconds=result.seconds,
             normalisation=result.normalisation.to_record(),
-            weights={name: value.detach().cpu() for name, value in result.network.state_dict().items()},
+            weights=accelerators.state_on_host(result.network.state_dict()),
         )
 
     def scored(self, network: Network, normalisation: Normalisation) -> Summary:
         """Return the figures on the validation part."""
         chosen = list(self.split.validation)
         images, masks = self.images.images[chosen], self.images.masks[chosen]
-        return score(predict(network, images, normalisation, self.device), masks).summary
-
-
-def device_name(device: torch.device | str) -> str:
-    """Return the name of the hardware that trains."""
-    kind = torch.device(device)
-    return torch.cuda.get_device_name(kind) if kind.type == "cuda" else str(kind)
+        with accelerators.watched(self.device):
+            return score(predict(network, images, normalisation, self.device), masks).summary
 
 
 def _reason(error: Exception) -> str:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from ussearch.accelerators import to_device, to_host
 from ussearch.datasets import Normalisation
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, export_module
@@ -25,14 +26,16 @@ def predict(
 ) -> npt.NDArray[np.float32]:
     """Return probabilities, float32 [N, classes, H, W], of ``images``, uint8 [N, 1, H, W].
 
-    The network is moved to ``device``, runs in evaluation mode and is left in the mode in which it came.
+    The network is moved to ``device``, runs in evaluation mode and is left in the mode in which it came. It computes in
+    float32 also where it was trained in bfloat16: what is judged is the network that is exported, on whatever card, and
+    a pass over the validation part costs little beside an epoch.
     """
     training = network.training
     network.to(device).eval()
     parts = []
     for start in range(0, len(images), batch_size):
-        batch = torch.from_numpy(np.array(images[start : start + batch_size])).to(device).float()
-        parts.append(torch.sigmoid(network(normalisation.apply(batch)).float()).cpu().numpy())
+        batch = to_device(torch.from_numpy(np.array(images[start : start + batch_size])), device).float()
+        parts.append(to_host(torch.sigmoid(network(normalisation.apply(batch)).float())).numpy())
     network.train(training)
     return np.concatenate(parts)
 

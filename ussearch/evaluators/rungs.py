@@ -13,9 +13,10 @@ from typing import Any
 
 from torch import Tensor
 
+from ussearch.accelerators import device_name, state_on_host
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tier
-from ussearch.evaluators.evaluator import TrainEvaluator, device_name
+from ussearch.evaluators.evaluator import TrainEvaluator
 from ussearch.evaluators.metrics.scores import Summary
 from ussearch.evaluators.outlook import Outlook
 from ussearch.evaluators.shared.drawing import drawing_of
@@ -160,7 +161,7 @@ class RungEvaluator:
             metrics=metrics,
             training_seconds=time.perf_counter() - start,
             normalisation=normalisation.to_record(),
-            weights={name: value.detach().cpu() for name, value in network.state_dict().items()},
+            weights=state_on_host(network.state_dict()),
         )
 
     def _common(self, task: TrainingTask) -> dict[str, Any]:

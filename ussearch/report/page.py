@@ -15,6 +15,7 @@ from ussearch.report.data_card import data_section
 from ussearch.report.front import front_section
 from ussearch.report.importance import importance_section
 from ussearch.report.markup import asset, document, text
+from ussearch.report.presence import presence_section
 from ussearch.report.progress import progress_section
 from ussearch.report.report_data import ReportData, gather
 from ussearch.report.reproduction import reproduction_section
@@ -32,6 +33,7 @@ CONTENTS = {
     "importance": "Importance",
     "compression": "Compression",
     "routing": "Routing",
+    "presence": "False alarms",
     "data": "Data",
     "reproduction": "Reproduce",
 }
@@ -64,6 +66,7 @@ def page(report_data: ReportData) -> str:
         importance_section(report_data),
         compression_section(report_data),
         routing_section(report_data),
+        presence_section(report_data),
         data_section(report_data),
         reproduction_section(report_data),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import yaml
 
+from ussearch.evaluators import Pretrained
 from ussearch.pairs.bundles.shareable import shareable
 from ussearch.report.markup import facts, section, text
 from ussearch.report.report_data import ReportData
@@ -25,6 +26,7 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         ("trials", f"{len(report_data.report.records)} of {config.trials}"),
         ("full training", f"{config.final_epochs} epochs, random starts: {config.final_restarts}"),
         ("data", f"{report_data.data_name}, fingerprint {config.data.fingerprint}"),
+        ("pretrained weights", _started(config.pretrained, names=report_data.names)),
         ("split", report_data.split_source),
         ("profiles", ", ".join(f"{tier} {profile.name}" for tier, profile in config.profiles.items())),
         ("versions", versions),
@@ -33,6 +35,15 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         made = ", ".join(f"{name} {version}" for name, version in report_data.bundle.manifest.versions.items())
         found.append(("bundle made with", made))
     return found
+
+
+def _started(pretrained: Pretrained, *, names: bool) -> str:
+    """Return which networks started from which weights; what the user's own are called is told with ``names`` only."""
+    told = [
+        f"{start.network}: {start.told if names or start.part == 'encoder' else 'of the user'}"
+        for start in pretrained.starts
+    ]
+    return "; ".join(told) or "none, all networks started from chance"
 
 
 def reproduction_section(report_data: ReportData) -> str:

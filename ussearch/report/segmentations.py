@@ -9,13 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.datasets import Normalisation
-from ussearch.evaluators import THRESHOLD, predict, score
+from ussearch.evaluators import predict, score
 from ussearch.files import found_at
 from ussearch.pairs.delivery.full_training import finalist_folder
 from ussearch.pairs.delivery.tasks import RETRAIN
 from ussearch.report.markup import paragraph, section, text
 from ussearch.report.report_data import ReportData
 from ussearch.report.thumbnails import picture, svg_outline
+from ussearch.runtime.postprocessing import Postprocessing
 from ussearch.search_spaces import build
 from ussearch.studies.context import StudyContext
 from ussearch.studies.damage import intact
@@ -51,10 +52,14 @@ class Example:
 
 @dataclass(frozen=True)
 class Answers:
-    """Probabilities [N, 1, S, S] of a network for the images of a part; ``source`` says which file answered."""
+    """Probabilities [N, 1, S, S] of a network for the images of a part; ``source`` says which file answered.
+
+    ``how`` is what becomes of them; None is the threshold 0.5.
+    """
 
     probabilities: Planes
     source: str
+    how: Postprocessing | None = None
 
 
 def examples(report_data: ReportData) -> dict[int, tuple[Example, ...]]:
@@ -79,8 +84,9 @@ def _shipped(report_data: ReportData, study_context: StudyContext, chosen: list[
         return {}
     running, pixels = report_data.bundle.predictor(), np.asarray(study_context.images.images[chosen])
     networks = {"edge": running.edge, "cloud": running.cloud}
+    how = report_data.bundle.manifest.postprocessing_of
     return {
-        trial_id: Answers(networks[tier].probabilities(pixels), f"{tier}/model.onnx of the bundle")
+        trial_id: Answers(networks[tier].probabilities(pixels), f"{tier}/model.onnx of the bundle", how(tier))
         for tier, trial_id in report_data.pair.items()
     }
 
@@ -106,7 +112,8 @@ def _ranked(
     report_data: ReportData, study_context: StudyContext, chosen: list[int], part: str, answers: Answers
 ) -> tuple[Example, ...]:
     masks = np.asarray(study_context.images.masks[chosen])
-    dice = score(answers.probabilities, masks).dice
+    how = answers.how or Postprocessing()
+    dice = score(answers.probabilities, masks, how.masks(answers.probabilities)).dice
     order = np.argsort(dice, kind="stable")
     places = (0, len(order) // 2, len(order) - 1)
     return tuple(
@@ -119,7 +126,7 @@ def _ranked(
             side=study_context.images.image_size,
             picture=picture(np.asarray(study_context.images.images[chosen[number], 0])),
             truth=svg_outline(masks[number, 0].astype(np.float64), 0.5),
-            prediction=svg_outline(answers.probabilities[number, 0].astype(np.float64), THRESHOLD),
+            prediction=svg_outline(how.cleared(answers.probabilities[number, 0]).astype(np.float64), how.threshold),
         )
         for rank, number in zip(RANKS, order[list(places)].tolist(), strict=True)
     )

@@ -42,9 +42,10 @@ class ServingBundle:
     def edge_predictor(self) -> EdgePredictor:
         """Load the edge network."""
         edge, read = OnnxNetwork(self.folder / EDGE_MODEL), self.manifest.preprocessing
-        return EdgePredictor(edge, self.router, read.image_size, grey_scale=read.grey_scale)
+        how = self.manifest.postprocessing_of("edge")
+        return EdgePredictor(edge, self.router, read.image_size, grey_scale=read.grey_scale, postprocessing=how)
 
     def predictor(self) -> PairPredictor:
         """Load both networks."""
-        read = self.manifest.preprocessing
-        return PairPredictor.load(self.folder, self.router, read.image_size, read.grey_scale)
+        read, how = self.manifest.preprocessing, self.manifest.postprocessing
+        return PairPredictor.load(self.folder, self.router, read.image_size, read.grey_scale, how)

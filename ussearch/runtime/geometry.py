@@ -64,6 +64,6 @@ def probabilities_in(probabilities: npt.NDArray[np.float32], shape: tuple[int, i
     return resize_plane(probabilities, *shape)
 
 
-def mask_in(probabilities: npt.NDArray[np.float32], shape: tuple[int, int]) -> Pixels:
+def mask_in(probabilities: npt.NDArray[np.float32], shape: tuple[int, int], threshold: float = THRESHOLD) -> Pixels:
     """Return the mask uint8 {0, 1} [H, W] of probabilities [S, S] in the geometry of the image."""
-    return (probabilities_in(probabilities, shape) >= THRESHOLD).astype(np.uint8)
+    return (probabilities_in(probabilities, shape) >= threshold).astype(np.uint8)

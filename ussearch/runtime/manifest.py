@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,6 +12,7 @@ from ussearch.documents import parse_yaml
 from ussearch.runtime.decision import Router
 from ussearch.runtime.grey_scale import GreyScale
 from ussearch.runtime.manifest_versions import MANIFEST
+from ussearch.runtime.postprocessing import PairPostprocessing, Postprocessing
 from ussearch.runtime.predictor import CLOUD_MODEL
 
 MODEL_VERSION = "1"
@@ -59,9 +62,9 @@ class ServingManifest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     preprocessing: Preprocessing
-    mask_threshold: float = Field(default=0.5, ge=0.5, le=0.5)
+    postprocessing: PairPostprocessing | None = Field(description="None in bundles of before format 5: threshold 0.5")
     router: RouterThreshold
     files: dict[str, str]
 
@@ -75,11 +78,26 @@ class ServingManifest(BaseModel):
         """The SHA-256 of the cloud network's file in hexadecimal."""
         return self.files[CLOUD_MODEL]
 
+    def postprocessing_of(self, tier: Literal["edge", "cloud"]) -> Postprocessing | None:
+        """Return what becomes of the probabilities of ``tier``; None where it is the threshold 0.5 of before."""
+        return PairPostprocessing.of(self.postprocessing, tier)
+
+    @property
+    def served_digest(self) -> str:
+        """The SHA-256 of what a server answers with: the cloud network's file and, where there is any, what becomes of
+        its probabilities (that digest, then the JSON of ``postprocessing.cloud`` with sorted keys).
+        """
+        how = self.postprocessing_of("cloud")
+        if how is None:
+            return self.model_digest
+        settings = json.dumps(how.model_dump(mode="json"), sort_keys=True)
+        return hashlib.sha256((self.model_digest + settings).encode()).hexdigest()
+
     @property
     def model_name(self) -> str:
         """The name under which servers offer the cloud network, such as ussearch-1f3a5c7e9b0d.
 
-        It holds the digest of the model file: a server that holds another network does not know the name, and answers
-        404 instead of another network's masks.
+        It holds ``served_digest``: a server that holds another network, or makes other masks of the same, does not know
+        the name, and answers 404 instead of other masks.
         """
-        return f"ussearch-{self.model_digest[:12]}"
+        return f"ussearch-{self.served_digest[:12]}"

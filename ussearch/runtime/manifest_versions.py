@@ -36,6 +36,17 @@ def _from_3(content: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _from_4(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Format 5 says what becomes of each network's probabilities, its threshold included, and why."""
+    kept = {key: value for key, value in content.items() if key != "mask_threshold"}
+    found = {**kept, "postprocessing": None, "postprocessing_choice": None, "parent": None}
+    return {
+        **found,
+        "metrics": _extended(content.get("metrics"), presence=None),
+        "data": _extended(content.get("data"), statistics=None),
+    }
+
+
 def _extended(part: Any, **added: Any) -> Any:
     return {**part, **added} if isinstance(part, dict) else part
 
@@ -43,8 +54,8 @@ def _extended(part: Any, **added: Any) -> Any:
 MANIFEST = Schema(
     "bundle.yaml",
     "the manifest of a bundle",
-    version=4,
-    upgrades={1: _from_1, 2: _from_2, 3: _from_3},
+    version=5,
+    upgrades={1: _from_1, 2: _from_2, 3: _from_3, 4: _from_4},
     unnumbered=1,
     otherwise=", or export the bundle again with this one",
 )

@@ -17,7 +17,8 @@ def dice_and_iou(predicted: Bools, masks: Bools) -> tuple[Floats, Floats]:
 
     Both arguments are bool [N, ...].
     """
-    flat_predicted, flat_masks = predicted.reshape(len(predicted), -1), masks.reshape(len(masks), -1)
+    flat = len(masks), int(np.prod(masks.shape[1:]))  # NOTE: -1 cannot be found for no image at all
+    flat_predicted, flat_masks = predicted.reshape(flat), masks.reshape(flat)
     common = np.count_nonzero(flat_predicted & flat_masks, axis=1)
     total = np.count_nonzero(flat_predicted, axis=1) + np.count_nonzero(flat_masks, axis=1)
     agree = total == 0

@@ -15,6 +15,7 @@ from ussearch.runtime.frames import AnyImage, as_frame
 from ussearch.runtime.geometry import mask_in, network_input
 from ussearch.runtime.grey_scale import GreyScale
 from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
+from ussearch.runtime.postprocessing import PairPostprocessing, Postprocessing
 from ussearch.runtime.prediction import PredictionResult, Reason
 
 Pixels = npt.NDArray[np.uint8]
@@ -34,13 +35,15 @@ class Predictor(Protocol):
 class EdgePredictor:
     """The edge network, with the router that says which frames should go to the cloud.
 
-    ``grey_scale`` is applied to arrays, as reading a file applies it to frames.
+    ``grey_scale`` is applied to arrays, as reading a file applies it to frames; ``postprocessing`` is the edge's, None
+    in bundles of before there was any.
     """
 
     edge: OnnxNetwork
     router: Router
     image_size: int
     grey_scale: GreyScale | None = field(default=None, kw_only=True)
+    postprocessing: Postprocessing | None = field(default=None, kw_only=True)
 
     def predict(self, image: AnyImage) -> PredictionResult:
         """Return the edge's mask; ``route`` says where the router would have the frame go."""
@@ -50,7 +53,7 @@ class EdgePredictor:
         away = bool(self.router.offloads(scores)[0])
         stays = Reason.ROUTING_OFF if self.router.off else Reason.CONFIDENT
         return PredictionResult(
-            mask=frame.whole(mask_in(probabilities[0, 0], frame.pixels.shape)),
+            mask=frame.whole(edge_mask_in(probabilities[0, 0], frame.pixels.shape, self.postprocessing)),
             confidence=float(scores[0]),
             route="cloud" if away else "edge",
             source="edge",
@@ -73,15 +76,31 @@ class EdgePredictor:
 
 @dataclass(frozen=True)
 class PairPredictor(EdgePredictor):
-    """Both networks, loaded, with the router between them."""
+    """Both networks, loaded, with the router between them; ``cloud_postprocessing`` is the cloud's."""
 
     cloud: OnnxNetwork
+    cloud_postprocessing: Postprocessing | None = field(default=None, kw_only=True)
 
     @classmethod
-    def load(cls, folder: Path, router: Router, image_size: int, grey_scale: GreyScale | None = None) -> PairPredictor:
+    def load(
+        cls,
+        folder: Path,
+        router: Router,
+        image_size: int,
+        grey_scale: GreyScale | None = None,
+        postprocessing: PairPostprocessing | None = None,
+    ) -> PairPredictor:
         """Load the model files below ``folder``; raises UserError where onnxruntime cannot."""
         edge, cloud = OnnxNetwork(folder / EDGE_MODEL), OnnxNetwork(folder / CLOUD_MODEL)
-        return cls(edge, router, image_size, cloud, grey_scale=grey_scale)
+        return cls(
+            edge,
+            router,
+            image_size,
+            cloud,
+            grey_scale=grey_scale,
+            postprocessing=PairPostprocessing.of(postprocessing, "edge"),
+            cloud_postprocessing=PairPostprocessing.of(postprocessing, "cloud"),
+        )
 
     def predict(self, image: AnyImage) -> PredictionResult:
         """Return the edge's mask, or the cloud network's where the router says so."""
@@ -89,9 +108,31 @@ class PairPredictor(EdgePredictor):
         if found.route == "edge":
             return found
         probabilities = self.cloud.probabilities(found.network_input)
-        mask = found.frame.whole(mask_in(probabilities[0, 0], found.frame.pixels.shape))
-        return replace(found, mask=mask, source="cloud", reason=Reason.ANSWERED_HERE)
+        mask = cloud_mask_in(probabilities[0, 0], found.frame.pixels.shape, self.cloud_postprocessing)
+        return replace(found, mask=found.frame.whole(mask), source="cloud", reason=Reason.ANSWERED_HERE)
 
     def alone(self) -> EdgePredictor:
         """Return the edge network without the cloud's: what the router would send away stays."""
-        return EdgePredictor(self.edge, self.router, self.image_size, grey_scale=self.grey_scale)
+        return EdgePredictor(
+            self.edge,
+            self.router,
+            self.image_size,
+            grey_scale=self.grey_scale,
+            postprocessing=self.postprocessing,
+        )
+
+
+def edge_mask_in(probabilities: npt.NDArray[np.float32], shape: tuple[int, int], how: Postprocessing | None) -> Pixels:
+    """Return the edge's mask uint8 {0, 1} [H, W] of probabilities [S, S] in the geometry of the image.
+
+    What is no lesion on the network's grid is none here; outlines run between its pixels.
+    """
+    return mask_in(probabilities, shape) if how is None else mask_in(how.cleared(probabilities), shape, how.threshold)
+
+
+def cloud_mask_in(probabilities: npt.NDArray[np.float32], shape: tuple[int, int], how: Postprocessing | None) -> Pixels:
+    """Return the cloud's mask uint8 {0, 1} [H, W] of probabilities [S, S] in the geometry of the image.
+
+    Servers answer with the mask on the network's grid, in bits; the same network on this machine makes the same of it.
+    """
+    return mask_in(probabilities if how is None else how.mask(probabilities).astype(np.float32), shape)

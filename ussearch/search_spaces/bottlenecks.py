@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from ussearch.registry import Registry
 from ussearch.search_spaces.architecture import Bottleneck
-from ussearch.search_spaces.layers import ConvNorm
+from ussearch.search_spaces.layers import ConvNorm, in_float32
 
 
 class BottleneckFactory(Protocol):
@@ -23,6 +23,16 @@ class BottleneckFactory(Protocol):
 def inner_width(channels: int, ratio: int) -> int:
     """Return the channels of queries and keys."""
     return max(channels // ratio, 1)
+
+
+def similarity(queries: Tensor, keys: Tensor) -> Tensor:
+    """Return the products [B, M, N] of ``queries`` [B, M, D] and ``keys`` [B, D, N], in float32 whatever the autocast.
+
+    They are sums over channels or positions that nothing normalises: of 300.0 and 300.9 bfloat16 makes the same
+    number, for a softmax one weighs 2.5 times the other.
+    """
+    with in_float32(queries, keys) as (first, second):
+        return first @ second
 
 
 BOTTLENECKS: Registry[BottleneckFactory] = Registry("bottleneck")
@@ -42,7 +52,7 @@ class NonLocal(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape."""
-        scores = self.query(x).flatten(2).transpose(1, 2) @ self.key(x).flatten(2)
+        scores = similarity(self.query(x).flatten(2).transpose(1, 2), self.key(x).flatten(2))
         attended = self.value(x).flatten(2) @ scores.softmax(-1).transpose(1, 2)
         out: Tensor = x + self.gamma * attended.reshape(x.shape)
         return out
@@ -65,9 +75,9 @@ class DualAffinity(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> the same shape."""
         flat = x.flatten(2)
-        scores = self.query(x).flatten(2).transpose(1, 2) @ self.key(x).flatten(2)
+        scores = similarity(self.query(x).flatten(2).transpose(1, 2), self.key(x).flatten(2))
         spatial = (self.value(x).flatten(2) @ scores.softmax(-1).transpose(1, 2)).reshape(x.shape)
-        affinity = flat @ flat.transpose(1, 2)
+        affinity = similarity(flat, flat.transpose(1, 2))
         distance = affinity.amax(-1, keepdim=True) - affinity
         channel = (distance.softmax(-1) @ flat).reshape(x.shape)
         out: Tensor = (self.gamma_spatial * spatial + x) + (self.gamma_channel * channel + x)

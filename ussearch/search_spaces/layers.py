@@ -75,6 +75,17 @@ class Bilinear(nn.Module):
         return functional.interpolate(x, scale_factor=self.factor, mode="bilinear", align_corners=False)
 
 
+@contextmanager
+def in_float32(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield the tensors in float32 for a block without autocast; as they are where there is no autocast anyway."""
+    kind = tensors[0].device.type
+    if kind not in ("cpu", "cuda") or not torch.is_autocast_enabled(kind):
+        yield tensors
+        return
+    with torch.autocast(kind, enabled=False):
+        yield tuple(tensor.float() for tensor in tensors)
+
+
 def resample_layer(name: Resample) -> nn.Module:
     """Return the layer that halves or doubles the resolution."""
     layers: dict[str, Callable[[], nn.Module]] = {

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from importlib import metadata
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
 
 from ussearch import schema
@@ -19,6 +19,7 @@ from ussearch.datasets.counts import Losses, losses_of
 from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import FROM_CHANCE, Pretrained, Recipe, Tier
+from ussearch.evaluators.training.recipe import recipe_of_record
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile_text import profile_yaml
 from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
@@ -110,6 +111,12 @@ class StudyConfig(_Data):
     command_line: str = Field(default_factory=command_line)
     versions: dict[str, str] = Field(default_factory=installed_versions)
     created: str = Field(default_factory=_now)
+
+    @field_validator("recipe", mode="before")
+    @classmethod
+    def _whole(cls, recipe: Any) -> Any:
+        """Read a recipe that says everything which there was when it was written."""
+        return recipe_of_record(recipe) if isinstance(recipe, Mapping) else recipe
 
     @model_validator(mode="after")
     def _decided(self) -> Self:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ussearch.accelerators import choose_device
 from ussearch.datasets import (
     Dataset,
     FileProgress,
@@ -34,7 +35,7 @@ from ussearch.studies.study import Study
 
 @dataclass(frozen=True)
 class StudyContext:
-    """Images, their split, the two profiles, the device that trains, and what networks start from."""
+    """Images, their split, the two profiles, the device that trains in this process, what networks start from."""
 
     dataset: Dataset
     images: ImageSet
@@ -78,7 +79,7 @@ def open_context(
         parts = replace(parts, fingerprint=images.fingerprint)
     root = "" if data.path is None else str(data.path.expanduser().resolve())
     source = DataSource.of(images, root, phantoms.model_dump(mode="json") if phantoms else None)
-    device = choose_device(config.execution.accelerator)
+    device = choose_device(config.execution.accelerator, elsewhere=config.execution.ray is not None)
     return StudyContext(dataset, images, parts, source, profiles, device, pretrained)
 
 
@@ -104,16 +105,3 @@ def reopen_context(study: Study, accelerator: str = "auto", data: Path | None = 
 
 def _asked(data: DataOptions) -> ReadingOptions:
     return ReadingOptions(**{field.name: getattr(data, field.name) for field in fields(ReadingOptions)})
-
-
-def choose_device(name: str) -> torch.device:
-    """Return the device to train on; ``auto`` takes CUDA where it is there."""
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise UserError(f"Unknown accelerator {name!r}: expected auto, cpu, cuda or cuda:N.") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UserError(f"Accelerator {name!r} is not there: this torch sees no CUDA GPU; use --accelerator cpu.")
-    return device

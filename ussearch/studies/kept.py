@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ussearch.evaluators import Pretrained
+from ussearch.evaluators import Pretrained, Recipe
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.catalogue import is_shipped
 from ussearch.run_config import RunConfig
@@ -24,11 +24,13 @@ class Kept:
             ships others. A file of the user's own that has changed since is not among them: the study is refused then.
         pretrained: what its networks start from, where that is asked for as the study did; else None.
         architectures: initial architectures that came from files, by what was given.
+        recipe: by which its candidates are trained, where it was left to the program and is so again.
     """
 
     profiles: Mapping[str, Profile] = field(default_factory=dict)
     pretrained: Pretrained | None = None
     architectures: Mapping[str, Architecture] = field(default_factory=dict)
+    recipe: Recipe | None = None
 
     @classmethod
     def of(cls, config: RunConfig, folder: Path | None) -> Kept:
@@ -41,8 +43,10 @@ class Kept:
         before = Study.open(folder).config
         folders = () if config.profiles_dir is None else (config.profiles_dir,)
         profiles = {each.name: each for each in before.profiles.values() if is_shipped(each.name, folders)}
+        usual = before.run.training.recipe is None and config.training.recipe is None
+        kept = cls(profiles, None, before.own_architectures, before.recipe if usual else None)
         if before.run.training.pretrained != config.training.pretrained:
-            return cls(profiles, None, before.own_architectures)
+            return kept
         for start in before.pretrained.starts:
             require_digest(start.weights, Path(start.file), start.sha256)
-        return cls(profiles, before.pretrained, before.own_architectures)
+        return replace(kept, pretrained=before.pretrained)

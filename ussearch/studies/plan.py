@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from functools import partial
+from statistics import fmean, median
 from typing import Any
 
 import torch
 
+from ussearch.accelerators import cards_of, choose_device, is_card
 from ussearch.datasets import FileProgress
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Summary, Tier, TrainEvaluator
@@ -17,7 +19,7 @@ from ussearch.evaluators.evaluation import TRAINED
 from ussearch.evaluators.pretrained import choose
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
-from ussearch.run_config import RunConfig
+from ussearch.run_config import ExecutionOptions, RunConfig
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
 from ussearch.storage_url import require_driver
@@ -30,8 +32,14 @@ from ussearch.studies.allotment import (
     usual_allotment,
 )
 from ussearch.studies.config import StudyConfig
-from ussearch.studies.context import StudyContext, choose_device, open_context
-from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
+from ussearch.studies.context import StudyContext, open_context
+from ussearch.studies.estimates import (
+    VALIDATION_FACTOR,
+    TrainingSpeed,
+    estimate_training_seconds,
+    measure_card,
+    measure_speed,
+)
 from ussearch.studies.halving import Halving
 from ussearch.studies.initial import YAML, initial_candidates
 from ussearch.studies.kept import Kept
@@ -51,8 +59,6 @@ ROUTER_SHARE = 0.15
 PHANTOM_COMPRESSION_S = 40.0
 """Without a budget: phantoms are there to try the program in minutes. What does not fit is named with its command."""
 PHANTOM_ROUTER_S = 60.0
-VALIDATION_FACTOR = 1.1
-"""Training takes about a tenth longer for the validation after each epoch."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +169,8 @@ def plan(
     """
     if asked.execution.storage is not None:
         require_driver(asked.execution.storage)
-    on_gpu = choose_device(asked.execution.accelerator).type == "cuda"
-    sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), on_gpu=on_gpu))
+    cards = cards_of(choose_device(asked.execution.accelerator, elsewhere=asked.execution.ray is not None))
+    sized = with_usual_sizes(with_usual_workers(asked, torch.get_num_threads(), len(cards)))
     threads = sized.execution.threads or torch.get_num_threads()
     with intra_op_threads(threads):
         return _decided(asked, sized, threads, kept or Kept(), progress)
@@ -190,26 +196,34 @@ def _decided(
     space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
     profiles: dict[Tier, Profile] = {"edge": edge, "cloud": cloud}
     study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
-    recipe = _recipe(asked, sized)
+    recipe = _recipe(asked, sized, kept.recipe or Recipe())
     evaluator = study_context.evaluator(recipe)
     seen = feasibility(space, evaluator, asked.seed)
-    side_by_side = execution.trials_at_a_time
+    side_by_side = _side_by_side(execution, study_context.device)
     with intra_op_threads(execution.worker_threads(threads)):
-        speed = measure_speed(image_size, recipe.batch_size, study_context.device)
-    epoch_seconds = VALIDATION_FACTOR * speed.seconds_per_unit * len(study_context.split.train)
+        speed = _measured(study_context, recipe)
+    epoch_images = VALIDATION_FACTOR * len(study_context.split.train)
+    image_seconds = partial(speed.image_seconds, image_size=image_size)
+    typical = epoch_images * median(map(image_seconds, seen.fitting))
     halving = _halving(asked, recipe)
     search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
-    trial_seconds = seen.typical_work * epoch_seconds * search_epochs / side_by_side
+    trial_seconds = typical * search_epochs / side_by_side
     pace = TrialThroughput(trial_seconds, recipe.epochs, side_by_side)
     allotment = _allotment(asked, sized.search.trials or 0, pace)
     trials, shared_epochs = allotment.trials, allotment.shared_epochs
     seeds = plan_seeds(
-        evaluator, image_size, trials, seen.typical_work, candidates, named=asked.space.warm_start is not None
+        evaluator,
+        image_size,
+        trials,
+        image_seconds,
+        candidates,
+        typical=typical / epoch_images,
+        named=asked.space.warm_start is not None,
     )
     study_context = replace(study_context, pretrained=pretrained.among(seeds.seeds))
     _require_satisfiable(seen, seeds, evaluator, edge)
     _require_enough(asked, trials, len(seeds.seeds))
-    final_seconds = 2 * seen.typical_work * epoch_seconds * (sized.training.final_epochs or 0) / min(side_by_side, 2)
+    final_seconds = 2 * typical * (sized.training.final_epochs or 0) / min(side_by_side, 2)
     final_restarts = _final_restarts(asked, sized.training.final_restarts or 1, final_seconds)
     resolved = sized.changed(
         search={"trials": trials},
@@ -229,10 +243,10 @@ def _decided(
         skipped=dict(seeds.skipped),
         shared_epochs=shared_epochs,
     )
-    search_work = seeds.work + seen.typical_work * (trials - len(seeds.seeds))
+    trainings: float = trials
     if config.evaluator != "train":
         trainings = search_trainings(trials, len(seeds.seeds), shared_epochs, pace)
-        search_work = seeds.work + seen.typical_work * (trainings - len(seeds.seeds))
+    search_epoch_seconds = epoch_images * seeds.image_seconds + typical * (trainings - len(seeds.seeds))
     return Plan(
         config=config,
         study_context=study_context,
@@ -242,10 +256,24 @@ def _decided(
         seeds=seeds,
         feasibility=seen,
         baselines=evaluator.baselines(),
-        search_seconds=search_work * epoch_seconds * search_epochs / side_by_side,
+        search_seconds=search_epoch_seconds * search_epochs / side_by_side,
         final_seconds=final_restarts * final_seconds,
         speed=speed,
     )
+
+
+def _side_by_side(execution: ExecutionOptions, device: torch.device) -> int:
+    """Return how many trials a plan counts on to train at a time: one a card, whatever a second one on it may bring."""
+    cards = cards_of(device) if execution.ray is None else ()
+    return min(execution.trials_at_a_time, len(cards) or execution.trials_at_a_time)
+
+
+def _measured(study_context: StudyContext, recipe: Recipe) -> TrainingSpeed:
+    """Return how fast this process trains what the run will train."""
+    images, device = study_context.images, study_context.device
+    if is_card(device):
+        return measure_card(images, study_context.split, recipe, device)
+    return measure_speed(images.image_size, recipe.batch_size)
 
 
 def training_seconds(config: RunConfig) -> float | None:
@@ -269,11 +297,11 @@ def compression_seconds(config: RunConfig) -> float | None:
     return PHANTOM_COMPRESSION_S if config.data.path is None else None
 
 
-def _recipe(asked: RunConfig, sized: RunConfig) -> Recipe:
+def _recipe(asked: RunConfig, sized: RunConfig, usual: Recipe) -> Recipe:
     """Return the usual recipe, or that of the user's file, at the length asked for."""
     path, epochs = asked.training.recipe, sized.training.epochs or 1
     if path is None:
-        return Recipe(epochs=epochs)
+        return usual.model_copy(update={"epochs": epochs})
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from statistics import median
 
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, Tier
 from ussearch.search_spaces import Architecture, SearchSpace, preset_names
-from ussearch.studies.estimates import training_work
 
+ImageSeconds = Callable[[Architecture], float]
 LARGEST_SHARE = 0.25
 """A preset that would take more than this share of the run's training time starts only when asked for by name."""
 PROBES = 16
@@ -26,8 +25,8 @@ class Feasibility:
     latency_interval_ms: Mapping[Tier, tuple[float, float]]
     """From the least lower to the greatest upper end of their intervals."""
     extrapolated_share: Mapping[Tier, float]
-    typical_work: float
-    """Median training work of one image among those that fit an end (``estimates.training_work``)."""
+    fitting: tuple[Architecture, ...]
+    """Those that fit an end; all where none does."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +37,8 @@ class SeedPlan:
     names: tuple[str, ...] = ()
     """What each was asked for: a preset's name, or a file."""
     skipped: Mapping[str, str] = field(default_factory=dict)
-    work: float = 0.0
-    """Training work of one image summed over the seeds."""
+    image_seconds: float = 0.0
+    """How long one image trains, summed over the seeds."""
 
 
 def feasibility(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibility:
@@ -49,8 +48,8 @@ def feasibility(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibil
     tiers: tuple[Tier, ...] = ("edge", "cloud")
     latencies = {tier: [each[tier].latency_ms for each in costs] for tier in tiers}
     intervals = {tier: [each[tier].latency_interval_ms for each in costs] for tier in tiers}
-    work = [
-        training_work(architecture, space.image_size)
+    fitting = [
+        architecture
         for architecture, each in zip(architectures, costs, strict=True)
         if any(each[tier].feasible for tier in tiers)
     ]
@@ -61,7 +60,7 @@ def feasibility(space: SearchSpace, evaluator: Evaluator, seed: int) -> Feasibil
             tier: (min(low for low, _ in values), max(high for _, high in values)) for tier, values in intervals.items()
         },
         extrapolated_share={tier: sum(each[tier].extrapolated for each in costs) / PROBES for tier in tiers},
-        typical_work=median(work or [training_work(each, space.image_size) for each in architectures]),
+        fitting=tuple(fitting or architectures),
     )
 
 
@@ -69,12 +68,15 @@ def plan_seeds(
     evaluator: Evaluator,
     image_size: int,
     trials: int,
-    typical_work: float,
+    image_seconds: ImageSeconds,
     candidates: Mapping[str, Architecture],
     *,
+    typical: float,
     named: bool = False,
 ) -> SeedPlan:
     """Choose among ``candidates``, by name, what starts a search of ``trials`` trials, at most half of them.
+
+    ``image_seconds`` says how long one image of an architecture trains, ``typical`` is that of the search's own.
 
     Those that do not divide the image or fit neither profile are left out, as are those that would take over a
     quarter of the run's training time. Where they were ``named`` all are taken as they are given instead.
@@ -82,7 +84,7 @@ def plan_seeds(
     Raises UserError where a named preset cannot be trained at this size or within any limits.
     """
     if named:
-        return _named_seeds(evaluator, image_size, trials, candidates)
+        return _named_seeds(evaluator, image_size, trials, image_seconds, candidates)
     skipped: dict[str, str] = {}
     priced: list[tuple[float, Architecture]] = []
     for name, architecture in candidates.items():
@@ -90,25 +92,31 @@ def plan_seeds(
         if reason:
             skipped[name] = reason
         else:
-            priced.append((training_work(architecture, image_size), architecture))
+            priced.append((image_seconds(architecture), architecture))
     priced.sort(key=lambda item: item[0])
     chosen: list[tuple[float, Architecture]] = []
-    for work, architecture in priced:
-        total = sum(each for each, _ in chosen) + work + typical_work * max(trials - len(chosen) - 1, 0)
+    for seconds, architecture in priced:
+        total = sum(each for each, _ in chosen) + seconds + typical * max(trials - len(chosen) - 1, 0)
         if len(chosen) >= trials // 2:
             skipped[architecture.name] = f"cheaper presets fill half of the {trials} trials"
-        elif work > LARGEST_SHARE * total:
+        elif seconds > LARGEST_SHARE * total:
             skipped[architecture.name] = (
                 f"predicted to take over {LARGEST_SHARE:.0%} of the run's training time each; naming it with "
                 "--warm-start forces it"
             )
         else:
-            chosen.append((work, architecture))
+            chosen.append((seconds, architecture))
     seeds = tuple(each for _, each in chosen)
-    return SeedPlan(seeds, tuple(each.name for each in seeds), skipped, sum(work for work, _ in chosen))
+    return SeedPlan(seeds, tuple(each.name for each in seeds), skipped, sum(seconds for seconds, _ in chosen))
 
 
-def _named_seeds(evaluator: Evaluator, image_size: int, trials: int, named: Mapping[str, Architecture]) -> SeedPlan:
+def _named_seeds(
+    evaluator: Evaluator,
+    image_size: int,
+    trials: int,
+    image_seconds: ImageSeconds,
+    named: Mapping[str, Architecture],
+) -> SeedPlan:
     """Return exactly the named architectures, in their order."""
     if len(named) > trials:
         raise UserError(f"{len(named)} seed presets do not fit into {trials} trials: ask for more trials.")
@@ -119,7 +127,7 @@ def _named_seeds(evaluator: Evaluator, image_size: int, trials: int, named: Mapp
             raise UserError(f"{name!r} cannot start this search: {reason}.")
         seeds.append(architecture)
     others = {name: "not among the presets asked for" for name in preset_names() if name not in named}
-    return SeedPlan(tuple(seeds), tuple(named), others, sum(training_work(each, image_size) for each in seeds))
+    return SeedPlan(tuple(seeds), tuple(named), others, sum(map(image_seconds, seeds)))
 
 
 def _refusal(evaluator: Evaluator, architecture: Architecture, image_size: int) -> str:

@@ -31,15 +31,15 @@ def with_usual_sizes(config: RunConfig) -> RunConfig:
     )
 
 
-def with_usual_workers(config: RunConfig, cores: int, *, on_gpu: bool) -> RunConfig:
+def with_usual_workers(config: RunConfig, cores: int, cards: int = 0) -> RunConfig:
     """Return the configuration with workers, where it names none.
 
     On a processor there is a worker for each of ``cores``, up to four: two networks side by side train in less than
-    half the time of one after the other on both cores (``docs/results/workers.md``). On a GPU, on a Ray cluster and
-    where threads were asked for there is one.
+    half the time of one after the other on both cores (``docs/results/workers.md``). Where ``cards`` train there is one
+    for each, up to four as well; on a Ray cluster and where threads were asked for there is one.
     """
     asked = config.execution
     if asked.workers is not None:
         return config
-    alone = on_gpu or asked.ray is not None or asked.threads
-    return config.changed(execution={"workers": 1 if alone else max(1, min(cores, MOST_USUAL_WORKERS))})
+    alone = asked.ray is not None or asked.threads
+    return config.changed(execution={"workers": 1 if alone else max(1, min(cards or cores, MOST_USUAL_WORKERS))})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from ussearch.errors import UserError
+from ussearch.registry import nearest_names
 from ussearch.weights.catalogue import WeightsSource, known_weights, weights_named
 from ussearch.weights.files import require_file
 
@@ -31,8 +32,11 @@ def asked_for(text: str) -> Automatic | Path | WeightsSource:
     path = Path(text).expanduser()
     if path.is_file():
         return path
-    if path.is_dir():
+    if text and path.is_dir():
         raise UserError(f"{path} is a folder: expected a file of weights, such as {path / 'weights.safetensors'}.")
     if path.suffix in _SUFFIXES or len(path.parts) > 1:
         raise UserError(f"{path} does not exist: expected a file of weights, a name (ussearch weights list), or auto.")
-    return weights_named(text)
+    names = [source.name for source in known_weights()]
+    raise UserError(
+        f"--pretrained {text!r} is not possible: expected auto, off, a file or a name; {nearest_names(text, names)}"
+    )

@@ -13,13 +13,6 @@ from ussearch.errors import UserError
 from ussearch.evaluators.pretrained import choose
 from ussearch.search_spaces import Architecture, build, load_preset
 from ussearch.weights import require_file, weights_named
-from ussearch.weights.files import FOLDER_VARIABLE
-
-
-@pytest.fixture(autouse=True)
-def _nothing_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "weights"))
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
 
 
 def preset(name: str) -> Architecture:
@@ -79,7 +72,9 @@ def test_a_file_that_changed_since_it_was_chosen_is_refused(tmp_path: Path) -> N
         start.landing(build(NETWORKS[2]), Normalisation(80.0, 50.0))
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", b"\x80\x04]q\x00."])
+@pytest.mark.parametrize(
+    "content", [b"", b"no weights", b"\x80\x04]q\x00.", b"schema_version: 3\nrun:\n  profile: jetson-nano\n"]
+)
 def test_what_holds_no_weights_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "weights.pth"
     path.write_bytes(content)

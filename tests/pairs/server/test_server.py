@@ -147,7 +147,7 @@ class SlowModel(CloudModel):
 
 
 def slow(model: CloudModel, seconds: float = 0.25) -> SlowModel:
-    return SlowModel(model.name, model.side, model.network, seconds)
+    return SlowModel(model.name, model.side, model.network, seconds=seconds)
 
 
 def at_once(running: Running, requests: list[dict[str, str]]) -> list[int]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
+from tests.accelerators.test_choice import Cards
 from tests.evaluators.conftest import tiny
 from tests.studies.conftest import SPACE, SPLIT, make_config, outcome, run_search
 from tests.studies.executors.conftest import collected
 from tests.studies.executors.test_workers import assert_each_once, seed_of
 from tests.studies.executors.troubles import TroubledEvaluator
+from ussearch.accelerators import supplied
 from ussearch.errors import UserError
-from ussearch.evaluators import TrainingTask
+from ussearch.evaluators import Evaluation, OnEpoch, TrainingTask
 from ussearch.events import Event, TrainingEpoch, TrialRepeated
 from ussearch.studies import Study, search
 from ussearch.studies.executors import RayExecutor
@@ -99,3 +103,39 @@ def test_a_node_killed_in_the_middle_of_a_search_loses_nothing(tmp_path: Path) -
     assert any("NodeDied" in reason or "WorkerCrashed" in reason for reason in repeated.values())
     assert outcome(records) == outcome(undisturbed)
     assert_each_once(study, records)
+
+
+class PlacedEvaluator(TroubledEvaluator):
+    """Says where it was told to train; it came from a driver with a card of its own number."""
+
+    def __init__(self, folder: Path, device: str) -> None:
+        super().__init__(folder, {3: ("spoilt", 1)})
+        self.device = torch.device(device)
+
+    def evaluate(self, task: TrainingTask, on_epoch: OnEpoch | None = None) -> Evaluation:
+        (self.folder / f"device.{task.seed}").write_text(f"{self.device} {os.environ.get('CUDA_VISIBLE_DEVICES')}")
+        return super().evaluate(task, on_epoch)
+
+
+@pytest.mark.slow
+def test_tasks_use_the_gpu_that_they_are_given_in_one_process(tmp_path: Path) -> None:
+    """Ray is told of a GPU that is not there; what a task sees of it is as on one that is."""
+    pytest.importorskip("ray", reason="needs the extra `ray`")
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "num_gpus": 1, "object_store_memory": 80 * 2**20}
+    cluster = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    try:
+        with supplied(Cards(2)):
+            executor = RayExecutor(PlacedEvaluator(tmp_path, "cuda:1"), 1, cluster.address, on_gpu=True)
+        for seed in (1, 2, 3, 4):
+            executor.submit(TrainingTask(tiny(), seed, seed))
+        outcomes, _ = collected(executor, 4)
+        executor.close()
+    finally:
+        cluster.shutdown()
+    assert {(tmp_path / f"device.{seed}").read_text() for seed in (1, 2, 3, 4)} == {"cuda 0"}
+    processes = [(tmp_path / f"{seed}.1").read_text() for seed in (1, 2, 3, 4)]
+    assert processes[0] == processes[1] == processes[2] != processes[3], "the third spoilt it"
+    assert [outcomes[seed].evaluation is None for seed in (1, 2, 3, 4)] == [False, False, True, False]
+    assert "worker on the Ray cluster was lost" in outcomes[3].reason

@@ -63,12 +63,14 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[TrialRecord, 
 def test_lost_trials_are_repeated_and_the_study_is_the_same(
     tmp_path: Path, undisturbed: tuple[TrialRecord, ...]
 ) -> None:
-    """One worker is killed from outside in the middle of a trial, one kills itself, one hangs, one GPU is full."""
+    """One worker is killed from outside in the middle of a trial, one kills itself, one hangs; a GPU is full, and one
+    reports an error that spoils its worker."""
     troubles = {
         seed_of(1): ("hang", 1),
         seed_of(4): ("killed", 1),
         seed_of(6): ("hang", 1),
         seed_of(9): ("out of memory on the GPU", 1),
+        seed_of(11): ("spoilt", 1),
     }
     evaluator = TroubledEvaluator(tmp_path, troubles)
     study = Study.create(tmp_path / "s", make_config(trials=TRIALS, workers=WORKERS), SPLIT)
@@ -84,10 +86,12 @@ def test_lost_trials_are_repeated_and_the_study_is_the_same(
     assert outcome(records) == outcome(undisturbed)
     assert not any(record.failed for record in records)
     assert_each_once(study, records)
-    assert set(repeated) == {1, 4, 6, 9}
+    assert set(repeated) == {1, 4, 6, 9, 11}
     assert "SIGKILL" in repeated[1] and "SIGKILL" in repeated[4]
     assert "time limit of 4 s (--trial-timeout)" in repeated[6] and "CUDA out of memory" in repeated[9]
-    assert [evaluator.attempts(seed_of(trial_id)) for trial_id in range(TRIALS)].count(2) == 4
+    assert "ended with status 1" in repeated[11] and "device-side assert" in repeated[11]
+    assert "SpoiltProcess" in (study.trial_folder(11) / "traceback.txt").read_text()
+    assert [evaluator.attempts(seed_of(trial_id)) for trial_id in range(TRIALS)].count(2) == 5
     assert not workers_left()
 
 

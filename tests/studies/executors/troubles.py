@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from tests.studies.conftest import FormulaEvaluator, epoch_record
+from ussearch.accelerators import SpoiltProcess
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, OnEpoch, TrainingTask
 
@@ -56,6 +57,8 @@ class TroubledEvaluator(FormulaEvaluator):
                 raise MemoryError("no room for 7 TiB")
             case "bug":
                 raise TypeError("this is\na defect")
+            case "spoilt":
+                raise SpoiltProcess("CUDA error: device-side assert triggered")
             case "mend":
                 raise UserError("Give another folder.")
 

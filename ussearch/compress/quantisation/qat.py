@@ -23,6 +23,7 @@ from ussearch.compress.quantisation.settings import Scheme, Settings
 from ussearch.errors import UserError
 from ussearch.search_spaces import Network, build
 from ussearch.search_spaces.deploy import merge_
+from ussearch.search_spaces.layers import in_float32
 
 MOMENTUM = 0.05
 """Of the moving average by which a range shrinks during training; it widens at once, as the file's will.
@@ -64,19 +65,20 @@ class QuantisationAware(Network):
         self.scheme: Scheme = scheme
         self.largest_weight = largest_weight
         self.image_layers = image_layers
+        self._grids: dict[int, tuple[Tensor, Tensor]] = {}
         self.register_buffer("low", torch.zeros(0))
         self.register_buffer("high", torch.zeros(0))
 
     @torch.no_grad()
     def calibrate_(self, images: Tensor) -> None:
         """Set the range of every activation to its extremes over normalised ``images`` [N, C, H, W]."""
-        seen: list[list[tuple[float, float]]] = []
+        seen: list[list[Tensor]] = []
 
         def observe(site: int, x: Tensor, own: bool) -> Tensor:
             if site == len(seen):
                 seen.append([])
             if own:
-                seen[site].append((float(x.min()), float(x.max())))
+                seen[site].append(torch.stack(torch.aminmax(x)))
             return x
 
         training = self.training
@@ -85,8 +87,8 @@ class QuantisationAware(Network):
             with self._reading(image, observe, lambda _site, weight, bias, _axis: (weight, bias)):
                 super().forward(image)
         self.train(training)
-        self.low = torch.tensor([min(low for low, _ in site) for site in seen], device=images.device)
-        self.high = torch.tensor([max(high for _, high in site) for site in seen], device=images.device)
+        extremes = torch.stack([torch.stack(site) for site in seen])  # [sites, images, 2]
+        self.low, self.high = extremes[..., 0].amin(1), extremes[..., 1].amax(1)
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, image_channels, H, W] -> logits [B, classes, H, W]."""
@@ -102,9 +104,10 @@ class QuantisationAware(Network):
 
     @contextmanager
     def _rounding(self, image: Tensor) -> Iterator[None]:
+        self._grids.clear()
         # bfloat16 has fewer digits than the grids
         with (
-            torch.autocast(image.device.type, enabled=False),
+            in_float32(image),
             self._reading(image, self._rounded, self._rounded_layer),
         ):
             yield
@@ -113,7 +116,12 @@ class QuantisationAware(Network):
         return _Reading(self.scheme, activation, layer, in_float=None if self.image_layers else image)
 
     def _grid(self, site: int) -> tuple[Tensor, Tensor]:
-        """Return scale and zero point of a range."""
+        """Return scale and zero point of a range, computed once a pass: after its own tensor it moves no more."""
+        if site not in self._grids:
+            self._grids[site] = self._computed_grid(site)
+        return self._grids[site]
+
+    def _computed_grid(self, site: int) -> tuple[Tensor, Tensor]:
         low, high = self.low[site].clamp(max=0.0), self.high[site].clamp(min=0.0)
         if self.scheme == "s8s8":
             scale = _usable(torch.maximum(-low, high) / 127)
@@ -125,7 +133,7 @@ class QuantisationAware(Network):
         """Return activations on the grid of a range, which their own moves a little during training."""
         if self.training and own:
             with torch.no_grad():
-                low, high = x.min().to(self.low), x.max().to(self.high)
+                low, high = torch.aminmax(x)
                 self.low[site] = torch.minimum(low, self.low[site].lerp(low, MOMENTUM))
                 self.high[site] = torch.maximum(high, self.high[site].lerp(high, MOMENTUM))
         scale, zero = self._grid(site)
@@ -139,7 +147,7 @@ class QuantisationAware(Network):
         others = [dimension for dimension in range(weight.dim()) if dimension != axis]
         limit = self.largest_weight
         scale = _usable(weight.detach().abs().amax(others) / limit)
-        zero = torch.zeros_like(scale, dtype=torch.int32)
+        zero = torch.zeros_like(scale)  # of an integer torch would have the card tell whether it is within the grid
         weight = torch.fake_quantize_per_channel_affine(weight, scale, zero, axis, -limit, limit)
         if bias is not None and self.scheme == "u8s8":
             step = scale * self._grid(site)[0]
@@ -149,7 +157,7 @@ class QuantisationAware(Network):
 
 def _usable(scale: Tensor) -> Tensor:
     """Return scales without zeros, which stand for tensors that are zero throughout."""
-    return torch.where(scale > 0, scale, torch.ones_like(scale))
+    return torch.where(scale > 0, scale, 1.0)
 
 
 class _Reading(TorchFunctionMode):

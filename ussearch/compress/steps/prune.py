@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor
 
+from ussearch.accelerators import state_on_host
 from ussearch.compress.candidate import CompressionCandidate
 from ussearch.compress.context import Context
 from ussearch.compress.retraining import gentle, retrained
@@ -90,7 +91,7 @@ class Prune:
             seed=context.seed,
             cost=lambda architecture: costs(architecture, context.images.image_size, context.profile).latency_ms,
         )
-        weights = {name: value.detach().cpu() for name, value in pruned.network.state_dict().items()}
+        weights = state_on_host(pruned.network.state_dict())
         return replace(candidate, architecture=pruned.architecture, weights=weights)
 
 

@@ -25,6 +25,8 @@ CONVENTION = (
     "share of empty images x false-positive rate."
 )
 """Printed beside every table."""
+POSTPROCESSED = CONVENTION.replace("at threshold 0.5 on the resized grid", "of the post-processed masks on their grid")
+"""Printed beside the figures of a bundle, whose networks have a post-processing."""
 
 PERCENTILES = (5, 25, 50, 75, 95)
 
@@ -72,11 +74,17 @@ class Scores:
         yield from (("auc", self.auc[lesion]), ("hd95", self.hd95[lesion]), ("hd95_all", self.hd95))
 
 
-def score(probabilities: npt.NDArray[np.float32], masks: npt.NDArray[np.uint8]) -> Scores:
-    """Compare probabilities [N, 1, H, W] with masks [N, 1, H, W] (non-zero is lesion)."""
+def score(
+    probabilities: npt.NDArray[np.float32], masks: npt.NDArray[np.uint8], predicted: Bools | None = None
+) -> Scores:
+    """Compare probabilities [N, 1, H, W] with masks [N, 1, H, W] (non-zero is lesion).
+
+    ``predicted`` are the masks that were made of the probabilities, where it was not by the threshold 0.5; AUC is that
+    of the probabilities.
+    """
     if probabilities.shape != masks.shape:
         raise ValueError(f"probabilities {probabilities.shape} and masks {masks.shape} differ in shape")
-    predicted, truth = probabilities >= THRESHOLD, np.asarray(masks) > 0
+    predicted, truth = probabilities >= THRESHOLD if predicted is None else predicted, np.asarray(masks) > 0
     dice, iou = dice_and_iou(predicted, truth)
     pairs = list(zip(probabilities[:, 0], predicted[:, 0], truth[:, 0], strict=True))
     return Scores(

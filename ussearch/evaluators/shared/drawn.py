@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from ussearch.accelerators import to_device
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.shared.drawing import drawing_of
 from ussearch.evaluators.shared.store import WeightStore
@@ -33,13 +34,14 @@ def recalibrate(network: nn.Module, images: ImageSet, split: Split, normalisatio
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
-        norm.momentum = None  # averages over all batches instead of forgetting the first
     device = next(network.parameters()).device
     network.train()
     chosen = list(split.train)[:RECALIBRATION_IMAGES]
-    for start in range(0, len(chosen), RECALIBRATION_BATCH):
-        batch = torch.from_numpy(images.images[chosen[start : start + RECALIBRATION_BATCH]]).to(device).float()
+    for number, start in enumerate(range(0, len(chosen), RECALIBRATION_BATCH), 1):
+        batch = to_device(torch.from_numpy(images.images[chosen[start : start + RECALIBRATION_BATCH]]), device).float()
         if len(batch) > 1:  # a batch norm over a single value knows no variance
+            for norm in norms:  # an average of all batches, which torch's own would have the card tell the number of
+                norm.momentum = 1 / number
             network(normalisation.apply(batch))
     for norm, momentum in zip(norms, momenta, strict=True):
         norm.momentum = momentum

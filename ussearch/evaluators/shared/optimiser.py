@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -48,31 +50,48 @@ class SliceAdamW:
 
     @torch.no_grad()
     def step(self, learning_rate: float) -> None:
-        """Take a step with the gradients that there are, clipped to the recipe's norm, and forget them."""
-        gradients = {role: value.grad for role, value in self._store.tensors.items() if value.grad is not None}
-        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(list(gradients.values()))))
-        scale = (self._recipe.gradient_norm / (norm + 1e-6)).clamp(max=1.0)
-        for role, gradient in gradients.items():
-            self._update(role, gradient * scale, learning_rate)
-        self._store.zero_grad(gradients)
+        """Take a step with the gradients that there are, clipped to the recipe's norm, and forget them.
 
-    def _update(self, role: str, gradient: Tensor, learning_rate: float) -> None:
+        All tensors move together, by operators on lists: one by one they would be thousands of launches on a card.
+        """
+        used = {role: value for role, value in self._store.tensors.items() if value.grad is not None}
+        gradients = [value.grad for value in used.values() if value.grad is not None]
+        norm = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
+        scale = (self._recipe.gradient_norm / (norm + 1e-6)).clamp(max=1.0)
+        self._move(used, torch._foreach_mul(gradients, scale), learning_rate)
+        self._store.zero_grad(used)
+
+    def _move(self, used: Mapping[str, Tensor], gradients: tuple[Tensor, ...], learning_rate: float) -> None:
+        """Move ``used`` tensors, and what is kept of them, where their ``gradients`` are not 0."""
+        values, counts = list(used.values()), [self._count(role) for role in used]
+        first, second, average = ([self._kept[role][kind] for role in used] for kind in KINDS)
+        touched = torch._foreach_abs(torch._foreach_sign(gradients))  # 1, and 0 where there is no gradient
+        beta = self._recipe.second_moment_decay
+        torch._foreach_lerp_(first, gradients, torch._foreach_mul(touched, 1 - MOMENTUM))
+        torch._foreach_lerp_(second, torch._foreach_mul(gradients, gradients), torch._foreach_mul(touched, 1 - beta))
+        change = torch._foreach_div(first, [1 - MOMENTUM**count for count in counts])
+        spread = torch._foreach_sqrt(torch._foreach_div(second, [1 - beta**count for count in counts]))
+        torch._foreach_add_(spread, EPSILON)
+        torch._foreach_div_(change, spread)
+        weights = [number for number, value in enumerate(values) if value.ndim > 1]
+        decay = torch._foreach_mul([values[number] for number in weights], self._recipe.weight_decay)
+        torch._foreach_add_([change[number] for number in weights], decay)
+        torch._foreach_mul_(change, learning_rate)
+        torch._foreach_mul_(change, touched)
+        torch._foreach_sub_(values, change)
+        decays = [min(self._recipe.average_decay, (1 + count) / (10 + count)) for count in counts]
+        staying = torch._foreach_mul(touched, decays)
+        torch._foreach_add_(staying, torch._foreach_add(torch._foreach_neg(touched), 1.0))  # 1 where nothing moved
+        torch._foreach_copy_(average, torch._foreach_lerp(values, average, staying))
+
+    def _count(self, role: str) -> int:
+        """Return how often a tensor was used, this time included; from the first time on it has moments."""
         value = self._store.tensors[role]
         if role not in self._kept:
             zeros = {kind: torch.zeros_like(value) for kind in ("first", "second")}
             self._kept[role] = {**zeros, "average": value.detach().clone()}
-        first, second, average = (self._kept[role][kind] for kind in KINDS)
-        self._steps[role] = count = self._steps.get(role, 0) + 1
-        decay_of_second = self._recipe.second_moment_decay
-        touched = gradient != 0
-        first.copy_(torch.where(touched, torch.lerp(first, gradient, 1 - MOMENTUM), first))
-        second.copy_(torch.where(touched, torch.lerp(second, gradient.square(), 1 - decay_of_second), second))
-        change = (first / (1 - MOMENTUM**count)) / ((second / (1 - decay_of_second**count)).sqrt() + EPSILON)
-        if value.ndim > 1:
-            change += self._recipe.weight_decay * value
-        value.sub_(torch.where(touched, learning_rate * change, 0.0))
-        decay = min(self._recipe.average_decay, (1 + count) / (10 + count))
-        average.copy_(torch.where(touched, torch.lerp(value.detach(), average, decay), average))
+        self._steps[role] = self._steps.get(role, 0) + 1
+        return self._steps[role]
 
     def state(self) -> dict[str, Tensor]:
         """Return everything that a later run needs to continue, as tensors by name."""

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional
 
-from ussearch import schema
+from ussearch import accelerators, schema
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.errors import UserError
 from ussearch.evaluators.shared.drawing import Drawing, drawing_of
@@ -80,7 +80,6 @@ class SandwichTraining:
         self.steps = self.recipe.epochs * len(self.batches)
         self.optimiser = SliceAdamW(self.store, self.recipe)
         self.loss: Loss = make_loss(self.recipe)
-        self.on_cuda = self.device.type == "cuda" and self.recipe.mixed_precision
 
     def run(self, on_epoch: OnSharedEpoch | None = None) -> None:
         """Train all epochs that are left; the store ends with the averaged weights."""
@@ -96,16 +95,18 @@ class SandwichTraining:
                 self.store.tensors[role].copy_(average)
 
     def _epoch(self, epoch: int) -> tuple[float, float, float]:
+        steps = enumerate(self.batches.epoch(epoch), epoch * len(self.batches))
+        losses = [self._step(step, images, masks) for step, (images, masks) in steps]
         totals = np.zeros(3)
-        for number, (images, masks) in enumerate(self.batches.epoch(epoch)):
-            totals += self._step(epoch * len(self.batches) + number, images, masks)
+        for row in accelerators.to_host(torch.stack(losses)).numpy():
+            totals += row
         if not np.isfinite(totals).all():
             raise TrainingFailed(f"the loss of the shared weights stopped being finite in epoch {epoch + 1}")
         largest_loss, smallest_loss, mixed_loss = totals / len(self.batches)
         return float(largest_loss), float(smallest_loss), float(mixed_loss)
 
-    def _step(self, step: int, images: Tensor, masks: Tensor) -> tuple[float, float, float]:
-        """Train the three networks of one step; gradients add up, then all that was used moves once."""
+    def _step(self, step: int, images: Tensor, masks: Tensor) -> Tensor:
+        """Train the three networks of one step and return their losses; gradients add up, what was used moves once."""
         torch.manual_seed(int(np.random.SeedSequence([self.seed, step, 1]).generate_state(1)[0]))
         slope = slope_at(step, self.steps, self.recipe)
         images = images.to(memory_format=torch.channels_last)
@@ -115,7 +116,7 @@ class SandwichTraining:
         for drawing in drawings:
             self.optimiser.follow(self.store.grow(drawing))
         for drawing in drawings:
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
+            with accelerators.autocast(self.device, wanted=self.recipe.mixed_precision):
                 outputs = self.store.forward_all(drawing, images, slope=slope)
             loss = self.loss(outputs, masks)
             if teacher is None:
@@ -124,9 +125,9 @@ class SandwichTraining:
                 soft = functional.binary_cross_entropy_with_logits(outputs[0].float(), teacher)
                 loss = HARD_SHARE * loss + (1 - HARD_SHARE) * soft
             loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(float(loss.detach()))
+            losses.append(loss.detach())
         self.optimiser.step(learning_rate_at(step, self.steps, self.recipe))
-        return losses[0], losses[1], losses[2]
+        return torch.stack(losses)
 
     def architectures(self, step: int) -> tuple[Drawing, Drawing, Drawing]:
         """Return the largest and the smallest network of the step's family and one of the whole space."""
@@ -147,9 +148,8 @@ class SandwichTraining:
             return
         tensors = {f"store:{role}": value.detach() for role, value in self.store.tensors.items()}
         tensors |= {f"optimiser:{name}": value for name, value in self.optimiser.state().items()}
-        content = {name: value.contiguous() for name, value in tensors.items()}
         header = schema.SHARED_WEIGHTS.header({**self.store.metadata(), "epoch": str(epoch)})
-        write_atomically(self.checkpoint, save(content, header))
+        write_atomically(self.checkpoint, save(accelerators.state_on_host(tensors), header))
 
     def _continued(self) -> int:
         """Return how many epochs are done already, with their weights in place."""

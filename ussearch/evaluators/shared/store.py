@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,6 +14,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from ussearch import schema
+from ussearch.accelerators import state_on_host
 from ussearch.errors import UserError
 from ussearch.evaluators.shared.drawing import AllOutputs, Drawing, Share
 from ussearch.evaluators.shared.extents import TensorExtent
@@ -91,7 +93,7 @@ class WeightStore:
     def save(self, path: Path) -> None:
         """Write the weights as safetensors, with their extents as metadata."""
         header = schema.SHARED_WEIGHTS.header(self.metadata())
-        write_atomically(path, save({r: t.detach().contiguous() for r, t in self.tensors.items()}, header))
+        write_atomically(path, save(state_on_host(self.tensors), header))
 
     def metadata(self) -> dict[str, str]:
         """Return what a file must say besides the tensors."""
@@ -123,6 +125,10 @@ class WeightStore:
             store.extents[role] = extent
             store.tensors[role] = tensors[role].to(store.device).requires_grad_()
         return store
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel by way of the CPU: a worker may see other cards."""
+        return WeightStore.restored, (self.metadata(), state_on_host(self.tensors), self.device)
 
     def zero_grad(self, roles: Iterable[str] | None = None) -> None:
         """Forget the gradients of all tensors, or of those of some roles."""

@@ -16,6 +16,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from ussearch import schema
+from ussearch.accelerators import state_on_host, to_host
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
 
@@ -34,9 +35,9 @@ class Checkpoint:
     def write(self, path: Path, made_from: Mapping[str, Any]) -> None:
         """Write everything to ``path``; ``made_from`` (JSON-ready) is what the training depends on."""
         tensors = {
-            f"{group}/{name}": value.detach().cpu().contiguous()
+            f"{group}/{name}": value
             for group, members in self.groups.items()
-            for name, value in members.items()
+            for name, value in state_on_host(members).items()
         }
         metadata = {"made_from": json.dumps(made_from), "progress": json.dumps(self.progress)}
         write_atomically(path, save(tensors, schema.CHECKPOINT.header(metadata)))
@@ -95,7 +96,7 @@ def digest_of(tensors: Tensors) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(tensors.items()):
         digest.update(f"{name} {tuple(value.shape)} {value.dtype}".encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+        digest.update(to_host(value).contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 

@@ -40,8 +40,9 @@ class EMA(Generic[NetworkT]):
         if averaged:
             targets, values = zip(*averaged, strict=True)
             torch._foreach_lerp_(list(targets), list(values), 1 - decay)
-        for target, value in copied:
-            target.copy_(value)
+        if copied:
+            targets, values = zip(*copied, strict=True)
+            torch._foreach_copy_(list(targets), list(values))
 
     def _pairs(self, source: NetworkT) -> tuple[list[Pair], list[Pair]]:
         values = source.state_dict()

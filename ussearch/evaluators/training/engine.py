@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from ussearch import accelerators
 from ussearch.datasets import Batches, ImageSet, Normalisation, Split
 from ussearch.evaluators.metrics.segmentation import Detection, detect
 from ussearch.evaluators.prediction import predict
@@ -22,8 +23,7 @@ from ussearch.evaluators.pretrained import Landing
 from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import Supervised, TrainingLoss
-from ussearch.evaluators.training.memory import to_channels_last
-from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
+from ussearch.evaluators.training.recipe import Recipe, identity_of, learning_rate_at, slope_at
 from ussearch.search_spaces import Network
 
 
@@ -113,7 +113,7 @@ def train(
         pretrained.apply(network)
     made_from = {
         "architecture": network.architecture.id,
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": identity_of(recipe),
         "seed": seed,
         "start": None if initial is None else digest_of(initial),
         "data": [images.fingerprint, images.image_size],
@@ -127,6 +127,28 @@ def train(
         slow = frozenset() if pretrained is None else frozenset(pretrained.tensors)
         training = _Training(network, images, split, recipe, seed, torch.device(device), minimised, slow)
         return training.run(CheckpointManager(checkpoint, made_from), until_epoch, on_epoch)
+
+
+def training_steps(
+    network: Network,
+    images: ImageSet,
+    split: Split,
+    recipe: Recipe,
+    device: torch.device,
+    *,
+    training_loss: TrainingLoss | None = None,
+) -> Iterator[None]:
+    """Train ``network`` in place, as ``train`` does, and yield after each step: for whoever measures them.
+
+    A course longer than an epoch begins again.
+    """
+    training = _Training(network, images, split, recipe, 0, device, training_loss or Supervised(recipe), frozenset())
+    network.train()
+    while True:
+        for step, batch in enumerate(training.batches.epoch(0)):
+            training.step = step
+            training._step(*batch)
+            yield
 
 
 @dataclass(frozen=True)
@@ -171,9 +193,8 @@ class _Training:
         )
         self.steps = recipe.steps or recipe.epochs * len(self.batches)
         self.epochs = math.ceil(self.steps / len(self.batches))
-        self.on_cuda = self.device.type == "cuda" and recipe.mixed_precision
         # NOTE: channels-last takes 0.6 to 0.85 of the time on CPUs too, most for depthwise networks.
-        to_channels_last(self.network, self.device)
+        accelerators.to_channels_last(self.network, self.device)
         self.training_loss.to(self.device)
         self.scheduled = self.network.has_schedule
         self.average = EMA(self.network, recipe.average_decay)
@@ -181,7 +202,7 @@ class _Training:
             _parameter_groups(self.network, self.training_loss, self.pretrained, recipe),
             lr=recipe.learning_rate,
             betas=(0.9, recipe.second_moment_decay),
-            fused=self.device.type in ("cpu", "cuda"),
+            fused=accelerators.has_fused_optimisers(self.device),
         )
 
     def run(self, keeper: CheckpointManager, until_epoch: int | None, on_epoch: OnEpoch | None) -> TrainingResult:
@@ -243,16 +264,13 @@ class _Training:
             "seconds": self.seconds,
             "best": None if self.best is None else [self.best.objective, self.best.epoch],
         }
-        random = {"cpu": torch.get_rng_state()}
-        if self.device.type == "cuda":
-            random["cuda"] = torch.cuda.get_rng_state(self.device)
         groups = {
             "network": self.network.state_dict(),
             "average": self.average.network.state_dict(),
             "best": {} if self.best is None else self.best.weights,
             "moments": moments_of(self.optimiser),
             "objective": self.training_loss.state_dict(),
-            "random": random,
+            "random": {"cpu": torch.get_rng_state(), **accelerators.random_state(self.device)},
         }
         return Checkpoint(progress, groups)
 
@@ -269,8 +287,7 @@ class _Training:
         self.training_loss.load_state_dict(groups.get("objective", {}))
         set_moments(self.optimiser, groups["moments"])
         torch.set_rng_state(groups["random"]["cpu"])
-        if self.device.type == "cuda" and "cuda" in groups["random"]:
-            torch.cuda.set_rng_state(groups["random"]["cuda"], self.device)
+        accelerators.set_random_state(groups["random"], self.device)
 
     def _epoch(self, epoch: int) -> EpochRecord:
         start = time.perf_counter()
@@ -278,8 +295,7 @@ class _Training:
         # NOTE: a course that is measured in steps may end within an epoch.
         batches = islice(self.batches.epoch(epoch), self.steps - self.step)
         losses = [self._step(images, masks) for images, masks in batches]
-        loss = float(torch.stack(losses).mean())
-        self._check(epoch, loss)
+        loss = self._checked(epoch, torch.stack(losses).mean())
         schedule = self._set_schedule(self.average.network)
         validation = self._validate(epoch)
         seconds = time.perf_counter() - start
@@ -297,7 +313,7 @@ class _Training:
         for group in self.optimiser.param_groups:
             group["lr"] = group["factor"] * learning_rate_at(self.step, self.steps, self.recipe)
         images = images.to(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.on_cuda):
+        with accelerators.autocast(self.device, wanted=self.recipe.mixed_precision):
             loss: torch.Tensor = self.training_loss(self.network, images, masks, self.step)
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
@@ -307,15 +323,19 @@ class _Training:
         self.step += 1
         return loss.detach()
 
-    def _check(self, epoch: int, loss: float) -> None:
-        """Raise TrainingFailed where this epoch has spoilt the network."""
+    def _checked(self, epoch: int, mean: torch.Tensor) -> float:
+        """Return the loss of this epoch; raises TrainingFailed where it has spoilt the network."""
+        # NOTE: one transfer for both, since a card stands still at each.
+        extremes = torch._foreach_norm(list(self.average.network.parameters()), math.inf)
+        loss, extreme = accelerators.to_host(torch.stack([mean, torch.stack(extremes).max()])).tolist()
         if not np.isfinite(loss):
             raise TrainingFailed(f"the loss became {loss} in epoch {epoch + 1}")
         first = self.history[0].loss if self.history else loss
         if loss > self.recipe.divergence_factor * first:
             raise TrainingFailed(f"training diverged: loss {loss:.3g} in epoch {epoch + 1}, {first:.3g} in the first")
-        if not all(bool(torch.isfinite(p).all()) for p in self.average.network.parameters()):
+        if not math.isfinite(extreme):
             raise TrainingFailed(f"weights stopped being finite in epoch {epoch + 1}")
+        return float(loss)
 
     def _validate(self, epoch: int) -> Detection:
         chosen = np.asarray(self.split.validation, np.int64)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,6 +68,47 @@ class Recipe(BaseModel):
     def from_yaml(cls, text: str, source: str = "recipe") -> Recipe:
         """Read a recipe; raises UserError naming ``source`` and the first field that is wrong."""
         return parse_yaml(cls, text, source, schema.RECIPE)
+
+
+_LATER: Mapping[str, Any] = {
+    "encoder_learning_rate_factor": 0.3,
+    "augmentation": {"elastic": 0.0, "shadow": 0.0, "cutout": 0.0, "cutout_side": 0.3},
+}
+"""Settings that 0.1.0 did not have, with the values by which its trainings are what they were."""
+
+
+def recipe_of_record(record: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of a record, which says everything; settings that came later than it change nothing."""
+    return Recipe.model_validate(_with(_LATER, record))
+
+
+def identity_of(recipe: Recipe) -> dict[str, Any]:
+    """Return what tells trainings apart, JSON-ready: the recipe without later settings that change nothing.
+
+    So what an older version trained is found again.
+    """
+    return _without(_LATER, recipe.model_dump(mode="json"))
+
+
+def _with(later: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(record)
+    for name, value in later.items():
+        if not isinstance(value, Mapping):
+            found.setdefault(name, value)
+        elif isinstance(found.get(name), Mapping):
+            found[name] = _with(value, found[name])
+    return found
+
+
+def _without(later: Mapping[str, Any], record: Mapping[str, Any]) -> dict[str, Any]:
+    found = {}
+    for name, value in record.items():
+        inner = later.get(name)
+        if isinstance(inner, Mapping) and isinstance(value, Mapping):
+            found[name] = _without(inner, value)
+        elif name not in later or inner != value:
+            found[name] = value
+    return found
 
 
 def learning_rate_at(step: int, steps: int, recipe: Recipe) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ussearch.accelerators import watched
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.pretrained import Pretrained
 from ussearch.evaluators.training.engine import OnEpoch, TrainingResult, train
@@ -73,7 +74,8 @@ class TrainingTask:
 
         Raises:
             TrainingFailed: see ``engine.train``.
-            UserError: the checkpoint is damaged or belongs to another training; weights are gone or have changed.
+            UserError: the checkpoint is damaged or belongs to another training; weights are gone or have changed; a
+                card is lost to this process (``SpoiltProcess``).
         """
         recipe = self.recipe or recipe
         start = None if pretrained is None or self.initial is not None else pretrained.of(self.architecture)
@@ -87,17 +89,18 @@ class TrainingTask:
         landing = None
         if start is not None:
             landing = start.landing(network, Normalisation.fit(images.images, split.train))
-        return train(
-            network,
-            images,
-            split,
-            recipe,
-            seed=self.seed,
-            device=device,
-            initial=self.initial,
-            pretrained=landing,
-            training_loss=training_loss,
-            checkpoint=self.checkpoint,
-            until_epoch=self.until_epoch,
-            on_epoch=on_epoch,
-        )
+        with watched(device):
+            return train(
+                network,
+                images,
+                split,
+                recipe,
+                seed=self.seed,
+                device=device,
+                initial=self.initial,
+                pretrained=landing,
+                training_loss=training_loss,
+                checkpoint=self.checkpoint,
+                until_epoch=self.until_epoch,
+                on_epoch=on_epoch,
+            )

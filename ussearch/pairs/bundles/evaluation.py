@@ -10,9 +10,11 @@ import numpy as np
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators import Tier, trivial_baselines
-from ussearch.evaluators.metrics.scores import CONVENTION, score
+from ussearch.evaluators.metrics.scores import CONVENTION, POSTPROCESSED, score
 from ussearch.pairs.bundles.manifest import MetricsEntry
+from ussearch.pairs.bundles.presence_roc import PresenceRoc
 from ussearch.pairs.bundles.subgroups import Subgroup, subgroups_of
+from ussearch.runtime.postprocessing import masks_of
 from ussearch.runtime.predictor import PairPredictor
 from ussearch.studies.front import beats
 
@@ -25,14 +27,24 @@ def evaluate_pair(pair: PairPredictor, images: ImageSet, split: Split) -> Metric
     pixels, masks = np.asarray(images.images[chosen]), np.asarray(images.masks[chosen])
     edge, confidence = pair.edge_answers(pixels)
     cloud = pair.cloud.probabilities(pixels)
-    routed, away = pair.router.routed(edge, cloud, confidence)
-    scores = {"edge": score(edge, masks), "cloud": score(cloud, masks), "routed": score(routed, masks)}
+    away = pair.router.offloads(confidence)
+    made = masks_of(edge, pair.postprocessing), masks_of(cloud, pair.cloud_postprocessing)
+    sent = away[:, None, None, None]
+    scores = {
+        "edge": score(edge, masks, made[0]),
+        "cloud": score(cloud, masks, made[1]),
+        "routed": score(np.where(sent, cloud, edge), masks, np.where(sent, made[1], made[0])),
+    }
     return MetricsEntry(
-        convention=CONVENTION,
+        convention=CONVENTION if pair.postprocessing is None else POSTPROCESSED,
         images=len(chosen),
         offload_share=float(away.mean()),
         baselines=_baselines(images, split),
         subgroups=subgroups_of(images, chosen, scores),
+        presence={
+            "edge": PresenceRoc.of(edge, masks, images.groups[chosen], pair.postprocessing),
+            "cloud": PresenceRoc.of(cloud, masks, images.groups[chosen], pair.cloud_postprocessing),
+        },
         **{tier: each.summary for tier, each in scores.items()},
     )
 
@@ -47,7 +59,7 @@ def _baselines(images: ImageSet, split: Split) -> dict[str, dict[str, float | No
 def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e-3) -> list[str]:
     """Return the names of the figures in which two evaluations differ by more than ``tolerance``.
 
-    Baselines and subgroups are compared where ``first`` has any: bundles of format 1 do not.
+    Baselines, subgroups, their figures and presence are compared where ``first`` has any: older bundles have fewer.
     """
     found = [] if abs(first.offload_share - second.offload_share) <= tolerance else ["offload_share"]
     sides = {tier: (getattr(first, tier), getattr(second, tier)) for tier in ("edge", "cloud", "routed")}
@@ -56,6 +68,11 @@ def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e
         for name in sorted(set(left) | set(right)):
             if not _agree(left.get(name), right.get(name), tolerance):
                 found.append(f"{tier}.{name}")
+    for tier, roc in (first.presence or {}).items():
+        other = (second.presence or {}).get(tier)
+        area, again = (None if each is None else each.auc for each in (roc, other))
+        if not _agree(area, again, tolerance):
+            found.append(f"{tier}.presence.auc")
     return [*found, *_subgroup_differences(first.subgroups, second.subgroups, tolerance)] if first.subgroups else found
 
 
@@ -67,7 +84,7 @@ def _subgroup_differences(first: Sequence[Subgroup], second: Sequence[Subgroup],
             one, other = _numbers(left), _numbers(right)
             found += [
                 f"{kind} {(left or right).name}: {figure}"
-                for figure in sorted({*one, *other})
+                for figure in sorted(one or other)
                 if not _agree(one.get(figure), other.get(figure), tolerance)
             ]
     return found

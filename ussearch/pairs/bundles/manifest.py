@@ -12,8 +12,11 @@ from pydantic import BaseModel, ConfigDict, Field
 from ussearch.datasets.counts import DataCounts
 from ussearch.datasets.reading import Reading
 from ussearch.hardware_profiles.profile import Precision
+from ussearch.pairs.bundles.data_statistics import ImageStatistics
+from ussearch.pairs.bundles.presence_roc import PresenceRoc
 from ussearch.pairs.bundles.provenance import PairProvenance
 from ussearch.pairs.bundles.subgroups import Subgroup
+from ussearch.pairs.postprocessing.evidence import PairPostprocessingChoice
 from ussearch.pairs.routing.attach_router import Score
 from ussearch.pairs.routing.conformal import Certificate
 from ussearch.pairs.routing.models import GainModel
@@ -21,6 +24,7 @@ from ussearch.pairs.routing.policies import Policy
 from ussearch.pairs.routing.router_comparison import RouterComparison
 from ussearch.pairs.routing.routing_gain import RoutingGain
 from ussearch.runtime.manifest import Preprocessing, RouterThreshold, ServingManifest
+from ussearch.runtime.postprocessing import PairPostprocessing
 
 PACKAGES = ("ussearch", "torch", "onnx", "onnxruntime", "numpy")
 
@@ -133,11 +137,12 @@ class DataEntry(_Part):
     phantoms: dict[str, Any] | None = None
     counts: DataCounts | None = Field(description="None in bundles of format 1")
     reading: Reading | None = Field(description="None where nobody told, as in bundles of before format 4")
+    statistics: ImageStatistics | None = Field(description="of the training images; None in bundles of before format 5")
 
 
 class MetricsEntry(_Part):
     """Figures on the test images: of each network alone, and of the pair at the router's threshold; of trivial
-    ``baselines``; ``subgroups`` by class and size, with intervals.
+    ``baselines``; ``subgroups`` by class and size, with intervals; ``presence`` of a lesion by image.
     """
 
     convention: str
@@ -148,6 +153,16 @@ class MetricsEntry(_Part):
     routed: Figures
     baselines: dict[str, Figures] = Field(description="what needs no network, by name; none in bundles of format 1")
     subgroups: tuple[Subgroup, ...] = Field(description="none in bundles of format 1")
+    presence: dict[str, PresenceRoc | None] | None = Field(
+        default=None, description="None in bundles of before format 5"
+    )
+
+
+class ParentEntry(_Part):
+    """The bundle that another one was made from by ``ussearch threshold``; the networks are the same."""
+
+    digest: str = Field(description="SHA-256 of its bundle.yaml")
+    reason: str
 
 
 class Manifest(ServingManifest):
@@ -155,16 +170,20 @@ class Manifest(ServingManifest):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[4] = 4
+    schema_version: Literal[5] = 5
     versions: dict[str, str]
     edge: NetworkEntry
     cloud: NetworkEntry
     preprocessing: Preprocessing
-    mask_threshold: float = Field(default=0.5, ge=0.5, le=0.5)
+    postprocessing: PairPostprocessing | None = Field(description="None in bundles of before format 5: threshold 0.5")
+    postprocessing_choice: PairPostprocessingChoice | None = Field(
+        description="what it was chosen on and why; None in bundles of before format 5"
+    )
     router: RouterEntry
     data: DataEntry
     metrics: MetricsEntry
     provenance: PairProvenance | None = Field(description="None where nobody told, as in bundles of format 1")
+    parent: ParentEntry | None = Field(description="the bundle that this one is a variant of, None without one")
     files: dict[str, str]
 
     def entry(self, tier: str) -> NetworkEntry:

@@ -16,6 +16,7 @@ from ussearch.pairs.bundles.model_card_tables import (
     estimate,
     network_table,
     part_table,
+    presence_table,
     share,
     subgroups_table,
 )
@@ -26,6 +27,11 @@ from ussearch.runtime.grey_scale import GreyScale
 CARD = "MODEL_CARD.md"
 FEW_IMAGES = 30
 """Test images of a class or size; with fewer, its figures say little."""
+PRESENCE = (
+    "By image: sensitivity is the share of the images with a lesion on which anything is marked, specificity the share "
+    "of those without on which nothing is, found that of the lesions which what is marked covers with an IoU of 0.1 "
+    "or more. The ROC curve is that of each network's surest lesion."
+)
 Profiles = Mapping[Tier, Profile]
 
 
@@ -149,6 +155,8 @@ def _figures(manifest: Manifest) -> list[str]:
     for kind, title in titles.items():
         if members := _of(metrics.subgroups, kind):
             parts += [title, subgroups_table(members, ("lesion_dice", "false_positive_rate"))]
+    if metrics.presence is not None:
+        parts += [f"### Is there a lesion?\n\n{PRESENCE}", presence_table(metrics)]
     if metrics.baselines:
         parts += ["### What needs no network", baselines_table(metrics)]
     return [*parts, f"{metrics.convention} {ESTIMATES_CONVENTION}"]
@@ -161,7 +169,7 @@ def _of(subgroups: tuple[Subgroup, ...], kind: str) -> list[Subgroup]:
 def _thresholds(manifest: Manifest) -> list[str]:
     router = manifest.router
     facts = [
-        f"A pixel is lesion from a probability of {manifest.mask_threshold:g} on, in both networks.",
+        *_postprocessing(manifest),
         _routing(manifest),
     ]
     if router.policy is not None:
@@ -171,6 +179,20 @@ def _thresholds(manifest: Manifest) -> list[str]:
     sentences = [router.reason, router.routing_gain.sentence if router.routing_gain else "", router.score_reason]
     facts += [f"{sentence[0].upper()}{sentence[1:]}." for sentence in dict.fromkeys(sentences) if sentence]
     return [bullets(facts)]
+
+
+def _postprocessing(manifest: Manifest) -> Iterator[str]:
+    """Yield what becomes of each network's probabilities, and why."""
+    both, why = manifest.postprocessing, manifest.postprocessing_choice
+    if both is None:
+        yield "A pixel is lesion from a probability of 0.5 on, in both networks."
+    for tier in ("edge", "cloud"):
+        if both is not None:
+            yield f"{tier.capitalize()}: {getattr(both, tier).sentence}."
+        if why is not None:
+            yield from (f"{tier.capitalize()}, {step.sentence}." for step in getattr(why, tier).steps)
+    if manifest.parent is not None:
+        yield f"Made of the bundle `{manifest.parent.digest}`, whose networks it has: {manifest.parent.reason}."
 
 
 def _routing(manifest: Manifest) -> str:

@@ -13,7 +13,16 @@ from ussearch.pairs.bundles.manifest import Manifest, MetricsEntry, NetworkEntry
 from ussearch.pairs.bundles.shareable import without_places
 from ussearch.pairs.bundles.subgroups import Estimate, Subgroup
 
-FIGURES = {"lesion_dice": "lesion Dice", "iou": "IoU", "hd95": "HD95 (px)", "false_positive_rate": "false positives"}
+FIGURES = {
+    "lesion_dice": "lesion Dice",
+    "iou": "IoU",
+    "hd95": "HD95 (px)",
+    "false_positive_rate": "false positives",
+    "sensitivity": "sensitivity",
+    "specificity": "specificity",
+    "found": "found",
+}
+RATES = ("false_positive_rate", "sensitivity", "specificity", "found")
 WHO = {"edge": "edge", "cloud": "cloud", "routed": "pair"}
 BESIDE_BASELINES = ("lesion_dice", "dice_all", "objective")
 NOTHING = "–"
@@ -41,7 +50,7 @@ def estimate(found: Estimate | None, figure: str = "lesion_dice") -> str:
     """Return a mean with its interval, rates in per cent and distances in pixels."""
     if found is None:
         return NOTHING
-    scale, digits, unit = {"hd95": (1, 1, ""), "false_positive_rate": (100, 0, " %")}.get(figure, (1, 3, ""))
+    scale, digits, unit = {"hd95": (1, 1, ""), **dict.fromkeys(RATES, (100, 0, " %"))}.get(figure, (1, 3, ""))
     mean = f"{scale * found.mean:.{digits}f}{unit}"
     if found.low is None or found.high is None:
         return mean
@@ -60,6 +69,20 @@ def subgroups_table(subgroups: Sequence[Subgroup], figures: Sequence[str]) -> st
             body.append([*first, who, *(estimate(estimates.get(name), name) for name in figures)])
     head = ["", "images, groups", "answered by", *(FIGURES[name] for name in figures)]
     return table(head, body, len(figures))
+
+
+def presence_table(metrics: MetricsEntry) -> str:
+    """Return sensitivity and specificity by image with intervals, and the area under each network's ROC curve."""
+    everything = next(each for each in metrics.subgroups if each.kind == "all")
+    body = []
+    for tier, who in WHO.items():
+        estimates: Mapping[str, Estimate | None] = getattr(everything, tier)
+        roc = (metrics.presence or {}).get(tier)
+        area = NOTHING if roc is None else f"{roc.auc:.3f}"
+        if roc is not None and roc.low is not None and roc.high is not None:
+            area += f" ({roc.low:.3f} to {roc.high:.3f})"
+        body.append([who, *(estimate(estimates.get(name), name) for name in RATES[1:]), area])
+    return table(["", *(FIGURES[name] for name in RATES[1:]), "area under ROC"], body, 4)
 
 
 def baselines_table(metrics: MetricsEntry) -> str:

@@ -21,7 +21,7 @@ from ussearch.pairs.routing.curves import CurveComparison, compare
 from ussearch.pairs.routing.router_comparison import LEARNED, SDC, plain_routers
 from ussearch.pairs.routing.routing_gain import RoutingGain, routing_gain
 from ussearch.pairs.routing.samples import Samples, collect_features
-from ussearch.runtime.masks import dice_of
+from ussearch.runtime.postprocessing import dice_of_masks
 from ussearch.runtime.predictor import EDGE_MODEL
 
 Floats = npt.NDArray[np.float64]
@@ -92,8 +92,10 @@ def route_report(bundle: Bundle, images: ImageSet) -> RouteReport:
     chosen = list(bundle.split().test)
     pair = bundle.predictor()
     pixels = np.asarray(images.images[chosen])
-    cloud_dice = dice_of(pair.cloud.probabilities(pixels), images.masks[chosen])
-    samples = collect_features(bundle.folder / EDGE_MODEL, cloud_dice, images, chosen)
+    answers = pair.cloud.probabilities(pixels)
+    cloud_dice = dice_of_masks(answers, images.masks[chosen], pair.cloud_postprocessing)
+    file = bundle.folder / EDGE_MODEL
+    samples = collect_features(file, cloud_dice, images, chosen, postprocessing=pair.postprocessing)
     confidence = pair.edge_answers(pixels)[1]
     confidences = plain_routers(samples)
     if bundle.manifest.router.score == "learned":

@@ -27,7 +27,7 @@ from ussearch.pairs.bundles.test_vectors import FOLDER, write_vectors
 from ussearch.pairs.routing.attach_router import AttachedRouter, RouterSpec, attach_router
 from ussearch.pairs.routing.samples import Samples
 from ussearch.runtime.integrity import MANIFEST, SEAL
-from ussearch.runtime.masks import dice_of
+from ussearch.runtime.postprocessing import PairPostprocessing, dice_of_masks
 from ussearch.runtime.predictor import CLOUD_MODEL, EDGE_MODEL, PairPredictor
 
 Pixels = npt.NDArray[np.uint8]
@@ -51,14 +51,17 @@ def attach_and_evaluate(
     *,
     examples: Sequence[Pixels],
     spec: RouterSpec,
+    postprocessing: PairPostprocessing | None,
 ) -> EvaluatedRouter:
     """Put the router into the unsealed bundle in ``folder`` and write its vectors anew from ``examples``.
 
-    ``edge`` is what the manifest said of the edge network so far, ``profile`` its device's. Raises UserError where
-    there are no calibration or test images, or the policy cannot be kept.
+    ``edge`` is what the manifest said of the edge network so far, ``profile`` its device's, ``postprocessing`` what
+    becomes of probabilities in this bundle. Raises UserError where there are no calibration or test images, or the
+    policy cannot be kept.
     """
-    installed = attach_router(folder / EDGE_MODEL, folder / CLOUD_MODEL, images, split, profile, spec=spec)
-    pair = PairPredictor.load(folder, installed.decision.router, images.image_size)
+    files = folder / EDGE_MODEL, folder / CLOUD_MODEL
+    installed = attach_router(*files, images, split, profile, spec=spec, postprocessing=postprocessing)
+    pair = PairPredictor.load(folder, installed.decision.router, images.image_size, postprocessing=postprocessing)
     metrics = evaluate_pair(pair, images, split)
     shutil.rmtree(folder / FOLDER, ignore_errors=True)
     write_vectors(folder, examples, pair)
@@ -96,14 +99,16 @@ def _out_of_fold(pair: PairPredictor, images: ImageSet, samples: Samples | None)
         return None
     number = {name: index for index, name in enumerate(images.ids)}
     chosen = [number[name] for name in samples.ids]
-    pixels = np.asarray(images.images[chosen])
+    pixels, masks = np.asarray(images.images[chosen]), images.masks[chosen]
+    edge = dice_of_masks(pair.edge.probabilities(pixels), masks, pair.postprocessing)
+    cloud = dice_of_masks(pair.cloud.probabilities(pixels), masks, pair.cloud_postprocessing)
     return OutOfFoldEntry(
         images=len(samples),
         folds=len(np.unique(samples.networks)),
         edge_dice=float(samples.edge_dice.mean()),
         cloud_dice=float(samples.cloud_dice.mean()),
-        in_sample_edge_dice=float(dice_of(pair.edge.probabilities(pixels), images.masks[chosen]).mean()),
-        in_sample_cloud_dice=float(dice_of(pair.cloud.probabilities(pixels), images.masks[chosen]).mean()),
+        in_sample_edge_dice=float(edge.mean()),
+        in_sample_cloud_dice=float(cloud.mean()),
     )
 
 
@@ -114,14 +119,21 @@ def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle
     cannot be kept; the bundle is then as it was.
     """
     require_reroutable(bundle, images)
-    examples = _examples(bundle)
+    examples = examples_of(bundle)
     with staged_directory(bundle.folder) as folder:
         shutil.copytree(bundle.folder, folder, dirs_exist_ok=True)
         for name in (MANIFEST, SEAL):
             (folder / name).unlink()
         manifest = bundle.manifest
         decided = attach_and_evaluate(
-            folder, manifest.edge, bundle.profile("edge"), images, bundle.split(), examples=examples, spec=spec
+            folder,
+            manifest.edge,
+            bundle.profile("edge"),
+            images,
+            bundle.split(),
+            examples=examples,
+            spec=spec,
+            postprocessing=manifest.postprocessing,
         )
         write_split(folder, bundle.split(), images)  # and no names that an older version put there
         named = {"name": data_name(images.reader, images.fingerprint), "counts": counts_of(images, bundle.split())}
@@ -135,6 +147,11 @@ def replace_router(bundle: Bundle, images: ImageSet, spec: RouterSpec) -> Bundle
 def require_reroutable(bundle: Bundle, images: ImageSet) -> None:
     """Raise UserError where the bundle cannot be replaced, or ``images`` is not the data set that it was made from."""
     require_replaceable(bundle.folder)
+    require_images(bundle, images)
+
+
+def require_images(bundle: Bundle, images: ImageSet) -> None:
+    """Raise UserError where ``images`` is not the data set that the bundle was made from."""
     expected = bundle.manifest.data.fingerprint
     if images.fingerprint != expected:
         raise UserError(
@@ -143,7 +160,7 @@ def require_reroutable(bundle: Bundle, images: ImageSet) -> None:
         )
 
 
-def _examples(bundle: Bundle) -> list[Pixels]:
+def examples_of(bundle: Bundle) -> list[Pixels]:
     """Return the images of the bundle's vectors."""
     examples = []
     for path in sorted((bundle.folder / FOLDER).glob("*/image.png")):

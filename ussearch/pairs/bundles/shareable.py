@@ -11,15 +11,15 @@ from typing import Any
 
 from ussearch.run_options import run_options
 
-COMMANDS = ("run", "export", "route")
+COMMANDS = ("run", "export", "route", "threshold")
 """What writes or changes a bundle."""
 _PRIVATE_WORDS = ("groups", "ray", "storage")
 """Options of a run that are no paths and may name somebody, or a machine."""
 _TOLD = (
     *("--edge", "--cloud", "--steps", "--policy", "--share", "--calls", "--mean-ms", "--cloud-ms", "--edge-ms"),
-    *("--risk", "--bound", "--folds"),
+    *("--risk", "--bound", "--folds", "--false-positives", "--sensitivity"),
 )
-"""Options of ``export`` and ``route`` that take numbers or words of the program; those of ``run`` say it themselves."""
+"""Options of the other commands that take numbers or words of the program; those of ``run`` say it themselves."""
 _FLAGS = ("--learn", "--json", "--timings", "--dry-run", "--verbose", "--quiet", "-v", "-vv", "-q")
 _PLAIN = re.compile(r"[^/\\~]*|\d+/\d+")
 _COMMAND = re.compile(r"(ussearch (?:compress|route|export)) (?!STUDY\b).+?(?= --|;|$)")

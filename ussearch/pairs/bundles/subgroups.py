@@ -13,6 +13,7 @@ from ussearch.datasets import ImageSet
 from ussearch.datasets.anonymous import class_names
 from ussearch.evaluators.metrics.paired_bootstrap import bootstrap_interval
 from ussearch.evaluators.metrics.scores import Scores
+from ussearch.pairs.postprocessing.observed import FOUND_IOU
 
 SIZES = ("small", "medium", "large")
 FEWEST_LESIONS = 6
@@ -107,6 +108,9 @@ def _estimates(scores: Scores, groups: npt.NDArray[np.int64], members: Bools) ->
         "iou": _estimate(scores.iou[lesion], groups[lesion]),
         "hd95": _estimate(scores.hd95[lesion], groups[lesion]),
         "false_positive_rate": _estimate(scores.predicted_any[empty].astype(np.float64), groups[empty]),
+        "sensitivity": _estimate(scores.predicted_any[lesion].astype(np.float64), groups[lesion]),
+        "specificity": _estimate((~scores.predicted_any[empty]).astype(np.float64), groups[empty]),
+        "found": _estimate((scores.iou[lesion] >= FOUND_IOU).astype(np.float64), groups[lesion]),
     }
 
 

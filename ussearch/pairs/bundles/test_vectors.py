@@ -21,15 +21,16 @@ from PIL import Image
 from ussearch.files import inside
 from ussearch.runtime.frames import Frame
 from ussearch.runtime.geometry import network_input, probabilities_in
+from ussearch.runtime.masks import THRESHOLD
 from ussearch.runtime.onnx_network import sigmoid
-from ussearch.runtime.predictor import PairPredictor
+from ussearch.runtime.predictor import PairPredictor, edge_mask_in
 
 FOLDER = "vectors"
 INDEX = "vectors.json"
 INPUT, EDGE_LOGITS, CLOUD_LOGITS = "input.npy", "edge_logits.npy", "cloud_logits.npy"
 LOGIT_TOLERANCE = 1e-3
 PROBABILITY_MARGIN = 1e-3
-"""Nearer to 0.5 than this, rounding decides on which side of the mask's edge a pixel lies."""
+"""Nearer to the threshold than this, rounding decides on which side of the mask's edge a pixel lies."""
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -76,9 +77,13 @@ def _replay(place: Path, pair: PairPredictor, entry: dict[str, Any]) -> Replay:
     edge_difference = _relative(found[EDGE_LOGITS], expected[EDGE_LOGITS])
     cloud_difference = _relative(found[CLOUD_LOGITS], expected[CLOUD_LOGITS])
     answer = pair.alone().predict(Frame.of(grey))
-    expected_probabilities = probabilities_in(sigmoid(expected[EDGE_LOGITS])[0, 0], grey.shape)
-    decided = np.abs(expected_probabilities - 0.5) >= PROBABILITY_MARGIN
+    stored = sigmoid(expected[EDGE_LOGITS])[0, 0]
+    threshold = THRESHOLD if pair.postprocessing is None else pair.postprocessing.threshold
+    decided = np.abs(probabilities_in(stored, grey.shape) - threshold) >= PROBABILITY_MARGIN
     wrong_pixels = int(((answer.mask.astype(bool) != expected_mask) & decided).sum())
+    if wrong_pixels and edge_difference:  # rounding may decide over a whole lesion: by the logits that were kept
+        replayed = edge_mask_in(stored, grey.shape, pair.postprocessing).astype(bool)
+        wrong_pixels = int(((replayed != expected_mask) & decided).sum())
     near = abs(entry["confidence"] - pair.router.threshold) < 1e-4
     same_input = np.abs(found[INPUT] - expected[INPUT]).max() <= 1
     same_logits = max(edge_difference, cloud_difference) <= LOGIT_TOLERANCE

@@ -22,11 +22,13 @@ from ussearch.hardware_profiles import Profile, load_onnx
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.bundle import Bundle, require_replaceable, write_split
+from ussearch.pairs.bundles.data_statistics import ImageStatistics
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import Cost, DataEntry, Manifest, NetworkEntry, PretrainedEntry, versions
 from ussearch.pairs.bundles.parity import parity, require_parity
 from ussearch.pairs.bundles.provenance import PairProvenance
 from ussearch.pairs.bundles.router import attach_and_evaluate
+from ussearch.pairs.postprocessing.for_pair import choose_for_pair
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.runtime.manifest import Preprocessing
 
@@ -98,6 +100,7 @@ def write_bundle(
         entries = {
             tier: _write_member(folder, tier, member, data) for tier, member in (("edge", edge), ("cloud", cloud))
         }
+        postprocessing, why = choose_for_pair(folder, data.images, data.split)
         decided = attach_and_evaluate(
             folder,
             entries["edge"],
@@ -106,6 +109,7 @@ def write_bundle(
             data.split,
             examples=data.examples,
             spec=spec or RouterSpec(),
+            postprocessing=postprocessing,
         )
         write_split(folder, data.split, data.images)
         manifest = Manifest(
@@ -113,10 +117,13 @@ def write_bundle(
             edge=decided.edge,
             cloud=entries["cloud"],
             preprocessing=_preprocessing(data),
+            postprocessing=postprocessing,
+            postprocessing_choice=why,
             router=decided.router,
             data=_data_entry(data),
             metrics=decided.metrics,
             provenance=provenance,
+            parent=None,
             files={},
         )
         finalize(folder, manifest)
@@ -190,4 +197,5 @@ def _data_entry(data: PairData) -> DataEntry:
         phantoms=None if data.phantoms is None else dict(data.phantoms),
         counts=counts_of(data.images, data.split),
         reading=data.reading,
+        statistics=ImageStatistics.of(data.images, data.split.train),
     )

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
+from ussearch import schema
 from ussearch.compress import Compressed, SpeedComparison
 from ussearch.compress.candidate import TFLITE, WEIGHTS
 from ussearch.evaluators import PretrainedStart, Tier, TracedNetwork, trace
 from ussearch.evaluators.evaluation import standing
 from ussearch.events import OnEvent, ignore
+from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.precision_pairs import measured_pair
 from ussearch.hardware_profiles.profile import Precision
@@ -28,6 +30,7 @@ from ussearch.studies.context import StudyContext
 from ussearch.studies.executors import ExecutorFactory
 from ussearch.studies.resources import default_resources
 
+POSTPROCESSING = "postprocessing.json"
 EXAMPLES = 4
 LATENCY = {"latency_ms", "latency_interval_ms", "latency_label", "extrapolated"}
 """Costs that are those of a runtime and a precision."""
@@ -93,7 +96,16 @@ def export_pair(
     members = {tier: _member(study, tier, trained) for tier, trained in finalists.items()}
     if compressed is not None:
         members["edge"] = compressed_member(members["edge"], compressed, study.config.image_size)
-    return write_bundle(out, members["edge"], members["cloud"], data, spec, provenance=provenance_of(study))
+    bundle = write_bundle(out, members["edge"], members["cloud"], data, spec, provenance=provenance_of(study))
+    keep_postprocessing(study, bundle)
+    return bundle
+
+
+def keep_postprocessing(study: Study, bundle: Bundle) -> None:
+    """Let the study keep what becomes of its pair's probabilities, and why, wherever the bundle goes."""
+    content = bundle.manifest.model_dump(mode="json", include={"postprocessing", "postprocessing_choice"})
+    trials = {tier: bundle.manifest.entry(tier).trial for tier in ("edge", "cloud")}
+    write_atomically(study.folder / POSTPROCESSING, schema.POSTPROCESSING.to_json({"trials": trials, **content}, 1))
 
 
 def _candidate(record: TrialRecord) -> PairCandidate:

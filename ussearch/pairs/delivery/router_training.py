@@ -16,11 +16,13 @@ from ussearch.events import OnEvent, ignore
 from ussearch.files import write_atomically
 from ussearch.pairs.delivery.full_training import TrainedNetwork, train_fully
 from ussearch.pairs.delivery.tasks import FullTraining, FullTrainingFailed
+from ussearch.pairs.postprocessing.choose import choose_postprocessing
+from ussearch.pairs.postprocessing.observed import Observed
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.pairs.routing.policies import Policy
 from ussearch.pairs.routing.router_comparison import FEWEST_IMAGES, RouterChoice, choose_router, kinds_for
 from ussearch.pairs.routing.samples import Samples, collect_features, pooled
-from ussearch.runtime.masks import dice_of
+from ussearch.runtime.postprocessing import Postprocessing, dice_of_masks
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
@@ -94,11 +96,24 @@ class FoldTraining:
         normalisation = Normalisation.fit(images.images, fold.train)
         held_out = list(fold.test)
         answers = predict(cloud.network(), np.asarray(images.images[held_out]), normalisation, evaluator.device)
-        cloud_dice = dice_of(answers, images.masks[held_out])
+        edge_how, cloud_how = (self._postprocessing(each, normalisation) for each in (edge, cloud))
+        cloud_dice = dice_of_masks(answers, images.masks[held_out], cloud_how)
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "edge.onnx"
             export_network(edge.network(), normalisation, images.image_size, evaluator.profiles["edge"], file)
-            return collect_features(file, cloud_dice, images, held_out, network=number)
+            return collect_features(file, cloud_dice, images, held_out, network=number, postprocessing=edge_how)
+
+    def _postprocessing(self, trained: TrainedNetwork, normalisation: Normalisation) -> Postprocessing:
+        """Return what becomes of a fold network's probabilities: its own, chosen on calibration images as for those
+        that ship, which no fold trains on.
+        """
+        evaluator, images = self.evaluator, self.evaluator.images
+        chosen = list(evaluator.split.calibration)
+        if not chosen:
+            return Postprocessing()
+        answers = predict(trained.network(), np.asarray(images.images[chosen]), normalisation, evaluator.device)
+        masks = np.asarray(images.masks[chosen])[:, 0] > 0
+        return choose_postprocessing(Observed(answers[:, 0], masks, np.asarray(images.groups[chosen], np.int64)))[0]
 
 
 def record_ids(path: Path, images: ImageSet, fold: Split) -> None:

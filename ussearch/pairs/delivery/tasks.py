@@ -18,6 +18,7 @@ from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Tier, TrainEvaluator, TrainingTask
 from ussearch.evaluators.training.checkpoints import digest_of
+from ussearch.evaluators.training.recipe import identity_of
 from ussearch.files import staged_directory, write_atomically
 from ussearch.search_spaces import Architecture
 from ussearch.studies.damage import intact
@@ -113,7 +114,7 @@ class TaskStore:
         start = evaluator.pretrained.of(self.training.architecture)
         return {
             "architecture_id": self.training.architecture.id,
-            "recipe": evaluator.recipe.model_dump(mode="json"),
+            "recipe": identity_of(evaluator.recipe),
             "image_size": evaluator.images.image_size,
             "fingerprint": evaluator.images.fingerprint,
             "split": [list(evaluator.split.train), list(evaluator.split.validation)],

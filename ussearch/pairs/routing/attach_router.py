@@ -19,8 +19,9 @@ from ussearch.pairs.routing.policies import CalibrationScores, Policy, RoutingDe
 from ussearch.pairs.routing.router_comparison import RouterChoice
 from ussearch.pairs.routing.routing_gain import RoutingGain, routing_gain
 from ussearch.pairs.routing.samples import Samples, collect_features
-from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork
+from ussearch.runtime.postprocessing import PairPostprocessing, dice_of_masks
+from ussearch.runtime.predictor import PairPredictor
 
 Score = Literal["soft_dice_confidence", "learned"]
 LARGEST_BYTES = 20 * 1024
@@ -54,9 +55,18 @@ class AttachedRouter:
 
 
 def attach_router(
-    edge_file: Path, cloud_file: Path, images: ImageSet, split: Split, profile: Profile, *, spec: RouterSpec
+    edge_file: Path,
+    cloud_file: Path,
+    images: ImageSet,
+    split: Split,
+    profile: Profile,
+    *,
+    spec: RouterSpec,
+    postprocessing: PairPostprocessing | None = None,
 ) -> AttachedRouter:
     """Give the network in ``edge_file`` its confidence and choose the threshold on the calibration part.
+
+    What routing gains and risks is judged by the masks that ``postprocessing`` leaves.
 
     Raises UserError where there are no calibration images, or the policy cannot be kept.
     """
@@ -67,8 +77,9 @@ def attach_router(
             "calibration."
         )
     pixels = np.asarray(images.images[chosen])
-    cloud_dice = dice_of(OnnxNetwork(cloud_file).probabilities(pixels), images.masks[chosen])
-    seen = collect_features(edge_file, cloud_dice, images, chosen)
+    edge_how, cloud_how = (PairPostprocessing.of(postprocessing, tier) for tier in ("edge", "cloud"))
+    cloud_dice = dice_of_masks(OnnxNetwork(cloud_file).probabilities(pixels), images.masks[chosen], cloud_how)
+    seen = collect_features(edge_file, cloud_dice, images, chosen, postprocessing=edge_how)
     model, score_reason = _fitting(spec.choice, seen)
     model, in_graph, refused = _written(edge_file, model, profile)
     confidence = OnnxNetwork(edge_file).answers(pixels)[1]
@@ -80,6 +91,23 @@ def attach_router(
     score: Score = "learned" if model else "soft_dice_confidence"
     reason = f"{score_reason}; {refused}" if refused else score_reason
     return AttachedRouter(score, in_graph, reason, decision, found, policy, model)
+
+
+def decided_again(
+    pair: PairPredictor, images: ImageSet, split: Split, policy: Policy | None
+) -> tuple[RoutingDecision, RoutingGain]:
+    """Return what a policy decides by the masks that ``pair`` makes now, its confidence being what it was.
+
+    Without a policy every image stays. What routing gains is judged on calibration images alone.
+    """
+    chosen = list(split.calibration)
+    pixels, masks = np.asarray(images.images[chosen]), images.masks[chosen]
+    edge, confidence = pair.edge_answers(pixels)
+    edge_dice = dice_of_masks(edge, masks, pair.postprocessing)
+    cloud_dice = dice_of_masks(pair.cloud.probabilities(pixels), masks, pair.cloud_postprocessing)
+    found = routing_gain(edge_dice.tolist(), cloud_dice.tolist(), images.groups[chosen].tolist())
+    known = CalibrationScores(confidence, edge_dice, cloud_dice)
+    return (policy.decide(known) if policy else edge_only(found.sentence)), found
 
 
 def _fitting(choice: RouterChoice, seen: Samples) -> tuple[GainModel | None, str]:

@@ -22,6 +22,7 @@ from ussearch.pairs.routing.graph import FEATURES, with_features
 from ussearch.runtime.decision import soft_dice_confidence
 from ussearch.runtime.masks import dice_of
 from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
+from ussearch.runtime.postprocessing import Postprocessing, dice_of_masks
 
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
@@ -34,7 +35,7 @@ COLUMNS = ("id", "group", "network", "edge_dice", "cloud_dice", "sdc", "mean_ent
 
 @dataclass(frozen=True)
 class Samples:
-    """N images; Dice counts 1 where prediction and truth are both empty.
+    """N images; Dice is that of the masks that users get, and counts 1 where prediction and truth are both empty.
 
     ``groups`` [N] are equal for images of one patient and for near-duplicates. ``networks`` [N] numbers the edge
     network that predicted each. ``sdc`` [N] is the Soft Dice Confidence, ``mean_entropy`` [N] in bits,
@@ -111,9 +112,19 @@ Pixels = npt.NDArray[np.uint8]
 
 
 def collect_features(
-    edge_file: Path, cloud_dice: Floats, images: ImageSet, chosen: Sequence[int], *, network: int = 0
+    edge_file: Path,
+    cloud_dice: Floats,
+    images: ImageSet,
+    chosen: Sequence[int],
+    *,
+    network: int = 0,
+    postprocessing: Postprocessing | None = None,
 ) -> Samples:
-    """Run the edge network's file on the images ``chosen``, whose Dice by the cloud network is ``cloud_dice`` [N]."""
+    """Run the edge network's file on the images ``chosen``, whose Dice by the cloud network is ``cloud_dice`` [N].
+
+    ``postprocessing`` is that of the edge network, of whose masks its Dice is. Features and the other scores are those
+    of its logits, which is what the router sees on the device.
+    """
     model, names = with_features(load_onnx(edge_file))
     pixels: Pixels = np.asarray(images.images[list(chosen)])
     with tempfile.TemporaryDirectory() as folder:
@@ -127,7 +138,7 @@ def collect_features(
         ids=tuple(images.ids[index] for index in chosen),
         groups=np.asarray(images.groups[list(chosen)], np.int64),
         networks=np.full(len(chosen), network, np.int64),
-        edge_dice=dice_of(probabilities, images.masks[list(chosen)]),
+        edge_dice=dice_of_masks(probabilities, images.masks[list(chosen)], postprocessing),
         cloud_dice=cloud_dice,
         sdc=soft_dice_confidence(probabilities),
         mean_entropy=mean_entropy(probabilities),

@@ -200,5 +200,9 @@ def open_predictor(bundle: ServingBundle, cloud: CloudOptions | None) -> Iterato
 
 def _channel(bundle: ServingBundle, url: str, settings: dict[str, Any]) -> CloudChannel:
     manifest = bundle.manifest
-    own = {"model": manifest.model_name, "version": manifest.model_digest}
+    own = {
+        "model": manifest.model_name,
+        "version": manifest.served_digest,
+        "postprocessing": manifest.postprocessing_of("cloud"),
+    }
     return CloudChannel(CloudSettings(url, **{**own, **settings}))

@@ -161,7 +161,9 @@ class CloudChannel:
         self._breaker = CircuitBreaker(settings.breaker, clock)
         self._budget = TokenBucket(settings.calls_per_minute, settings.burst, clock)
         self._places = threading.BoundedSemaphore(settings.concurrency + settings.waiting)
-        self._inference_call = InferenceCall(settings.model, settings.version, settings.retries, chance, sleep)
+        self._inference_call = InferenceCall(
+            settings.model, settings.version, settings.retries, chance, sleep, postprocessing=settings.postprocessing
+        )
         tls, address, headers = settings.tls(), settings.address, settings.headers()
         self._workers: Workers[Reply] = Workers(settings.concurrency, lambda: Transport(address, headers, tls))
 

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.runtime.postprocessing import Postprocessing
 from ussearch.runtime.prediction import Reason
 from ussearch.serving.client.guards import Deadline, RetryBudget, backoff_s
 from ussearch.serving.client.server_capabilities import (
@@ -22,7 +23,7 @@ from ussearch.serving.client.server_capabilities import (
     probabilities_of,
 )
 from ussearch.serving.client.transport import CloudFailure, Request, Response, Transport
-from ussearch.serving.protocol import DEADLINE_MS, HEADER_LENGTH, ProtocolError, Tensor, decode, encode
+from ussearch.serving.protocol import DEADLINE_MS, HEADER_LENGTH, Message, ProtocolError, Tensor, decode, encode
 
 Pixels = npt.NDArray[np.uint8]
 METADATA_LIMIT = 1 << 16
@@ -34,7 +35,7 @@ RETRYABLE = frozenset({429, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Reply:
-    """The cloud's probabilities float32 [S, S], and how many tries they took."""
+    """The cloud's probabilities float32 [S, S], 0 or 1 where they are a mask, and how many tries they took."""
 
     probabilities: npt.NDArray[np.float32]
     tries: int
@@ -57,12 +58,16 @@ class InferenceCall:
         retries: int = 2,
         chance: random.Random | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        *,
+        postprocessing: Postprocessing | None = None,
     ) -> None:
+        """``postprocessing`` is that of the model, for servers that give its logits."""
         self._model, self._version = f"/v2/models/{quote(model, safe='')}", version
         self._most_retries, self._retries = retries, RetryBudget()
         self._chance = chance or random.Random()
         self._sleep = sleep
         self._capabilities: ServerCapabilities | None = None
+        self._postprocessing = postprocessing
 
     def ask(self, transport: Transport, pixels: Pixels, deadline: Deadline) -> Reply:
         """Return the model's reply to pixels uint8 [1, 1, S, S]; raises CloudFailure where none comes in time."""
@@ -86,7 +91,8 @@ class InferenceCall:
             capabilities = replace(capabilities, binary=False)
             response = self._infer(transport, pixels, key, deadline, capabilities)
         refuse_status(response)
-        found = _understood(response, capabilities, pixels.shape[-1], key)
+        message = _understood(response, key)
+        found = probabilities_of(message, capabilities, pixels.shape[-1], self._postprocessing)
         if not capabilities.proven:
             self._capabilities = replace(capabilities, proven=True)
         return found
@@ -136,11 +142,11 @@ def _retry_after_s(headers: Mapping[str, str]) -> float:
     return float(text) if text.isascii() and text.isdigit() and len(text) < 7 else 0.0
 
 
-def _understood(response: Response, capabilities: ServerCapabilities, side: int, key: str) -> npt.NDArray[np.float32]:
+def _understood(response: Response, key: str) -> Message:
     try:
         message = decode(response.body, response.headers.get(HEADER_LENGTH.lower()), "outputs")
     except ProtocolError as error:
         raise CloudFailure(Reason.CORRUPT, str(error)) from error
     if message.header.get("id") not in {None, "", key}:
         raise CloudFailure(Reason.CORRUPT, "the answer is for another request")
-    return probabilities_of(message, capabilities, side)
+    return message

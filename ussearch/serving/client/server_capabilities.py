@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ussearch.runtime.onnx_network import sigmoid
+from ussearch.runtime.postprocessing import Postprocessing
 from ussearch.runtime.prediction import Reason
 from ussearch.serving.client.transport import CloudFailure
 from ussearch.serving.protocol import DATATYPES, Message, ProtocolError, Tensor
@@ -82,13 +83,21 @@ def _named(content: Mapping[str, Any], part: str) -> dict[str, str]:
     return {str(entry.get("name")): str(entry.get("datatype")) for entry in entries}
 
 
-def probabilities_of(message: Message, capabilities: ServerCapabilities, side: int) -> npt.NDArray[np.float32]:
-    """Return the probabilities float32 [side, side] in an answer: of a mask's bits 0 and 1, of logits their sigmoid."""
+def probabilities_of(
+    message: Message, capabilities: ServerCapabilities, side: int, postprocessing: Postprocessing | None = None
+) -> npt.NDArray[np.float32]:
+    """Return the probabilities float32 [side, side] in an answer: of a mask's bits 0 and 1, of logits their sigmoid.
+
+    With a ``postprocessing`` logits become 0 and 1 as well, so that every server's answer is one mask.
+    """
     try:
         tensor = message.tensor(capabilities.output) if capabilities.output else message.tensors[0]
     except ProtocolError as error:
         raise CloudFailure(Reason.WRONG_SHAPE, str(error)) from error
-    return _from_bits(tensor, side) if tensor.datatype == "UINT8" else _from_logits(tensor, side)
+    if tensor.datatype == "UINT8":
+        return _from_bits(tensor, side)
+    found = _from_logits(tensor, side)
+    return found if postprocessing is None else postprocessing.mask(found).astype(np.float32)
 
 
 def _from_bits(tensor: Tensor, side: int) -> npt.NDArray[np.float32]:

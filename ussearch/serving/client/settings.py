@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ussearch.errors import UserError
+from ussearch.runtime.postprocessing import Postprocessing
 from ussearch.serving.auth import printable
 from ussearch.serving.client.guards import BreakerRules
 from ussearch.serving.client.transport import Address
@@ -16,7 +17,8 @@ from ussearch.serving.client.transport import Address
 class CloudSettings:
     """Where the cloud is and how much of it may be used.
 
-    ``model`` and ``version`` name the model on the server (its name there, and what goes into the idempotency key).
+    ``model`` and ``version`` name the model on the server (its name there, and what goes into the idempotency key),
+    ``postprocessing`` is what becomes of its probabilities where a server gives logits.
     ``concurrency`` calls run at a time and as many as ``waiting`` wait; more are refused at once. ``retries`` is per
     call and on top of it at most a tenth of all calls. ``calls_per_minute`` bounds the calls in the long run,
     ``shadow_share`` is the share of images that stay and are sent all the same, to see what the cloud would have said.
@@ -25,6 +27,7 @@ class CloudSettings:
     url: str
     model: str
     version: str = ""
+    postprocessing: Postprocessing | None = None
     token: str | None = field(default=None, repr=False)
     authority: Path | None = None
     deadline_ms: float = 500.0

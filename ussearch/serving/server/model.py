@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from ussearch.runtime.bundle import ServingBundle
 from ussearch.runtime.manifest import MODEL_VERSION
-from ussearch.runtime.onnx_network import OnnxNetwork
+from ussearch.runtime.onnx_network import OnnxNetwork, sigmoid
+from ussearch.runtime.postprocessing import Postprocessing
 from ussearch.runtime.predictor import CLOUD_MODEL
 from ussearch.serving.protocol import Encoded, ProtocolError, Tensor, decode, encode
 
@@ -26,19 +27,22 @@ class CloudModel:
     """The cloud network of a bundle, for images of ``side`` pixels.
 
     It takes ``image``, grey levels uint8 [1, 1, S, S], and offers ``mask``, bits uint8 [1, 1, S, ceil(S / 8)] of the
-    pixels with probability 0.5 or more (the first pixel in the highest bit), and ``logits``, float32 [1, 1, S, S].
+    mask as ``postprocessing`` leaves it (the first pixel in the highest bit; without one, of the pixels with
+    probability 0.5 or more), and ``logits``, float32 [1, 1, S, S], as the network gives them.
     """
 
     name: str
     side: int
     network: OnnxNetwork
+    postprocessing: Postprocessing | None = None
 
     @classmethod
     def of(cls, bundle: ServingBundle) -> CloudModel:
         """Load the cloud network of ``bundle``."""
         manifest = bundle.manifest
         network = OnnxNetwork(bundle.folder / CLOUD_MODEL)
-        return cls(manifest.model_name, manifest.preprocessing.image_size, network)
+        side = manifest.preprocessing.image_size
+        return cls(manifest.model_name, side, network, manifest.postprocessing_of("cloud"))
 
     @property
     def body_limit(self) -> int:
@@ -68,8 +72,7 @@ class CloudModel:
         if not isinstance(identity, str) or len(identity) > LONGEST_ID:
             raise ProtocolError(f"id must be a text of at most {LONGEST_ID} letters")
         logits = self.network.logits(image)
-        makers = {MASK: _bits, LOGITS: _as_they_are}
-        outputs = [Tensor(name, makers[name](logits)) for name in wanted]
+        outputs = [Tensor(name, self._bits(logits) if name == MASK else logits) for name in wanted]
         header = {"model_name": self.name, "model_version": MODEL_VERSION, "id": identity}
         return encode(header, "outputs", outputs, wanted)
 
@@ -81,13 +84,9 @@ class CloudModel:
             raise ProtocolError(f"{IMAGE!r} must be UINT8 of shape {list(shape)}")
         return tensors[0].values
 
-
-def _bits(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    return np.packbits(logits >= 0, axis=-1)
-
-
-def _as_they_are(logits: npt.NDArray[np.float32]) -> npt.NDArray[Any]:
-    return logits
+    def _bits(self, logits: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        how = self.postprocessing
+        return np.packbits(logits >= 0 if how is None else how.masks(sigmoid(logits)), axis=-1)
 
 
 def _wanted_outputs(header: Mapping[str, Any]) -> dict[str, bool]:

@@ -1,8 +1,9 @@
 """Where trials are evaluated: in this process, in worker processes, on a Ray cluster.
 
 An executor runs any ``Evaluator`` and keeps nothing: records are written by the driver alone. What differs between
-executors is where the processor time is spent; for the same task all of them give the same evaluation, bit for bit,
-with the same number of threads.
+executors is where the processor time is spent; for the same task all of them give the same evaluation, bit for bit on
+CPUs of one kind with the same number of threads. On CUDA sums are made in an order of the moment: there, figures of the
+same task differ in their last digits, and what grows out of them.
 """
 
 from ussearch.studies.executors.base import (

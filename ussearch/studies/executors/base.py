@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
+from ussearch.accelerators import lacks_memory
 from ussearch.evaluators import EpochRecord, Evaluation, Evaluator, TrainingTask
 from ussearch.files import write_atomically
 from ussearch.registry import Registry
@@ -94,15 +95,14 @@ def reason_of(error: BaseException) -> str:
 
 
 TRACEBACK = "traceback.txt"
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
-"""What torch says on GPUs and CPUs, in lower case."""
 
 
 def loss_of(outcome: TaskOutcome) -> str | None:
     """Return why an outcome does not count yet: the worker was lost, or memory ran out, perhaps to a neighbour."""
     if outcome.evaluation is None:
         return outcome.reason
-    return outcome.evaluation.failure if _ran_out_of_memory(outcome.evaluation) else None
+    failure = outcome.evaluation.failure
+    return failure if failure is not None and lacks_memory(failure) else None
 
 
 def after(lost: TaskOutcome | None, outcome: TaskOutcome) -> TaskOutcome:
@@ -116,11 +116,6 @@ def keep_traceback(folder: Path, outcome: TaskOutcome, name: str = TRACEBACK) ->
     """Write what is known of the losses of a task into a file of ``folder``; nothing where nothing was lost."""
     if outcome.traceback:
         write_atomically(folder / name, outcome.traceback)
-
-
-def _ran_out_of_memory(evaluation: Evaluation) -> bool:
-    failure = (evaluation.failure or "").lower()
-    return any(words in failure for words in _OUT_OF_MEMORY)
 
 
 def run_tasks(

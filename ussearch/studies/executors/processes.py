@@ -35,7 +35,10 @@ MOST_FALSE_STARTS = 3
 
 
 class ProcessExecutor:
-    """Up to ``workers`` processes, started when the first tasks come, each with ``threads`` intra-op threads."""
+    """Up to ``workers`` processes, started when the first tasks come, each with ``threads`` intra-op threads.
+
+    Where the evaluator trains on cards they are spread over them: a new worker gets the card that has the fewest.
+    """
 
     def __init__(self, evaluator: Evaluator, workers: int, threads: int = 1) -> None:
         self.workers = workers
@@ -97,7 +100,9 @@ class ProcessExecutor:
         """Start as many processes as there are tasks for."""
         free = sum(worker.task is None for worker in self._workers)
         for _ in range(min(self.workers - len(self._workers), len(self._tasks) - free)):
-            self._workers.append(WorkerProcess(self._threads))
+            taken = [worker.card for worker in self._workers]
+            card = min(self._evaluator.cards, key=taken.count, default=None)
+            self._workers.append(WorkerProcess(self._threads, card))
 
     def _distribute(self) -> None:
         for worker in [each for each in self._workers if each.idle]:

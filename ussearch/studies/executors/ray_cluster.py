@@ -19,7 +19,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import torch
+
 from ussearch import logs, process_settings
+from ussearch.accelerators import SpoiltProcess
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, TrainingTask
 from ussearch.studies.executors.base import (
@@ -35,7 +38,7 @@ from ussearch.studies.executors.base import (
 from ussearch.studies.executors.local import evaluated, lost
 from ussearch.studies.executors.processes import overdue
 from ussearch.studies.executors.serialization import SerializedEvaluator, SerializedOutcome, SerializedTask
-from ussearch.studies.executors.worker_process import Refused
+from ussearch.studies.executors.worker_process import Refused, leave_spoilt
 
 USAGE_STATISTICS = "RAY_USAGE_STATS_ENABLED"
 GLANCE_S = 0.5
@@ -50,13 +53,16 @@ class RayExecutor:
     def __init__(
         self, evaluator: Evaluator, workers: int, address: str = "auto", threads: int = 1, on_gpu: bool = False
     ) -> None:
-        """Join the cluster; raises UserError where Ray is not installed or the cluster cannot be reached."""
+        """Join the cluster; raises UserError as ``require_cluster`` does."""
         self.workers = workers
         self._ray, self._ours = joined(address)
-        self._evaluator = self._ray.put(SerializedEvaluator.of(evaluator, same_machine=False))
-        self._remote = self._ray.remote(_evaluated_remotely).options(
+        gpus = _gpus(self._ray, address) if on_gpu else 0.0
+        device = torch.device("cuda" if on_gpu else "cpu")  # a task sees only the GPU that it is given
+        self._evaluator = self._ray.put(SerializedEvaluator.of(evaluator, same_machine=False, device=device))
+        # NOTE: left to itself Ray starts a new process for every task on a GPU.
+        self._remote = self._ray.remote(max_calls=0)(_evaluated_remotely).options(
             num_cpus=threads,
-            num_gpus=gpu_share(workers, self._ray.cluster_resources().get("GPU", 0.0)) if on_gpu else 0,
+            num_gpus=gpu_share(workers, gpus) if on_gpu else 0,
             max_retries=0,
             num_returns="streaming",
             runtime_env={"env_vars": {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}},
@@ -144,17 +150,32 @@ class RayExecutor:
         self._deadlines.pop(self._running.pop(stream).trial_id, None)
 
 
-def require_cluster(address: str) -> None:
-    """Raise UserError where Ray is not installed or the cluster cannot be reached."""
+def require_cluster(address: str, *, on_gpu: bool = False) -> None:
+    """Raise UserError where Ray is not installed, the cluster cannot be reached, or it lacks the GPU that is wanted."""
     ray, ours = joined(address)
-    if ours:
-        ray.shutdown()
+    try:
+        if on_gpu:
+            _gpus(ray, address)
+    finally:
+        if ours:
+            ray.shutdown()
+
+
+def _gpus(ray: Any, address: str) -> float:
+    """Return how many GPUs a cluster has; raises UserError where it has none: Ray would wait for one for ever."""
+    gpus = float(ray.cluster_resources().get("GPU", 0.0))
+    if not gpus:
+        raise UserError(
+            f"The Ray cluster at {address!r} has no GPU, and trials were to train on one: give --accelerator cpu, or "
+            "start a node that has a GPU."
+        )
+    return gpus
 
 
 def joined(address: str) -> tuple[Any, bool]:
     """Return the module ``ray``, connected to the cluster at ``address``, and whether it was not connected before.
 
-    Raises UserError as ``require_cluster`` does.
+    Raises UserError where Ray is not installed or the cluster cannot be reached.
     """
     try:
         with _without_usage_statistics():
@@ -215,6 +236,8 @@ def _evaluated_remotely(
             with logs.listening(logs.Forwarding(said.put), log_level):
                 outcome = _evaluated_in_thread(serialized, threads, task, said.put)
             said.put(SerializedOutcome.of(outcome))  # the last word, once the log is as it was: the next task may begin
+        except SpoiltProcess:
+            leave_spoilt()
         except UserError as error:
             said.put(Refused(str(error)))
         except Exception as error:
@@ -231,8 +254,6 @@ def _evaluated_remotely(
 def _evaluated_in_thread(
     serialized: SerializedEvaluator, threads: int, task: SerializedTask, tell: Tell
 ) -> TaskOutcome:
-    import torch
-
     process_settings.settle()
     torch.set_num_threads(threads)  # here, because OpenMP keeps the number of threads by thread
     return evaluated(serialized.open(), task.open(), tell)

@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from ussearch.accelerators import cards_of, is_card
 from ussearch.evaluators import Evaluation, Evaluator, TrainingTask
 from ussearch.studies.executors.base import TaskOutcome
 
@@ -73,21 +75,28 @@ class SerializedOutcome:
 
 @dataclass(frozen=True)
 class SerializedEvaluator:
-    """A description of an evaluator (``body``) and the arrays that it refers to, as flat bytes."""
+    """A description of an evaluator (``body``) and the arrays that it refers to, as flat bytes.
+
+    ``cards`` are the numbers of the cards that its workers share here: each worker sees only its own, so that the
+    evaluator's device has no number any more where it is unpacked.
+    """
 
     body: bytes
     arrays: tuple[np.ndarray[Any, np.dtype[np.uint8]], ...]
+    cards: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, evaluator: Evaluator, *, same_machine: bool) -> SerializedEvaluator:
+    def of(cls, evaluator: Evaluator, *, same_machine: bool, device: torch.device | None = None) -> SerializedEvaluator:
         """Pack an evaluator.
 
         On the ``same_machine`` memory-mapped arrays (the prepared data) travel as the names of their files, to be
-        mapped again by the worker; others and all those for other machines travel beside the description.
+        mapped again by the worker; others and all those for other machines travel beside the description. ``device``
+        is where the workers train; None: where the evaluator would.
         """
         body, buffers = io.BytesIO(), list[pickle.PickleBuffer]()
-        _Packer(body, buffers, same_machine).dump(evaluator)
-        return cls(body.getvalue(), tuple(np.frombuffer(each.raw(), np.uint8) for each in buffers))
+        packer = _Packer(body, buffers, same_machine, device)
+        packer.dump(evaluator)
+        return cls(body.getvalue(), tuple(np.frombuffer(each.raw(), np.uint8) for each in buffers), packer.cards)
 
     def open(self) -> Evaluator:
         """Return the evaluator; arrays that came along are shared with these bytes and cannot be written to."""
@@ -97,13 +106,20 @@ class SerializedEvaluator:
 
 
 class _Packer(pickle.Pickler):
-    """Pickles with large arrays aside; knows that a memory map is a view of a file."""
+    """Pickles with large arrays aside; knows that a memory map is a view of a file, and a card one of a machine."""
 
-    def __init__(self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], same_machine: bool) -> None:
+    def __init__(
+        self, file: io.BytesIO, buffers: list[pickle.PickleBuffer], same_machine: bool, device: torch.device | None
+    ) -> None:
         super().__init__(file, protocol=5, buffer_callback=buffers.append)
-        self._same_machine = same_machine
+        self._same_machine, self._device = same_machine, device
+        self.cards: tuple[int, ...] = ()
 
     def reducer_override(self, value: Any) -> Any:
+        if isinstance(value, torch.device):
+            if is_card(value):
+                self.cards = cards_of(value)
+            return torch.device, ((self._device or value).type,)
         if not isinstance(value, np.memmap):
             return NotImplemented
         # NOTE: a part of a map inherits the file's name and the whole map's offset; only the whole can be mapped again.

@@ -11,12 +11,14 @@ import sys
 import tempfile
 import threading
 import time
+import traceback
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from ussearch import logs, process_settings
+from ussearch.accelerators import SpoiltProcess, only_card
 from ussearch.errors import UserError
 from ussearch.evaluators import TrainingTask
 from ussearch.studies.executors.local import evaluated
@@ -61,14 +63,26 @@ def main() -> None:
     try:
         with logs.listening(logs.Forwarding(connection.send), assignment.log_level):
             serve(connection, inbox, assignment)
+    except SpoiltProcess:
+        leave_spoilt()
     except UserError as error:
         connection.send(Refused(str(error)))
+
+
+def leave_spoilt() -> NoReturn:
+    """End a process that a card's error has spoilt, so that another takes its place and the task is tried again.
+
+    At once: what would be tidied up is on the card, and would wait for it.
+    """
+    traceback.print_exc()
+    sys.stderr.flush()
+    os._exit(1)
 
 
 def serve(
     connection: Connection, inbox: queue.SimpleQueue[Assignment | SerializedTask], assignment: Assignment
 ) -> None:
-    """Evaluate tasks one after the other; raises UserError as the evaluator does."""
+    """Evaluate tasks one after the other; raises UserError as the evaluator does, SpoiltProcess among them."""
     import torch
 
     torch.set_num_threads(assignment.threads)
@@ -100,9 +114,12 @@ MOST_WORDS = 1 << 20
 
 
 class WorkerProcess:
-    """A process that evaluates one task at a time; it is ``ready`` once it has the evaluator."""
+    """A process that evaluates one task at a time; it is ``ready`` once it has the evaluator.
 
-    def __init__(self, threads: int) -> None:
+    Of the GPUs it sees the one numbered ``card``, or all where that is None.
+    """
+
+    def __init__(self, threads: int, card: int | None = None) -> None:
         """Start the process; it imports its modules while the driver goes on."""
         ours, theirs = socket.socketpair()
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the worker)
@@ -110,7 +127,7 @@ class WorkerProcess:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
                 pass_fds=(theirs.fileno(),),
-                env=_environment(threads),
+                env=_environment(threads, card),
                 stdin=subprocess.DEVNULL,
                 stdout=self._stderr,
                 stderr=self._stderr,
@@ -118,6 +135,7 @@ class WorkerProcess:
             )
         self.connection = Connection(ours.detach())
         self.ready = False
+        self.card = card
         self.task: TrainingTask | None = None
         self._threads = threads
         self._deadline: float | None = time.monotonic() + START_LIMIT_S
@@ -184,12 +202,13 @@ class WorkerProcess:
         return f": {lines[-1].strip()[:300]}" if lines else ""
 
 
-def _environment(threads: int) -> dict[str, str]:
-    """Return the environment of a worker: threads that soon sleep while they wait, and modules from where ours are."""
+def _environment(threads: int, card: int | None) -> dict[str, str]:
+    """Return the environment of a worker: threads that soon sleep while they wait, our modules, and its card."""
     settings: dict[str, Any] = {
         "OMP_NUM_THREADS": threads,
         "OMP_WAIT_POLICY": "PASSIVE",
         "GOMP_SPINCOUNT": os.environ.get("GOMP_SPINCOUNT", "10000"),  # as the command line sets it, and why: cli/app.py
         "PYTHONPATH": os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path),
     }
-    return {**os.environ, **{name: str(value) for name, value in settings.items()}}
+    seen = {} if card is None else only_card(card)
+    return {**os.environ, **{name: str(value) for name, value in settings.items()}, **seen}

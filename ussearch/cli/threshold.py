@@ -1,0 +1,73 @@
+"""``ussearch threshold``: the same networks at another operating point."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from ussearch.pairs import Bundle
+
+
+def threshold(
+    place: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a study with one.", metavar="BUNDLE|STUDY")],
+    out: Annotated[Path, typer.Option(help="Folder of the new bundle; the old one stays.")],
+    false_positives: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="At most so many images without a lesion marked, such as 10%.")
+    ] = None,
+    sensitivity: Annotated[
+        str | None, typer.Option(metavar="SHARE", help="At least so many images with a lesion marked, such as 95%.")
+    ] = None,
+    data: Annotated[Path | None, typer.Option(help="The data set, for a bundle or if it was moved.")] = None,
+    json_output: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+) -> None:
+    """Write a bundle whose networks mark fewer images, or more: thresholds by calibration images, test figures anew.
+
+    Give one goal. It holds for each of both networks on the calibration images.
+
+    Example: ussearch threshold studies/busi --false-positives 10% --out careful
+    """
+    from ussearch.cli.console import print_json
+    from ussearch.cli.opened import bundle_with_images
+    from ussearch.pairs.bundles.variant import at_operating_point
+    from ussearch.pairs.postprocessing.operating_point import OperatingPoint
+
+    point = OperatingPoint(_share("--false-positives", false_positives), _share("--sensitivity", sensitivity))
+    bundle, images = bundle_with_images(place, data)
+    made = at_operating_point(bundle, images, point, out)
+    if json_output:
+        manifest = made.manifest.model_dump(mode="json")
+        keys = ("parent", "postprocessing", "postprocessing_choice", "metrics")
+        print_json({"bundle": str(made.folder), **{key: manifest[key] for key in keys}}, old_keys=False)
+    else:
+        _show(made)
+
+
+def _share(option: str, text: str | None) -> float | None:
+    """Return a share (10% or 0.1) as a number; raises UserError for what is none."""
+    from ussearch.errors import UserError
+
+    if text is None:
+        return None
+    number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
+    try:
+        return float(number) / (100 if percent else 1)
+    except ValueError as error:
+        raise UserError(f"{option} {text} is not possible: expected a share such as 10% or 0.1.") from error
+
+
+def _show(made: Bundle) -> None:
+    from ussearch.cli.console import console, say
+    from ussearch.cli.result_lines import presence_table
+
+    manifest = made.manifest
+    if manifest.postprocessing_choice is not None and manifest.postprocessing is not None:
+        say(f"{manifest.postprocessing_choice.reason[0].upper()}{manifest.postprocessing_choice.reason[1:]}.")
+        for tier in ("edge", "cloud"):
+            how, why = getattr(manifest.postprocessing, tier), getattr(manifest.postprocessing_choice, tier)
+            say(f"{tier.capitalize()}: {how.sentence}.")
+            say(f"On {why.images} calibration images: {why.after.sentence} (before: {why.before.sentence}).")
+    console.print(presence_table(manifest.metrics))
+    say(f"Bundle: {made.folder}\nNext: ussearch verify {made.folder}")
