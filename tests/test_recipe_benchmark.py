@@ -73,6 +73,8 @@ def test_effects_are_differences_of_means_and_intervals_cover_the_truth() -> Non
 
     names = [factor.name for factor in FACTORS]
     groups = {name: list(range(40)) for name in ("s0", "s1")}
+    block = simulated(np.random.default_rng(0), 0.02, 0.01, 0.1)[:16]
+    assert not Family(block, groups, names).told  # two runs more than numbers to be found
     widths, hits = [], 0
     for number in range(40):
         runs = simulated(np.random.default_rng(number), 0.02, 0.01, 0.1)

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ablation.rows import Row
 
 DRAWS = 10_000
+SPARE = 6
+"""Degrees of freedom below which the noise of runs is not known well enough."""
 Floats = NDArray[np.float64]
 
 
@@ -73,7 +75,7 @@ class Family:
     def told(self) -> bool:
         """Whether the runs tell every factor from the others, with some to spare for the noise."""
         columns = self.model.shape[1]
-        return bool(np.linalg.matrix_rank(self.model) == columns < len(self.runs))
+        return bool(np.linalg.matrix_rank(self.model) == columns <= len(self.runs) - SPARE)
 
     @cached_property
     def points(self) -> Floats:
