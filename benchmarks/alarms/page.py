@@ -47,7 +47,7 @@ class Seed:
 
     def of(self, name: str, *, lesion: bool) -> Floats:
         """Return a column of the images with a lesion, or of those without."""
-        return self.rows[name][self.rows["lesion"] == float(lesion)]
+        return np.asarray(self.rows[name][self.rows["lesion"] == float(lesion)])
 
     @property
     def figures(self) -> tuple[float, float, float, float, float]:

@@ -20,7 +20,7 @@ import onnxruntime
 def measured(folder: str, inputs: Any, rounds: int) -> Dict[str, Any]:
     """Return milliseconds of the network and of the post-processing on inputs uint8 [N, S, S], and their ratio."""
     spec = importlib.util.spec_from_file_location("run_edge", folder + "/run_edge.py")
-    run_edge = importlib.util.module_from_spec(spec)  # type: Any
+    run_edge = importlib.util.module_from_spec(spec)  # type: Any  # type: ignore[arg-type]
     spec.loader.exec_module(run_edge)  # type: ignore[union-attr]
     with open(folder + "/bundle.yaml", encoding="utf-8") as file:
         how = json.load(file)["postprocessing"]["edge"]

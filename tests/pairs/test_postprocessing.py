@@ -50,7 +50,7 @@ HOW = st.builds(
     connectivity=st.sampled_from([4, 8]),
     smallest_lesion=st.integers(1, 9),
     presence=st.none()
-    | st.builds(Presence, slope=st.floats(-9, 40), intercept=st.floats(-20, 9), threshold=st.floats(0, 1)),
+    | st.builds(Presence, slope=st.floats(0.1, 40), intercept=st.floats(-20, 9), threshold=st.floats(0, 1)),
     most_lesions=st.none() | st.integers(1, 3),
 )
 
@@ -265,7 +265,21 @@ def test_a_bundle_of_before_answers_as_before(finished: Bundle, data_folder: Pat
 @given(seed=st.integers(0, 2**32 - 1))
 def test_the_digest_of_a_post_processing_survives_its_file(seed: int) -> None:
     random = np.random.default_rng(seed)
-    presence = Presence(slope=random.normal() * 30, intercept=random.normal(), threshold=random.uniform())
+    presence = Presence(slope=random.uniform(0.1, 90), intercept=random.normal(), threshold=random.uniform())
     how = Postprocessing(threshold=random.uniform(0.1, 0.9), presence=presence)
     again = Postprocessing.model_validate(json.loads(json.dumps(how.model_dump(mode="json"))))
     assert again == how and float(np.float32(how.threshold)) == how.threshold
+
+
+def test_what_routing_gains_is_judged_by_the_masks_that_users_get(strict: Bundle, pair_data: PairData) -> None:
+    chosen = list(pair_data.split.calibration)
+    pixels, truth = (np.asarray(each[chosen]) for each in (pair_data.images.images, pair_data.images.masks))
+    pair, gain = strict.predictor(), strict.manifest.router.routing_gain
+    assert gain is not None
+    for network, how, stated in (
+        (pair.edge, STRICT.edge, gain.edge_dice),
+        (pair.cloud, STRICT.cloud, gain.cloud_dice),
+    ):
+        masks = how.masks(sigmoid(network.logits(pixels)))
+        common, total = (masks & (truth > 0)).sum(axis=(1, 2, 3)), masks.sum(axis=(1, 2, 3)) + truth.sum(axis=(1, 2, 3))
+        assert stated == pytest.approx(np.where(total == 0, 1.0, 2 * common / np.maximum(total, 1)).mean())

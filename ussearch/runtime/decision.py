@@ -29,18 +29,6 @@ class Router:
         """Return which images [N] go to the cloud."""
         return np.asarray(scores) < self.threshold
 
-    def routed(
-        self,
-        edge: npt.NDArray[np.float32],
-        cloud: npt.NDArray[np.float32],
-        confidence: npt.NDArray[np.float64],
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-        """Return the probabilities [N, 1, H, W] that the pair answers with, and which images went to the
-        cloud.
-        """
-        away = self.offloads(confidence)
-        return np.where(away[:, None, None, None], cloud, edge), away
-
 
 def soft_dice_confidence(probabilities: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
     """Return the confidence [N] in the masks of ``probabilities`` [N, 1, H, W]: the Dice expected of each.

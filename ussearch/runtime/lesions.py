@@ -49,9 +49,14 @@ class Lesions:
             return self.mask
         height, width = self.mask.shape
         padded = np.zeros((height, width + 1), bool)
+        stays = keeps[self.number]
+        fewer = 2 * np.count_nonzero(stays) <= len(stays)  # runs to draw than to erase
+        if not fewer:
+            padded[:, :width] = self.mask
         flat = padded.ravel()
-        for run in np.flatnonzero(keeps[self.number]):
-            flat[self.starts[run] : self.starts[run] + self.lengths[run]] = True
+        runs = np.flatnonzero(stays if fewer else ~stays)
+        for start, end in zip(self.starts[runs].tolist(), (self.starts + self.lengths)[runs].tolist(), strict=True):
+            flat[start:end] = fewer
         return padded[:, :width]
 
 

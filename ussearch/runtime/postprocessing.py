@@ -36,7 +36,7 @@ class Presence(_Part):
     """
 
     score: Literal["peak"] = "peak"
-    slope: float = Field(allow_inf_nan=False)
+    slope: float = Field(gt=0, allow_inf_nan=False)
     intercept: float = Field(allow_inf_nan=False)
     threshold: float = Field(ge=0, le=1)
 
@@ -47,9 +47,25 @@ class Presence(_Part):
 
     def keeps(self, probabilities: Floats, lesions: Lesions, asked: Bools) -> Bools:
         """Return which of the lesions that are ``asked`` for [n] stay."""
-        peaks = peaks_of(probabilities, lesions)
-        sure = [self.probability(float(peak)) >= self.threshold for peak in peaks]
-        return np.asarray(asked & np.array(sure, bool))
+        part = max(1, probabilities.size // PEAK_PART)
+        keeps: Bools = asked.copy()
+        values, of_pixels, surely = probabilities[lesions.mask], lesions.of_pixels(), self._surely()
+        for lesion in np.flatnonzero(asked):
+            if self.probability(min(1.0, float(lesions.sizes[lesion]) / part)) < self.threshold:
+                keeps[lesion] = False  # too small for any probabilities
+                continue
+            own = values if len(keeps) == 1 else values[of_pixels == lesion]
+            if np.count_nonzero(own >= surely) < part:  # else the peak is at least that
+                keeps[lesion] = self.probability(_peak(own, part)) >= self.threshold
+        return keeps
+
+    def _surely(self) -> float:
+        """Return a probability that is enough for a lesion whose surest pixels all have it; 2 where none is known."""
+        if not 0 < self.threshold < 1:
+            return 2.0
+        odds = math.log(self.threshold / (1 - self.threshold))
+        level = (odds - self.intercept) / self.slope + 1e-3  # a margin for what rounding does to sums
+        return float(np.float32(min(max(level, 0.0), 2.0)))
 
 
 class Postprocessing(_Part):
@@ -138,16 +154,16 @@ def peaks_of(probabilities: Floats, lesions: Lesions) -> npt.NDArray[np.float64]
     It is the mean over a lesion's surest pixels, as many as a 256th of the grid has; where the lesion has fewer, the
     others count 0.
     """
-    inside = probabilities[lesions.mask].astype(np.float64)
-    of_pixels = lesions.of_pixels()
-    count = max(1, probabilities.size // PEAK_PART)
-    found = np.zeros(len(lesions.sizes))
-    for lesion in range(len(found)):
-        values = inside if len(found) == 1 else inside[of_pixels == lesion]
-        if len(values) > count:
-            values = np.partition(values, len(values) - count)[len(values) - count :]
-        found[lesion] = np.sort(values).sum() / count
-    return found
+    values, of_pixels = probabilities[lesions.mask], lesions.of_pixels()
+    part = max(1, probabilities.size // PEAK_PART)
+    return np.array([_peak(values[of_pixels == lesion], part) for lesion in range(len(lesions.sizes))], np.float64)
+
+
+def _peak(values: Floats, part: int) -> float:
+    """Return the mean over the ``part`` largest values, missing ones counting 0."""
+    if len(values) > part:
+        values = np.partition(values, len(values) - part)[len(values) - part :]
+    return float(np.sort(values).astype(np.float64).sum() / part)
 
 
 def masks_of(probabilities: Floats, how: Postprocessing | None) -> Bools:

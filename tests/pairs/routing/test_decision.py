@@ -76,10 +76,6 @@ def test_impossible_requests_are_refused(scores: list[float], share: float, expe
         threshold_for_share(scores, share)
 
 
-def test_the_pair_answers_with_the_cloud_where_the_edge_is_unsure() -> None:
+def test_an_image_goes_to_the_cloud_where_the_edge_is_unsure() -> None:
     edge = np.array([[0.9, 0.1], [0.6, 0.4]], np.float32).reshape(2, 1, 1, 2)
-    cloud = np.zeros_like(edge)
-    routed, away = Router(0.75, 0.5).routed(edge, cloud, soft_dice_confidence(edge))
-    assert away.tolist() == [False, True]
-    assert routed[0].tolist() == edge[0].tolist()
-    assert not routed[1].any()
+    assert Router(0.75, 0.5).offloads(soft_dice_confidence(edge)).tolist() == [False, True]

@@ -13,7 +13,9 @@ from ussearch.evaluators import Recipe, TrainEvaluator, predict
 from ussearch.events import Event
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.router_training import FoldTraining, record_ids
+from ussearch.pairs.postprocessing.observed import Observed
 from ussearch.pairs.routing.samples import Samples
+from ussearch.runtime.postprocessing import Postprocessing
 
 pytestmark = pytest.mark.training
 
@@ -102,3 +104,23 @@ def test_a_patient_on_both_sides_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="1 groups of images are trained on and held out at once"):
         record_ids(tmp_path / "ids.json", images, Split((0, 2), (4,), (), (1, 6), "", ""))
     assert disc_split(images).train  # the fixture's split is by image, not by patient
+
+
+def test_dice_is_that_of_the_masks_after_each_networks_own_post_processing(
+    trained: tuple[FoldTraining, Samples], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is chosen on calibration images decides over the Dice of held-out ones: here every lesion is too small."""
+    training, samples = trained
+    chosen_on: list[int] = []
+
+    def nothing_stays(seen: Observed, seed: int = 0) -> tuple[Postprocessing, None]:
+        chosen_on.append(len(seen.truth))
+        return Postprocessing(smallest_lesion=10**6), None
+
+    monkeypatch.setattr("ussearch.pairs.delivery.router_training.choose_postprocessing", nothing_stays)
+    again = training.run()
+    assert chosen_on == [len(training.evaluator.split.calibration)] * 6  # both networks of three folds
+    number = {name: index for index, name in enumerate(training.evaluator.images.ids)}
+    empty = ~training.evaluator.images.has_lesion[[number[name] for name in again.ids]]
+    assert again.ids == samples.ids and np.array_equal(again.sdc, samples.sdc)
+    assert np.array_equal(again.edge_dice, empty) and np.array_equal(again.cloud_dice, empty)

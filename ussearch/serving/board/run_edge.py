@@ -517,17 +517,45 @@ def lesion_mask(probabilities: Any, how: Any) -> Any:
     sizes = np.bincount(number, lengths)
     keeps = sizes >= smallest
     if presence is not None:
-        peaks = peaks_of(probabilities, mask, np.repeat(number, lengths), len(sizes))
-        keeps &= np.array([presence_of(float(peak), presence) >= presence["threshold"] for peak in peaks], bool)
+        keeps = present(probabilities, mask, (lengths, number), keeps, presence)
     if most is not None:
         keeps[np.argsort(-np.where(keeps, sizes, 0), kind="mergesort")[most:]] = False
     if keeps.all():
         return mask
     padded = np.zeros((mask.shape[0], mask.shape[1] + 1), bool)
+    stays = keeps[number]
+    fewer = 2 * np.count_nonzero(stays) <= len(stays)  # runs to draw than to erase
+    if not fewer:
+        padded[:, :-1] = mask
     flat = padded.ravel()
-    for run in np.flatnonzero(keeps[number]):
-        flat[starts[run] : starts[run] + lengths[run]] = True
+    runs = np.flatnonzero(stays if fewer else ~stays)
+    for start, end in zip(starts[runs].tolist(), (starts + lengths)[runs].tolist()):
+        flat[start:end] = fewer
     return padded[:, :-1]
+
+
+def present(probabilities: Any, mask: Any, runs: Any, asked: Any, presence: Any) -> Any:
+    """Return which of the lesions that are asked for stay; runs are the pixels and the lesion of each, row by row."""
+    part, threshold = max(1, mask.size // 256), presence["threshold"]
+    values, of_pixels, sizes = probabilities[mask], np.repeat(runs[1], runs[0]), np.bincount(runs[1], runs[0])
+    keeps, surely = asked.copy(), surely_present(presence)
+    for lesion in np.flatnonzero(asked):
+        if presence_of(min(1.0, float(sizes[lesion]) / part), presence) < threshold:
+            keeps[lesion] = False  # too small for any probabilities
+            continue
+        own = values if len(keeps) == 1 else values[of_pixels == lesion]
+        if np.count_nonzero(own >= surely) < part:  # else the peak is at least that
+            keeps[lesion] = presence_of(peak_of(own, part), presence) >= threshold
+    return keeps
+
+
+def surely_present(presence: Any) -> Any:
+    """Return a probability that is enough for a lesion all of whose surest pixels have it; 2 where none is known."""
+    if not 0 < presence["threshold"] < 1:
+        return np.float32(2)
+    odds = math.log(presence["threshold"] / (1 - presence["threshold"]))
+    level = (odds - presence["intercept"]) / presence["slope"] + 1e-3  # a margin for what rounding does to sums
+    return np.float32(min(max(level, 0.0), 2.0))
 
 
 def presence_of(peak: float, presence: Any) -> float:
@@ -536,17 +564,11 @@ def presence_of(peak: float, presence: Any) -> float:
     return float(1.0 / (1.0 + math.exp(-z)))
 
 
-def peaks_of(probabilities: Any, mask: Any, of_pixels: Any, count: int) -> Any:
-    """Return the mean over each lesion's surest pixels, as many as a 256th of the grid has; missing ones count 0."""
-    inside = probabilities[mask].astype(np.float64)
-    part = max(1, probabilities.size // 256)
-    found = np.zeros(count)
-    for lesion in range(count):
-        values = inside if count == 1 else inside[of_pixels == lesion]
-        if len(values) > part:
-            values = np.partition(values, len(values) - part)[len(values) - part :]
-        found[lesion] = np.sort(values).sum() / part
-    return found
+def peak_of(values: Any, part: int) -> float:
+    """Return the mean over the part largest values, missing ones counting 0."""
+    if len(values) > part:
+        values = np.partition(values, len(values) - part)[len(values) - part :]
+    return float(np.sort(values).astype(np.float64).sum() / part)
 
 
 def lesions_in(mask: Any, connectivity: int) -> Tuple[Any, Any, Any]:
