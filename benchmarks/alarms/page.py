@@ -153,8 +153,8 @@ def _readers(seeds: list[Seed]) -> str:
 def _costs(rows: list[dict[str, Any]]) -> str:
     lines = [
         "The first network above at 256×256 in FP32 by onnxruntime, one thread, and numpy's post-processing behind it "
-        "(without sigmoid and threshold, which were there before): processor milliseconds, in turns on the same test "
-        "images; 99 of 100 take less than p99.\n",
+        "(without sigmoid and threshold, which were there before): processor milliseconds, each image's best of five "
+        "turns with the network; 99 of 100 test images take less than p99.\n",
         "| Python | numpy | network, p50 | post-processing, p50 | p99 | p99 of the network's p50 |",
         "|---|---|---|---|---|---|",
     ]
