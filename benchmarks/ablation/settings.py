@@ -88,8 +88,8 @@ class Material:
 SETTINGS = (
     Setting("phantoms-easy", "unext", 64, 300, 4, phantoms=EASY),
     Setting("phantoms-hard", "unext", 64, 400, 5, phantoms=HARD),
+    *(Setting(f"busi-unext-{number}", "unext", 64, 500, 5 + number, split=number) for number in SPLITS),
     *(Setting(f"busi-{number}", "lv-unet", 128, 500, number - 1, split=number) for number in SPLITS),
-    *(Setting(f"busi-unext-{number}", "unext", 64, 600, 5 + number, split=number) for number in SPLITS),
     *(
         Setting(f"busi-lite0-{number}", "efficientnet-lite0-unet", 128, 400, split=number, weights="efficientnet-lite0")
         for number in SPLITS

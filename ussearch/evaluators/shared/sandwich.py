@@ -83,7 +83,7 @@ class SandwichTraining:
 
     def run(self, on_epoch: OnSharedEpoch | None = None) -> None:
         """Train all epochs that are left; the store ends with the averaged weights."""
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), accelerators.watched(self.device):
             for epoch in range(self._continued(), self.recipe.epochs):
                 start = time.perf_counter()
                 losses = self._epoch(epoch)

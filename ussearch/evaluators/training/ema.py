@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 NetworkT = TypeVar("NetworkT", bound=nn.Module)
-Pair = tuple[Tensor, Tensor]
+Lists = tuple[list[Tensor], list[Tensor]]
 _AVERAGED_BUFFERS = ("running_mean", "running_var")
 
 
@@ -26,30 +26,31 @@ class EMA(Generic[NetworkT]):
         self.updates = 0
         """How many steps were taken; a continued average is given its weights and this number."""
         self._decay = decay
-        self._known: tuple[NetworkT, list[Pair], list[Pair]] | None = None
+        self._known: tuple[NetworkT, Lists, list[Lists]] | None = None
 
     @torch.no_grad()
     def update(self, source: NetworkT) -> None:
         """Take one step towards ``source``, whose tensors must stay where they are from one call to the next."""
         decay = min(self._decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        # NOTE: collecting the pairs takes longer than averaging them, and networks are trained in place.
+        # NOTE: collecting the tensors takes longer than averaging them, and networks are trained in place.
         if self._known is None or self._known[0] is not source:
-            self._known = (source, *self._pairs(source))
+            self._known = (source, *self._lists(source))
         _, averaged, copied = self._known
-        if averaged:
-            targets, values = zip(*averaged, strict=True)
-            torch._foreach_lerp_(list(targets), list(values), 1 - decay)
-        if copied:
-            targets, values = zip(*copied, strict=True)
-            torch._foreach_copy_(list(targets), list(values))
+        if averaged[0]:
+            torch._foreach_lerp_(*averaged, 1 - decay)
+        for targets, values in copied:
+            torch._foreach_copy_(targets, values)
 
-    def _pairs(self, source: NetworkT) -> tuple[list[Pair], list[Pair]]:
+    def _lists(self, source: NetworkT) -> tuple[Lists, list[Lists]]:
+        """Return targets with values to average, and those to copy by their type: lists of one type are one launch."""
         values = source.state_dict()
         parameters = {name for name, _ in source.named_parameters()}
-        averaged: list[Pair] = []
-        copied: list[Pair] = []
+        averaged: Lists = ([], [])
+        copied: dict[torch.dtype, Lists] = {}
         for name, target in self.network.state_dict().items():
             smooth = name in parameters or name.rpartition(".")[2] in _AVERAGED_BUFFERS
-            (averaged if smooth else copied).append((target, values[name]))
-        return averaged, copied
+            lists = averaged if smooth else copied.setdefault(target.dtype, ([], []))
+            lists[0].append(target)
+            lists[1].append(values[name])
+        return averaged, list(copied.values())
