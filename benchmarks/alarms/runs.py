@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -198,8 +199,9 @@ def _others(first: dict[str, tuple[str, NDArray[np.bool_]]], second: dict[str, t
 @contextmanager
 def _served(bundle: Bundle) -> Iterator[str]:
     """Serve the bundle's cloud network on this machine and yield the URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn_server(CloudModel.of(bundle), ServerSettings(port=0))
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     ends_s = time.monotonic() + WAIT_S
     while not server.started:
@@ -207,7 +209,8 @@ def _served(bundle: Bundle) -> Iterator[str]:
             raise AssertionError("the server did not start")
         time.sleep(0.05)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(WAIT_S)
+        listener.close()
