@@ -23,6 +23,7 @@ from PIL import Image
 from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
 from ussearch.evaluators import Recipe, Tier, TrainEvaluator
 from ussearch.evaluators.prediction import export_network
+from ussearch.evaluators.pretrained import choose
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
@@ -66,11 +67,14 @@ class Setting:
     network: str
     image_size: int
     epochs: int
+    pretrained: str = "off"
+    """As ``run --pretrained`` takes it."""
 
     @property
     def name(self) -> str:
         """What the rows of this setting are kept under."""
-        return f"{self.network}-{self.image_size}-{self.epochs}"
+        start = "" if self.pretrained == "off" else "+pretrained"
+        return f"{self.network}{start}-{self.image_size}-{self.epochs}"
 
     def table(self, seed: int) -> Path:
         """Return where a seed's rows stand; beside them is what was chosen, and what the readers gave."""
@@ -104,9 +108,10 @@ def run(setting: Setting, seed: int) -> None:
 
 def _trained(setting: Setting, images: ImageSet, part: Split, seed: int) -> TrainedNetwork:
     profiles: dict[Tier, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
-    evaluator = TrainEvaluator(images, part, Recipe(epochs=setting.epochs), profiles, torch.device("cpu"))
-    folder = setting.work / setting.name / f"seed-{seed}" / "training"
     architecture = load_preset(setting.network).architecture.for_task()
+    start = choose(setting.pretrained, (architecture,))
+    evaluator = TrainEvaluator(images, part, Recipe(epochs=setting.epochs), profiles, torch.device("cpu"), start)
+    folder = setting.work / setting.name / f"seed-{seed}" / "training"
     return train_fully([FullTraining(folder, architecture, seed)], evaluator)[0]
 
 
