@@ -3,7 +3,8 @@
 Each seed splits all 780 images by groups, trains, chooses on calibration images and is judged on test images; rows are
 kept in ``benchmarks/data/false_alarms``. A run that was stopped is continued by the same command.
 
-    python benchmarks/false_alarms.py --data DIR [--network lv-unet] [--image-size 128] [--epochs 25] [--seeds 10,11]
+    python benchmarks/false_alarms.py --data DIR [--network lv-unet] [--pretrained NAME] [--image-size 128]
+                                      [--epochs 25] [--seeds 10,11]
     python benchmarks/false_alarms.py --data DIR --timing [--python PYTHON3.6]   (first seed's network, at 256×256)
     python benchmarks/false_alarms.py --page
 """
@@ -41,7 +42,8 @@ def main() -> int:
     try:
         if not arguments.page:
             size, seeds = arguments.image_size, [int(seed) for seed in arguments.seeds.split(",")]
-            setting = Setting(arguments.data, arguments.work, TABLES, arguments.network, size, arguments.epochs)
+            trained = (arguments.network, size, arguments.epochs, arguments.pretrained)
+            setting = Setting(arguments.data, arguments.work, TABLES, *trained)
             if arguments.timing:
                 time_it(setting, seeds[0], arguments.python)
             else:
@@ -61,6 +63,7 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, help="folder of BUSI: benign, malignant, normal")
     parser.add_argument("--network", default="lv-unet", help="a preset")
+    parser.add_argument("--pretrained", default="off", help="off, a name (ussearch weights list) or a file")
     parser.add_argument("--image-size", type=int, default=128)
     parser.add_argument("--epochs", type=int, default=25)
     parser.add_argument("--seeds", default="10,11", help="numbers, separated by commas")

@@ -138,7 +138,7 @@ class RoutingOptions(_Section):
 class ExecutionOptions(_Section):
     """With what a run works; of these only ``workers`` has a part in what it finds."""
 
-    accelerator: str = Field(default="auto", description="auto, cpu or cuda: where training runs.")
+    accelerator: str = Field(default="auto", description="Where training runs: auto, cpu, cuda (every card) or cuda:N.")
     workers: int | None = Field(
         default=None, ge=1, description="Trials trained at a time; part of the study. One a core else, at most 4."
     )

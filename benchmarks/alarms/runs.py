@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -22,6 +23,7 @@ from PIL import Image
 from ussearch.datasets import ImageSet, Normalisation, Split, open_dataset, prepare, split
 from ussearch.evaluators import Recipe, Tier, TrainEvaluator
 from ussearch.evaluators.prediction import export_network
+from ussearch.evaluators.pretrained import choose
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
@@ -65,11 +67,14 @@ class Setting:
     network: str
     image_size: int
     epochs: int
+    pretrained: str = "off"
+    """As ``run --pretrained`` takes it."""
 
     @property
     def name(self) -> str:
         """What the rows of this setting are kept under."""
-        return f"{self.network}-{self.image_size}-{self.epochs}"
+        start = "" if self.pretrained == "off" else "+pretrained"
+        return f"{self.network}{start}-{self.image_size}-{self.epochs}"
 
     def table(self, seed: int) -> Path:
         """Return where a seed's rows stand; beside them is what was chosen, and what the readers gave."""
@@ -103,9 +108,10 @@ def run(setting: Setting, seed: int) -> None:
 
 def _trained(setting: Setting, images: ImageSet, part: Split, seed: int) -> TrainedNetwork:
     profiles: dict[Tier, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
-    evaluator = TrainEvaluator(images, part, Recipe(epochs=setting.epochs), profiles, torch.device("cpu"))
-    folder = setting.work / setting.name / f"seed-{seed}" / "training"
     architecture = load_preset(setting.network).architecture.for_task()
+    start = choose(setting.pretrained, (architecture,))
+    evaluator = TrainEvaluator(images, part, Recipe(epochs=setting.epochs), profiles, torch.device("cpu"), start)
+    folder = setting.work / setting.name / f"seed-{seed}" / "training"
     return train_fully([FullTraining(folder, architecture, seed)], evaluator)[0]
 
 
@@ -198,8 +204,9 @@ def _others(first: dict[str, tuple[str, NDArray[np.bool_]]], second: dict[str, t
 @contextmanager
 def _served(bundle: Bundle) -> Iterator[str]:
     """Serve the bundle's cloud network on this machine and yield the URL."""
+    listener = socket.create_server(("127.0.0.1", 0))
     server = uvicorn_server(CloudModel.of(bundle), ServerSettings(port=0))
-    thread = threading.Thread(target=server.run, daemon=True)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     ends_s = time.monotonic() + WAIT_S
     while not server.started:
@@ -207,7 +214,8 @@ def _served(bundle: Bundle) -> Iterator[str]:
             raise AssertionError("the server did not start")
         time.sleep(0.05)
     try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         server.should_exit = True
         thread.join(WAIT_S)
+        listener.close()

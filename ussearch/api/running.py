@@ -32,7 +32,7 @@ def run(
     >>> outcome.bundle.predict("scan.png").save("mask.png")  # doctest: +SKIP
     >>> ussearch.run("jetson-nano", trails=4)
     Traceback (most recent call last):
-    ussearch.errors.UserError: run has no option 'trails': did you mean trials or threads?
+    ussearch.errors.UserError: run has no option 'trails': did you mean trials or threads or pretrained?
     """
     asked: dict[str, Any] = renamed_options(options)
     if profile is not None:

@@ -14,7 +14,7 @@ from ussearch.datasets.checking.check import SPLIT_NOT_USED
 from ussearch.datasets.reading.rows import loss_rows, reading_rows
 from ussearch.pipeline import Delivery
 from ussearch.studies import StudyConfig
-from ussearch.studies.config import DataSource
+from ussearch.studies.data_source import DataSource
 from ussearch.studies.plan import Plan
 from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
 

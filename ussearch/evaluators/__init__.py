@@ -11,8 +11,9 @@ from ussearch.evaluators.metrics.scores import CONVENTION, Scores, Summary, scor
 from ussearch.evaluators.metrics.segmentation import objective_of
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.pretrained import FROM_CHANCE, Pretrained, PretrainedStart
-from ussearch.evaluators.training.engine import EpochRecord, OnEpoch, TrainingFailed, TrainingResult, train
+from ussearch.evaluators.training.engine import train
 from ussearch.evaluators.training.recipe import Recipe
+from ussearch.evaluators.training.result import EpochRecord, OnEpoch, TrainingFailed, TrainingResult
 from ussearch.evaluators.training.task import TrainingTask
 from ussearch.runtime.masks import THRESHOLD
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from ussearch.deprecations import old_attribute
 from ussearch.evaluators.costs import Costs
 from ussearch.evaluators.metrics.scores import Summary
-from ussearch.evaluators.training.engine import EpochRecord
+from ussearch.evaluators.training.result import EpochRecord
 
 TRAINED = "trained"
 _PART = re.compile(r"trained (\d+) of (\d+) epochs")

@@ -16,8 +16,8 @@ from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tie
 from ussearch.evaluators.metrics.scores import Summary, score
 from ussearch.evaluators.prediction import predict
 from ussearch.evaluators.pretrained import FROM_CHANCE, Pretrained
-from ussearch.evaluators.training.engine import OnEpoch, TrainingFailed, TrainingResult
 from ussearch.evaluators.training.recipe import Recipe
+from ussearch.evaluators.training.result import OnEpoch, TrainingFailed, TrainingResult
 from ussearch.evaluators.training.task import TrainingTask
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture, Network

@@ -22,8 +22,8 @@ from ussearch.evaluators.outlook import Outlook
 from ussearch.evaluators.shared.drawing import drawing_of
 from ussearch.evaluators.shared.drawn import drawn_network
 from ussearch.evaluators.shared.store import UnknownWeights, WeightStore
-from ussearch.evaluators.training.engine import OnEpoch
 from ussearch.evaluators.training.recipe import Recipe
+from ussearch.evaluators.training.result import OnEpoch
 from ussearch.evaluators.training.task import TrainingTask
 from ussearch.search_spaces import Architecture, Network
 

@@ -5,7 +5,8 @@ Prints nothing: progress is told by ``ussearch.events``.
 """
 
 from ussearch.run_config import SamplerSettings
-from ussearch.studies.config import DataSource, StudyConfig
+from ussearch.studies.config import StudyConfig
+from ussearch.studies.data_source import DataSource
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.front import front, front_hypervolume, hypervolume, non_dominated
 from ussearch.studies.records import Role, TrialRecord

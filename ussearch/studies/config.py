@@ -14,8 +14,6 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from typing_extensions import Self
 
 from ussearch import schema
-from ussearch.datasets import ImageSet, Reading
-from ussearch.datasets.counts import Losses, losses_of
 from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
 from ussearch.evaluators import FROM_CHANCE, Pretrained, Recipe, Tier
@@ -25,6 +23,7 @@ from ussearch.hardware_profiles.profile_text import profile_yaml
 from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
 from ussearch.search_spaces import Architecture
 from ussearch.storage_url import hide_passwords
+from ussearch.studies.data_source import DataSource
 from ussearch.studies.halving import Halving
 from ussearch.studies.initial import initial_architecture
 
@@ -34,36 +33,6 @@ _PACKAGES = ("ussearch", "torch", "optuna", "monai", "numpy")
 
 class _Data(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DataSource(_Data):
-    """Which data a study learns from."""
-
-    name: str
-    reader: str
-    root: str
-    fingerprint: str
-    images: int
-    phantoms: dict[str, Any] | None = None
-    """The generator's parameters, where the data was made up."""
-    reading: Reading | None = None
-    """How the files were read; None where there were none, and in studies of older versions."""
-    losses: Losses | None = None
-    """What the way to the network lost of the data; None in studies of older versions."""
-
-    @classmethod
-    def of(cls, image_set: ImageSet, root: str = "", phantoms: dict[str, Any] | None = None) -> DataSource:
-        """Describe a prepared data set that was read from ``root``, or made with the parameters ``phantoms``."""
-        return cls(
-            name=image_set.name,
-            reader=image_set.reader,
-            root=root,
-            fingerprint=image_set.fingerprint,
-            images=len(image_set),
-            phantoms=phantoms,
-            reading=image_set.reading,
-            losses=losses_of(image_set),
-        )
 
 
 def installed_versions() -> dict[str, str]:

@@ -29,7 +29,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import FROM_CHANCE, Pretrained, Recipe, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
 from ussearch.run_config import DataOptions, RunConfig
-from ussearch.studies.config import DataSource
+from ussearch.studies.data_source import DataSource
 from ussearch.studies.study import Study
 
 

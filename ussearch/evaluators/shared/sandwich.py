@@ -26,9 +26,9 @@ from ussearch.evaluators.shared.drawing import Drawing, drawing_of
 from ussearch.evaluators.shared.extremes import Fits, families_of, largest, mixed, smallest
 from ussearch.evaluators.shared.optimiser import SliceAdamW
 from ussearch.evaluators.shared.store import WeightStore
-from ussearch.evaluators.training.engine import TrainingFailed
 from ussearch.evaluators.training.losses import Loss, make_loss
 from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
+from ussearch.evaluators.training.result import TrainingFailed
 from ussearch.files import write_atomically
 from ussearch.search_spaces import SearchSpace
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 from ussearch import accelerators
@@ -23,49 +21,10 @@ from ussearch.evaluators.pretrained import Landing
 from ussearch.evaluators.training.checkpoints import Checkpoint, CheckpointManager, digest_of, moments_of, set_moments
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import Supervised, TrainingLoss
+from ussearch.evaluators.training.optimiser import make_optimiser, set_learning_rate
 from ussearch.evaluators.training.recipe import Recipe, identity_of, learning_rate_at, slope_at
+from ussearch.evaluators.training.result import EpochRecord, OnEpoch, TrainingFailed, TrainingResult
 from ussearch.search_spaces import Network
-
-
-class TrainingFailed(Exception):
-    """A candidate could not be trained; the message says why. The search records it and goes on."""
-
-
-class EpochRecord(BaseModel):
-    """What one epoch did; validation figures speak of the averaged weights at its end."""
-
-    model_config = ConfigDict(frozen=True)
-
-    epoch: int
-    loss: float
-    schedule: float
-    """λ of deep training at the end of the epoch; 1 for networks without fusible blocks."""
-    objective: float
-    lesion_dice: float | None
-    false_positive_rate: float | None
-    seconds: float
-
-
-OnEpoch = Callable[[EpochRecord], None]
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """A trained network and how it went. ``best_epoch`` counts from 1; ``seconds`` are those of all continuations.
-
-    ``epochs`` is the full length; a training that is not ``complete`` was stopped before it and can be continued.
-    """
-
-    network: Network = field(compare=False, repr=False)
-    """The one that was trained, in evaluation mode, with the weights that count."""
-    history: tuple[EpochRecord, ...]
-    best_epoch: int
-    seconds: float
-    normalisation: Normalisation
-    epochs: int
-    last_weights: Mapping[str, torch.Tensor] = field(compare=False, repr=False)
-    """Averaged weights of the last epoch, for judgements that must not select on validation images."""
-    complete: bool = True
 
 
 def train(
@@ -198,12 +157,7 @@ class _Training:
         self.training_loss.to(self.device)
         self.scheduled = self.network.has_schedule
         self.average = EMA(self.network, recipe.average_decay)
-        self.optimiser = torch.optim.AdamW(
-            _parameter_groups(self.network, self.training_loss, self.pretrained, recipe),
-            lr=recipe.learning_rate,
-            betas=(0.9, recipe.second_moment_decay),
-            fused=accelerators.has_fused_optimisers(self.device),
-        )
+        self.optimiser = make_optimiser(self.network, self.training_loss, self.pretrained, recipe, self.device)
 
     def run(self, keeper: CheckpointManager, until_epoch: int | None, on_epoch: OnEpoch | None) -> TrainingResult:
         """Train the epochs that are left, up to ``until_epoch`` or until patience ends."""
@@ -310,8 +264,7 @@ class _Training:
 
     def _step(self, images: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
         self._set_schedule(self.network)
-        for group in self.optimiser.param_groups:
-            group["lr"] = group["factor"] * learning_rate_at(self.step, self.steps, self.recipe)
+        set_learning_rate(self.optimiser, learning_rate_at(self.step, self.steps, self.recipe))
         images = images.to(memory_format=torch.channels_last)
         with accelerators.autocast(self.device, wanted=self.recipe.mixed_precision):
             loss: torch.Tensor = self.training_loss(self.network, images, masks, self.step)
@@ -348,19 +301,3 @@ class _Training:
         if not np.isfinite(probabilities).all():
             raise TrainingFailed(f"the outputs stopped being finite in epoch {epoch + 1}")
         return detect(probabilities, masks)
-
-
-def _parameter_groups(
-    network: Network, training_loss: TrainingLoss, pretrained: frozenset[str], recipe: Recipe
-) -> list[dict[str, Any]]:
-    """Return the optimiser's groups: weights decay, norms and biases do not; what is pretrained has its own rate."""
-    named = [*network.named_parameters(), *(("", parameter) for parameter in training_loss.parameters())]
-    groups = []
-    for slow in (False, True) if pretrained else (False,):
-        chosen = [parameter for name, parameter in named if (name in pretrained) == slow]
-        factor = recipe.encoder_learning_rate_factor if slow else 1.0
-        for decays in (True, False):
-            parameters = [each for each in chosen if (each.ndim > 1) == decays]
-            decay = recipe.weight_decay if decays else 0.0
-            groups.append({"params": parameters, "weight_decay": decay, "factor": factor})
-    return groups

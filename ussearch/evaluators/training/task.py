@@ -12,9 +12,10 @@ from torch import Tensor
 from ussearch.accelerators import watched
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.pretrained import Pretrained
-from ussearch.evaluators.training.engine import OnEpoch, TrainingResult, train
+from ussearch.evaluators.training.engine import train
 from ussearch.evaluators.training.losses import TrainingLoss
 from ussearch.evaluators.training.recipe import Recipe
+from ussearch.evaluators.training.result import OnEpoch, TrainingResult
 from ussearch.search_spaces import Architecture, Network, build
 
 MakeLoss = Callable[[Network], TrainingLoss | None]

@@ -24,7 +24,7 @@ from ussearch.runtime.postprocessing import Postprocessing
 PLAIN = Postprocessing()
 PROMISED = Limits(dice=0.005, missed=0.05)
 """What all steps together may cost."""
-CONFIDENCES = (0.67, 0.85, 1.0)
+CONFIDENCES = (0.6, 0.85, 1.0)
 """Shares of the draws of calibration groups that have to keep it, by which presence is chosen; tried in this order."""
 FOLDS = 5
 FEWEST_LESIONS, FEWEST_EMPTY = 20, 8
