@@ -239,13 +239,14 @@ JOINED = {
     "cea-net-standin": 4,
     "cmunext": 4,
     "cmunext-s": 4,
+    "efficientnet-lite0-unet": 3,
     "laednet-s": 12,
     "lightawnet": 5,
     "unext": 8,
 }
 """Convolutions of published networks whose input is joined of parts."""
-LEFT_OUT = {"laednet-m", "laednet-l", "unet", "lv-unet"}
-"""Built like another but larger; LV-UNet joins nothing."""
+LEFT_OUT = {"laednet-m", "laednet-l", "unet", "lv-unet", "efficientnet-lite2-unet", "mobilenetv2-unet"}
+"""Built like another; LV-UNet joins nothing."""
 
 
 def test_every_preset_is_compared_or_left_out_for_a_reason() -> None:
