@@ -14,6 +14,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.hardware_profiles import load_profile
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord
+from ussearch.studies.kept import Kept
 
 
 def test_configuration_round_trip() -> None:
@@ -78,6 +79,15 @@ def test_more_trials_keep_the_presets_of_the_first_plan(tmp_path: Path) -> None:
     run_search(tmp_path / "s", trials=1)
     study = Study.resume(tmp_path / "s", make_config(trials=5, initial_architectures=("lv-unet", "bmis")))
     assert study.config.initial_architectures == () and study.config.trials == 5
+
+
+def test_a_study_that_goes_on_keeps_its_recipe_whatever_the_defaults_are(tmp_path: Path) -> None:
+    recipe = Recipe(epochs=1, learning_rate=0.002)
+    study = Study.create(tmp_path / "s", make_config(recipe=recipe), SPLIT)
+    resumed = study.config.run.changed(output={"resume": True})
+    assert Kept.of(resumed, study.folder).recipe == recipe
+    assert Kept.of(resumed.changed(training={"recipe": Path("own.yaml")}), study.folder).recipe is None
+    assert Kept.of(study.config.run, study.folder).recipe is None
 
 
 OTHER_DATA = DataSource(name="hc18", reader="hc18", root="x", fingerprint="e" * 64, images=9)
