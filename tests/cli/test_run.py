@@ -19,7 +19,13 @@ def test_run_leaves_a_study_and_a_verified_bundle(ussearch: Command, tiny_data: 
     outcome = ussearch("run", "--profile", "jetson-nano", "--data", tiny_data, "--study", study, *TINY_RUN)
     assert outcome.status == 0, outcome.err
     assert "accepted by ussearch verify" in outcome.out
-    for word in ("baseline: empty", "baseline: mean mask", "baseline: Otsu", "Timetable", "at threshold 0.5"):
+    for word in (
+        "baseline: empty",
+        "baseline: mean mask",
+        "baseline: Otsu",
+        "Timetable",
+        "of the post-processed masks",
+    ):
         assert word in outcome.out
     records = Study.open(study).trials()
     assert len(records) == 4

@@ -73,6 +73,6 @@ def _show(found: ForeignEvaluation, record: Path) -> None:
     for warning in found.warnings:
         say(f"Note: {warning}")
     console.print(subgroup_table(found.metrics))
-    console.print(presence_table(found.metrics))
+    console.print(presence_table(found.metrics, "images"))
     say(f"{100 * found.metrics.offload_share:.0f} % of the images go to the cloud. {found.metrics.convention}")
     say(f"Record: {record}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 from rich.table import Table
@@ -17,6 +18,8 @@ from ussearch.studies import StudyConfig
 from ussearch.studies.data_source import DataSource
 from ussearch.studies.plan import Plan
 from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
+from ussearch.weights import require_digest
+from ussearch.weights.asked import OFF
 
 
 def print_plan(plan: Plan) -> None:
@@ -111,10 +114,13 @@ def _left_out_lines(plan: Plan) -> Iterator[str]:
 def _pretrained_lines(config: StudyConfig) -> Iterator[str]:
     """Yield which networks start from weights that others trained, and why others do not that could."""
     pretrained = config.pretrained
-    if pretrained.asked == "off":
+    if pretrained.asked == OFF:
         yield "all from chance (--pretrained off)"
+    elif not pretrained.starts:
+        yield "none of them starts from pretrained weights (presets that can: ussearch weights list, --warm-start)"
     for start in pretrained.starts:
-        yield f"{start.network} starts from {start.told}, {start.file}"
+        path = require_digest(start.weights, Path(start.file), start.sha256)
+        yield f"{start.network} starts from {start.told}, {path}"
     for network, reason in pretrained.reasons.items():
         yield f"{network} from chance: {reason}"
 

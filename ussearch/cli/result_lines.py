@@ -10,7 +10,6 @@ from rich.table import Table
 
 from ussearch.cli.console import console, counted
 from ussearch.cli.option_values import spoken
-from ussearch.evaluators import CONVENTION
 from ussearch.pairs.bundles.evaluation import baseline_warnings
 from ussearch.pipeline import Delivery
 
@@ -88,7 +87,7 @@ def print_delivery(delivery: Delivery) -> None:
         cells = [_with_sd(summary, key) for key in keys]
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
-    console.print(f"Mean ± SD over images. {CONVENTION}")
+    console.print(f"Mean ± SD over images. {metrics.convention}")
     for tier in ("edge", "cloud"):
         if sentence := delivery.bundle.manifest.entry(tier).latency_sentence:
             console.print(f"Latency, {tier} network: {sentence}")
@@ -131,13 +130,13 @@ def _with_sd(summary: Mapping[str, float | None], key: str) -> str:
     return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
 
 
-def presence_table(metrics: MetricsEntry) -> Table:
-    """Return what each network and the pair are worth on the test images, by image and in Dice, with intervals."""
+def presence_table(metrics: MetricsEntry, images: str = "test images") -> Table:
+    """Return what each network and the pair are worth on images, by image and in Dice, with intervals."""
     from ussearch.pairs.bundles.model_card_tables import FIGURES, RATES, WHO, estimate
 
     everything = next(each for each in metrics.subgroups if each.kind == "all")
     names = ("lesion_dice", *RATES)
-    table = Table(f"{everything.images} test images", *(FIGURES[name] for name in names))
+    table = Table(f"{everything.images} {images}", *(FIGURES[name] for name in names))
     for tier, who in WHO.items():
         table.add_row(who, *(estimate(getattr(everything, tier).get(name), name) for name in names))
     return table

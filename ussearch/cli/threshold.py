@@ -53,14 +53,18 @@ def _share(option: str, text: str | None) -> float | None:
         return None
     number, percent = text.strip().removesuffix("%"), text.strip().endswith("%")
     try:
-        return float(number) / (100 if percent else 1)
+        share = float(number) / (100 if percent else 1)
     except ValueError as error:
         raise UserError(f"{option} {text} is not possible: expected a share such as 10% or 0.1.") from error
+    if not percent and 1 < share <= 100:
+        raise UserError(f"{option} {text} is not possible: expected a share such as {share:g}% or {share / 100:g}.")
+    return share
 
 
 def _show(made: Bundle) -> None:
     from ussearch.cli.console import console, say
     from ussearch.cli.result_lines import presence_table
+    from ussearch.pairs.bundles.evaluation import baseline_warnings
 
     manifest = made.manifest
     if manifest.postprocessing_choice is not None and manifest.postprocessing is not None:
@@ -70,4 +74,7 @@ def _show(made: Bundle) -> None:
             say(f"{tier.capitalize()}: {how.sentence}.")
             say(f"On {why.images} calibration images: {why.after.sentence} (before: {why.before.sentence}).")
     console.print(presence_table(manifest.metrics))
+    say("The goal holds for each network on the calibration images; the pair is judged on test images alone.")
+    for warning in baseline_warnings(manifest.metrics):
+        say(warning)
     say(f"Bundle: {made.folder}\nNext: ussearch verify {made.folder}")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ussearch.cli.command import Command
+
+if TYPE_CHECKING:
+    from ussearch.weights import WeightsSource
 
 app = typer.Typer(help="Weights that others trained.", no_args_is_help=True)
 JSON = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -24,23 +27,25 @@ def list_command(json_output: JSON = False) -> None:
 
     Example: ussearch weights list
     """
-    from ussearch.cli.console import console, print_json
-    from ussearch.weights import known_weights, located, weights_folder
+    from ussearch.cli.console import console, print_json, say
+    from ussearch.weights import known_weights, weights_folder
 
-    found = [{**source.model_dump(), "here": _path(located(source))} for source in known_weights()]
+    found = [{**source.model_dump(), **_here(source)} for source in known_weights()]
     if json_output:
         print_json({"folder": str(weights_folder()), "weights": found})
         return
     from rich.table import Table
 
     table = Table()
-    for column in ("name", "for the presets", "licence", "tested on", "on this machine"):
-        table.add_column(column)
+    for column in ("name", "for the presets", "whose", "licence", "tested on", "on this machine"):
+        table.add_column(column, overflow="fold")
     for each in found:
-        presets = ", ".join(each["presets"]) or "none"
-        table.add_row(each["name"], presets, each["licence"], each["checked"], each["here"] or "no")
+        presets, here = ", ".join(each["presets"]) or "none", "damaged" if each["damaged"] else "yes"
+        row = (each["name"], presets, each["source"].partition(",")[0], each["licence"], each["checked"])
+        table.add_row(*row, here if each["here"] else "no")
     console.print(table)
-    console.print(f"Fetched with: ussearch weights get NAME; kept in {weights_folder()}", soft_wrap=True)
+    say("Tested on values: it computes what was published; on keys: names and shapes of its tensors were compared.")
+    say(f"Fetched with: ussearch weights get NAME; kept in {weights_folder()}; paths and sources with --json.")
 
 
 @app.command("add", cls=Command)
@@ -74,8 +79,13 @@ def get_command(
     _tell({"name": source.name, "file": str(place)}, json_output)
 
 
-def _path(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def _here(source: WeightsSource) -> dict[str, Any]:
+    """Return where the file is on this machine, and whether it is not what it should be."""
+    from ussearch.files import sha256_of
+    from ussearch.weights import located
+
+    path = located(source)
+    return {"here": path and str(path), "damaged": path is not None and not source.has_digest(sha256_of(path))}
 
 
 def _tell(done: dict[str, Any], json_output: bool) -> None:

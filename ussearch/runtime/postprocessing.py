@@ -100,7 +100,7 @@ class Postprocessing(_Part):
             parts.append(f"lesions of fewer than {self.smallest_lesion} pixels of the network's grid are removed")
         if self.presence is not None:
             share = 100 * self.presence.threshold
-            parts.append(f"what is a lesion with a probability below {share:.1f} %, by its peak, is removed")
+            parts.append(f"lesions whose own probability, taken from their peak, is below {share:.1f} % are removed")
         if self.most_lesions is not None:
             parts.append(f"of the rest only the largest {self.most_lesions} stay")
         return "; ".join(parts)

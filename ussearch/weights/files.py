@@ -82,17 +82,22 @@ def add(file: Path) -> tuple[WeightsSource, Path]:
     Raises UserError where it is none of them, and where it cannot be written.
     """
     if not file.is_file():
-        raise UserError(f"{file} does not exist: expected a file of weights that was downloaded elsewhere.")
+        state = "is a folder" if file.is_dir() else "does not exist"
+        raise UserError(f"{file} {state}: expected a file of weights that was downloaded elsewhere.")
     if file.stat().st_size > MOST_BYTES:
         raise UserError(f"{file} is larger than {MOST_BYTES >> 30} GiB: expected a file of weights.")
     sha256 = sha256_of(file)
     source = next((source for source in known_weights() if source.has_digest(sha256)), None)
     if source is None:
         named = next((source for source in known_weights() if source.file == file.name), None)
-        known = f"the file of {named.name} has {named.sha256}, so this one is damaged" if named else "see: weights list"
+        if named is not None:
+            raise UserError(
+                f"{file} is damaged or another file (SHA-256 {sha256}, that of {named.name} is {named.sha256}): fetch "
+                f"it again, such as with: ussearch weights get {named.name}."
+            )
         raise UserError(
-            f"{file} is none of the known weights (SHA-256 {sha256}; {known}): weights of your own are given to a run "
-            f"as they are, with --pretrained {file}."
+            f"{file} is none of the known weights (SHA-256 {sha256}; see: ussearch weights list): weights of your own "
+            "network are not kept here but given to each run, with --pretrained FILE."
         )
     place = weights_folder() / source.file
     if not (place.is_file() and sha256_of(place) == sha256):

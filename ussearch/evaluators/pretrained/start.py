@@ -13,6 +13,7 @@ from ussearch.evaluators.pretrained.mapping import Landing, land
 from ussearch.evaluators.pretrained.tensors import read_tensors
 from ussearch.search_spaces import Architecture, Network
 from ussearch.weights import require_digest, weights_named
+from ussearch.weights.asked import AUTO
 
 
 class PretrainedStart(BaseModel):
@@ -67,7 +68,16 @@ class Pretrained(BaseModel):
         return next((start for start in self.starts if start.architecture_id == architecture.id), None)
 
     def among(self, architectures: tuple[Architecture, ...]) -> Pretrained:
-        """Return what is left of it where only these are trained."""
+        """Return what is left of it where only these are trained.
+
+        Raises UserError where weights were asked for by name and none of these starts from them.
+        """
+        if self.starts and self.asked != AUTO and not any(map(self.of, architectures)):
+            taking = ",".join(start.network for start in self.starts)
+            raise UserError(
+                f"--pretrained {self.asked}: the plan begins with no network that takes these weights; name one with "
+                f"--warm-start {taking}."
+            )
         names = {architecture.name for architecture in architectures}
         ids = {architecture.id for architecture in architectures}
         return self.model_copy(

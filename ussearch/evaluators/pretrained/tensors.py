@@ -31,12 +31,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             warnings.simplefilter("ignore", UserWarning)  # of unusual pickles, which are read or refused
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises whatever bytes that are no weights lead it to
-        raise UserError(f"{path} cannot be read as weights ({_first_line(error)}): {expected}.") from error
+        raise UserError(f"{path} cannot be read as weights, or is damaged: {expected}.") from error
     nested = content.get("state_dict", content) if isinstance(content, Mapping) else None
     if not nested or not all(isinstance(each, Tensor) for each in nested.values()):
         raise UserError(f"{path} holds no named tensors: {expected}.")
     return dict(nested)
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:160]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 from ussearch.datasets import ImageSet
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, staged_directory
-from ussearch.pairs.bundles.bundle import Bundle, require_replaceable
+from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.evaluation import evaluate_pair
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import ParentEntry
@@ -46,7 +47,8 @@ def require_variant(bundle: Bundle, images: ImageSet, out: Path) -> None:
     inside = bundle.folder.resolve() in (out.resolve(), *out.resolve().parents)
     if inside or out.resolve() in bundle.folder.resolve().parents:
         raise UserError(f"{out} is the bundle, lies in it or holds it, and it stays as it is: name another with --out.")
-    require_replaceable(out)
+    if os.path.lexists(out):
+        raise UserError(f"{out} stands there already, and a variant replaces nothing: name another folder with --out.")
 
 
 def write_variant(
