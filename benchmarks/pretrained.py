@@ -1,4 +1,4 @@
-"""Networks that start from weights that others trained, beside the same from chance: ``docs/results/pretrained.md``.
+"""Networks that start from weights that others trained, beside the same from scratch: ``docs/results/pretrained.md``.
 
 BUSI by its three published splits, 25 epochs at 128×128 and 256×256, one recipe (``benchmarks/started/recipe.yaml``).
 What had to be decided, how TensorFlow's padding is met and where an encoder is cut, was decided within the training

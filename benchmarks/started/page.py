@@ -17,9 +17,9 @@ Rows = Sequence[tuple[Task, Run]]
 Floats = NDArray[np.float64]
 PUBLISHED = (
     ("MobileNetV2-UNet, 2.4 M, ImageNet, 256×256", "74.9", "61.4", "other split and recipe"),
-    ("U-Net from chance, same source", "67.7", "55.1", "the same"),
-    ("UNeXt, 1.5 M, from chance", "", "65.0 ± 2.7", "these lists; 256×256, 300 epochs, best reported epoch, pooled"),
-    ("CMUNeXt, 3.1 M, from chance", "", "71.6 ± 2.4", "the same"),
+    ("U-Net from scratch, same source", "67.7", "55.1", "the same"),
+    ("UNeXt, 1.5 M, from scratch", "", "65.0 ± 2.7", "these lists; 256×256, 300 epochs, best reported epoch, pooled"),
+    ("CMUNeXt, 3.1 M, from scratch", "", "71.6 ± 2.4", "the same"),
     ("Mobile U-ViT, 1.4 M", "", "72.9 ± 2.7", "the same"),
     (
         "10th and 90th percentile of U-Bench's 100",
@@ -39,7 +39,7 @@ def page(sections: Mapping[str, Rows], settings: Settings) -> str:
         rows = sections[key]
         lines += [f"## {title}", "", *_with_and_without(rows, planned), ""]
     if sections["beside"]:
-        lines += ["## Published networks from chance, 128×128", "", *_figures(sections["beside"]), ""]
+        lines += ["## Published networks from scratch, 128×128", "", *_figures(sections["beside"]), ""]
     lines += ["## Published figures", "", *_published(), ""]
     lines += ["Protocols differ so much that one network moves by ten points; these rows are context, no comparison."]
     if sections["padding"]:
@@ -55,7 +55,7 @@ WEIGHTS_IN_TABLE = tuple(WEIGHTS)[:2]
 def _opening() -> Iterator[str]:
     yield (
         "BUSI without its normal images (647), the three published 70/30 splits, batches of 8, 25 epochs, one recipe "
-        "for all (`benchmarks/started/recipe.yaml`), seed 0, last epoch. From chance everything learns at the full "
+        "for all (`benchmarks/started/recipe.yaml`), seed 0, last epoch. From scratch everything learns at the full "
         "rate, with ImageNet's weights the encoder at 0.3 of it. Made by `python benchmarks/pretrained.py --data DIR` "
         "from the rows in `benchmarks/data/pretrained`, which hold every image's figures."
     )
@@ -70,7 +70,7 @@ def _with_and_without(rows: Rows, planned: int) -> Iterator[str]:
         yield ""
     yield from _figures(rows)
     yield ""
-    yield "ImageNet's weights against chance, the same network:"
+    yield "ImageNet's weights against training from scratch, the same network:"
     yield ""
     yield from _differences(
         [
@@ -93,7 +93,7 @@ def _figures(rows: Rows) -> Iterator[str]:
         judged = [run.last for _, run in chosen]
         cells = (
             name,
-            "ImageNet" if weights else "chance",
+            "ImageNet" if weights else "scratch",
             f"{counts.parameters_deploy:,}",
             f"{counts.macs / 1e6:,.0f}",
             str(len(chosen)),

@@ -24,7 +24,7 @@ WEIGHTS = {
     "efficientnet-lite2-unet": "efficientnet-lite2",
 }
 BESIDE = ("lv-unet", "cmunext-s", "unext")
-"""Published networks, from chance at the smaller size."""
+"""Published networks, from scratch at the smaller size."""
 SIZES = (128, 256)
 DECIDING_EPOCHS = 8
 """Length of the trainings within the training lists: where a start counts most."""

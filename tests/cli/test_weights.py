@@ -68,7 +68,7 @@ def test_the_plan_says_what_auto_chose(ussearch: Command, tiny_data: Path) -> No
     assert f"{LITE}-unet starts from {LITE} (Apache-2.0, SHA-256 579344248a93)" in ussearch(*words).out
     plan = json.loads(ussearch(*words, "--json").out)
     assert [start["weights"] for start in plan["pretrained"]["starts"]] == [LITE]
-    assert "all from chance" in ussearch(*words, "--pretrained", "off").out
+    assert "all from scratch" in ussearch(*words, "--pretrained", "off").out
 
 
 @pytest.mark.slow

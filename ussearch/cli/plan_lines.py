@@ -115,14 +115,14 @@ def _pretrained_lines(config: StudyConfig) -> Iterator[str]:
     """Yield which networks start from weights that others trained, and why others do not that could."""
     pretrained = config.pretrained
     if pretrained.asked == OFF:
-        yield "all from chance (--pretrained off)"
+        yield "all from scratch (--pretrained off)"
     elif not pretrained.starts:
         yield "none of them starts from pretrained weights (presets that can: ussearch weights list, --warm-start)"
     for start in pretrained.starts:
         path = require_digest(start.weights, Path(start.file), start.sha256)
         yield f"{start.network} starts from {start.told}, {path}"
     for network, reason in pretrained.reasons.items():
-        yield f"{network} from chance: {reason}"
+        yield f"{network} from scratch: {reason}"
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

@@ -67,7 +67,7 @@ class Evaluation(BaseModel):
     normalisation: dict[str, float] | None = None
     failure: str | None = None
     pretrained: str | None = None
-    """The weights that it started from, with licence and digest; None: from chance, or from weights of the study."""
+    """The weights that it started from, with licence and digest; None: from scratch, or from weights of the study."""
     weights: dict[str, Tensor] | None = Field(default=None, exclude=True, repr=False)
 
     @property

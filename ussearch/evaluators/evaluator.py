@@ -53,7 +53,7 @@ class TrainEvaluator:
     profiles: Mapping[Tier, Profile]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     pretrained: Pretrained = FROM_CHANCE
-    """What networks start from that others trained; those that it has nothing for start from chance."""
+    """What networks start from that others trained; those that it has nothing for start from scratch."""
 
     fidelity: ClassVar[str] = TRAINED
 

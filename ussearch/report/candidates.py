@@ -74,7 +74,7 @@ def _facts(card: TrialCard) -> list[tuple[str, str]]:
         ("false positives", percent(metrics.get("false_positive_rate"))),
         ("HD95", f"{figure_of(metrics.get('hd95'), 1)} px"),
         ("accuracy", f"{record.evaluation.fidelity}, {record.evaluation.epochs} epochs, validation images"),
-        ("started from", "pretrained weights" if record.evaluation.pretrained else "chance"),
+        ("started from", "pretrained weights" if record.evaluation.pretrained else "scratch"),
         ("latency, device", f"{edge.latency_ms:.1f} ms ({low:.1f} to {high:.1f}), {edge.latency_label}"),
         ("latency, cloud", f"{cloud.latency_ms:.1f} ms, {cloud.latency_label}"),
         ("memory, device", f"{edge.memory_mib:.0f} MiB"),

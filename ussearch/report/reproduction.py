@@ -43,7 +43,7 @@ def _started(pretrained: Pretrained, *, names: bool) -> str:
         f"{start.network}: {start.told if names or start.part == 'encoder' else 'of the user'}"
         for start in pretrained.starts
     ]
-    return "; ".join(told) or "none, all networks started from chance"
+    return "; ".join(told) or "none, all networks started from scratch"
 
 
 def reproduction_section(report_data: ReportData) -> str:

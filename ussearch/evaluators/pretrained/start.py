@@ -61,10 +61,10 @@ class Pretrained(BaseModel):
     asked: str = "off"
     starts: tuple[PretrainedStart, ...] = ()
     reasons: dict[str, str] = {}
-    """Why networks start from chance for which there are weights, by their names."""
+    """Why networks start from scratch for which there are weights, by their names."""
 
     def of(self, architecture: Architecture) -> PretrainedStart | None:
-        """Return what an architecture starts from; None from chance."""
+        """Return what an architecture starts from; None from scratch."""
         return next((start for start in self.starts if start.architecture_id == architecture.id), None)
 
     def among(self, architectures: tuple[Architecture, ...]) -> Pretrained:

@@ -61,7 +61,7 @@ class NetworkEntry(_Part):
         description="the network in INT8 as the device's runtime reads it, beside the model.onnx of the figures",
     )
     pretrained: PretrainedEntry | None = Field(
-        default=None, description="weights of others that its training began with; none: from chance"
+        default=None, description="weights of others that its training began with; none: from scratch"
     )
     compression: str = Field(default="", description="steps that were kept; the record is edge/compression.json")
     opset: int

@@ -102,7 +102,7 @@ def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
 
 
 def _started(tier: Tier, entry: NetworkEntry) -> str:
-    """Return whose weights a network started from, and under which licence; nothing from chance."""
+    """Return whose weights a network started from, and under which licence; nothing from scratch."""
     found = entry.pretrained
     if found is None:
         return ""

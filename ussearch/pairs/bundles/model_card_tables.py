@@ -124,7 +124,7 @@ def network_table(manifest: Manifest, profiles: Mapping[Tier, Profile]) -> str:
 
 def _start(entry: NetworkEntry) -> str:
     found = entry.pretrained
-    return "chance" if found is None else f"{found.weights} ({found.part})"
+    return "scratch" if found is None else f"{found.weights} ({found.part})"
 
 
 def _count(entry: NetworkEntry, name: str, unit: int = 1) -> str:
