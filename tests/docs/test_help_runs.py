@@ -32,7 +32,7 @@ SERVERS = {"serve": "/v2/health/ready", "dashboard": "/dashboard"}
 PATIENCE_S = 120.0
 MADE_FIRST = ("run", "profile kit")
 """Examples that leave what others name."""
-FROM_CHANCE = ("--pretrained", "off")
+FROM_SCRATCH = ("--pretrained", "off")
 SHORTER: dict[str, tuple[str, ...]] = {
     "run": (
         "--image-size",
@@ -44,7 +44,7 @@ SHORTER: dict[str, tuple[str, ...]] = {
         "--final-epochs",
         "1",
         "--no-compress",
-        *FROM_CHANCE,
+        *FROM_SCRATCH,
     ),
     "compress": ("--epochs", "1", "--steps", "fuse,prune"),
     "export": ("--no-compress",),

@@ -111,3 +111,18 @@ def test_a_record_keeps_everything_but_the_places_in_its_sentences() -> None:
         "skipped": {"distil": "later: ussearch compress STUDY --trial 1"},
         "dice": [0.5, None],
     }
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("ussearch run --pretrained mobilenetv2", "ussearch run --pretrained mobilenetv2"),
+        ("ussearch run --pretrained smith.pth", "ussearch run --pretrained PRETRAINED"),
+        ("ussearch run --pretrained smith", "ussearch run --pretrained PRETRAINED"),
+        ("ussearch run --warm-start lv-unet,unext", "ussearch run --warm-start lv-unet,unext"),
+        ("ussearch run --warm-start lv-unet,smith.yaml", "ussearch run --warm-start WARM_START"),
+        ("ussearch run --set training.pretrained=smith.pth", "ussearch run --set KEY=VALUE"),
+    ],
+)
+def test_names_of_the_program_travel_where_files_might_stand(command: str, expected: str) -> None:
+    assert shareable(command) == expected

@@ -10,7 +10,7 @@ from ussearch.evaluators.evaluator import Evaluator, TrainEvaluator
 from ussearch.evaluators.metrics.scores import CONVENTION, Scores, Summary, score
 from ussearch.evaluators.metrics.segmentation import objective_of
 from ussearch.evaluators.prediction import predict
-from ussearch.evaluators.pretrained import FROM_CHANCE, Pretrained, PretrainedStart
+from ussearch.evaluators.pretrained import FROM_SCRATCH, Pretrained, PretrainedStart
 from ussearch.evaluators.training.engine import train
 from ussearch.evaluators.training.recipe import Recipe
 from ussearch.evaluators.training.result import EpochRecord, OnEpoch, TrainingFailed, TrainingResult
@@ -19,7 +19,7 @@ from ussearch.runtime.masks import THRESHOLD
 
 __all__ = [
     "CONVENTION",
-    "FROM_CHANCE",
+    "FROM_SCRATCH",
     "THRESHOLD",
     "Costs",
     "CostsByTier",

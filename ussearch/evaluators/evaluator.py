@@ -15,7 +15,7 @@ from ussearch.evaluators.costs import refusals, trace
 from ussearch.evaluators.evaluation import TRAINED, CostsByTier, Evaluation, Tier, trained_part
 from ussearch.evaluators.metrics.scores import Summary, score
 from ussearch.evaluators.prediction import predict
-from ussearch.evaluators.pretrained import FROM_CHANCE, Pretrained
+from ussearch.evaluators.pretrained import FROM_SCRATCH, Pretrained
 from ussearch.evaluators.training.recipe import Recipe
 from ussearch.evaluators.training.result import OnEpoch, TrainingFailed, TrainingResult
 from ussearch.evaluators.training.task import TrainingTask
@@ -52,7 +52,7 @@ class TrainEvaluator:
     recipe: Recipe
     profiles: Mapping[Tier, Profile]
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
-    pretrained: Pretrained = FROM_CHANCE
+    pretrained: Pretrained = FROM_SCRATCH
     """What networks start from that others trained; those that it has nothing for start from scratch."""
 
     fidelity: ClassVar[str] = TRAINED

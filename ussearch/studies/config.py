@@ -16,7 +16,7 @@ from typing_extensions import Self
 from ussearch import schema
 from ussearch.documents import parse_yaml
 from ussearch.errors import UserError
-from ussearch.evaluators import FROM_CHANCE, Pretrained, Recipe, Tier
+from ussearch.evaluators import FROM_SCRATCH, Pretrained, Recipe, Tier
 from ussearch.evaluators.training.recipe import recipe_of_record
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile_text import profile_yaml
@@ -69,7 +69,7 @@ class StudyConfig(_Data):
     data: DataSource
     space: dict[str, tuple[Any, ...]]
     """Choices of the sampled space, after what a device cannot run was removed."""
-    pretrained: Pretrained = FROM_CHANCE
+    pretrained: Pretrained = FROM_SCRATCH
     """What networks start from that others trained; files, with their digests."""
     own_architectures: dict[str, Architecture] = {}
     """Initial architectures that came from files, by what was given, as they were then."""

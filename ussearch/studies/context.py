@@ -26,7 +26,7 @@ from ussearch.datasets import (
     split,
 )
 from ussearch.errors import UserError
-from ussearch.evaluators import FROM_CHANCE, Pretrained, Recipe, Tier, TrainEvaluator
+from ussearch.evaluators import FROM_SCRATCH, Pretrained, Recipe, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
 from ussearch.run_config import DataOptions, RunConfig
 from ussearch.studies.data_source import DataSource
@@ -43,7 +43,7 @@ class StudyContext:
     source: DataSource
     profiles: Mapping[Tier, Profile]
     device: torch.device
-    pretrained: Pretrained = FROM_CHANCE
+    pretrained: Pretrained = FROM_SCRATCH
 
     @property
     def normalisation(self) -> Normalisation:
@@ -61,7 +61,7 @@ def open_context(
     profiles: Mapping[Tier, Profile],
     progress: FileProgress | None = None,
     *,
-    pretrained: Pretrained = FROM_CHANCE,
+    pretrained: Pretrained = FROM_SCRATCH,
 ) -> StudyContext:
     """Prepare the data that a run is asked to use, and split it; ``progress`` hears how many files were read."""
     data, phantoms = config.data, None

@@ -29,31 +29,40 @@ def choose(asked: str, networks: Sequence[Architecture]) -> Pretrained:
         return _automatic(networks) if found == AUTO else Pretrained(asked=OFF)
     if isinstance(found, Path):
         return _own(found, networks)
-    path, sha256 = require_file(found)
-    starts = [_published(each, found, path, sha256) for each in networks if each.id in _takers(found)]
+    return _insisted(asked, found, *require_file(found), networks)
+
+
+def _insisted(
+    asked: str, source: WeightsSource, path: Path, sha256: str, networks: Sequence[Architecture]
+) -> Pretrained:
+    """Return the starts from a published file that was asked for; raises UserError where no network takes it."""
+    starts = [_start(each, path, sha256, source) for each in _taking(source, networks)]
     if not starts:
-        takers = f"it is the encoder of {', '.join(found.presets)}" if found.presets else "no preset has this encoder"
+        takers = f"it is the encoder of {', '.join(source.presets)}" if source.presets else "no preset has this encoder"
         raise UserError(
-            f"No network of this run takes the weights {found.name} ({takers}): name a preset that does with "
+            f"No network of this run takes the weights {source.name} ({takers}): name a preset that does with "
             "--warm-start, or leave --pretrained out."
         )
     return Pretrained(asked=asked, starts=tuple(starts))
 
 
-def _takers(source: WeightsSource) -> set[str]:
-    return {load_preset(name).architecture.for_task().id for name in source.presets}
+def _taking(source: WeightsSource, networks: Sequence[Architecture]) -> list[Architecture]:
+    """Return the networks whose encoder the weights are of."""
+    ids = {load_preset(name).architecture.for_task().id for name in source.presets}
+    return [network for network in networks if network.id in ids]
 
 
-def _published(network: Architecture, source: WeightsSource, path: Path, sha256: str) -> PretrainedStart:
+def _start(network: Architecture, path: Path, sha256: str, source: WeightsSource | None) -> PretrainedStart:
+    """Return the start of a network from a published encoder, or from a file of the user's own without ``source``."""
     return PretrainedStart(
         network=network.name,
         architecture_id=network.id,
-        weights=source.name,
-        part="encoder",
+        weights=source.name if source else path.name,
+        part="encoder" if source else "network",
         file=str(path.resolve()),
         sha256=sha256,
-        source=source.source,
-        licence=source.licence,
+        source=source.source if source else "a file of the user's own",
+        licence=source.licence if source else OWN_LICENCE,
     )
 
 
@@ -61,13 +70,13 @@ def _automatic(networks: Sequence[Architecture]) -> Pretrained:
     starts: list[PretrainedStart] = []
     reasons: dict[str, str] = {}
     for source in known_weights():
-        taking = [network for network in networks if network.id in _takers(source)]
+        taking = _taking(source, networks)
         if taking and located(source) is None:
             hint = f"its weights {source.name} are not on this machine (ussearch weights get {source.name})"
             reasons |= {network.name: hint for network in taking}
         elif taking:
             path, sha256 = require_file(source)
-            starts += [_published(network, source, path, sha256) for network in taking]
+            starts += [_start(network, path, sha256, source) for network in taking]
     return Pretrained(asked=AUTO, starts=tuple(starts), reasons=reasons)
 
 
@@ -76,36 +85,17 @@ def _own(file: Path, networks: Sequence[Architecture]) -> Pretrained:
     sha256, asked = sha256_of(file), str(file)
     known = next((source for source in known_weights() if source.has_digest(sha256)), None)
     if known is not None:
-        starts = [_published(each, known, file, sha256) for each in networks if each.id in _takers(known)]
-    else:
-        tensors = read_tensors(file)
-        starts = [_whole(network, file, sha256) for network in networks if not any(_misfits(tensors, network))]
+        return _insisted(asked, known, file, sha256, networks)
+    tensors = read_tensors(file)
+    starts = [_start(network, file, sha256, None) for network in networks if not any(_misfits(tensors, network))]
     if starts:
         return Pretrained(asked=asked, starts=tuple(starts))
-    if known is not None:
-        raise UserError(
-            f"No network of this run takes the weights {known.name} in {file}: name one of "
-            f"{', '.join(known.presets) or 'no preset'} with --warm-start, or leave --pretrained out."
-        )
     names = ", ".join(network.name for network in networks) or "no network"
     misfit = f" (of {networks[0].name} {next(_misfits(tensors, networks[0]))})" if len(networks) == 1 else ""
     raise UserError(
         f"{file} holds the weights of none of the networks that this run begins with, which are {names}{misfit}: name "
         "its preset or its architecture.yaml with --warm-start; a published encoder must be one of: ussearch weights "
         "list."
-    )
-
-
-def _whole(network: Architecture, file: Path, sha256: str) -> PretrainedStart:
-    return PretrainedStart(
-        network=network.name,
-        architecture_id=network.id,
-        weights=file.name,
-        part="network",
-        file=str(file.resolve()),
-        sha256=sha256,
-        source="a file of the user's own",
-        licence=OWN_LICENCE,
     )
 
 

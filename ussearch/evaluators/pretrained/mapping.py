@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -32,15 +31,6 @@ class Landing:
     tensors: Mapping[str, Tensor] = field(repr=False)
     beyond: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of names and values."""
-        digest = hashlib.sha256()
-        for name, values in sorted(self.tensors.items()):
-            digest.update(name.encode())
-            digest.update(values.contiguous().numpy().tobytes())
-        return digest.hexdigest()
 
     def apply(self, network: Network) -> None:
         """Copy the tensors into ``network``."""

@@ -88,5 +88,5 @@ class Pretrained(BaseModel):
         )
 
 
-FROM_CHANCE = Pretrained()
+FROM_SCRATCH = Pretrained()
 """Nothing that others trained."""

@@ -77,7 +77,7 @@ def train(
         "start": None if initial is None else digest_of(initial),
         "data": [images.fingerprint, images.image_size],
         "split": [list(split.train), list(split.validation)],
-        **({} if pretrained is None else {"pretrained": pretrained.digest}),
+        **({} if pretrained is None else {"pretrained": digest_of(pretrained.tensors)}),
         **({} if training_loss is None else {"objective": dict(training_loss.made_from)}),
     }
     with torch.random.fork_rng(devices=[]):

@@ -10,6 +10,9 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from ussearch.run_options import run_options
+from ussearch.search_spaces import preset_names
+from ussearch.weights import known_weights
+from ussearch.weights.asked import AUTO, OFF
 
 COMMANDS = ("run", "export", "route", "threshold")
 """What writes or changes a bundle."""
@@ -66,9 +69,25 @@ def _value(option: str, value: str) -> str:
     """Return what may be told of an option's value."""
     if option == "--set":
         key, _, value = value.partition("=")
-        return shlex.quote(f"{key}={value}") if key in _told() and _PLAIN.fullmatch(value) else "KEY=VALUE"
-    told = option in _told() and _PLAIN.fullmatch(value)
-    return shlex.quote(value) if told else option.strip("-").replace("-", "_").upper()
+        return shlex.quote(f"{key}={value}") if _may_be_told(key, value) else "KEY=VALUE"
+    return shlex.quote(value) if _may_be_told(option, value) else option.strip("-").replace("-", "_").upper()
+
+
+def _may_be_told(option: str, value: str) -> bool:
+    """Return whether the value of an option, or of a key, names nothing of the user's."""
+    names = _names_or_files().get(option)
+    if names is not None:
+        return all(part.strip() in names for part in value.split(","))
+    return option in _told() and _PLAIN.fullmatch(value) is not None
+
+
+@cache
+def _names_or_files() -> Mapping[str, frozenset[str]]:
+    """Return the options, and keys, that take names of the program or files of the user, with those names."""
+    weights = frozenset({AUTO, OFF, *(source.name for source in known_weights())})
+    known = {"pretrained": weights, "warm_start": frozenset(preset_names())}
+    options = [option for option in run_options() if option.keyword in known]
+    return {key: known[option.keyword] for option in options for key in (option.flag, option.dotted)}
 
 
 @cache
