@@ -73,6 +73,9 @@ def page(tables: Path) -> str:
     timing = tables / "timing.json"
     if timing.is_file():
         text += ["## What it costs\n", _costs(json.loads(timing.read_text(encoding="utf-8")))]
+    sizes = tables / "timing_sizes.json"
+    if sizes.is_file():
+        text.append(_sizes(json.loads(sizes.read_text(encoding="utf-8"))))
     return "\n".join(text)
 
 
@@ -165,3 +168,16 @@ def _costs(rows: list[dict[str, Any]]) -> str:
             f"{row['post_p99_ms']:.2f} ms | {100 * ratio:.1f} % |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _sizes(rows: list[dict[str, Any]]) -> str:
+    """Return how the time grows with the images, and what a search makes of it."""
+    [at_256] = [row["post_p99_ms"] for row in rows if row["side"] == 256]
+    ratios = ", ".join(f"{row['side']}×{row['side']} {row['post_p99_ms'] / at_256:.2f}" for row in rows)
+    return (
+        f"By the size of the images, p99 over that at 256×256, one run of Python {rows[0]['python']}: {ratios}: "
+        "a call's own time and a part in proportion to the pixels.\n\n"
+        "This time counts against the device's latency: a profile says what it is on the device's processor, and a "
+        "network may take what is left ([how](../numbers.md#latency)). No device was measured: the shipped profiles "
+        "derive it from the last row above and published ratios of processors (`benchmarks/postprocessing.py`).\n"
+    )

@@ -60,11 +60,8 @@ def _show(report: ParetoReport) -> None:
     if any(row["extrapolated"] or row["cloud_extrapolated"] for row in map(report.row, report.records)):
         say(EXTRAPOLATED)
     for tier, profile in report.study.config.profiles.items():
-        limits = profile.limits
-        say(
-            f"{tier.capitalize()}: {profile.name}, at most {limits.latency_target_ms:.1f} ms and "
-            f"{limits.memory_mib:.0f} MiB; {profile.label}."
-        )
+        limits = profile.limits_in_words(report.study.config.image_size)
+        say(f"{tier.capitalize()}: {profile.name}, at most {limits}; {profile.label}.")
     for record in report.records:
         if record.failed:
             say(f"Trial {record.trial_id} ({record.label}) failed: {record.evaluation.failure}")

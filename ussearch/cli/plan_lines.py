@@ -43,8 +43,8 @@ def print_plan(plan: Plan) -> None:
     for tier, profile in config.profiles.items():
         low, high = plan.feasibility.latency_range_ms[tier]
         console.print(
-            f"{tier.capitalize()}: {profile.name}, at most {profile.limits.latency_target_ms:.1f} ms and "
-            f"{profile.limits.memory_mib:.0f} MiB; {plan.feasibility.feasible_share[tier]:.0%} of random architectures "
+            f"{tier.capitalize()}: {profile.name}, at most {profile.limits_in_words(config.image_size)}; "
+            f"{plan.feasibility.feasible_share[tier]:.0%} of random architectures "
             f"fit ({low:.1f} to {high:.1f} ms, {profile.label})"
         )
         least, most = plan.feasibility.latency_interval_ms[tier]

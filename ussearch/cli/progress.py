@@ -84,7 +84,7 @@ class RunProgress:
                 print_plan(plan)
                 console.print(f"Study: {folder}", soft_wrap=True)
                 baselines = {name: summary.get("objective") or 0.0 for name, summary in plan.baselines.items()}
-                self._live.expect(plan.config.edge.limits.latency_target_ms, baselines)
+                self._live.expect(plan.config.edge.network_limit_ms(plan.config.image_size), baselines)
             case CandidateSkipped(name, reason):
                 console.print(f"  preset {name} left out: {reason}")
             case SearchStarted(finished, total):

@@ -11,6 +11,7 @@ from rich.table import Table
 from ussearch.cli.console import console, counted
 from ussearch.cli.option_values import spoken
 from ussearch.pairs.bundles.evaluation import baseline_warnings
+from ussearch.pairs.bundles.latency import latency_told
 from ussearch.pipeline import Delivery
 
 if TYPE_CHECKING:
@@ -88,8 +89,10 @@ def print_delivery(delivery: Delivery) -> None:
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
     console.print(f"Mean ± SD over images. {metrics.convention}")
+    manifest = delivery.bundle.manifest
     for tier in ("edge", "cloud"):
-        if sentence := delivery.bundle.manifest.entry(tier).latency_sentence:
+        profile, side = delivery.bundle.profile(tier), manifest.preprocessing.image_size
+        if sentence := latency_told(manifest.entry(tier), profile, side):
             console.print(f"Latency, {tier} network: {sentence}")
     for line in verdicts(delivery):
         console.print(line)

@@ -133,7 +133,7 @@ def _show(found: Specialised) -> None:
     from ussearch.cli.console import console, say
     from ussearch.evaluators import CONVENTION
 
-    limits = found.profile.limits
+    limits = found.profile.limits_in_words(found.study.config.image_size)
     console.print(_table(found))
     behind = len(found.fitting) - len(found.front)
     if behind > SHOWN:
@@ -141,8 +141,8 @@ def _show(found: Specialised) -> None:
     if any(each.costs.extrapolated for each in found.fitting):
         say(EXTRAPOLATED)
     say(
-        f"{found.profile.name}: at most {limits.latency_target_ms:.1f} ms and {limits.memory_mib:.0f} MiB; "
-        f"{found.profile.label}. Nothing was trained: accuracies are the study's."
+        f"{found.profile.name}: at most {limits}; {found.profile.label}. "
+        "Nothing was trained: accuracies are the study's."
     )
     for reason, names in _by_reason(found).items():
         say(f"Dropped: {', '.join(names)}: {reason}")

@@ -78,7 +78,7 @@ class TracedNetwork:
             latency_interval_ms=(prediction.low_ms, prediction.high_ms),
             extrapolated=prediction.extrapolated,
             excess={
-                "latency_ms": prediction.latency_ms - profile.limits.latency_target_ms,
+                "latency_ms": prediction.latency_ms - profile.network_limit_ms(self.image_size),
                 "memory_mib": memory_mib - profile.limits.memory_mib,
                 "features": float(len(refused)),
             },

@@ -14,6 +14,7 @@ from ussearch.hardware_profiles.latency.boosted import BoostedPrices
 from ussearch.hardware_profiles.latency.kernel_cost_model import KernelCostModel
 from ussearch.hardware_profiles.latency.model import DATASHEET_FACTOR, LatencyPrediction
 from ussearch.hardware_profiles.latency.roofline import Roofline
+from ussearch.hardware_profiles.postprocessing_time import SIDE, PostprocessingTime
 from ussearch.hardware_profiles.profile_text import digested_yaml, profile_yaml
 from ussearch.hardware_profiles.validation import Validation
 
@@ -40,7 +41,7 @@ class Provenance(_Part):
 
 
 class Limits(_Part):
-    """What a network may take on the device."""
+    """What a network and the post-processing behind it may take on the device."""
 
     memory_mib: float = Field(gt=0, description="RAM for the network's process")
     frames_per_second: float = Field(default=24, gt=0, description="real-time target")
@@ -109,6 +110,9 @@ class Profile(_Part):
     limits: Limits
     runtime_memory_mib: float = Field(ge=0, description="what the runtime takes before any network is loaded")
     memory_copies: MemoryCopies = MemoryCopies()
+    postprocessing: PostprocessingTime | None = Field(
+        default=None, description="of a mask on the main processor; None: nobody knows, and it counts 0 ms"
+    )
     export: ExportRules
     latency: AnyLatencyModel
     validation: Validation | None = None
@@ -137,7 +141,34 @@ class Profile(_Part):
         else:
             sentence = self.validation.sentence()
             known = f"{sentence[0].upper()}{sentence[1:]}."
-        return f"{known} {self.note}".strip()
+        return " ".join(filter(None, (known, self._postprocessing_trust, self.note)))
+
+    @property
+    def _postprocessing_trust(self) -> str:
+        if self.postprocessing is None:
+            return "Post-processing counts 0 ms: the profile does not say what it takes."
+        basis = self.provenance["postprocessing"].basis
+        return f"Post-processing counts {self.postprocessing.ms:.1f} ms at {SIDE}×{SIDE} pixels ({basis})."
+
+    def postprocessing_ms(self, image_size: int) -> float:
+        """Return what of the latency limit is for post-processing at ``image_size`` pixels a side."""
+        return self.postprocessing.at(image_size) if self.postprocessing else 0.0
+
+    def network_limit_ms(self, image_size: int) -> float:
+        """Return what is left of the latency limit for the network; 0 or less where post-processing takes it all."""
+        return self.limits.latency_target_ms - self.postprocessing_ms(image_size)
+
+    def latency_limit(self, image_size: int) -> str:
+        """Return the latency limit in words: ``41.7 ms, of which 2.1 ms are for post-processing``."""
+        whole = f"{self.limits.latency_target_ms:.1f} ms"
+        if self.postprocessing is None:
+            return whole
+        return f"{whole}, of which {self.postprocessing_ms(image_size):.1f} ms are for post-processing"
+
+    def limits_in_words(self, image_size: int) -> str:
+        """Return both limits in words: ``41.7 ms, of which 2.1 ms are for post-processing, and 1536 MiB``."""
+        comma = "," if self.postprocessing else ""
+        return f"{self.latency_limit(image_size)}{comma} and {self.limits.memory_mib:.0f} MiB"
 
     def predict(self, kernels: Sequence[Kernel]) -> LatencyPrediction:
         """Return the predicted latency of one forward pass over ``kernels``, batch 1, with its interval."""
@@ -191,6 +222,8 @@ class Profile(_Part):
         names = [*_numbers(numbers), "runtime_memory_mib", "export.opset", "export.ir_version"]
         if self.memory_copies != MemoryCopies():
             names.append("memory_copies")
+        if self.postprocessing is not None:
+            names.append("postprocessing")
         missing = [
             name for name in names if not any(name == key or name.startswith(f"{key}.") for key in self.provenance)
         ]

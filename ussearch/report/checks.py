@@ -50,8 +50,9 @@ def study_checks(report_data: ReportData, comparison: CandidateComparison | None
 def limits(report_data: ReportData, tier: Tier) -> StudyCheck:
     """Can the constraints of an end be met?"""
     question = f"Can the limits of the {'device' if tier == 'edge' else 'cloud'} be met?"
-    profile = report_data.study.config.profiles[tier]
-    bounds = f"{profile.limits.latency_target_ms:.1f} ms and {profile.limits.memory_mib:.0f} MiB of {profile.name}"
+    config = report_data.study.config
+    profile = config.profiles[tier]
+    bounds = f"the limits of {profile.name}, {profile.limits_in_words(config.image_size)}"
     fitting = [record for record in report_data.good if record.feasible(tier)]
     if fitting:
         return StudyCheck(

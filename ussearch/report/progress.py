@@ -29,6 +29,7 @@ def progress(report_data: ReportData) -> tuple[ProgressStep, ...]:
 
     Only trials of the highest fidelity count, as in ``front_hypervolume``: the others are not comparable.
     """
+    config = report_data.study.config
     records = sorted(report_data.good, key=lambda record: (record.finished, record.trial_id))
     best = highest(record.evaluation.fidelity for record in records)
     kept: list[TrialRecord] = []
@@ -37,7 +38,7 @@ def progress(report_data: ReportData) -> tuple[ProgressStep, ...]:
         kept.append(record)
         mask = non_dominated(losses_of(kept, "edge"))
         kept = [each for each, stays in zip(kept, mask, strict=True) if stays]
-        volume = front_hypervolume(kept, report_data.study.config.edge)
+        volume = front_hypervolume(kept, config.edge, config.image_size)
         steps.append(ProgressStep(len(steps) + 1, record.trial_id, volume))
     return tuple(steps)
 

@@ -79,17 +79,19 @@ def losses_of(records: Sequence[TrialRecord], tier: Tier) -> Floats:
     return np.array([(-dice, latency_ms, memory_mib) for dice, latency_ms, memory_mib in rows]).reshape(-1, 3)
 
 
-def front_hypervolume(records: Sequence[TrialRecord], profile: Profile, tier: Tier = "edge") -> float:
+def front_hypervolume(records: Sequence[TrialRecord], profile: Profile, image_size: int, tier: Tier = "edge") -> float:
     """Return the share, 0 to 1, of the box (Dice 0..1, latency and memory up to the limits) that is dominated.
 
     Only the records of the highest fidelity count: what was trained less is not comparable with them. Memory counts
-    from what the runtime takes before any network is loaded.
+    from what the runtime takes before any network is loaded, latency up to what post-processing leaves at
+    ``image_size`` pixels.
     """
     floor = profile.runtime_memory_mib
     good = [r for r in records if not r.failed]
     best = highest(r.evaluation.fidelity for r in good)
     losses = losses_of([r for r in good if r.evaluation.fidelity == best], tier)
-    span = np.array([1.0, profile.limits.latency_target_ms, max(profile.limits.memory_mib - floor, 1e-9)])
+    limits = (profile.network_limit_ms(image_size), profile.limits.memory_mib - floor)
+    span = np.array([1.0, *(max(limit, 1e-9) for limit in limits)])
     return hypervolume((losses - np.array([0.0, 0.0, floor])) / span, np.array([0.0, 1.0, 1.0]))
 
 

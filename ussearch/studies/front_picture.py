@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ussearch.errors import UserError
+from ussearch.hardware_profiles import Profile
 from ussearch.studies.pareto import ParetoReport
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.specialise import Specialised
@@ -78,8 +79,8 @@ def front_picture(report: ParetoReport, data_name: str | None = None) -> FrontPi
         title=f"{data_name or config.data.name}: {candidates} for {config.edge.title}",
         subtitle=f"{report.fidelity}, {config.image_size}×{config.image_size} pixels, validation images",
         latency_title=f"latency in ms ({good[0].costs('edge').latency_label})",
-        limit_ms=config.edge.limits.latency_target_ms,
-        limit_title=f"{config.edge.limits.frames_per_second:g} frames a second",
+        limit_ms=config.edge.network_limit_ms(config.image_size),
+        limit_title=_limit_title(config.edge),
         points=points,
         baselines=baselines,
     )
@@ -106,11 +107,17 @@ def specialised_picture(found: Specialised) -> FrontPicture:
         title=f"{config.data.name}: {len(points)} candidate{'s' if len(points) > 1 else ''} for {profile.title}",
         subtitle=f"{'; '.join(fidelities)}, {config.image_size}×{config.image_size} pixels, validation images",
         latency_title=f"latency in ms ({profile.label})",
-        limit_ms=profile.limits.latency_target_ms,
-        limit_title=f"{profile.limits.frames_per_second:g} frames a second",
+        limit_ms=profile.network_limit_ms(config.image_size),
+        limit_title=_limit_title(profile),
         points=points,
         baselines={name: summary.get("objective") or 0.0 for name, summary in found.study.baselines.items()},
     )
+
+
+def _limit_title(profile: Profile) -> str:
+    """Return what the limit line stands for."""
+    less = " less post-processing" if profile.postprocessing else ""
+    return f"{profile.limits.frames_per_second:g} frames a second{less}"
 
 
 def staircase(points: Sequence[Point]) -> list[tuple[float, float]]:

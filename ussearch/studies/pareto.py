@@ -65,11 +65,11 @@ class ParetoReport:
             "convention": CONVENTION,
             "asked": config.trials,
             "finished": len(self.records),
-            "limits": {tier: _limits(profile) for tier, profile in config.profiles.items()},
+            "limits": {tier: _limits(profile, config.image_size) for tier, profile in config.profiles.items()},
             "front": list(self.front),
             "edge_front": list(self.edge),
             "cloud_front": list(self.cloud),
-            "hypervolume": front_hypervolume(self.records, config.edge),
+            "hypervolume": front_hypervolume(self.records, config.edge, config.image_size),
             "trials": [self.row(record) for record in self.ordered],
             "baselines": {name: _metrics(summary) for name, summary in self.study.baselines.items()},
             "skipped_presets": dict(config.skipped),
@@ -124,9 +124,10 @@ def _metrics(summary: Summary) -> dict[str, float | None]:
     return {name: summary.get(name) for name in METRICS}
 
 
-def _limits(profile: Profile) -> dict[str, Any]:
+def _limits(profile: Profile, image_size: int) -> dict[str, Any]:
     return {
         "profile": profile.name,
-        "latency_ms": profile.limits.latency_target_ms,
+        "latency_ms": profile.network_limit_ms(image_size),
+        "postprocessing_ms": profile.postprocessing_ms(image_size),
         "memory_mib": profile.limits.memory_mib,
     }

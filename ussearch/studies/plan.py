@@ -140,7 +140,8 @@ class Plan:
 
     def _limits(self, tier: Tier, profile: Profile) -> dict[str, Any]:
         return {
-            "latency_ms": profile.limits.latency_target_ms,
+            "latency_ms": profile.network_limit_ms(self.config.image_size),
+            "postprocessing_ms": profile.postprocessing_ms(self.config.image_size),
             "memory_mib": profile.limits.memory_mib,
             "share_of_random_architectures_within": self.feasibility.feasible_share[tier],
             "latency_range_ms": list(self.feasibility.latency_range_ms[tier]),
@@ -362,8 +363,8 @@ def _require_satisfiable(seen: Feasibility, seeds: SeedPlan, evaluator: TrainEva
     if seen.feasible_share["edge"] > 0 or any(evaluator.costs(each)["edge"].feasible for each in seeds.seeds):
         return
     low, high = seen.latency_range_ms["edge"]
+    image_size = evaluator.images.image_size
     raise UserError(
-        f"Nothing fits {edge.name}: its limit is {edge.limits.latency_target_ms:.1f} ms and "
-        f"{edge.limits.memory_mib:.0f} MiB, random architectures take {low:.1f} to {high:.1f} ms at "
-        f"{evaluator.images.image_size} pixels; choose a smaller --image-size or another profile."
+        f"Nothing fits {edge.name}: its limit is {edge.limits_in_words(image_size)}; random architectures take "
+        f"{low:.1f} to {high:.1f} ms at {image_size} pixels; choose a smaller --image-size or another profile."
     )

@@ -76,14 +76,18 @@ class Specialised:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON-ready data."""
-        config, limits = self.study.config, self.profile.limits
+        config = self.study.config
         return {
             "study": str(self.study.folder),
             "profile": self.profile.name,
             "made_for": config.edge.name,
             "image_size": config.image_size,
             "latency_source": self.profile.label,
-            "limits": {"latency_ms": limits.latency_target_ms, "memory_mib": limits.memory_mib},
+            "limits": {
+                "latency_ms": self.profile.network_limit_ms(config.image_size),
+                "postprocessing_ms": self.profile.postprocessing_ms(config.image_size),
+                "memory_mib": self.profile.limits.memory_mib,
+            },
             "convention": CONVENTION,
             "seconds": self.seconds,
             "candidates": [self.row(position) for position in range(len(self.fitting))],
@@ -142,7 +146,7 @@ def specialise(
         else:
             priced.append(_priced(study, profile, number, known))
     over = tuple(each for each in priced if not each.costs.feasible)
-    dropped |= {each.known.label: _excess(each.costs, profile) for each in over}
+    dropped |= {each.known.label: _excess(each.costs, profile, study.config.image_size) for each in over}
     fitting = [each for each in priced if each.costs.feasible]
     if not fitting:
         raise UserError(f"Nothing of the {len(chosen)} candidates in {study.folder} can serve {_why(profile, dropped)}")
@@ -183,13 +187,13 @@ def _priced(study: Study, profile: Profile, number: int, known: Known) -> Priced
     return Priced(known, record)
 
 
-def _excess(costs: Costs, profile: Profile) -> str:
-    limits = profile.limits
+def _excess(costs: Costs, profile: Profile, image_size: int) -> str:
     over = []
     if costs.excess["latency_ms"] > 0:
-        over.append(f"{costs.latency_ms:.1f} ms, at most {limits.latency_target_ms:.1f}")
+        beside = " beside post-processing" if profile.postprocessing else ""
+        over.append(f"{costs.latency_ms:.1f} ms, at most {profile.network_limit_ms(image_size):.1f}{beside}")
     if costs.excess["memory_mib"] > 0:
-        over.append(f"{costs.memory_mib:.0f} MiB, at most {limits.memory_mib:.0f}")
+        over.append(f"{costs.memory_mib:.0f} MiB, at most {profile.limits.memory_mib:.0f}")
     return "; ".join(over)
 
 

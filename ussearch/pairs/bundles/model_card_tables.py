@@ -9,6 +9,7 @@ from ussearch.compress.waterfall import WaterfallRow, rows
 from ussearch.datasets.counts import NO_LABEL, DataCounts
 from ussearch.evaluators import Tier
 from ussearch.hardware_profiles import Profile
+from ussearch.pairs.bundles.latency import latency_told
 from ussearch.pairs.bundles.manifest import Manifest, MetricsEntry, NetworkEntry
 from ussearch.pairs.bundles.shareable import without_places
 from ussearch.pairs.bundles.subgroups import Estimate, Subgroup
@@ -104,6 +105,7 @@ def _cover(subgroup: Subgroup) -> str:
 def network_table(manifest: Manifest, profiles: Mapping[Tier, Profile]) -> str:
     """Return what both ends are and cost."""
     entries = {tier: manifest.entry(tier) for tier in profiles}
+    side = manifest.preprocessing.image_size
     lines: dict[str, list[str]] = {
         "architecture": [entry.architecture for entry in entries.values()],
         "trial of the study": [NOTHING if entry.trial is None else str(entry.trial) for entry in entries.values()],
@@ -115,8 +117,8 @@ def network_table(manifest: Manifest, profiles: Mapping[Tier, Profile]) -> str:
         "MACs": [_count(entry, "macs") for entry in entries.values()],
         "file (KiB)": [_count(entry, "file_bytes", 1024) for entry in entries.values()],
         "peak memory (MiB), predicted": [_count(entry, "memory_mib") for entry in entries.values()],
-        "latency": [entry.latency_sentence or NOTHING for entry in entries.values()],
-        "limits of the device": [_limits(profile) for profile in profiles.values()],
+        "latency": [latency_told(entries[tier], profiles[tier], side) or NOTHING for tier in profiles],
+        "limits of the device": [profile.limits_in_words(side) for profile in profiles.values()],
         "ONNX": [f"opset {entry.opset}, IR {entry.ir_version}" for entry in entries.values()],
     }
     return table(["", *entries], ([name, *cells] for name, cells in lines.items()), 0)
@@ -130,11 +132,6 @@ def _start(entry: NetworkEntry) -> str:
 def _count(entry: NetworkEntry, name: str, unit: int = 1) -> str:
     value = entry.costs.get(name)
     return f"{value / unit:,.0f}" if isinstance(value, (int, float)) else NOTHING
-
-
-def _limits(profile: Profile) -> str:
-    limits = profile.limits
-    return f"{limits.latency_target_ms:.1f} ms, {limits.memory_mib:.0f} MiB"
 
 
 def part_table(counts: DataCounts) -> str:

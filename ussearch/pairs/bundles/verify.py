@@ -11,6 +11,7 @@ from ussearch.errors import UserError
 from ussearch.hardware_profiles import check_onnx
 from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.evaluation import differences, evaluate_pair
+from ussearch.pairs.bundles.latency import latency_told
 from ussearch.pairs.bundles.test_vectors import Replay, replay_vectors
 from ussearch.runtime.predictor import PairPredictor
 
@@ -81,7 +82,8 @@ def _rules(bundle: Bundle, tier: str) -> VerificationCheck:
     profile = bundle.profile(tier)
     findings = check_onnx(bundle.folder / tier / "model.onnx", profile)
     kept = f"opset {profile.export.opset}, static, within the rules of {profile.name}"
-    seen = [*map(str, findings)] or [kept, bundle.manifest.entry(tier).latency_sentence]
+    told = latency_told(bundle.manifest.entry(tier), profile, bundle.manifest.preprocessing.image_size)
+    seen = [*map(str, findings)] or [kept, told]
     return VerificationCheck(f"{tier} model", not findings, "; ".join(filter(None, seen)))
 
 
