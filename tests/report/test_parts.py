@@ -35,7 +35,7 @@ def test_progress_is_the_hypervolume_of_all_trials_so_far(tmp_path: Path) -> Non
     records = [make_record(trial_id, random.random(), 50 * random.random()) for trial_id in range(12)]
     records.append(make_record(12, 0.99, fidelity="trained 1 of 9 epochs"))
     found = progress(make_material(tmp_path / "s", records))
-    expected = [front_hypervolume(records[:count], EDGE) for count in range(1, 13)]
+    expected = [front_hypervolume(records[:count], EDGE, 64) for count in range(1, 13)]
     assert [step.hypervolume for step in found] == pytest.approx(expected)
     assert [step.trial_id for step in found] == list(range(12))
 
@@ -81,7 +81,7 @@ def test_the_front_shows_every_point_once_and_hollow_where_extrapolated(tmp_path
     (ring,) = [trace for trace in figure["data"] if "tie" in trace["name"]]
     assert ring["customdata"] == [1]
     limit = next(shape for shape in figure["layout"]["shapes"] if shape["type"] == "rect")
-    assert limit["x0"] == EDGE.limits.latency_target_ms
+    assert limit["x0"] == EDGE.network_limit_ms(64)
 
 
 def test_names_know_where_points_are() -> None:

@@ -66,7 +66,7 @@ def made_costs(profile: Profile, latency_ms: float, memory_mib: float) -> Costs:
         latency_interval_ms=(latency_ms / 2, latency_ms * 2),
         extrapolated=True,
         excess={
-            "latency_ms": latency_ms - profile.limits.latency_target_ms,
+            "latency_ms": latency_ms - profile.network_limit_ms(64),
             "memory_mib": memory_mib - profile.limits.memory_mib,
         },
     )

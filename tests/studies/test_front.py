@@ -66,5 +66,5 @@ def test_fidelities_are_never_mixed(records: tuple[TrialRecord, ...]) -> None:
 
 
 def test_front_hypervolume_is_a_share_that_grows(records: tuple[TrialRecord, ...], tmp_path: Path) -> None:
-    shares = [front_hypervolume(records[:count], EDGE) for count in range(len(records) + 1)]
+    shares = [front_hypervolume(records[:count], EDGE, 64) for count in range(len(records) + 1)]
     assert (np.diff(shares) >= -1e-12).all() and shares[0] == 0.0 < shares[-1] < 1.0

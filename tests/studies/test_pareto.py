@@ -45,7 +45,11 @@ def test_report_lists_every_trial_once_front_first(study: Study) -> None:
     assert trial_ids[-1] == 2 and data["trials"][-1]["failure"]
     assert data["convention"] == CONVENTION and data["fidelity"] == "formula, 1 epoch"
     assert list(data["baselines"]) == ["empty", "Otsu"]
-    assert data["limits"]["edge"]["latency_ms"] == EDGE.limits.latency_target_ms
+    assert EDGE.postprocessing is not None
+    call_ms = EDGE.postprocessing.ms_per_call
+    after_ms = call_ms + (EDGE.postprocessing.ms - call_ms) / 16  # 64 pixels a side, given at 256
+    assert data["limits"]["edge"]["postprocessing_ms"] == pytest.approx(after_ms)
+    assert data["limits"]["edge"]["latency_ms"] == pytest.approx(1000 / 24 - after_ms)
     json.dumps(data, allow_nan=False)
 
 
@@ -67,6 +71,8 @@ def test_pareto_command(study: Study, tmp_path: Path) -> None:
     for words in ("lv-unet", "baseline: empty", "baseline: Otsu", "jetson-nano", "both masks empty counts 1", "●"):
         assert words in text
     assert "Trial 2 (broken) failed: the loss became nan" in text
+    words = "Edge: jetson-nano, at most 41.7 ms, of which 1.4 ms are for post-processing, and 1536 MiB; predicted for"
+    assert words in " ".join(text.split())
     assert (tmp_path / "front.png").read_bytes().startswith(b"\x89PNG")
     printed = json.loads(invoke("pareto", str(study.folder), "--json"))
     assert printed == with_old_json_keys(pareto_report(study).to_dict())
@@ -75,7 +81,8 @@ def test_pareto_command(study: Study, tmp_path: Path) -> None:
 def test_picture_names_presets_and_draws_the_limit(study: Study) -> None:
     picture = front_picture(pareto_report(study))
     assert {point.name for point in picture.points} == {"", "lv-unet", "bmis"}
-    assert picture.limit_ms == EDGE.limits.latency_target_ms
+    assert picture.limit_ms == EDGE.network_limit_ms(64) < 41
+    assert picture.limit_title == "24 frames a second less post-processing"
     texts = {text.get_text() for text in draw_front(picture).axes[0].texts}
     assert {"lv-unet", "bmis", "better", "empty", "Otsu"} <= texts
     assert {f"#{point.trial_id}" for point in picture.points if point.on_front and not point.name} <= texts

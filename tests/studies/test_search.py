@@ -145,7 +145,7 @@ def test_evolution_beats_chance(tmp_path: Path) -> None:
         settings = SamplerSettings(name=sampler)  # type: ignore[arg-type]
         folder = tmp_path / f"{sampler}-{seed}"
         _, records = run_search(folder, trials=40, sampler=settings, seed=seed, edge_share=1.0)
-        return front_hypervolume(records, EDGE)
+        return front_hypervolume(records, EDGE, 64)
 
     seeds = range(3)
     assert sum(reached("nsgaii", seed) for seed in seeds) > sum(reached("random", seed) for seed in seeds)

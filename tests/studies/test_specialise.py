@@ -85,7 +85,11 @@ def test_what_the_device_cannot_run_is_dropped_with_the_reason(study: Study) -> 
     }
     slow = PI.model_copy(update={"limits": PI.limits.model_copy(update={"frames_per_second": 60.0})})
     found = specialise(study, slow)
-    assert found.over and all("at most 16.7" in found.dropped[each.known.label] for each in found.over)
+    limit = f"at most {1000 / 60 - PI.postprocessing_ms(128):.1f} beside post-processing"
+    assert found.over and all(limit in found.dropped[each.known.label] for each in found.over)
+    assert all(each.costs.latency_ms > 1000 / 60 - PI.postprocessing_ms(128) for each in found.over)
+    found = specialise(study, slow.model_copy(update={"postprocessing": None}))
+    assert all(found.dropped[each.known.label].endswith("at most 16.7") for each in found.over)
 
 
 def test_nothing_that_serves_is_one_sentence(study: Study) -> None:
@@ -99,6 +103,7 @@ def test_the_study_is_left_as_it_is(study: Study) -> None:
     specialise(study, PI)
     result = invoke("specialise", str(study.folder), "--profile", "raspberry-pi-4")
     assert result.exit_code == 0 and "raspberry-pi-4: at most" in result.output
+    assert "of which 1.6 ms are for post-processing" in " ".join(result.output.split())
     assert content_of(study.folder) == before
 
 

@@ -25,6 +25,8 @@ from ussearch.hardware_profiles.profile import Limits, Profile, Provenance
 LIKE = "x86-server"
 RAM_SHARE = 0.25
 FRAMES_PER_SECOND = 24.0
+KEPT = frozenset({"export", "memory_copies", "postprocessing"})
+"""What is taken over from the profile that the machine is like."""
 Say = Callable[[str], None]
 
 
@@ -78,7 +80,7 @@ def _this_machine(like: Profile, rows: list[dict[str, Any]], networks: list[Cali
     ]
     here = Provenance(basis="measured", source="this machine")
     chosen = Provenance(basis="chosen", source="a quarter of this machine's memory; 24 frames a second")
-    kept = {key: value for key, value in like.provenance.items() if key.split(".")[0] in {"export", "memory_copies"}}
+    kept = {key: value for key, value in like.provenance.items() if key.split(".")[0] in KEPT}
     return {
         "device": measure.machine(),
         "title": f"{measure.machine()} (onnxruntime {onnxruntime.__version__})",
