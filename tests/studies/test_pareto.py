@@ -86,7 +86,7 @@ def test_picture_names_presets_and_draws_the_limit(study: Study) -> None:
     texts = {text.get_text() for text in draw_front(picture).axes[0].texts}
     assert {"lv-unet", "bmis", "better", "empty", "Otsu"} <= texts
     assert {f"#{point.trial_id}" for point in picture.points if point.on_front and not point.name} <= texts
-    assert any(text.startswith("limit 41.7 ms") for text in texts)
+    assert any(text.startswith("limit 40.2 ms") for text in texts)
 
 
 def test_the_arrow_lies_beyond_the_limit_and_above_every_point(study: Study) -> None:
