@@ -23,6 +23,7 @@ from ussearch.hardware_profiles.calibration.networks import draw_networks
 from ussearch.hardware_profiles.calibration.profiles import save_profile
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.validation import Coverage
+from ussearch.serving.board import run_edge_source
 
 COUNT = 12
 Rows = list[dict[str, Any]]
@@ -31,7 +32,7 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(scope="module")
 def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("board") / "kit"
-    write_kit(KitRequest(folder, "raspberry-pi-4", COUNT))
+    write_kit(KitRequest(folder, "raspberry-pi-4", COUNT, runner=run_edge_source()))
     return folder
 
 
@@ -98,6 +99,7 @@ def test_a_kit_holds_files_within_the_rules_of_its_board(kit: Path) -> None:
     manifest = read_kit(kit)
     assert len(manifest.models) == COUNT == len(list((kit / "models").glob("*.onnx")))
     assert (kit / "measure.py").read_text() == Path(measure.__file__).read_text()
+    assert (kit / "run_edge.py").read_text() == run_edge_source()
     assert "ussearch profile fit" in (kit / "README.txt").read_text()
     for each in manifest.models[:3]:
         assert check_onnx(kit / "models" / f"{each.name}.onnx", load_profile("raspberry-pi-4")) == ()
@@ -130,6 +132,18 @@ def test_the_board_is_recovered_from_its_csv(kit: Path, rows: Rows, tmp_path: Pa
     assert shown.exit_code == 0 and "A board" in shown.output
 
 
+def test_what_post_processing_takes_is_the_boards_where_it_was_measured(kit: Path, rows: Rows) -> None:
+    like = load_profile("raspberry-pi-4")
+    times = {"postprocessing_ms": "5.5", "postprocessing_call_ms": "1.5"}
+    mine = fit(FitRequest(write_csv(kit, [{**row, **times} for row in rows]), "x")).profile
+    assert mine.network_limit_ms(512) == pytest.approx(1000 / 24 - (1.5 + 4 * 4.0))
+    assert mine.provenance["postprocessing"].basis == "measured"
+    assert "results.csv" in mine.provenance["postprocessing"].source
+    older = fit(FitRequest(write_csv(kit, rows), "x")).profile
+    assert older.postprocessing == like.postprocessing
+    assert older.provenance["postprocessing"] == like.provenance["postprocessing"]
+
+
 def change(column: str, value: object) -> Callable[[Rows], Rows]:
     def apply(rows: Rows) -> Rows:
         new = value(rows[4][column]) if callable(value) else value
@@ -146,6 +160,10 @@ FAULTS: dict[str, tuple[Callable[[Rows], Rows], str]] = {
     "NaN": (change("latency_ms", "nan"), "row 6 ({model}): latency_ms is 'nan'"),
     "infinite": (change("latency_ms", "inf"), "row 6 ({model}): latency_ms is 'inf'"),
     "text": (change("latency_ms", "fast"), "row 6 ({model}): latency_ms is 'fast'"),
+    "post-processing in words": (
+        change("postprocessing_ms", "soon"),
+        "row 6 ({model}): postprocessing_ms is 'soon'",
+    ),
     "an unknown precision": (change("precision", "fp99"), "precision is 'fp99', expected one of fp32"),
     "threads in words": (change("threads", "four"), "threads is 'four', expected a whole number"),
     "another provider": (
@@ -212,8 +230,10 @@ def test_a_busy_machine_and_an_unsteady_clock_are_said(kit: Path, rows: Rows) ->
 
 @pytest.mark.slow
 def test_this_machine_is_calibrated_and_can_be_searched_for(tmp_path: Path) -> None:
-    made = calibrate(CalibrationRequest("here", networks=COUNT, rounds=1, seconds=0.2))
+    request = CalibrationRequest("here", networks=COUNT, rounds=1, seconds=0.2, runner=run_edge_source())
+    made = calibrate(request)
     save_profile(made.profile, tmp_path, replace=False)
+    assert made.profile.provenance["postprocessing"].basis == "measured"
     assert made.chosen.errors.keys() >= {"MACs alone", "three numbers", "prices of kernels"}
     result = run_command("run", "--profile", "here", "--profiles-dir", tmp_path, "--dry-run", "--json")
     assert result.exit_code == 0, result.output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import csv
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import scipy.ndimage
 from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
@@ -22,6 +24,7 @@ from ussearch.cli.app import app
 from ussearch.errors import UserError
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import Measurement, bench
+from ussearch.serving.board import run_edge_source
 
 SOURCE = Path(measure.__file__)
 QUICK = ("--rounds", "2", "--seconds", "0.05", "--patience", "0", "--threads", "1", "--runtime", "onnxruntime")
@@ -57,8 +60,10 @@ def tiny_model(path: Path, channels: int = 4, side: int = 16) -> Path:
     return path
 
 
-def run_program(*arguments: str, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([python, str(SOURCE), *arguments], capture_output=True, text=True, check=False, timeout=300)
+def run_program(
+    *arguments: str, python: str = sys.executable, program: Path = SOURCE
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([python, str(program), *arguments], capture_output=True, text=True, check=False, timeout=300)
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -185,6 +190,31 @@ def test_bench_refuses_what_it_cannot_measure(tmp_path: Path) -> None:
         bench(tiny_model(tmp_path / "m.onnx"), threads=999)
 
 
+@pytest.mark.parametrize(("call_ms", "ns_per_pixel"), [(0.4, 30.0), (0.0, 10.0), (2.0, 0.0)])
+def test_post_processing_is_a_call_and_a_part_in_proportion_to_the_pixels(
+    call_ms: float, ns_per_pixel: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = SimpleNamespace(now_s=0.0)
+    monkeypatch.setitem(sys.modules, "made_up_clock", clock)  # type: ignore[arg-type]
+    monkeypatch.setattr(measure.time, "perf_counter", lambda: clock.now_s)
+    runner = tmp_path / "run_edge.py"
+    runner.write_text(
+        "import made_up_clock\n\ndef lesion_mask(probabilities, how):\n"
+        f"    made_up_clock.now_s += {call_ms / 1e3} + {ns_per_pixel / 1e9} * probabilities.size\n"
+    )
+    found = measure.measure_postprocessing(runner)
+    assert found["postprocessing_call_ms"] == pytest.approx(call_ms, abs=1e-6)
+    assert found["postprocessing_ms"] == pytest.approx(call_ms + ns_per_pixel * 256**2 / 1e6, abs=1e-6)
+
+
+def test_masks_are_made_up_like_those_of_a_network() -> None:
+    generator = np.random.RandomState(0)
+    masks = [measure.made_up(np, generator, 256) for _ in range(20)]
+    assert all(mask.dtype == np.float32 and 0 <= mask.min() < mask.max() <= 1 for mask in masks)
+    lesions = [scipy.ndimage.label(mask >= 0.5, np.ones((3, 3)))[1] for mask in masks]
+    assert 5 <= np.median(lesions) <= 25 and 0.03 < np.mean([(mask >= 0.5).mean() for mask in masks]) < 0.2
+
+
 def test_it_is_valid_python_3_6_and_imports_nothing_else() -> None:
     tree = ast.parse(SOURCE.read_text(encoding="utf-8"), feature_version=(3, 6))
     imported = {
@@ -205,6 +235,13 @@ def test_it_is_valid_python_3_6_and_imports_nothing_else() -> None:
 def test_it_measures_under_old_pythons(version: str, tmp_path: Path) -> None:
     python = old_python(version, tmp_path / "venv")
     model = tiny_model(tmp_path / "m.onnx")
-    done = run_program(str(model), "--out", str(tmp_path / "r.csv"), *QUICK, python=python)
+    program = tmp_path / "kit" / "measure.py"
+    program.parent.mkdir()
+    shutil.copyfile(SOURCE, program)
+    (program.parent / "run_edge.py").write_text(run_edge_source(), encoding="utf-8")
+    done = run_program(str(model), "--out", str(tmp_path / "r.csv"), *QUICK, python=python, program=program)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert float(rows_of(tmp_path / "r.csv")[0]["latency_ms"]) > 0
+    (row,) = rows_of(tmp_path / "r.csv")
+    assert float(row["latency_ms"]) > 0
+    whole_ms, call_ms = float(row["postprocessing_ms"]), float(row["postprocessing_call_ms"])
+    assert whole_ms > 0 and whole_ms >= call_ms >= 0

@@ -45,10 +45,17 @@ def calibrate(
     from ussearch.cli.console import Lines
     from ussearch.hardware_profiles.calibration.calibrate import CalibrationRequest, calibrate
     from ussearch.hardware_profiles.calibration.profiles import require_free
+    from ussearch.serving.board import run_edge_source
 
     folders = () if profiles_dir is None else (profiles_dir,)
     request = CalibrationRequest(
-        name=name, networks=networks, threads=threads, seed=seed, like=like, profiles_dirs=folders
+        name=name,
+        networks=networks,
+        threads=threads,
+        seed=seed,
+        like=like,
+        profiles_dirs=folders,
+        runner=run_edge_source(),
     )
     require_free(name, _folder(profiles_dir), replace=replace)
     with Lines(quiet=json_output) as lines:
@@ -71,10 +78,11 @@ def kit(
     """
     from ussearch.cli.console import Lines, console, print_json
     from ussearch.hardware_profiles.calibration.kit import KitRequest, write_kit
+    from ussearch.serving.board import run_edge_source
 
     folders = () if profiles_dir is None else (profiles_dir,)
     with Lines(quiet=json_output) as lines:
-        made = write_kit(KitRequest(out, like, networks, seed, folders), lines)
+        made = write_kit(KitRequest(out, like, networks, seed, folders, run_edge_source()), lines)
     if json_output:
         models = [each.model_dump(mode="json", exclude={"architecture"}) for each in made.models]
         print_json({"folder": str(out), "like": made.like, "seed": made.seed, "models": models})

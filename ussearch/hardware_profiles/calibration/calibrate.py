@@ -44,6 +44,8 @@ class CalibrationRequest:
     seed: int = 0
     like: str = LIKE
     profiles_dirs: tuple[Path, ...] = ()
+    runner: str = ""
+    """The text of ``run_edge.py``, whose post-processing is measured, too."""
 
 
 def calibrate(request: CalibrationRequest, say: Say = lambda _: None) -> Calibrated:
@@ -65,6 +67,11 @@ def calibrate(request: CalibrationRequest, say: Say = lambda _: None) -> Calibra
             seconds=request.seconds,
             patience_s=request.patience_s,
         )
+        if request.runner:
+            runner = Path(folder) / measure.RUNNER
+            runner.write_text(request.runner, encoding="utf-8")
+            found = measure.measure_postprocessing(runner)
+            rows = [{**row, **found} for row in rows]
     results = from_rows(rows, f"{len(rows)} networks of ussearch measured here")
     say("fitting")
     return profile_from(request.name, results, networks, like, _this_machine(like, rows, networks))

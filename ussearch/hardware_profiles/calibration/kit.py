@@ -59,6 +59,8 @@ class KitRequest:
     networks: int = 22
     seed: int = 0
     profiles_dirs: tuple[Path, ...] = ()
+    runner: str = ""
+    """The text of ``run_edge.py``, whose post-processing is measured on the board, too."""
 
 
 def write_kit(request: KitRequest, say: Callable[[str], None] = lambda _: None) -> Kit:
@@ -87,6 +89,8 @@ def write_kit(request: KitRequest, say: Callable[[str], None] = lambda _: None) 
         (stage / MANIFEST).write_text(kit.model_dump_json(indent=1, exclude_defaults=True), encoding="utf-8")
         (stage / "README.txt").write_text(_readme(like), encoding="utf-8")
         shutil.copyfile(measure.__file__, stage / PROGRAM)
+        if request.runner:
+            (stage / measure.RUNNER).write_text(request.runner, encoding="utf-8")
     return kit
 
 
@@ -96,8 +100,9 @@ def _readme(like: Profile) -> str:
         "Copy this folder to the board, let nothing else run, fix the power mode, and:\n\n"
         "    python3 measure.py\n\n"
         "It needs Python 3.6 or later with numpy and onnxruntime, or TensorRT's trtexec (each model is then built\n"
-        "first, which takes minutes a model; --precision fp32 for FP32). Copy results.csv (and results.nodes.json, if\n"
-        "there) back into the kit's folder, and:\n\n"
+        "first, which takes minutes a model; --precision fp32 for FP32). What run_edge.py does with a mask is\n"
+        "measured, too, where onnxruntime is there. Copy results.csv (and results.nodes.json, if there) back into the\n"
+        "kit's folder, and:\n\n"
         f"    ussearch profile fit kit/results.csv --name my-board --like {like.name}\n"
     )
 

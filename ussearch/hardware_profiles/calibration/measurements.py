@@ -23,6 +23,8 @@ UNIT_FACTOR = 60.0
 """Measured to expected latency, from which on a row is taken to be in another unit (a thousand apart)."""
 DEVICE_FACTOR = 300.0
 """The same for all rows together, where the expectation is that of another device."""
+POSTPROCESSING = ("postprocessing_ms", "postprocessing_call_ms")
+"""Columns that are empty or missing where no ``run_edge.py`` lay beside ``measure.py``."""
 SIZE_LIMIT_BYTES = 200 * 2**20
 
 
@@ -38,6 +40,12 @@ class Results:
     def first(self) -> Mapping[str, Any]:
         """Any row: runtime, precision, threads and machine are the same in all."""
         return next(iter(self.rows.values()))
+
+    @property
+    def postprocessing(self) -> tuple[float, float] | None:
+        """Milliseconds of post-processing at 256x256 pixels and of a call alone; None where nobody measured them."""
+        found = [self.first.get(column) for column in POSTPROCESSING]
+        return None if None in found or "" in found else (float(str(found[0])), float(str(found[1])))
 
     def measured(self, networks: Sequence[CalibrationNetwork]) -> list[MeasuredNetwork]:
         """Return the networks with what was measured of them."""
@@ -85,16 +93,13 @@ def _checked(row: Mapping[str, Any], path: Path, number: int) -> str:
     for column in ("model", "latency_ms", "runtime", "precision"):
         if not row.get(column):
             raise UserError(f"{path}, row {number}: the column {column!r} is empty or missing; run measure.py again.")
-    name, text = str(row["model"]), str(row["latency_ms"])
-    try:
-        latency_ms = float(text)
-    except ValueError:
-        latency_ms = math.nan
-    if not (math.isfinite(latency_ms) and latency_ms > 0):
-        raise UserError(
-            f"{path}, row {number} ({name}): latency_ms is {text!r}, expected a positive number of milliseconds; "
-            "measure the model again."
-        )
+    name = str(row["model"])
+    for column in ("latency_ms", *filter(row.get, POSTPROCESSING)):
+        if not _milliseconds(str(row[column]), column == "latency_ms"):
+            raise UserError(
+                f"{path}, row {number} ({name}): {column} is {row[column]!r}, expected a positive number of "
+                "milliseconds; measure the model again."
+            )
     if row["precision"] not in get_args(Precision):
         raise UserError(
             f"{path}, row {number} ({name}): precision is {row['precision']!r}, expected one of "
@@ -106,6 +111,15 @@ def _checked(row: Mapping[str, Any], path: Path, number: int) -> str:
             f"{path}, row {number} ({name}): threads is {threads!r}, expected a whole number; run measure.py again."
         )
     return name
+
+
+def _milliseconds(text: str, positive: bool) -> bool:
+    """Return whether a text is a time."""
+    try:
+        value = float(text)
+    except ValueError:
+        return False
+    return math.isfinite(value) and (value > 0 if positive else value >= 0)
 
 
 def _same_conditions(rows: Mapping[str, Mapping[str, Any]], path: Path) -> None:

@@ -15,9 +15,10 @@ from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.catalogue import is_shipped, load_profile
 from ussearch.hardware_profiles.latency.cross_validation import LIKE_ANOTHER, MACS_ONLY, Chosen, choose_model
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
-from ussearch.hardware_profiles.measuring.measure import BUSY
+from ussearch.hardware_profiles.measuring.measure import BUSY, RUNNER
 from ussearch.hardware_profiles.onnx_files.export import export_module
-from ussearch.hardware_profiles.profile import Profile
+from ussearch.hardware_profiles.postprocessing_time import PostprocessingTime
+from ussearch.hardware_profiles.profile import Profile, Provenance
 from ussearch.hardware_profiles.validation import Coverage, Validation
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
@@ -86,6 +87,12 @@ def profile_from(
             **machine,
         }
     )
+    if results.postprocessing is not None:
+        ms, call_ms = results.postprocessing
+        source = f"{results.origin}: {RUNNER} on made-up masks"
+        origins = {**fields.provenance, "postprocessing": Provenance(basis="measured", source=source)}
+        part = PostprocessingTime(ms=ms, ms_per_call=call_ms)
+        fields = fields.model_copy(update={"postprocessing": part, "provenance": origins})
     profile = Profile.model_validate(fields.model_dump())
     warnings = [*warnings_of(results), *_doubts(name, like, profile, chosen)]
     return Calibrated(profile, chosen, tuple(measured), tuple(warnings))

@@ -9,12 +9,13 @@ Each model runs in a process of its own, pinned to as many cores as it has threa
 its times settle, in several rounds over all models. Between short stretches of runs a small matrix product tells how
 fast the core is at that moment: only stretches with the core at its best make a model's latency, and models that met
 too few of them are measured again. With trtexec on the machine (NVIDIA boards) that is what is measured, otherwise
-onnxruntime.
+onnxruntime. With run_edge.py beside this file its post-processing of masks is measured, too.
 """
 
 import argparse
 import csv
 import hashlib
+import importlib.util
 import json
 import os
 import platform
@@ -54,6 +55,8 @@ COLUMNS = [
     "slowed",
     "machine",
     "inputs",
+    "postprocessing_ms",
+    "postprocessing_call_ms",
 ]
 BUSY = 0.1
 """Share of the processors' time that others may take before a measurement is called disturbed."""
@@ -80,6 +83,20 @@ TIMEOUT_S = 1800
 FED_TYPES = ["float16", "bool"] + [sign + "int" + bits for sign in ("", "u") for bits in ("8", "16", "32", "64")]
 NUMPY_NAMES = dict({"float": "float32", "double": "float64"}, **{each: each for each in FED_TYPES})
 """Element types that onnxruntime takes from numpy, as it calls them: numpy has no bfloat16, and text is no image."""
+RUNNER = "run_edge.py"
+MASKS, MASK_TURNS = 60, 5
+MASK_SIDES = (256, 64)
+CELLS = ((4, 3.0), (16, 2.0), (64, 0.3))
+"""(Cells a side, weight) of the noise that makes up masks: their post-processing takes as long as that of a network's
+answers on BUSI, to a twentieth at the 99th percentile.
+"""
+STEPS = {
+    "threshold": 0.5,
+    "connectivity": 8,
+    "smallest_lesion": 1,
+    "presence": {"score": "peak", "slope": 4.4, "intercept": -2.2, "threshold": 0.62},
+    "most_lesions": None,
+}
 OPEN_SIDES = (256, 224, 512, 640)
 """Heights and widths that are tried in turn where the file leaves them open: most networks take the first."""
 OPEN_SIDES_3D = (64, 128)
@@ -321,6 +338,51 @@ def node_times(onnxruntime: Any, feeds: Dict[str, Any], path: Path, threads: int
         outputs = [next(iter(each.values())) for each in facts["output_type_shape"]]
         rows.append([facts["op_name"], shapes, outputs[0] if outputs else [], durations[runs // 4] / 1000])
     return rows
+
+
+# ---------------------------------------------------------------- post-processing
+
+
+def measure_postprocessing(runner: Path) -> Dict[str, float]:
+    """Return the milliseconds of the post-processing in run_edge.py at 256x256 pixels, and those of a call alone.
+
+    99 of 100 masks do not take longer, threshold and sigmoid not counted. What does not depend on the pixels is found
+    from two sizes. Raises ImportError where run_edge.py cannot be loaded.
+    """
+    import numpy as np
+
+    spec = importlib.util.spec_from_file_location("run_edge", str(runner))  # type: Any
+    run_edge = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run_edge)
+    large_ms, small_ms = (masks_ms(np, run_edge, side) for side in MASK_SIDES)
+    pixels = (MASK_SIDES[0] / MASK_SIDES[1]) ** 2
+    call_ms = (pixels * small_ms - large_ms) / (pixels - 1)
+    return {"postprocessing_ms": large_ms, "postprocessing_call_ms": min(max(call_ms, 0.0), large_ms)}
+
+
+def masks_ms(np: Any, run_edge: Any, side: int) -> float:
+    """Return the 99th percentile over made-up masks of the fastest of several turns each."""
+    generator = np.random.RandomState(0)
+    masks = [made_up(np, generator, side) for _ in range(MASKS)]
+    fastest = [float("inf")] * MASKS
+    for turn in range(MASK_TURNS + 1):
+        for number, probabilities in enumerate(masks):
+            begun_s = time.perf_counter()
+            run_edge.lesion_mask(probabilities, STEPS)
+            between_s = time.perf_counter()
+            np.greater_equal(probabilities, np.float32(STEPS["threshold"]))
+            taken_s = between_s - begun_s - (time.perf_counter() - between_s)
+            if turn:  # the first turn is for the caches
+                fastest[number] = min(fastest[number], max(taken_s, 0.0) * 1000)
+    return float(np.percentile(fastest, 99))
+
+
+def made_up(np: Any, generator: Any, side: int) -> Any:
+    """Return probabilities float32 [side, side] in which lesions are as many and as ragged as a network's."""
+    logits = np.full((side, side), -5.0)
+    for cells, weight in CELLS:
+        logits += weight * np.kron(generator.randn(cells, cells), np.ones((side // cells, side // cells)))
+    return (1 / (1 + np.exp(-logits))).astype(np.float32)
 
 
 # ---------------------------------------------------------------- the machine
@@ -632,6 +694,12 @@ def main(arguments: Optional[List[str]] = None) -> int:
             )
         options.nodes = True
         rows = measure_all(models, options, lambda text: print(text, flush=True))
+        if (HERE / RUNNER).is_file():
+            try:
+                found = measure_postprocessing(HERE / RUNNER)
+                rows = [dict(row, **found) for row in rows]
+            except ImportError as problem:
+                print(f"Post-processing is not measured: {problem}.")
         write_results(options.out, rows)
     except MeasurementError as problem:
         print(f"{OWN_NAME}{problem}", file=sys.stderr)
