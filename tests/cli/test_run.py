@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ussearch.hardware_profiles import load_profile
+from ussearch.hardware_profiles.postprocessing_time import PostprocessingTime
 from ussearch.pairs import Bundle
 from ussearch.studies import Study
 
@@ -93,6 +95,18 @@ def test_dry_run_plans_and_trains_nothing(ussearch: Command, tiny_data: Path, tm
         (low, high), (least, most) = limits["latency_range_ms"], limits["latency_interval_ms"]
         assert least <= low <= high <= most
         assert limits["extrapolated"] is (limits["share_of_random_architectures_extrapolated"] > 0)
+
+
+def test_post_processing_that_takes_all_of_a_frame_leaves_nothing_for_a_network(
+    ussearch: Command, tiny_data: Path, tmp_path: Path
+) -> None:
+    slow = load_profile("jetson-nano").model_copy(update={"postprocessing": PostprocessingTime(ms=800)})
+    (tmp_path / "jetson-nano.yaml").write_text(slow.to_yaml(), encoding="utf-8")
+    arguments = ("run", "--profile", "jetson-nano", "--profiles-dir", tmp_path, "--data", tiny_data, *TINY_RUN)
+    outcome = ussearch(*arguments, "--dry-run")
+    assert outcome.status == 2
+    limits = "its limit is 41.7 ms, of which 50.0 ms are for post-processing, and 1536 MiB"  # 800 / 16 at 64 pixels
+    assert f"Nothing fits jetson-nano: {limits}; random architectures take" in " ".join(outcome.err.split())
 
 
 def test_a_runtime_of_a_device_is_a_profile_everywhere(
