@@ -10,7 +10,7 @@ from pathlib import Path
 from ussearch.datasets import ImageSet
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, staged_directory
-from ussearch.pairs.bundles.bundle import Bundle
+from ussearch.pairs.bundles.bundle import Bundle, write_split
 from ussearch.pairs.bundles.evaluation import evaluate_pair
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import ParentEntry
@@ -80,6 +80,7 @@ def write_variant(
             (folder / name).unlink()
         shutil.rmtree(folder / FOLDER)
         write_vectors(folder, examples, pair)
+        write_split(folder, split, images)  # which those of older versions did not tell one by one
         parts = {
             "postprocessing": how,
             "postprocessing_choice": why,

@@ -30,7 +30,7 @@ CONFIDENCES = (0.6, 0.85, 1.0)
 FOLDS = 5
 FEWEST_LESIONS, FEWEST_EMPTY = 20, 8
 FEWEST_FOUND = round(1 / PROMISED.missed)
-"""Lesions found at threshold 0.5: of fewer, not even one may be missed, and that none is says little of other images."""
+"""At threshold 0.5. Of fewer not even one may be missed, and that none is says little of other images."""
 THRESHOLDS = (0.25, 0.3125, 0.375, 0.4375, 0.5, 0.5625, 0.625, 0.6875, 0.75)
 SIZE_PARTS = (4096, 2048, 1024, 512, 256, 128)
 """Of the grid: what the smallest lesion may be."""
