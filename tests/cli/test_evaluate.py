@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from tests.cli.conftest import Command, write_data
+from ussearch.cli.app import app
+from ussearch.cli.run_parameters import READING
+from ussearch.datasets import ReadingOptions
 from ussearch.pairs import Bundle, verify_bundle
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.foreign_data import read_record
+
+
+def test_the_options_that_say_how_files_are_read_are_one_list() -> None:
+    assert set(READING) == {field.name for field in fields(ReadingOptions)}
+    group = typer.main.get_command(app)
+    evaluate, check = group.commands["evaluate"], group.commands["data"].commands["check"]  # type: ignore[attr-defined]
+    of_each = [
+        {name: (each.opts, each.help) for each in command.params if (name := each.name) in READING}
+        for command in (evaluate, check)
+    ]
+    assert of_each[0] == of_each[1] and len(of_each[0]) == len(READING)
 
 
 @pytest.fixture(scope="module")
