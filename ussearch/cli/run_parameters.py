@@ -26,7 +26,12 @@ def with_run_options(command: Any) -> Any:
 
 def with_reading_options(command: Any) -> Any:
     """Give a command those options of a run that ``reading_options`` takes, each None where it is not given."""
-    return _with(command, after=(option for option in run_options() if option.dotted in map("data.{}".format, READING)))
+    return _with(command, after=filter(is_of_reading, run_options()))
+
+
+def is_of_reading(option: RunOption) -> bool:
+    """Return whether an option of a run says how files are read."""
+    return option.path[0] == "data" and option.path[-1] in READING
 
 
 def reading_options(given: Mapping[str, Any]) -> ReadingOptions:

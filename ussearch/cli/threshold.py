@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -77,4 +78,4 @@ def _show(made: Bundle) -> None:
     say("The goal holds for each network on the calibration images; the pair is judged on test images alone.")
     for warning in baseline_warnings(manifest.metrics):
         say(warning)
-    say(f"Bundle: {made.folder}\nNext: ussearch verify {made.folder}")
+    say(f"Bundle: {made.folder}\nNext: ussearch verify {shlex.quote(str(made.folder))}")
