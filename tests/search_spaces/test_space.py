@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 from torch.nn import functional
 
 from ussearch.errors import UserError
@@ -33,6 +34,18 @@ def test_every_sample_builds_and_trains_one_step(seed: int) -> None:
     gradients = [parameter.grad for parameter in network.parameters()]
     assert all(gradient is None or torch.isfinite(gradient).all() for gradient in gradients)
     assert sum(gradient is not None for gradient in gradients) > 0.9 * len(gradients)
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_outputs_of_deep_supervision_come_the_finest_first(order: tuple[int, ...]) -> None:
+    preset = load_preset("lv-unet").architecture
+    network = build(preset.model_copy(update={"deep_supervision": order})).eval()
+    for level, head in network.auxiliary_heads.items():
+        nn.init.zeros_(head.weight)  # type: ignore[arg-type]
+        nn.init.constant_(head.bias, float(level))  # type: ignore[arg-type]
+    with torch.no_grad():
+        outputs = network.forward_all(torch.zeros(1, preset.image_channels, 128, 128))[1:]
+    assert [float(output.mean()) for output in outputs] == pytest.approx([2, 1, 0])
 
 
 @settings(max_examples=40)

@@ -175,13 +175,15 @@ class Network(nn.Module):
         return out
 
     def forward_all(self, x: Tensor) -> tuple[Tensor, ...]:
-        """Return the logits, then those of deep supervision, enlarged to the same size."""
+        """Return the logits, then those of deep supervision, enlarged to the same size, the finest first."""
         features = self._decode(self._adapt(x))
         main: Tensor = self.head(features[-1])
         size = (int(main.shape[2]), int(main.shape[3]))
         extra = [
-            functional.interpolate(head(features[int(level) + 1]), size=size, mode="bilinear", align_corners=False)
-            for level, head in self.auxiliary_heads.items()
+            functional.interpolate(
+                self.auxiliary_heads[level](features[int(level) + 1]), size=size, mode="bilinear", align_corners=False
+            )
+            for level in sorted(self.auxiliary_heads, key=int, reverse=True)
         ]
         return (main, *extra)
 

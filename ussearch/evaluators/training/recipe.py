@@ -51,7 +51,7 @@ class Recipe(BaseModel):
         default=0.6, ge=0, le=1, description="share of all steps after which λ is exactly 1"
     )
     deep_supervision_weights: tuple[float, ...] = (0.4, 0.2, 0.1)
-    """Weights of the auxiliary outputs in order; those without a weight get the last one."""
+    """Weights of the auxiliary outputs, the finest first; those without a weight get the last one."""
     augmentation: AugmentationSettings | None = AugmentationSettings()
     empty_fraction: float | None = Field(default=None, ge=0, le=1, description="share of empty images shown each epoch")
     patience: int | None = Field(default=None, ge=1, description="stop after so many epochs without a better one")
