@@ -13,7 +13,8 @@ from ussearch.errors import UserError
 def test_evaluate_returns_the_cards_figures(finished: ussearch.Bundle, data_folder: Path) -> None:
     found = ussearch.Bundle.load(finished.folder).evaluate(data_folder)
     assert found.metrics.images == 32 and found.counts.parts["test"].lesions == 24
-    assert "data set that the bundle was made from" in found.warnings[0]
+    assert found.own_images is not None and sum(found.own_images.values()) == 32
+    assert "32 of the 32 images are those that the bundle was made from" in found.warnings[0]
 
 
 def test_another_operating_point(finished: ussearch.Bundle, data_folder: Path, tmp_path: Path) -> None:

@@ -28,12 +28,12 @@ module.{name} = defect
 """
 KILLED = """
 import os, signal
-import ussearch.studies.pareto as module
+import ussearch.{module} as module
 def stopped(*_):
     os.kill(os.getpid(), signal.{signal})
     while True:
         signal.pause()
-module.pareto_report = stopped
+module.{name} = stopped
 """
 
 
@@ -118,10 +118,31 @@ def test_70_in_a_run_that_named_no_study(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_130_and_143_where_it_was_stopped(study: Path, name: str, status: int) -> None:
-    done = ended("pareto", study, "--json", fault=KILLED.format(signal=name))
+    fault = KILLED.format(module="studies.pareto", name="pareto_report", signal=name)
+    done = ended("pareto", study, "--json", fault=fault)
     assert (done.returncode, done.stdout) == (status, "")
-    assert "Traceback" not in done.stderr
+    assert done.stderr == "ussearch: stopped; nothing half-written is left.\n"
     assert not (study / "error.log").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "module", "name"),
+    [
+        (("threshold", "--false-positives", "10%", "--out", "new"), "variant", "finalize"),
+        (("evaluate", "--out", "new.json"), "foreign_data", "evaluate_pair"),
+    ],
+)
+def test_130_where_a_bundle_was_being_judged_anew(
+    tiny_study: Path, tiny_data: Path, tmp_path: Path, command: tuple[str, ...], module: str, name: str
+) -> None:
+    shutil.copytree(tiny_study / "bundle", tmp_path / "bundle")
+    fault = f"import os\nos.chdir({str(tmp_path)!r})\n"
+    fault += KILLED.format(module=f"pairs.bundles.{module}", name=name, signal="SIGINT")
+    done = ended(command[0], "bundle", "--data", tiny_data, *command[1:], fault=fault)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr == "ussearch: stopped; nothing half-written is left.\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
 
 
 def test_the_statuses_are_those_of_shells() -> None:

@@ -3,14 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from PIL import Image
+from scipy.stats import beta
 
 from tests.cli.conftest import Command
+from ussearch.datasets import read_frames
 from ussearch.files import sha256_of
 from ussearch.pairs import Bundle, verify_bundle
 from ussearch.runtime.integrity import MANIFEST
+
+Bools = npt.NDArray[np.bool_]
+
+
+def clopper_pearson(marked: int, images: int) -> tuple[float, float]:
+    """Return the 95 % interval by its formula, the quantiles of two beta distributions."""
+    low = float(beta.ppf(0.025, marked, images - marked + 1)) if marked else 0.0
+    high = float(beta.ppf(0.975, marked + 1, images - marked)) if marked < images else 1.0
+    return low, high
+
+
+def marked_by_the_pair(bundle: Bundle, data: Path, chosen: tuple[int, ...]) -> tuple[Bools, Bools]:
+    """Return which of the chosen images have a lesion, and which the pair marks, one prediction at a time."""
+    files = [sorted((data / "images").iterdir())[number] for number in chosen]
+    with_lesion = [bool(np.asarray(Image.open(data / "masks" / file.name)).any()) for file in files]
+    pair = bundle.predictor()
+    marked = [bool(pair.predict(frame).mask.any()) for file in files for frame in read_frames(file)]
+    return np.array(with_lesion), np.array(marked)
 
 
 @pytest.mark.slow
@@ -30,11 +54,21 @@ def test_a_variant_of_a_bundle(ussearch: Command, tiny_study: Path, tiny_data: P
     assert verify_bundle(tmp_path / "careful", tiny_data).passed
     assert made.manifest.provenance is not None
     assert made.manifest.provenance.commands[-1] == "ussearch threshold STUDY --false-positives 0% --out OUT --json"
+    has_lesion, marked = marked_by_the_pair(made, tiny_data, made.split().calibration)
+    for kind, rate in told["postprocessing_choice"]["rates"]["routed"].items():
+        some = has_lesion == (kind == "sensitivity")
+        assert (rate["images"], rate["marked"]) == (some.sum(), (some & marked).sum())
+        assert (rate["low"], rate["high"]) == pytest.approx(clopper_pearson(rate["marked"], rate["images"]))
     again = ussearch(
         "threshold", tmp_path / "careful", "--false-positives", "1", "--data", tiny_data, "--out", tmp_path / "x"
     )
     assert again.status == 0, again.err
     assert "sensitivity" in again.out and "ussearch verify" in again.out
+    empty = told["postprocessing_choice"]["edge"]["empty_images"]
+    assert 0 < empty < 20 and f"Note: {empty} calibration images without a lesion are few" in again.out
+    assert re.search(
+        r"Marked calibration images without a lesion \(95 %\): edge \d+ of \d+, .*, pair \d+ of", again.out
+    )
     assert Bundle.load(tmp_path / "x").manifest.parent is not None
 
 
@@ -47,7 +81,7 @@ def test_a_variant_of_a_bundle(ussearch: Command, tiny_study: Path, tiny_data: P
         (("--false-positives", "ten"), "--false-positives ten is not possible: expected a share such as 10% or 0.1"),
         (("--false-positives", "nan"), "--false-positives nan% is not possible"),
         (("--sensitivity", "120%"), "--sensitivity 120% is not possible: expected a share from 0% to 100%"),
-        (("--false-positives", "10"), "--false-positives 1000% is not possible"),
+        (("--false-positives", "10"), "--false-positives 10 is not possible: expected a share such as 10% or 0.1"),
     ],
 )
 def test_goals_that_cannot_be_meant(
@@ -68,7 +102,7 @@ def test_nothing_is_overwritten(ussearch: Command, tiny_study: Path, tiny_data: 
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     refused = ussearch("threshold", bundle, *goal, "--out", tmp_path / "mine")
-    assert refused.status == 2 and "is not a bundle" in refused.err
+    assert refused.status == 2 and "a variant replaces nothing" in refused.err
     refused = ussearch("threshold", bundle, "--false-positives", "10%", "--out", tmp_path / "new")
     assert refused.status == 2 and "give the folder of that data with --data" in refused.err
     assert verify_bundle(bundle).passed

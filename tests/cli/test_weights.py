@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ussearch.evaluators.pretrained import origins_in
 from ussearch.pairs import Bundle
 from ussearch.studies import Study
 from ussearch.weights import require_file, weights_named
@@ -95,7 +96,16 @@ def test_a_study_keeps_what_its_networks_start_from(ussearch: Command, tiny_data
     again = (*RUN, "--data", tiny_data, "--study", tmp_path / "again", "--warm-start", own / "architecture.yaml")
     weights = tmp_path / "own.safetensors"
     shutil.copyfile(own / "weights.safetensors", weights)
+    before = f"that network itself began with {LITE} (Apache-2.0, SHA-256 {sha256[:12]})"
+    assert before in ussearch(*again, "--pretrained", weights, "--dry-run").out
     assert ussearch(*again, "--pretrained", weights).status == 0
+    bundle = Bundle.load(tmp_path / "again" / "bundle")
+    (tier,) = {each for each in ("edge", "cloud") if bundle.manifest.entry(each).pretrained}  # type: ignore[arg-type]
+    entry = bundle.manifest.entry(tier).pretrained
+    assert entry is not None and entry.earlier is not None
+    assert (entry.weights, [each.weights for each in entry.earlier]) == ("the user's own", [LITE])
+    assert before in (bundle.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert origins_in(bundle.folder / tier / "weights.safetensors") == entry.origins
     weights.write_bytes(b"something else")
     lost = ussearch("run", "--study", tmp_path / "again", "--resume", "--trials", 3)
     assert lost.status == 2 and "has changed: bring the file back" in lost.err

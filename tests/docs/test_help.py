@@ -13,6 +13,9 @@ import typer
 
 from tests.docs.run_tutorials import fenced
 from ussearch.cli.app import app
+from ussearch.cli.threshold import FEW
+from ussearch.datasets import DEFAULT_FRACTIONS, PARTS
+from ussearch.pairs.postprocessing.choose import FEWEST_EMPTY, FEWEST_FOUND, FEWEST_LESIONS, FOLDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
@@ -77,3 +80,25 @@ def test_commands_on_pages_parse(page: Path) -> None:
             parse(words)
         except Exception as error:
             raise AssertionError(f"{page.name}: ussearch {shlex.join(words)}: {error}") from error
+
+
+def test_the_first_page_names_every_command_and_every_extra() -> None:
+    page = (ROOT / "docs" / "index.md").read_text(encoding="utf-8")
+    named = {word for cell in re.findall(r"`([a-z][a-z -]*)`", page) for word in (cell, cell.split()[-1])}
+    assert {name.split()[-1] for name in COMMANDS} - named == set()
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = project.split("[project.optional-dependencies]\n")[1].split("\n[")[0]
+    assert set(re.findall(r"^(\w+) = \[", extras, re.MULTILINE)) - named == {"dev", "docs"}
+
+
+def test_the_page_on_data_tells_how_many_images_post_processing_needs() -> None:
+    page = (ROOT / "docs" / "own-data.md").read_text(encoding="utf-8")
+    share = DEFAULT_FRACTIONS[PARTS.index("calibration")]
+    whole = {count: round(count / share) for count in (FEWEST_LESIONS, FEWEST_FOUND, FEWEST_EMPTY, FEW)}
+    for row in (
+        f"| {FEWEST_LESIONS} with a lesion, in {2 * FOLDS} groups | {whole[FEWEST_LESIONS]} with a lesion |",
+        f"| {FEWEST_FOUND} whose lesion the network finds | {whole[FEWEST_FOUND]}, and more",
+        f"| {FEWEST_EMPTY} without a lesion | {whole[FEWEST_EMPTY]} without a lesion | presence",
+        f"| {FEW} without a lesion | {whole[FEW]} without a lesion | a rate",
+    ):
+        assert row in page

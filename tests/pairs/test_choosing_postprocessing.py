@@ -89,6 +89,32 @@ def test_too_few_images_of_a_kind_leave_presence_out(change: dict[str, float], r
     assert how.presence is None and not step.kept and step.reason == reason
 
 
+@pytest.mark.parametrize("known", [2, 19])
+def test_a_network_that_finds_few_lesions_loses_none_of_them(known: int) -> None:
+    """Its sure lesions are few: whether they would be missed elsewhere, calibration images cannot tell."""
+    seen = answers()
+    probabilities = seen.probabilities.copy()
+    for number in np.flatnonzero(seen.has_lesion)[known:]:
+        probabilities[number][seen.truth[number]] = 0.1
+    how, why = choose_postprocessing(Observed(probabilities, seen.truth, seen.groups))
+    threshold, *removing = why.steps
+    assert how.threshold <= 0.5 and how == Postprocessing(threshold=how.threshold) and why.before.false_positive_rate
+    assert threshold.step == "threshold" and not any(each.kept for each in removing)
+    assert {each.reason for each in removing} == {
+        f"{known} of 67 lesions of the calibration images are found before, at least 20 are asked for where some may "
+        "be lost"
+    }
+
+
+def test_twenty_found_lesions_are_enough() -> None:
+    seen = answers()
+    probabilities = seen.probabilities.copy()
+    for number in np.flatnonzero(seen.has_lesion)[20:]:
+        probabilities[number][seen.truth[number]] = 0.1
+    how, why = choose_postprocessing(Observed(probabilities, seen.truth, seen.groups))
+    assert how.presence is not None and why.after.found == why.before.found
+
+
 def test_too_few_groups_leave_everything_as_it_is() -> None:
     seen = answers()
     how, why = choose_postprocessing(Observed(seen.probabilities, seen.truth, np.arange(90) % 9))

@@ -1,10 +1,14 @@
-"""What every command has: old names of options still work, and long helps show first what most runs need."""
+"""What every command has: old names of options still work, long helps show first what most runs need, and an
+interruption is told."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import typer
+
 from ussearch.cli.crash import StudyCommand
+from ussearch.cli.interrupts import INTERRUPTED
 from ussearch.cli.verbosity import without_verbosity
 from ussearch.deprecations import renamed, tell
 from ussearch.run_options import IN_SIGHT
@@ -19,6 +23,14 @@ class Command(StudyCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the arguments under the names of today."""
         return super().parse_args(ctx, with_new_options(self.name or "", without_verbosity(ctx, args)))
+
+    def invoke(self, ctx: typer.Context) -> object:  # type: ignore[override]  # typer's context is click's own
+        """Run the command; typer ends one that is interrupted without a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("ussearch: stopped; nothing half-written is left.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Write the options, those of a run in two groups."""

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ussearch.cli.run import asked_for, with_run_options
+from ussearch.cli.run import asked_for
+from ussearch.cli.run_parameters import with_run_options
 
 
 def config(

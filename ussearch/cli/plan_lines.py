@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -11,9 +12,11 @@ from rich.table import Table
 
 from ussearch.cli.console import console, counted, score_line
 from ussearch.cli.option_values import spoken
+from ussearch.cli.run_parameters import is_of_reading
 from ussearch.datasets.checking.check import SPLIT_NOT_USED
 from ussearch.datasets.reading.rows import loss_rows, reading_rows
 from ussearch.pipeline import Delivery
+from ussearch.run_options import run_options
 from ussearch.studies import StudyConfig
 from ussearch.studies.data_source import DataSource
 from ussearch.studies.plan import Plan
@@ -108,7 +111,16 @@ def _left_out_lines(plan: Plan) -> Iterator[str]:
     kinds = Counter(problem.kind for problem in plan.study_context.dataset.problems if problem.kind != SPLIT_NOT_USED)
     if kinds:
         told = ", ".join(f"{kind} {count}" for kind, count in kinds.items())
-        yield f"to know: {told} (ussearch data check {plan.config.data.root} tells more)"
+        yield f"to know: {told} ({_check_command(plan.config)} tells more)"
+
+
+def _check_command(config: StudyConfig) -> str:
+    """Return the command that examines the data, read as the run reads it."""
+    words = ["ussearch", "data", "check", config.data.root]
+    for option in filter(is_of_reading, run_options()):
+        value = getattr(config.run.data, option.path[-1])
+        words += [option.flag] if value is True else [option.flag, str(value)] if value else []
+    return shlex.join(words)
 
 
 def _pretrained_lines(config: StudyConfig) -> Iterator[str]:

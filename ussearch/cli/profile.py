@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -60,7 +61,7 @@ def calibrate(
     require_free(name, _folder(profiles_dir), replace=replace)
     with Lines(quiet=json_output) as lines:
         made = calibrate(request, lines)
-    _save(made, _folder(profiles_dir), replace, json_output)
+    _save(made, profiles_dir, replace, json_output)
 
 
 @app.command(cls=Command)
@@ -89,7 +90,8 @@ def kit(
         return
     console.print(f"Wrote {out}: {len(made.models)} models for boards like {made.like}.", soft_wrap=True)
     console.print("On the board: python3 measure.py, nothing else running. Bring results.csv back into the folder.")
-    console.print(f"Then: ussearch profile fit {out}/results.csv --name my-board --like {made.like}", soft_wrap=True)
+    then = ["ussearch", "profile", "fit", f"{out}/results.csv", "--name", "my-board", "--like", made.like]
+    console.print(f"Then: {shlex.join([*then, *_given(profiles_dir)])}", soft_wrap=True)
 
 
 @app.command(cls=Command)
@@ -113,7 +115,7 @@ def fit(
     folders = () if profiles_dir is None else (profiles_dir,)
     require_free(name, _folder(profiles_dir), replace=replace)
     made = fit_profile(FitRequest(results, name, like, kit, folders))
-    _save(made, _folder(profiles_dir), replace, json_output)
+    _save(made, profiles_dir, replace, json_output)
 
 
 def _folder(profiles_dir: Path | None) -> Path:
@@ -122,12 +124,17 @@ def _folder(profiles_dir: Path | None) -> Path:
     return profiles_dir or user_profiles_dir()
 
 
-def _save(made: Calibrated, folder: Path, replace: bool, json_output: bool) -> None:
+def _given(profiles_dir: Path | None) -> list[str]:
+    """Return the option that names the folder of profiles, where one was named."""
+    return [] if profiles_dir is None else ["--profiles-dir", str(profiles_dir)]
+
+
+def _save(made: Calibrated, profiles_dir: Path | None, replace: bool, json_output: bool) -> None:
     """Save a new profile and print how good it is."""
     from ussearch.cli.console import console, print_json
     from ussearch.hardware_profiles.calibration.profiles import save_profile
 
-    path = save_profile(made.profile, folder, replace=replace)
+    path = save_profile(made.profile, _folder(profiles_dir), replace=replace)
     if json_output:
         print_json(
             {
@@ -142,7 +149,8 @@ def _save(made: Calibrated, folder: Path, replace: bool, json_output: bool) -> N
     console.print(_quality_table(made))
     for warning in made.warnings:
         console.print(warning, style="yellow", soft_wrap=True)
-    console.print(f"Wrote {path}. Search for it: ussearch run --profile {made.profile.name}", soft_wrap=True)
+    search = shlex.join(["ussearch", "run", "--profile", made.profile.name, *_given(profiles_dir)])
+    console.print(f"Wrote {path}. Search for it: {search}", soft_wrap=True)
 
 
 def _quality_table(made: Calibrated) -> object:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -76,7 +77,7 @@ def _how_to_measure(profile: Profile, profiles_dir: Path | None) -> str:
     """Return the command that makes a kit, or why a kit does not help."""
     if not profile.runtime.startswith(MEASURED_BY_KITS):
         return f"A kit measures onnxruntime and TensorRT, not {profile.runtime}: nothing here settles these."
-    folder = f" --profiles-dir {profiles_dir}" if profiles_dir else ""
+    folder = f" --profiles-dir {shlex.quote(str(profiles_dir))}" if profiles_dir else ""
     command = f"ussearch profile kit --like {profile.name}{folder} --networks 10 --out kit"
     return f"Ten networks on the board settle these: {command}"
 

@@ -134,11 +134,14 @@ def _with_sd(summary: Mapping[str, float | None], key: str) -> str:
 
 
 def presence_table(metrics: MetricsEntry, images: str = "test images") -> Table:
-    """Return what each network and the pair are worth on images, by image and in Dice, with intervals."""
+    """Return what each network and the pair are worth on images, by image and in Dice, with intervals.
+
+    What the images do not tell, such as Dice without any lesion, has no column.
+    """
     from ussearch.pairs.bundles.model_card_tables import FIGURES, RATES, WHO, estimate
 
     everything = next(each for each in metrics.subgroups if each.kind == "all")
-    names = ("lesion_dice", *RATES)
+    names = [name for name in ("lesion_dice", *RATES) if everything.edge.get(name)]
     table = Table(f"{everything.images} {images}", *(FIGURES[name] for name in names))
     for tier, who in WHO.items():
         table.add_row(who, *(estimate(getattr(everything, tier).get(name), name) for name in names))
@@ -146,10 +149,11 @@ def presence_table(metrics: MetricsEntry, images: str = "test images") -> Table:
 
 
 def subgroup_table(metrics: MetricsEntry) -> Table:
-    """Return what each network and the pair are worth on all images, by class and by size of the lesion."""
+    """Return what each network and the pair are worth on all images, by class and by size of the lesion, as above."""
     from ussearch.pairs.bundles.model_card_tables import FIGURES, WHO, estimate
 
-    names = ("lesion_dice", "iou", "hd95", "false_positive_rate")
+    figures = ("lesion_dice", "iou", "hd95", "false_positive_rate")
+    names = [name for name in figures if any(each.edge.get(name) for each in metrics.subgroups)]
     table = Table("images", "how many", "answered by", *(FIGURES[name] for name in names))
     for subgroup in metrics.subgroups:
         for number, (tier, who) in enumerate(WHO.items()):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +62,18 @@ def route(
     if json_output:
         print_json({"bundle": str(done.folder), "router": done.manifest.router.model_dump(mode="json")})
     else:
-        _show(done)
+        _show(done, _next(study, bundle, data))
+
+
+def _next(study: Path, bundle: Path | None, data: Path | None) -> str:
+    """Return the command that judges the router, with where its images lie: of a bundle elsewhere, where it says so."""
+    from ussearch.studies import Study
+
+    if bundle is not None and data is None:
+        root = Study.open(study).config.data.root  # nothing of phantoms
+        data = Path(root) if root else None
+    place = study if bundle is None else bundle
+    return shlex.join(["ussearch", "route-report", str(place), *([] if data is None else ["--data", str(data)])])
 
 
 def _policy(
@@ -118,7 +130,7 @@ def _predicted_ms(bundle: Bundle) -> float:
     return float(known)
 
 
-def _show(done: Bundle) -> None:
+def _show(done: Bundle, following: str) -> None:
     from ussearch.cli.console import console
 
     router, metrics = done.manifest.router, done.manifest.metrics
@@ -132,7 +144,7 @@ def _show(done: Bundle) -> None:
         f"{_shown(metrics.cloud['lesion_dice'])} cloud.",
         soft_wrap=True,
     )
-    console.print(f"Bundle: {done.folder}\nNext: ussearch route-report {done.folder}", soft_wrap=True)
+    console.print(f"Bundle: {done.folder}\nNext: {following}", soft_wrap=True)
 
 
 def _shown(figure: float | None) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from ussearch.run_config import Names, RunConfig
-from ussearch.run_options import PATHS_ONLY, RunOption, run_options
+from ussearch.cli.run_parameters import with_run_options
+from ussearch.run_config import RunConfig
 
 
 def run(
@@ -74,39 +73,6 @@ def asked_for(options: dict[str, Any], config: Path | None, settings: list[str] 
 
         base = asked_before(given["study"], resume=True)
     return config_from(given, config, settings, base=base)
-
-
-def with_run_options(command: Any) -> Any:
-    """Give a command the options of ``RunConfig`` beside its own, each None where it is not given."""
-    own = [
-        each.replace(kind=each.KEYWORD_ONLY)
-        for each in inspect.signature(command, eval_str=True).parameters.values()
-        if each.kind != each.VAR_KEYWORD
-    ]
-    made = [_parameter(option) for option in run_options() if option.dotted not in PATHS_ONLY]
-    command.__signature__ = inspect.Signature([*made, *own], return_annotation=None)
-    command.__annotations__ = {each.name: each.annotation for each in (*made, *own)}
-    return command
-
-
-def _parameter(option: RunOption) -> inspect.Parameter:
-    """Return the parameter of one option; flags have a ``--no-`` twin, times and lists are text."""
-    kind, flags = _kind(option), (option.flag,)
-    if kind is bool:
-        flags = (f"{option.flag}/--no-{option.keyword.replace('_', '-')}",) if option.default else (option.flag,)
-    shown = "" if option.default is None or kind is bool else f"  [default: {option.default}]"
-    info = typer.Option(*flags, help=f"{option.description}{shown}", show_default=False)
-    annotation = Annotated[kind | None, info]  # type: ignore[valid-type]  # made while the program runs
-    return inspect.Parameter(option.keyword, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _kind(option: RunOption) -> type:
-    """Return the type that the command line parses; ranges and names are checked by ``RunConfig``."""
-    parts = {option.annotation, *getattr(option.annotation, "__args__", ())}
-    field = option.dotted
-    if field in {"budget", "execution.trial_timeout"} or Names in parts:
-        return str
-    return next((kind for kind in (bool, int, float, Path) if kind in parts), str)
 
 
 with_run_options(run)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,6 +11,7 @@ import typer
 
 if TYPE_CHECKING:
     from ussearch.pairs import Bundle
+    from ussearch.pairs.postprocessing.evidence import CalibrationRates
 
 
 def threshold(
@@ -25,7 +28,7 @@ def threshold(
 ) -> None:
     """Write a bundle whose networks mark fewer images, or more: thresholds by calibration images, test figures anew.
 
-    Give one goal. It holds for each of both networks on the calibration images.
+    Give one goal. It holds for each of both networks on the calibration images; what the pair does there is told.
 
     Example: ussearch threshold studies/busi --false-positives 10% --out careful
     """
@@ -42,7 +45,7 @@ def threshold(
         keys = ("parent", "postprocessing", "postprocessing_choice", "metrics")
         print_json({"bundle": str(made.folder), **{key: manifest[key] for key in keys}}, old_keys=False)
     else:
-        _show(made)
+        _show(made, "false_positives" if false_positives is not None else "sensitivity")
 
 
 def _share(option: str, text: str | None) -> float | None:
@@ -61,7 +64,12 @@ def _share(option: str, text: str | None) -> float | None:
     return share
 
 
-def _show(made: Bundle) -> None:
+KINDS = {"false_positives": "without", "sensitivity": "with"}
+FEW = 20
+"""With fewer calibration images the interval of a rate is wider than most goals."""
+
+
+def _show(made: Bundle, goal: str) -> None:
     from ussearch.cli.console import console, say
     from ussearch.cli.result_lines import presence_table
     from ussearch.pairs.bundles.evaluation import baseline_warnings
@@ -73,8 +81,27 @@ def _show(made: Bundle) -> None:
             how, why = getattr(manifest.postprocessing, tier), getattr(manifest.postprocessing_choice, tier)
             say(f"{tier.capitalize()}: {how.sentence}.")
             say(f"On {why.images} calibration images: {why.after.sentence} (before: {why.before.sentence}).")
+        for line in _rate_lines(manifest.postprocessing_choice.rates or {}, goal):
+            say(line)
     console.print(presence_table(manifest.metrics))
-    say("The goal holds for each network on the calibration images; the pair is judged on test images alone.")
     for warning in baseline_warnings(manifest.metrics):
         say(warning)
-    say(f"Bundle: {made.folder}\nNext: ussearch verify {made.folder}")
+    say(f"Bundle: {made.folder}\nNext: ussearch verify {shlex.quote(str(made.folder))}")
+
+
+def _rate_lines(rates: Mapping[str, CalibrationRates], goal: str) -> Iterator[str]:
+    """Yield what each network and the pair mark of the calibration images of the goal's kind, then of the others."""
+    from ussearch.pairs.bundles.model_card_tables import WHO
+
+    for name in sorted(KINDS, key=lambda each: each != goal):
+        found = {WHO[tier]: getattr(each, name) for tier, each in rates.items()}
+        told = ", ".join(f"{who} {each.sentence}" for who, each in found.items() if each)
+        if told:
+            yield f"Marked calibration images {KINDS[name]} a lesion (95 %): {told}."
+        images = max((each.images for each in found.values() if each), default=FEW)
+        if name == goal and images < FEW:
+            yield (
+                f"Note: {images} calibration images {KINDS[goal]} a lesion are few (at least {FEW} are wanted): on "
+                "other images the share may be anywhere in these intervals."
+            )
+    yield "The goal holds for each network on the calibration images; the router decides what the pair takes of each."

@@ -136,6 +136,7 @@ class ImageSet:
             None where nobody counted.
         clipped: int64 [N], values of each image beyond the grey scale; None where nobody counted.
         sizes: int64 [N, 2], height and width of each image before it was stretched; None where nobody told.
+        digests: uint8 [N, 32], SHA-256 of each image's grey levels before it was stretched; None where nobody told.
     """
 
     images: Pixels
@@ -153,6 +154,7 @@ class ImageSet:
     lesions: npt.NDArray[np.int64] | None = None
     clipped: npt.NDArray[np.int64] | None = None
     sizes: npt.NDArray[np.int64] | None = None
+    digests: Pixels | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

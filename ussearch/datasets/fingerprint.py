@@ -1,12 +1,15 @@
-"""What a data set is known by: the content of its files, what is told about them, and how they are read."""
+"""What a data set is known by: the content of its files, what is told about them, how they are read; and each image."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
 
-from ussearch.datasets.dataset import Dataset
+import numpy as np
+
+from ussearch.datasets.dataset import Dataset, Pixels
 from ussearch.datasets.reading import Reading
 
 
@@ -23,6 +26,21 @@ def fingerprint_of(dataset: Dataset) -> str:
     if dataset.reading is not None and (told := _unusual(dataset.reading)):
         digest.update(json.dumps(told, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def pixels_digest(image: Pixels) -> Pixels:
+    """Return the SHA-256, uint8 [32], of the grey levels uint8 [H, W] of an image: whatever format its file has."""
+    digest = hashlib.sha256(f"{image.shape[0]} {image.shape[1]} ".encode() + image.tobytes())
+    return np.frombuffer(digest.digest(), np.uint8)
+
+
+def told_digests(digests: Iterable[Pixels], salt: str) -> list[str]:
+    """Return ``pixels_digest`` of images as it may be told to those who must not see them: salted and cut to 64 bits.
+
+    Who holds an image can tell whether it is among them. Nothing leads back to one that is not at hand, and equal
+    images of two data sets, whose fingerprints are the salts, do not show.
+    """
+    return [hashlib.sha256(salt.encode() + each.tobytes()).hexdigest()[:16] for each in digests]
 
 
 def _unusual(reading: Reading) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ussearch.datasets.cache import Arrays, cache_folder, cached_arrays
 from ussearch.datasets.dataset import Dataset, ImageSet
-from ussearch.datasets.fingerprint import fingerprint_of
+from ussearch.datasets.fingerprint import fingerprint_of, pixels_digest
 from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
 from ussearch.datasets.reading.decide import settled
 from ussearch.datasets.reading.survey import FileProgress
@@ -22,7 +22,12 @@ LARGEST_SIZE = 4096
 
 
 def prepare(
-    dataset: Dataset, image_size: int, cache_dir: Path | None = None, *, progress: FileProgress | None = None
+    dataset: Dataset,
+    image_size: int,
+    cache_dir: Path | None = None,
+    *,
+    progress: FileProgress | None = None,
+    unmarked: bool = False,
 ) -> ImageSet:
     """Return ``dataset`` decoded, checked and stretched to ``image_size`` x ``image_size``.
 
@@ -34,6 +39,7 @@ def prepare(
         image_size: side in pixels, 8 to 4096.
         cache_dir: folder of the caches instead of ``cache_folder()``.
         progress: called with how many images were decoded, and of how many.
+        unmarked: take a data set without any lesion too, from which nothing can be learnt.
 
     Raises:
         Question: files that admit several readings.
@@ -48,8 +54,10 @@ def prepare(
     fingerprint = fingerprint_of(dataset)
     key = hashlib.sha256(f"{CACHE_VERSION} {fingerprint} {image_size}".encode()).hexdigest()[:32]
     folder = (cache_dir or cache_folder()) / "prepared" / key
-    names = ("images", "masks", "thumbnails", "lesions", "clipped", "sizes")
+    names = ("images", "masks", "thumbnails", "lesions", "clipped", "sizes", "digests")
     arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size, progress))
+    if not unmarked and not arrays["masks"].any():
+        raise UserError(nothing_marked(dataset))
     patients = tuple(sample.patient for sample in dataset.samples)
     parts = tuple(sample.part for sample in dataset.samples)
     return ImageSet(
@@ -68,6 +76,7 @@ def prepare(
         lesions=arrays["lesions"].astype(np.int64, copy=False),
         clipped=arrays["clipped"].astype(np.int64, copy=False),
         sizes=arrays["sizes"].astype(np.int64, copy=False),
+        digests=arrays["digests"].astype(np.uint8, copy=False),
     )
 
 
@@ -77,20 +86,18 @@ def _decoded(dataset: Dataset, image_size: int, progress: FileProgress | None) -
     masks = np.empty_like(images)
     thumbnails = np.empty((count, THUMBNAIL_SIDE**2), np.float32)
     lesions, clipped = np.zeros((count, 2), np.int64), np.zeros(count, np.int64)
-    sizes = np.zeros((count, 2), np.int64)
+    sizes, digests = np.zeros((count, 2), np.int64), np.zeros((count, 32), np.uint8)
     scaled = dataset.reading is not None and not dataset.reading.grey_scale.is_plain
     for index, sample in enumerate(dataset.samples):
         image, mask = dataset.source.decode(sample)
         images[index, 0] = resize_image(image, image_size, image_size)
         masks[index, 0] = resize_mask(mask, image_size, image_size)
         thumbnails[index] = thumbnail(image)
-        sizes[index] = image.shape
+        sizes[index], digests[index] = image.shape, pixels_digest(image)
         lesions[index] = lesions_lost(mask, masks[index, 0])
         if progress is not None:
             progress(index + 1, count)
         clipped[index] = dataset.source.clipped(sample) if scaled else 0
-    if not masks.any():
-        raise UserError(nothing_marked(dataset))
     return {
         "images": images,
         "masks": masks,
@@ -98,6 +105,7 @@ def _decoded(dataset: Dataset, image_size: int, progress: FileProgress | None) -
         "lesions": lesions,
         "clipped": clipped,
         "sizes": sizes,
+        "digests": digests,
     }
 
 

@@ -29,7 +29,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import FROM_SCRATCH, Pretrained, Recipe, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
 from ussearch.run_config import DataOptions, RunConfig
-from ussearch.studies.data_source import DataSource
+from ussearch.studies.data_source import DataSource, require_there
 from ussearch.studies.study import Study
 
 
@@ -69,6 +69,8 @@ def open_context(
         phantoms = PhantomParameters(count=data.phantoms, seed=config.seed, image_size=image_size)
         dataset = phantoms_from(phantoms)
     else:
+        if config.output.resume:
+            require_there(data.path.expanduser())
         found = open_dataset(data.path, data.reader, folders=data.folders, groups=data.groups)
         dataset = settled(found, _asked(data), progress)
     images = prepare(dataset, image_size, progress=progress)
@@ -92,7 +94,9 @@ def reopen_context(study: Study, accelerator: str = "auto", data: Path | None = 
     if source.phantoms is not None:
         dataset = phantoms_from(PhantomParameters.model_validate(source.phantoms))
     else:
-        dataset = as_read(source.reading, data or Path(source.root), source.reader)
+        root = data or Path(source.root)
+        require_there(root)
+        dataset = as_read(source.reading, root, source.reader)
     images = prepare(dataset, study.config.image_size)
     if images.fingerprint != source.fingerprint:
         raise UserError(

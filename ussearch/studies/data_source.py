@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from ussearch.datasets import ImageSet, Reading
 from ussearch.datasets.counts import Losses, losses_of
+from ussearch.errors import UserError
 
 
 class DataSource(BaseModel):
@@ -40,3 +42,9 @@ class DataSource(BaseModel):
             reading=image_set.reading,
             losses=losses_of(image_set),
         )
+
+
+def require_there(root: Path) -> None:
+    """Raise UserError where the data of a study no longer lies in ``root``."""
+    if not root.exists():
+        raise UserError(f"{root} does not exist, where the study's data lay: say where it lies now with --data.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -149,7 +150,8 @@ def specialise(
     dropped |= {each.known.label: _excess(each.costs, profile, study.config.image_size) for each in over}
     fitting = [each for each in priced if each.costs.feasible]
     if not fitting:
-        raise UserError(f"Nothing of the {len(chosen)} candidates in {study.folder} can serve {_why(profile, dropped)}")
+        why = _why(profile, dropped, study.config.data.root)
+        raise UserError(f"Nothing of the {len(chosen)} candidates in {study.folder} can serve {why}")
     trial_ids = {record.trial_id for record in front([each.record for each in fitting], "edge", True, study.baselines)}
     fitting.sort(key=lambda each: (each.record.trial_id not in trial_ids, each.costs.latency_ms))
     on_front = frozenset(position for position, each in enumerate(fitting) if each.record.trial_id in trial_ids)
@@ -197,6 +199,7 @@ def _excess(costs: Costs, profile: Profile, image_size: int) -> str:
     return "; ".join(over)
 
 
-def _why(profile: Profile, dropped: dict[str, str]) -> str:
+def _why(profile: Profile, dropped: dict[str, str], data: str) -> str:
     label, reason = next(iter(dropped.items()))
-    return f"{profile.name} ({label}: {reason}): search for that device with ussearch run --profile {profile.name}."
+    search = shlex.join(["ussearch", "run", "--profile", profile.name, *(["--data", data] if data else [])])
+    return f"{profile.name} ({label}: {reason}): search for that device with {search}."

@@ -11,6 +11,7 @@ from ussearch import logs, schema
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators import Summary, Tier
+from ussearch.evaluators.pretrained import header
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import StudyConfig
@@ -166,7 +167,9 @@ class Study:
         write_atomically(folder / "architecture.yaml", architecture.to_yaml())
         if record.evaluation.weights is not None:
             weights = {name: value.contiguous() for name, value in record.evaluation.weights.items()}
-            write_atomically(folder / "weights.safetensors", save(weights))
+            start = self.config.pretrained.of(architecture) if record.evaluation.pretrained else None
+            origins = () if start is None else start.origins
+            write_atomically(folder / "weights.safetensors", save(weights, header(origins)))
         write_atomically(folder / "record.json", schema.TRIAL.to_json(record, indent=1))
 
     def _write_config(self) -> None:

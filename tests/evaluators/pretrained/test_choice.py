@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
-from ussearch.evaluators.pretrained import choose
+from ussearch.evaluators.pretrained import Origin, choose, header
 from ussearch.search_spaces import Architecture, build, load_preset
 from ussearch.weights import require_file, weights_named
 
@@ -46,6 +46,47 @@ def test_a_published_file_is_known_by_its_digest_whatever_it_is_called(tmp_path:
     copy.write_bytes(require_file(weights_named("efficientnet-lite0"))[0].read_bytes())
     (start,) = choose(str(copy), NETWORKS).starts
     assert (start.weights, start.part, start.licence) == ("efficientnet-lite0", "encoder", "Apache-2.0")
+
+
+def own_file(path: Path, origins: tuple[Origin, ...] | None) -> Path:
+    """Write random weights of the third network, with or without a word of what they began with."""
+    weights = {name: values.contiguous() for name, values in build(NETWORKS[2]).state_dict().items()}
+    save_file(weights, path, None if origins is None else header(origins))
+    return path
+
+
+PUBLISHED = Origin(
+    weights="efficientnet-lite0", part="encoder", source="Google", licence="Apache-2.0", sha256="57" * 32
+)
+
+
+@pytest.mark.parametrize(
+    ("origins", "told"),
+    [
+        (None, "what that network itself began with, its file does not tell"),
+        ((), "that network itself began from scratch"),
+        ((PUBLISHED,), "that network itself began with efficientnet-lite0 (Apache-2.0, SHA-256 575757575757)"),
+    ],
+)
+def test_a_file_of_ones_own_tells_what_its_network_began_with(
+    tmp_path: Path, origins: tuple[Origin, ...] | None, told: str
+) -> None:
+    (start,) = choose(str(own_file(tmp_path / "smith.safetensors", origins)), NETWORKS).starts
+    assert start.earlier == origins and start.told.endswith(f"; {told}")
+    first, *rest = start.origins
+    assert (first.weights, first.sha256, tuple(rest)) == ("the user's own", start.sha256, origins or ())
+    (grandchild,) = choose(str(own_file(tmp_path / "two.safetensors", start.origins)), NETWORKS).starts
+    assert grandchild.earlier == start.origins and "smith" not in header(grandchild.origins)["started_from"]
+
+
+def test_a_header_that_says_something_else_says_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "own.safetensors"
+    weights = {name: values.contiguous() for name, values in build(NETWORKS[2]).state_dict().items()}
+    for text in ("yes", "[1]", '[{"weights": "x"}]', '{"a": 1}'):
+        save_file(weights, path, {"started_from": text})
+        assert choose(str(path), NETWORKS).starts[0].earlier is None
+    torch.save(weights, tmp_path / "own.pth")
+    assert choose(str(tmp_path / "own.pth"), NETWORKS).starts[0].earlier is None
 
 
 def test_weights_of_ones_own_start_the_network_that_they_are_of(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ussearch.errors import UserError
+from ussearch.evaluators.pretrained.lineage import origins_in
 from ussearch.evaluators.pretrained.start import Pretrained, PretrainedStart
 from ussearch.evaluators.pretrained.tensors import read_tensors
 from ussearch.files import sha256_of
@@ -63,6 +64,7 @@ def _start(network: Architecture, path: Path, sha256: str, source: WeightsSource
         sha256=sha256,
         source=source.source if source else "a file of the user's own",
         licence=source.licence if source else OWN_LICENCE,
+        earlier=None if source else origins_in(path),
     )
 
 

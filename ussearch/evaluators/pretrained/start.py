@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
+from ussearch.evaluators.pretrained.lineage import Origin, earlier_told
 from ussearch.evaluators.pretrained.mapping import Landing, land
 from ussearch.evaluators.pretrained.tensors import read_tensors
 from ussearch.search_spaces import Architecture, Network
@@ -32,11 +33,21 @@ class PretrainedStart(BaseModel):
     sha256: str
     source: str
     licence: str
+    earlier: tuple[Origin, ...] | None = None
+    """What the network in a file of the user's own itself began with, the latest first; None where nobody knows."""
 
     @property
     def told(self) -> str:
         """What people are told of it: ``efficientnet-lite0 (Apache-2.0, SHA-256 579344248a93)``."""
-        return f"{self.weights} ({self.licence}, SHA-256 {self.sha256[:12]})"
+        told = f"{self.weights} ({self.licence}, SHA-256 {self.sha256[:12]})"
+        return told if self.part == "encoder" else f"{told}; {earlier_told(self.earlier)}"
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """What a network that starts from it began with, the latest first; the user's own have no name there."""
+        own = {"weights": "the user's own"} if self.part == "network" else {}
+        this = Origin.model_validate({**self.model_dump(include=set(Origin.model_fields)), **own})
+        return this, *(self.earlier or ())
 
     def landing(self, network: Network, normalisation: Normalisation) -> Landing:
         """Return what lands in ``network``, whose images are scaled by ``normalisation``.

@@ -3,7 +3,7 @@
 bundle.yaml  bundle.sha256      what it is, and the digests of every file
 edge/  cloud/                   model.onnx, architecture.yaml, profile.yaml, weights.safetensors
 vectors/                        images with the answers expected of both networks
-split.json                      which images trained, calibrated and judged the pair, by number
+split.json                      which images trained, calibrated and judged the pair, by number and by digest
 run_edge.py                     the runner for the board
 MODEL_CARD.md                   all of it for people
 """
@@ -11,12 +11,14 @@ MODEL_CARD.md                   all of it for people
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 from ussearch import schema
-from ussearch.datasets import ImageSet, Split
+from ussearch.datasets import PARTS, ImageSet, Split
 from ussearch.datasets.anonymous import numbered_split
+from ussearch.datasets.fingerprint import told_digests
 from ussearch.errors import UserError
 from ussearch.files import require_writable
 from ussearch.hardware_profiles import Profile, parse_profile
@@ -26,6 +28,7 @@ from ussearch.runtime.integrity import MANIFEST, SEAL, file_names
 from ussearch.search_spaces import Architecture
 
 SPLIT = "split.json"
+DIGESTS, UNUSED = "digests", "unused"
 
 
 @dataclass(frozen=True)
@@ -52,10 +55,26 @@ class Bundle(ServingBundle):
         """Return the split whose test images the metrics speak of."""
         return Split.from_record(schema.SPLIT.read(self.folder / SPLIT))
 
+    def own_images(self, images: ImageSet) -> dict[str, int] | None:
+        """Return how many of ``images`` the bundle was made from, by the part that they were in, ``unused`` for none.
+
+        They are known by their grey levels, whatever their files are called. None where the bundle, of an older
+        version, does not tell its images one by one.
+        """
+        known = schema.SPLIT.read(self.folder / SPLIT).get(DIGESTS)
+        if known is None or images.digests is None:
+            return None
+        split = self.split()
+        parts = {known[index]: part for part in (UNUSED, *reversed(PARTS)) for index in getattr(split, part)}
+        found = Counter(parts.get(each) for each in told_digests(images.digests, self.manifest.data.fingerprint))
+        return {part: found[part] for part in (*PARTS, UNUSED) if found[part]}
+
 
 def write_split(folder: Path, split: Split, images: ImageSet) -> None:
-    """Write the split into the bundle in ``folder``, with numbers for images."""
+    """Write the split into the bundle in ``folder``, with numbers for images, and with digests that tell them again."""
     record = numbered_split(split, images.ids).to_record()
+    if images.digests is not None:
+        record[DIGESTS] = told_digests(images.digests, images.fingerprint)
     (folder / SPLIT).write_text(schema.SPLIT.to_json(record) + "\n", encoding="utf-8")
 
 

@@ -15,7 +15,7 @@ from ussearch.datasets.reading import Reading
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, write_atomically
 from ussearch.own_files import refuse_foreign
-from ussearch.pairs.bundles.bundle import Bundle
+from ussearch.pairs.bundles.bundle import UNUSED, Bundle
 from ussearch.pairs.bundles.data_statistics import ImageStatistics
 from ussearch.pairs.bundles.evaluation import evaluate_pair
 from ussearch.pairs.bundles.manifest import MetricsEntry
@@ -33,6 +33,10 @@ class ForeignEvaluation(BaseModel):
     counts: DataCounts = Field(description="all images are in the part test")
     reading: Reading | None
     statistics: ImageStatistics
+    own_images: dict[str, int] | None = Field(
+        default=None,
+        description="how many of the images the bundle was made from, by their part there; None where it does not tell",
+    )
     warnings: tuple[str, ...]
     metrics: MetricsEntry
 
@@ -43,8 +47,8 @@ def foreign_images(
     """Return the data set in ``data`` as the bundle's networks have to see it.
 
     What is lesion the files tell, or the user; grey scale and region are the bundle's, as for ``infer``, unless they
-    are ``asked`` for. Raises UserError as ``open_dataset`` and ``settled``, and where the files are deeper than those
-    that the networks learnt from.
+    are ``asked`` for. There may be no lesion at all. Raises UserError as ``open_dataset`` and ``settled``, and where
+    the files are deeper than those that the networks learnt from.
     """
     options = asked or ReadingOptions()
     dataset = settled(open_dataset(data, options.reader, folders=options.folders, groups=options.groups), options)
@@ -61,13 +65,14 @@ def foreign_images(
         if options.region is None:
             given["region"] = read.region
         dataset = dataset.read_by(dataset.reading.model_copy(update=given))
-    return prepare(dataset, read.image_size, cache_dir)
+    return prepare(dataset, read.image_size, cache_dir, unmarked=True)
 
 
 def evaluate_on(bundle: Bundle, images: ImageSet) -> ForeignEvaluation:
     """Return what the bundle is worth on all of ``images``, prepared by ``foreign_images``."""
     everything = tuple(range(len(images)))
     split = Split.of({"test": everything}, "all images", images.fingerprint)
+    own = bundle.own_images(images)
     return ForeignEvaluation(
         bundle=sha256_of(bundle.folder / MANIFEST),
         data=data_name(images.reader, images.fingerprint),
@@ -75,20 +80,40 @@ def evaluate_on(bundle: Bundle, images: ImageSet) -> ForeignEvaluation:
         counts=counts_of(images, split),
         reading=images.reading,
         statistics=ImageStatistics.of(images, everything),
-        warnings=tuple(_warnings(bundle, images)),
+        own_images=own,
+        warnings=tuple(_warnings(bundle, images, own)),
         metrics=evaluate_pair(bundle.predictor(), images, split),
     )
 
 
-def _warnings(bundle: Bundle, images: ImageSet) -> Iterator[str]:
+def _warnings(bundle: Bundle, images: ImageSet, own: dict[str, int] | None) -> Iterator[str]:
     """Yield what keeps the figures from saying what the bundle is worth on these images."""
     known = bundle.manifest.data
-    if images.fingerprint == known.fingerprint:
+    if own:
+        yield _own_told(own, len(images))
+    elif images.fingerprint == known.fingerprint:
         yield "This is the data set that the bundle was made from: figures on images that it learnt from flatter."
+    elif own is None:
+        yield (
+            "The bundle, of an older version, does not tell its images one by one: whether some of these are among "
+            "them is not known."
+        )
+    if not images.has_lesion.any():
+        yield "No image has a lesion: false positives and specificity are all that can be told."
+    elif images.has_lesion.all():
+        yield "No image is without a lesion: nothing is told of false positives."
     if known.statistics is None:
         yield "The bundle does not tell what its training images look like: whether these are alike is not known."
     else:
         yield from known.statistics.differences(images, range(len(images)))
+
+
+def _own_told(own: dict[str, int], images: int) -> str:
+    """Return what is told of images that a bundle was made from."""
+    parts = ", ".join(f"{part} {count}" for part, count in own.items())
+    flatter = "figures on images that it learnt from, or was chosen by, flatter"
+    told = flatter if set(own) - {"test", UNUSED} else "none of them taught it, but they are no other data"
+    return f"{sum(own.values())} of the {images} images are those that the bundle was made from ({parts}): {told}."
 
 
 def default_record(bundle: Bundle, evaluation: ForeignEvaluation) -> Path:

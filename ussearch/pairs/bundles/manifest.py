@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets.counts import DataCounts
 from ussearch.datasets.reading import Reading
+from ussearch.evaluators.pretrained import Origin
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.data_statistics import ImageStatistics
 from ussearch.pairs.bundles.presence_roc import PresenceRoc
@@ -37,14 +38,17 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class PretrainedEntry(_Part):
+class PretrainedEntry(Origin):
     """The weights that a network started from; ``part`` is its encoder or all of it."""
 
-    weights: str
-    part: Literal["encoder", "network"]
-    source: str
-    licence: str
-    sha256: str
+    earlier: tuple[Origin, ...] | None = Field(
+        default=None, description="what the network of a user's own file itself began with, the latest first"
+    )
+
+    @property
+    def origins(self) -> tuple[Origin, ...]:
+        """These weights and what they began with, the latest first."""
+        return Origin(**self.model_dump(exclude={"earlier"})), *(self.earlier or ())
 
 
 class NetworkEntry(_Part):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from ussearch.compress import Compression
 from ussearch.evaluators import Tier
+from ussearch.evaluators.pretrained import earlier_told
 from ussearch.hardware_profiles import Profile
 from ussearch.pairs.bundles.evaluation import baseline_warnings
 from ussearch.pairs.bundles.manifest import Manifest, NetworkEntry
@@ -106,10 +107,11 @@ def _started(tier: Tier, entry: NetworkEntry) -> str:
     found = entry.pretrained
     if found is None:
         return ""
+    before = "" if found.part == "encoder" else f"; {earlier_told(found.earlier)}"
     images = "; the images that they were trained on are ImageNet's, which are for research" * (found.part == "encoder")
     return (
         f"The {tier} network's training began with {found.weights}, SHA-256 `{found.sha256}`: {found.source}; licence "
-        f"{found.licence}{images}."
+        f"{found.licence}{images}{before}."
     )
 
 

@@ -7,22 +7,24 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
-from ussearch.datasets import ImageSet
+import numpy as np
+
+from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.files import sha256_of, staged_directory
-from ussearch.pairs.bundles.bundle import Bundle
+from ussearch.pairs.bundles.bundle import Bundle, write_split
 from ussearch.pairs.bundles.evaluation import evaluate_pair
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import ParentEntry
 from ussearch.pairs.bundles.router import examples_of, require_images
 from ussearch.pairs.bundles.shareable import without_places
 from ussearch.pairs.bundles.test_vectors import FOLDER, write_vectors
-from ussearch.pairs.postprocessing.evidence import PairPostprocessingChoice
+from ussearch.pairs.postprocessing.evidence import CalibrationRates, PairPostprocessingChoice
 from ussearch.pairs.postprocessing.for_pair import observed
 from ussearch.pairs.postprocessing.operating_point import OperatingPoint
 from ussearch.pairs.routing.attach_router import decided_again
 from ussearch.runtime.integrity import MANIFEST, SEAL
-from ussearch.runtime.postprocessing import PairPostprocessing, Postprocessing
+from ussearch.runtime.postprocessing import PairPostprocessing, Postprocessing, masks_of
 from ussearch.runtime.predictor import CLOUD_MODEL, EDGE_MODEL, PairPredictor
 
 
@@ -80,9 +82,10 @@ def write_variant(
             (folder / name).unlink()
         shutil.rmtree(folder / FOLDER)
         write_vectors(folder, examples, pair)
+        write_split(folder, split, images)  # which those of older versions did not tell one by one
         parts = {
             "postprocessing": how,
-            "postprocessing_choice": why,
+            "postprocessing_choice": why.model_copy(update={"rates": _rates(pair, images, split)}),
             "router": router,
             "metrics": evaluate_pair(pair, images, split),
             "provenance": manifest.provenance and manifest.provenance.changed_now(),
@@ -90,3 +93,14 @@ def write_variant(
         }
         finalize(folder, manifest.model_copy(update=parts))
     return Bundle.load(out)
+
+
+def _rates(pair: PairPredictor, images: ImageSet, split: Split) -> dict[str, CalibrationRates]:
+    """Return on how many calibration images each network and the pair mark something."""
+    chosen = list(split.calibration)
+    pixels, has_lesion = np.asarray(images.images[chosen]), images.has_lesion[chosen]
+    probabilities, confidence = pair.edge_answers(pixels)
+    edge = np.asarray(masks_of(probabilities, pair.postprocessing).any(axis=(1, 2, 3)))
+    cloud = np.asarray(masks_of(pair.cloud.probabilities(pixels), pair.cloud_postprocessing).any(axis=(1, 2, 3)))
+    marked = {"edge": edge, "cloud": cloud, "routed": np.where(pair.router.offloads(confidence), cloud, edge)}
+    return {tier: CalibrationRates.of(each, has_lesion) for tier, each in marked.items()}

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from safetensors.torch import load_file, save
 from torch import nn
 
 from ussearch.datasets import ImageSet, Normalisation, Split
@@ -17,7 +18,8 @@ from ussearch.datasets.anonymous import data_name
 from ussearch.datasets.counts import counts_of
 from ussearch.datasets.reading import Reading
 from ussearch.evaluators.prediction import export_network
-from ussearch.files import staged_directory
+from ussearch.evaluators.pretrained import header, origins_in
+from ussearch.files import staged_directory, write_atomically
 from ussearch.hardware_profiles import Profile, load_onnx
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of, refuse_findings
 from ussearch.hardware_profiles.profile import Precision
@@ -152,6 +154,9 @@ def _write_member(folder: Path, tier: str, member: Member, data: PairData) -> Ne
     for name, source in companions.items():
         if source is not None:
             shutil.copyfile(source, place / name)
+    if member.weights and member.pretrained and origins_in(member.weights) is None:  # they were compressed
+        told = save(load_file(member.weights), header(member.pretrained.origins))
+        write_atomically(place / "weights.safetensors", told)
     return NetworkEntry(
         architecture=member.architecture,
         trial=member.trial,

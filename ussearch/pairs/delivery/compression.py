@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,7 +158,7 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
 
 def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dict[str, str]:
     """Return why each part was skipped, with the command that does it later."""
-    command = f"ussearch compress {study.folder} --trial {trial_id}"
+    command = f"ussearch compress {shlex.quote(str(study.folder))} --trial {trial_id}"
     return {
         name: f"about {seconds:.0f} s did not fit into the budget; later: {command}"
         for name, seconds in skipped.items()

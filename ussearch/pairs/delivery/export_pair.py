@@ -180,10 +180,4 @@ def _member(study: Study, tier: Tier, trained: TrainedNetwork) -> Member:
 
 def _pretrained(start: PretrainedStart | None) -> PretrainedEntry | None:
     """Return what a bundle tells of the weights that a network started from: the user's own have no name there."""
-    if start is None:
-        return None
-    own = start.part == "network"
-    return PretrainedEntry(
-        weights="the user's own" if own else start.weights,
-        **start.model_dump(include={"part", "source", "licence", "sha256"}),
-    )
+    return None if start is None else PretrainedEntry(**start.origins[0].model_dump(), earlier=start.earlier)

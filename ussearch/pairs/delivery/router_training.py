@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -205,6 +206,6 @@ def _refusal(study: Study, training: FoldTraining, request: RoutingRequest, pair
     if request.budget_seconds is not None and seconds > request.budget_seconds and not training.finished:
         return (
             f"training the router takes about {seconds:.0f} s, which did not fit into the budget; later: "
-            f"ussearch route {study.folder}"
+            f"ussearch route {shlex.quote(str(study.folder))}"
         )
     return ""

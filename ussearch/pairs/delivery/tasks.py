@@ -17,6 +17,7 @@ from torch import Tensor
 from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Tier, TrainEvaluator, TrainingTask
+from ussearch.evaluators.pretrained import header
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.evaluators.training.recipe import identity_of
 from ussearch.files import staged_directory, write_atomically
@@ -154,7 +155,9 @@ class TaskStore:
                 "finished trainings are kept, the same command continues with this one."
             )
         if outcome.evaluation.weights is not None:
-            write_atomically(place / WEIGHTS, weights_to_bytes(outcome.evaluation.weights))
+            start = None if run.initial is not None else self.evaluator.pretrained.of(self.training.architecture)
+            origins = header(() if start is None else start.origins)
+            write_atomically(place / WEIGHTS, weights_to_bytes(outcome.evaluation.weights, origins))
         record = {"made_from": self.origin((run,)), "evaluation": outcome.evaluation.model_dump(mode="json")}
         write_atomically(place / RECORD, schema.FULL_TRAINING.to_json(record))
         (place / CHECKPOINT).unlink(missing_ok=True)

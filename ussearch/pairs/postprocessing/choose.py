@@ -4,7 +4,8 @@ Steps are decided one after the other: threshold, presence, smallest lesion, num
 cross-validation over groups: a setting is chosen on four fifths of the groups and judged on the fifth. It stays where
 the objective (lesion Dice less the share of empty images × their false positives) rises, either of both is better
 beyond doubt, and all steps together cost no more than ``PROMISED``; presence is tried with more confidence before it is
-left out.
+left out. Where a network finds few lesions, what a step costs of them cannot be seen: then nothing is removed, and the
+threshold may only fall.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ CONFIDENCES = (0.6, 0.85, 1.0)
 """Shares of the draws of calibration groups that have to keep it, by which presence is chosen; tried in this order."""
 FOLDS = 5
 FEWEST_LESIONS, FEWEST_EMPTY = 20, 8
+FEWEST_FOUND = round(1 / PROMISED.missed)
+"""At threshold 0.5. Of fewer not even one may be missed, and that none is says little of other images."""
 THRESHOLDS = (0.25, 0.3125, 0.375, 0.4375, 0.5, 0.5625, 0.625, 0.6875, 0.75)
 SIZE_PARTS = (4096, 2048, 1024, 512, 256, 128)
 """Of the grid: what the smallest lesion may be."""
@@ -41,6 +44,11 @@ class _Judge:
 
     seen: Observed
     before: Outcomes
+
+    @property
+    def known(self) -> int:
+        """How many lesions are found before."""
+        return int(np.count_nonzero(self.before.found))
 
     def values(self, outcomes: Outcomes) -> Floats:
         """Return each image's part [N] in the objective: their mean is lesion Dice - share empty × false positives."""
@@ -81,7 +89,7 @@ def choose_postprocessing(seen: Observed, seed: int = 0) -> tuple[Postprocessing
     how, steps = PLAIN, []
     judge = _Judge(seen, seen.outcomes(PLAIN))
     for step in STEPS:
-        refusal = _refusal(seen, step)
+        refusal = _refusal(judge, step)
         if refusal:
             evidence = StepEvidence(step=step, kept=False, reason=refusal)
         else:
@@ -98,8 +106,9 @@ def choose_postprocessing(seen: Observed, seed: int = 0) -> tuple[Postprocessing
     )
 
 
-def _refusal(seen: Observed, step: Step) -> str:
+def _refusal(judge: _Judge, step: Step) -> str:
     """Return why a step cannot be decided on these images; empty where it can."""
+    seen = judge.seen
     lesions, groups = int(np.count_nonzero(seen.has_lesion)), len(np.unique(seen.groups))
     empty = len(seen.truth) - lesions
     if lesions < FEWEST_LESIONS:
@@ -108,6 +117,11 @@ def _refusal(seen: Observed, step: Step) -> str:
         return f"{groups} groups of calibration images, at least {2 * FOLDS} are asked for"
     if step == "presence" and empty < FEWEST_EMPTY:
         return f"{empty} calibration images without a lesion, at least {FEWEST_EMPTY} are asked for"
+    if step != "threshold" and judge.known < FEWEST_FOUND:
+        return (
+            f"{judge.known} of {lesions} lesions of the calibration images are found before, at least {FEWEST_FOUND} "
+            "are asked for where some may be lost"
+        )
     return ""
 
 
@@ -117,7 +131,7 @@ def _picking(step: Step, judge: _Judge, how: Postprocessing) -> Pick:
         return lambda chosen, confidence: choose_presence(judge.seen, how, chosen, PROMISED, confidence)
     pixels = judge.seen.truth[0].size
     values: dict[Step, Sequence[float]] = {
-        "threshold": THRESHOLDS,
+        "threshold": [each for each in THRESHOLDS if each <= PLAIN.threshold or judge.known >= FEWEST_FOUND],
         "smallest_lesion": sorted({max(2, pixels // part) for part in SIZE_PARTS}),
         "most_lesions": COUNTS,
     }

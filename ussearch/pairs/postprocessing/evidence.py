@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
 Step = Literal["threshold", "smallest_lesion", "presence", "most_lesions"]
@@ -65,9 +67,59 @@ class PostprocessingChoice(_Part):
     after: AlarmFigures = Field(description="of the whole on the same images, from which it was chosen")
 
 
+Bools = npt.NDArray[np.bool_]
+
+
+class MarkedImages(_Part):
+    """On how many of some calibration images any pixel is marked, and what share of others like them that may be.
+
+    The interval is that of Clopper and Pearson, which takes every image for itself: 0 of 8 may still be one in three.
+    """
+
+    images: int
+    marked: int
+    low: float = Field(description="lower end of the 95 % interval of the share")
+    high: float
+
+    @classmethod
+    def of(cls, marked: Bools) -> MarkedImages | None:
+        """Return what images [N] say of which some are ``marked``; None without any."""
+        from scipy.stats import binomtest
+
+        if not len(marked):
+            return None
+        count = int(np.count_nonzero(marked))
+        interval = binomtest(count, len(marked)).proportion_ci(0.95, method="exact")
+        return cls(images=len(marked), marked=count, low=float(interval.low), high=float(interval.high))
+
+    @property
+    def sentence(self) -> str:
+        """The share in words."""
+        share = 100 * self.marked / self.images
+        return f"{self.marked} of {self.images}, {share:.0f} % ({100 * self.low:.0f} to {100 * self.high:.0f})"
+
+
+class CalibrationRates(_Part):
+    """Marked images of those without a lesion and of those with one; None where there are none of a kind."""
+
+    false_positives: MarkedImages | None
+    sensitivity: MarkedImages | None
+
+    @classmethod
+    def of(cls, marked: Bools, has_lesion: Bools) -> CalibrationRates:
+        """Return the rates of images [N]."""
+        return cls(
+            false_positives=MarkedImages.of(marked[~has_lesion]), sensitivity=MarkedImages.of(marked[has_lesion])
+        )
+
+
 class PairPostprocessingChoice(_Part):
     """The choices for both networks; ``reason`` says who asked for what."""
 
     edge: PostprocessingChoice
     cloud: PostprocessingChoice
     reason: str
+    rates: dict[str, CalibrationRates] | None = Field(
+        default=None,
+        description="of edge, cloud and the pair (routed) on calibration images, where a goal was asked for",
+    )

@@ -40,9 +40,9 @@ class SerializedTask:
         return self.task if self.initial is None else replace(self.task, initial=load(self.initial))
 
 
-def weights_to_bytes(weights: Mapping[str, Tensor]) -> bytes:
+def weights_to_bytes(weights: Mapping[str, Tensor], header: dict[str, str] | None = None) -> bytes:
     """Return named tensors as a safetensors file, each in the order of its axes."""
-    return save({name: tensor.contiguous() for name, tensor in weights.items()})
+    return save({name: tensor.contiguous() for name, tensor in weights.items()}, header)
 
 
 @dataclass(frozen=True)
