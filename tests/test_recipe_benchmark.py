@@ -6,6 +6,7 @@ import re
 import runpy
 import sys
 from dataclasses import replace
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -143,14 +144,27 @@ def test_whole_groups_are_drawn() -> None:
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "cost", "change"),
+    ("low", "high", "ratio", "change"),
     [(0.1, 2, 1.5, True), (-2, -0.1, 0.5, False), (-1, 1, 0.95, True), (-1, 1, 0.995, False), (-1, 1, 1.2, False)],
 )
-def test_the_rule(low: float, high: float, cost: float, change: bool) -> None:
+def test_the_rule(low: float, high: float, ratio: float, change: bool) -> None:
+    from ablation.decisions import Cost, verdict
     from ablation.effects import Effect
-    from ablation.report import verdict
 
-    assert verdict(Effect((low + high) / 2, low, high), cost).change is change
+    effect = Effect((low + high) / 2, low, high)
+    assert verdict(effect, Cost(ratio, ratio - 0.004, ratio + 0.004)).change is change
+    assert not verdict(Effect(0, -1, 1), Cost(ratio, 0.9, 1.3)).change  # not beyond chance
+    assert not verdict(effect, None).change
+
+
+def test_a_cost_is_a_median_with_its_interval() -> None:
+    from ablation.decisions import Cost
+
+    ratios = [1 + number / 100 for number in range(15)]
+    found = Cost.of(ratios[::-1])
+    assert found.ratio == pytest.approx(1.07) and (found.low, found.high) == (ratios[3], ratios[11])
+    inside = sum(comb(15, k) for k in range(4, 12)) / 2**15  # of 15 ratios, 4 to 11 lie below the true median
+    assert inside == pytest.approx(0.965, abs=1e-3) and found.takes and not found.saves
 
 
 def test_rows_survive_a_torn_line(tmp_path: Path) -> None:

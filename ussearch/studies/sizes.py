@@ -8,10 +8,10 @@ MOST_USUAL_WORKERS = 4
 """More of them draft so far ahead of what is known that a search of some dozen trials learns little."""
 FINAL_TO_SEARCH_EPOCHS = 4
 """Full length in multiples of the length in the search, where only the latter was chosen."""
-PHANTOM_SIZES = {"trials": 11, "epochs": 2, "final_epochs": 10, "final_restarts": 1, "image_size": 128}
-"""Small: phantoms are there to try the program in minutes. Five presets and six samples; 82 steps each tell
+PHANTOM_SIZES = {"trials": 11, "epochs": 3, "final_epochs": 12, "final_restarts": 1, "image_size": 128}
+"""Small: phantoms are there to try the program in minutes. Five presets and six samples; 63 steps each tell
 candidates apart, the rest of the time goes to the pair, which gains from every further epoch."""
-DATA_SIZES = {"trials": 40, "epochs": 25, "final_epochs": 100, "final_restarts": 2, "image_size": 256}
+DATA_SIZES = {"trials": 40, "epochs": 30, "final_epochs": 120, "final_restarts": 2, "image_size": 256}
 
 
 def with_usual_sizes(config: RunConfig) -> RunConfig:

@@ -22,7 +22,7 @@ class Recipe(BaseModel):
     epochs: int = Field(default=30, ge=1)
     steps: int | None = Field(default=None, ge=1)
     """Length in optimiser steps instead of whole epochs; the last epoch then shows a part of the images only."""
-    batch_size: int = Field(default=4, ge=1, description="small: twice the steps gain more than calmer gradients")
+    batch_size: int = Field(default=8, ge=1, description="images a step")
     learning_rate: float = Field(default=1e-2, gt=0, description="peak of the cosine")
     final_learning_rate: float = Field(default=1e-4, ge=0, description="end of the cosine")
     warmup_fraction: float = Field(default=0.05, ge=0, lt=1, description="share of all steps with a linear rise")
