@@ -31,6 +31,7 @@ from PIL import Image
 from ussearch.evaluators import score
 from ussearch.pairs import Bundle
 from ussearch.report import write_report
+from ussearch.runtime.postprocessing import masks_of
 from ussearch.studies import Study
 from ussearch.studies.context import reopen_context
 from ussearch.studies.front_picture import front_picture
@@ -49,13 +50,16 @@ def segmentations(study: Study, bundle: Bundle, path: Path) -> None:
     pair = bundle.predictor()
     chosen = [index for index in study_context.split.test if study_context.images.masks[index].any()]
     pixels, masks = study_context.images.images[chosen], study_context.images.masks[chosen]
-    answers = {"edge": pair.edge.probabilities(pixels), "cloud": pair.cloud.probabilities(pixels)}
-    dice = {tier: score(probabilities, masks).dice for tier, probabilities in answers.items()}
+    answers = {
+        "edge": masks_of(pair.edge.probabilities(pixels), pair.postprocessing),
+        "cloud": masks_of(pair.cloud.probabilities(pixels), pair.cloud_postprocessing),
+    }
+    dice = {tier: score(found.astype(np.float32), masks).dice for tier, found in answers.items()}
     ranked = np.argsort(dice["edge"])
     ranks = ranked[np.linspace(0, len(ranked) - 1, COLUMNS).round().astype(int)]
     figure, axes = plt.subplots(1, COLUMNS, figsize=(3 * COLUMNS, 3.7))
     for axis, rank in zip(axes, ranks, strict=True):
-        contours = {"truth": masks[rank, 0], **{tier: answers[tier][rank, 0] >= 0.5 for tier in answers}}
+        contours = {"truth": masks[rank, 0], **{tier: found[rank, 0] for tier, found in answers.items()}}
         draw_contours(axis, pixels[rank, 0], contours)
         axis.set_title(f"Dice {dice['edge'][rank]:.2f} edge, {dice['cloud'][rank]:.2f} cloud", fontsize=10)
     handles = [Line2D([], [], color=colour, label=name) for name, colour in COLOURS.items()]
