@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.evaluators.conftest import disc_images
+from ussearch.datasets import Split
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Member, PairData, soft_dice_confidence, verify_bundle, write_bundle
-from ussearch.pairs.routing.attach_router import RouterSpec
+from ussearch.pairs.routing.attach_router import RouterSpec, decided_again
 from ussearch.pairs.routing.features import feature_names
 from ussearch.pairs.routing.models import GainModel, Layer
 from ussearch.pairs.routing.policies import SharePolicy
@@ -96,3 +100,27 @@ def test_a_router_of_another_network_does_not_ship(
     router = write_bundle(tmp_path / "b", edge_member, cloud_member, pair_data, spec).manifest.router
     assert router.score == "soft_dice_confidence"
     assert "shows other features" in router.score_reason
+
+
+@pytest.mark.parametrize("cloud_knows", [True, False])
+def test_what_a_pair_without_policy_does_after_its_masks_changed(cloud_knows: bool) -> None:
+    images = disc_images(24)
+    split = Split.of({"train": (0, 1), "calibration": tuple(range(2, 24))}, "by hand", images.fingerprint)
+    truth = np.asarray(images.masks[2:24], np.float32)
+
+    class Pair:
+        """An edge network that marks nothing, beside a cloud that marks all of it, or nothing either."""
+
+        postprocessing = cloud_postprocessing = None
+        cloud = SimpleNamespace(probabilities=lambda pixels: truth if cloud_knows else np.zeros_like(truth))
+
+        def edge_answers(self, pixels: Any) -> Any:
+            return np.zeros_like(truth), np.linspace(0, 1, len(truth))
+
+    decision, gain, policy = decided_again(Pair(), images, split, None)  # type: ignore[arg-type]
+    assert gain.worthwhile is cloud_knows
+    if cloud_knows:
+        assert isinstance(policy, SharePolicy)
+        assert decision.router.offloads(np.linspace(0, 1, 22)).mean() == pytest.approx(policy.share, abs=0.05)
+    else:
+        assert policy is None and not decision.router.offloads(np.linspace(0, 1, 22)).any()

@@ -107,10 +107,10 @@ def _estimates(scores: Scores, groups: npt.NDArray[np.int64], members: Bools) ->
         "lesion_dice": _estimate(scores.dice[lesion], groups[lesion]),
         "iou": _estimate(scores.iou[lesion], groups[lesion]),
         "hd95": _estimate(scores.hd95[lesion], groups[lesion]),
-        "false_positive_rate": _estimate(scores.predicted_any[empty].astype(np.float64), groups[empty]),
-        "sensitivity": _estimate(scores.predicted_any[lesion].astype(np.float64), groups[lesion]),
-        "specificity": _estimate((~scores.predicted_any[empty]).astype(np.float64), groups[empty]),
-        "found": _estimate((scores.iou[lesion] >= FOUND_IOU).astype(np.float64), groups[lesion]),
+        "false_positive_rate": _rate(scores.predicted_any[empty], groups[empty]),
+        "sensitivity": _rate(scores.predicted_any[lesion], groups[lesion]),
+        "specificity": _rate((~scores.predicted_any[empty]), groups[empty]),
+        "found": _rate((scores.iou[lesion] >= FOUND_IOU), groups[lesion]),
     }
 
 
@@ -120,3 +120,19 @@ def _estimate(values: Floats, groups: npt.NDArray[np.int64]) -> Estimate | None:
     several = len(np.unique(groups)) > 1
     low, high = bootstrap_interval(values, groups.tolist()) if several else (None, None)
     return Estimate(images=len(values), mean=float(values.mean()), low=low, high=high)
+
+
+def _rate(flags: Bools, groups: npt.NDArray[np.int64]) -> Estimate | None:
+    """Return the share of images that have something.
+
+    Where all have it, or none, no draw of a bootstrap says anything else: there the interval is that of Clopper and
+    Pearson, every group counting once.
+    """
+    from scipy.stats import binomtest
+
+    found = _estimate(flags.astype(np.float64), groups)
+    count = len(np.unique(groups))
+    if found is None or count < 2 or 0 < found.mean < 1:
+        return found
+    exact = binomtest(count * int(found.mean), count).proportion_ci(0.95, method="exact")
+    return found.model_copy(update={"low": float(exact.low), "high": float(exact.high)})

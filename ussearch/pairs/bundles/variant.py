@@ -37,7 +37,7 @@ def at_operating_point(bundle: Bundle, images: ImageSet, point: OperatingPoint, 
     before = bundle.manifest.postprocessing or PairPostprocessing(edge=Postprocessing(), cloud=Postprocessing())
     split = bundle.split()
     edge, why_edge = point.applied(observed(bundle.folder / EDGE_MODEL, images, split), before.edge)
-    cloud, why_cloud = point.applied(observed(bundle.folder / CLOUD_MODEL, images, split), before.cloud)
+    cloud, why_cloud = point.applied(observed(bundle.folder / CLOUD_MODEL, images, split), before.cloud, "cloud")
     reason = f"{point.sentence} was asked for"
     why = PairPostprocessingChoice(edge=why_edge, cloud=why_cloud, reason=reason)
     return write_variant(bundle, images, PairPostprocessing(edge=edge, cloud=cloud), why, out)
@@ -58,18 +58,20 @@ def write_variant(
 ) -> Bundle:
     """Write the networks of ``bundle`` with another post-processing to ``out``, judged anew; it stays as it is.
 
-    The router keeps its score; its threshold is decided anew by its policy. The new bundle tells the digest of the one
-    that it comes from. Raises UserError where ``images`` are not those of the bundle, or ``out`` cannot be written.
+    The router keeps its score; its threshold is decided anew by its policy, or by the usual one where it had none and
+    routing pays now. The new bundle tells the digest of the one that it comes from. Raises UserError where ``images``
+    are not those of the bundle, or ``out`` cannot be written.
     """
     require_variant(bundle, images, out)
     manifest, split, size = bundle.manifest, bundle.split(), images.image_size
     pair = PairPredictor.load(bundle.folder, bundle.router, size, postprocessing=how)
-    decision, gain = decided_again(pair, images, split, manifest.router.policy)
+    decision, gain, policy = decided_again(pair, images, split, manifest.router.policy)
     pair = replace(pair, router=decision.router)
     router = manifest.router.model_copy(
         update={
             "threshold": decision.router.threshold,
             "requested_share": decision.router.requested_share,
+            "policy": policy,
             "reason": without_places(decision.reason),
             "certificate": decision.certificate,
             "routing_gain": gain,

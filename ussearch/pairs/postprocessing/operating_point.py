@@ -45,11 +45,13 @@ class OperatingPoint:
             return bool(marked[~has_lesion].mean() <= self.false_positives + 1e-12)
         return bool(marked[has_lesion].mean() >= (self.sensitivity or 0.0) - 1e-12)
 
-    def applied(self, seen: Observed, how: Postprocessing) -> tuple[Postprocessing, PostprocessingChoice]:
-        """Return ``how`` with the presence that meets it, and what calibration images say.
+    def applied(
+        self, seen: Observed, how: Postprocessing, tier: str = "edge"
+    ) -> tuple[Postprocessing, PostprocessingChoice]:
+        """Return ``how`` with the presence that meets it, and what calibration images say of the ``tier`` network.
 
         Of thresholds that meet a limit of false positives the lowest is taken, of those that meet a sensitivity the
-        highest. Raises UserError where the images cannot tell, or no threshold meets it.
+        highest. Raises UserError where the images cannot tell, no threshold meets it, or no lesion would be left.
         """
         kind = "without" if self.false_positives is not None else "with"
         if seen.has_lesion.all() or not seen.has_lesion.any():
@@ -63,10 +65,20 @@ class OperatingPoint:
         large = table.size >= bare.smallest_lesion
         meets = [cut for cut in cuts if self.met(seen.kept(table, large & (table.peak >= cut)).any, seen.has_lesion)]
         if not meets:
+            reached = seen.kept(table, large).any[seen.has_lesion].mean()
             raise UserError(
-                f"No threshold gives {self.sentence}: the network marks nothing on too many of them; ask for less."
+                f"{self.sentence[0].upper()}{self.sentence[1:]} cannot be had: without any threshold of presence the "
+                f"{tier} network marks something on {100 * reached:.0f} % of them; ask for no more than that."
             )
-        chosen = presence_at(seen, bare, meets[0] if kind == "without" else meets[-1])
+        cut = meets[0] if kind == "without" else meets[-1]
+        if not seen.kept(table, large & (table.peak >= cut)).any[seen.has_lesion].any():
+            auc = area_under_roc(seen.surest(bare), seen.has_lesion)
+            raise UserError(
+                f"With {self.sentence} the {tier} network would find no lesion at all: its surest pixels hardly tell "
+                f"images with and without a lesion apart (area under the ROC curve {auc or 0.5:.2f}); ask for a goal "
+                "that leaves it some, or train it longer."
+            )
+        chosen = presence_at(seen, bare, cut)
         return chosen, self._evidence(seen, bare, chosen)
 
     def _evidence(self, seen: Observed, bare: Postprocessing, chosen: Postprocessing) -> PostprocessingChoice:

@@ -95,10 +95,11 @@ def attach_router(
 
 def decided_again(
     pair: PairPredictor, images: ImageSet, split: Split, policy: Policy | None
-) -> tuple[RoutingDecision, RoutingGain]:
+) -> tuple[RoutingDecision, RoutingGain, Policy | None]:
     """Return what a policy decides by the masks that ``pair`` makes now, its confidence being what it was.
 
-    Without a policy every image stays. What routing gains is judged on calibration images alone.
+    Without a policy it is the usual share where routing is worthwhile now, and every image stays where it is not. What
+    routing gains is judged on calibration images alone. The policy that decided comes with it.
     """
     chosen = list(split.calibration)
     pixels, masks = np.asarray(images.images[chosen]), images.masks[chosen]
@@ -106,8 +107,9 @@ def decided_again(
     edge_dice = dice_of_masks(edge, masks, pair.postprocessing)
     cloud_dice = dice_of_masks(pair.cloud.probabilities(pixels), masks, pair.cloud_postprocessing)
     found = routing_gain(edge_dice.tolist(), cloud_dice.tolist(), images.groups[chosen].tolist())
+    policy = policy or (SharePolicy() if found.worthwhile else None)
     known = CalibrationScores(confidence, edge_dice, cloud_dice)
-    return (policy.decide(known) if policy else edge_only(found.sentence)), found
+    return (policy.decide(known) if policy else edge_only(found.sentence)), found, policy
 
 
 def _fitting(choice: RouterChoice, seen: Samples) -> tuple[GainModel | None, str]:
