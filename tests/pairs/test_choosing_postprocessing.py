@@ -224,6 +224,3 @@ def test_an_operating_point_that_cannot_be_is_refused() -> None:
     blind = Observed(np.zeros_like(seen.probabilities), seen.truth, seen.groups)
     with pytest.raises(UserError, match=r"95 % .* cannot be had: .* the cloud network marks something on 0 % of them"):
         OperatingPoint(sensitivity=0.95).applied(blind, Postprocessing(), "cloud")
-    flat = Observed(np.full_like(seen.probabilities, 0.6), seen.truth, seen.groups)  # one peak for all images
-    with pytest.raises(UserError, match=r"the edge network would find no lesion at all: .* curve 0\.50"):
-        OperatingPoint(false_positives=0.1).applied(flat, Postprocessing())

@@ -126,7 +126,7 @@ def test_a_budget_on_a_card_buys_what_its_steps_say(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(plan, "measure_card", partial(measure_card, clock=card.clock))
     monkeypatch.setattr(plan, "measure_speed", None)
     sizes = {"image_size": 64, "phantoms": 40, "epochs": 3, "warm_start": ["unet", "bmis"]}
-    asked = run_config(profile="x86-server", budget=60, workers=3, pretrained="off", **sizes)
+    asked = run_config(profile="x86-server", budget=30, workers=3, pretrained="off", **sizes)
     with supplied(card):
         made = plan.plan(asked)
     unet, small = (load_preset(name).architecture.for_task() for name in ("unet", "bmis"))

@@ -81,8 +81,17 @@ def _show(made: Bundle, goal: str) -> None:
             how, why = getattr(manifest.postprocessing, tier), getattr(manifest.postprocessing_choice, tier)
             say(f"{tier.capitalize()}: {how.sentence}.")
             say(f"On {why.images} calibration images: {why.after.sentence} (before: {why.before.sentence}).")
+            if not why.after.found:
+                say(
+                    f"Note: the {tier} network finds no lesion any more. By its surest pixels, images with and without "
+                    f"one differ with an area under the ROC curve of {why.presence_auc or 0.5:.2f} (0.5: not at all); "
+                    "ask for less, or train it longer."
+                )
         for line in _rate_lines(manifest.postprocessing_choice.rates or {}, goal):
             say(line)
+    router = manifest.router
+    who = "Every image stays on the edge" if router.policy is None else "The router sends images to the cloud"
+    say(f"{who}: {router.reason}.")
     console.print(presence_table(manifest.metrics))
     for warning in baseline_warnings(manifest.metrics):
         say(warning)

@@ -51,7 +51,7 @@ class OperatingPoint:
         """Return ``how`` with the presence that meets it, and what calibration images say of the ``tier`` network.
 
         Of thresholds that meet a limit of false positives the lowest is taken, of those that meet a sensitivity the
-        highest. Raises UserError where the images cannot tell, no threshold meets it, or no lesion would be left.
+        highest. Raises UserError where the images cannot tell, or no threshold meets it.
         """
         kind = "without" if self.false_positives is not None else "with"
         if seen.has_lesion.all() or not seen.has_lesion.any():
@@ -71,13 +71,6 @@ class OperatingPoint:
                 f"{tier} network marks something on {100 * reached:.0f} % of them; ask for no more than that."
             )
         cut = meets[0] if kind == "without" else meets[-1]
-        if not seen.kept(table, large & (table.peak >= cut)).any[seen.has_lesion].any():
-            auc = area_under_roc(seen.surest(bare), seen.has_lesion)
-            raise UserError(
-                f"With {self.sentence} the {tier} network would find no lesion at all: its surest pixels hardly tell "
-                f"images with and without a lesion apart (area under the ROC curve {auc or 0.5:.2f}); ask for a goal "
-                "that leaves it some, or train it longer."
-            )
         chosen = presence_at(seen, bare, cut)
         return chosen, self._evidence(seen, bare, chosen)
 
