@@ -54,7 +54,9 @@ def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.slow
-def test_the_cards_tables_and_what_differs(ussearch: Command, bundle: Path, other: Path, tmp_path: Path) -> None:
+def test_the_cards_tables_and_what_differs(
+    ussearch: Command, bundle: Path, tiny_study: Path, other: Path, tmp_path: Path
+) -> None:
     outcome = ussearch("evaluate", bundle, "--data", other, "--json", "--out", tmp_path / "record.json")
     assert outcome.status == 0, outcome.err
     told = json.loads(outcome.out)
@@ -67,6 +69,8 @@ def test_the_cards_tables_and_what_differs(ussearch: Command, bundle: Path, othe
     assert "p000" not in outcome.out and str(other) not in (tmp_path / "record.json").read_text()
     assert verify_bundle(bundle).passed
     again = ussearch("evaluate", bundle, "--data", other, "--out", tmp_path / "record.json")
+    of_study = ussearch("evaluate", tiny_study, "--data", other, "--json", "--out", tmp_path / "study.json")
+    assert of_study.status == 0 and read_record(tmp_path / "study.json") == found, of_study.err
     assert again.status == 0 and "Note: Mean grey level" in again.out and "sensitivity" in again.out
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @with_reading_options
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    place: Annotated[Path, typer.Argument(help="Folder of a bundle, or of a study with one.", metavar="BUNDLE|STUDY")],
     data: Annotated[Path, typer.Option(help="Folder of the other data set, or a manifest (CSV).")],
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="The record; beside the bundle else, never in it.")
@@ -31,7 +31,7 @@ def evaluate(
     Example: ussearch evaluate bundle --data other-hospital
     """
     from ussearch.cli.console import print_json
-    from ussearch.pairs import Bundle
+    from ussearch.cli.opened import bundle_at
     from ussearch.pairs.bundles.foreign_data import (
         default_record,
         evaluate_on,
@@ -40,7 +40,7 @@ def evaluate(
         write_record,
     )
 
-    opened = Bundle.load(bundle)
+    opened = bundle_at(place)
     if out is not None:
         require_record(opened, out)
     found = evaluate_on(opened, foreign_images(opened, data, reading_options(reading)))

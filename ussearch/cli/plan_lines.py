@@ -132,7 +132,7 @@ def _pretrained_lines(config: StudyConfig) -> Iterator[str]:
         yield "none of them starts from pretrained weights (presets that can: ussearch weights list, --warm-start)"
     for start in pretrained.starts:
         path = require_digest(start.weights, Path(start.file), start.sha256)
-        yield f"{start.network} starts from {start.told}, {path}"
+        yield f"{start.network} starts from {path}: {start.told}"
     for network, reason in pretrained.reasons.items():
         yield f"{network} from scratch: {reason}"
 

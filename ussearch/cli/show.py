@@ -60,10 +60,10 @@ def _show(card: TrialCard, layers: bool) -> None:
     else:
         console.print(_figures(card))
         epochs = counted(len(evaluation.history), "epoch")
-        started = f" from {evaluation.pretrained}" if evaluation.pretrained else ""
+        started = f" It started from {evaluation.pretrained}." if evaluation.pretrained else ""
         say(
-            f"{evaluation.fidelity.capitalize()}: {epochs}{started} in {spoken(evaluation.training_seconds)} on "
-            f"{evaluation.accelerator}; the figures are those of epoch {evaluation.best_epoch}, the best."
+            f"{evaluation.fidelity.capitalize()}: {epochs} in {spoken(evaluation.training_seconds)} on "
+            f"{evaluation.accelerator}; the figures are those of epoch {evaluation.best_epoch}, the best.{started}"
         )
         say(CONVENTION)
     console.print(_costs(card))

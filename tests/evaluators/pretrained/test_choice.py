@@ -72,10 +72,13 @@ def test_a_file_of_ones_own_tells_what_its_network_began_with(
     tmp_path: Path, origins: tuple[Origin, ...] | None, told: str
 ) -> None:
     (start,) = choose(str(own_file(tmp_path / "smith.safetensors", origins)), NETWORKS).starts
-    assert start.earlier == origins and start.told.endswith(f"; {told}")
+    assert start.earlier == origins and start.told.endswith(
+        f" (licence not known here, SHA-256 {start.sha256[:12]}; {told})"
+    )
     first, *rest = start.origins
     assert (first.weights, first.sha256, tuple(rest)) == ("the user's own", start.sha256, origins or ())
     (grandchild,) = choose(str(own_file(tmp_path / "two.safetensors", start.origins)), NETWORKS).starts
+    assert f"the user's own (licence not known here, SHA-256 {start.sha256[:12]})" in grandchild.told
     assert grandchild.earlier == start.origins and "smith" not in header(grandchild.origins)["started_from"]
 
 

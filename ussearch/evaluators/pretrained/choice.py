@@ -8,15 +8,13 @@ from pathlib import Path
 from torch import Tensor
 
 from ussearch.errors import UserError
-from ussearch.evaluators.pretrained.lineage import origins_in
+from ussearch.evaluators.pretrained.lineage import OWN_LICENCE, origins_in
 from ussearch.evaluators.pretrained.start import Pretrained, PretrainedStart
 from ussearch.evaluators.pretrained.tensors import read_tensors
 from ussearch.files import sha256_of
 from ussearch.search_spaces import Architecture, build, load_preset
 from ussearch.weights import WeightsSource, known_weights, located, require_file
 from ussearch.weights.asked import AUTO, OFF, asked_for
-
-OWN_LICENCE = "not known here"
 
 
 def choose(asked: str, networks: Sequence[Architecture]) -> Pretrained:

@@ -13,6 +13,10 @@ KEY = "started_from"
 """In the header of a safetensors file: a JSON list of origins, the latest first, empty from scratch."""
 
 
+OWN_LICENCE = "not known here"
+"""Of files of the user's own, and of what began with them."""
+
+
 class Origin(BaseModel):
     """Weights that a training began with. It names no file of the user's."""
 
@@ -42,11 +46,16 @@ def origins_in(path: Path) -> tuple[Origin, ...] | None:
         return None
 
 
+def licence_and_digest(licence: str, sha256: str) -> str:
+    """Return what stands in brackets behind the name of weights: ``Apache-2.0, SHA-256 579344248a93``."""
+    return f"{'licence ' if licence == OWN_LICENCE else ''}{licence}, SHA-256 {sha256[:12]}"
+
+
 def earlier_told(earlier: Sequence[Origin] | None) -> str:
     """Return in words what a network of the user's own began with."""
     if earlier is None:
         return "what that network itself began with, its file does not tell"
     if not earlier:
         return "that network itself began from scratch"
-    told = (f"{each.weights} ({each.licence}, SHA-256 {each.sha256[:12]})" for each in earlier)
+    told = (f"{each.weights} ({licence_and_digest(each.licence, each.sha256)})" for each in earlier)
     return f"that network itself began with {', which began with '.join(told)}"

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ussearch.datasets import Normalisation
 from ussearch.errors import UserError
-from ussearch.evaluators.pretrained.lineage import Origin, earlier_told
+from ussearch.evaluators.pretrained.lineage import Origin, earlier_told, licence_and_digest
 from ussearch.evaluators.pretrained.mapping import Landing, land
 from ussearch.evaluators.pretrained.tensors import read_tensors
 from ussearch.search_spaces import Architecture, Network
@@ -39,8 +39,8 @@ class PretrainedStart(BaseModel):
     @property
     def told(self) -> str:
         """What people are told of it: ``efficientnet-lite0 (Apache-2.0, SHA-256 579344248a93)``."""
-        told = f"{self.weights} ({self.licence}, SHA-256 {self.sha256[:12]})"
-        return told if self.part == "encoder" else f"{told}; {earlier_told(self.earlier)}"
+        before = "" if self.part == "encoder" else f"; {earlier_told(self.earlier)}"
+        return f"{self.weights} ({licence_and_digest(self.licence, self.sha256)}{before})"
 
     @property
     def origins(self) -> tuple[Origin, ...]:

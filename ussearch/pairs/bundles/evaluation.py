@@ -109,6 +109,8 @@ def _agree(left: float | None, right: float | None, tolerance: float) -> bool:
 
 
 TIERS: tuple[Tier, ...] = ("edge", "cloud")
+JUDGED = {"lesion_dice": "lesion Dice", "objective": "objective"}
+"""The figures in which a network has to beat every baseline, and what people call them."""
 
 
 def baseline_warnings(metrics: MetricsEntry) -> list[str]:
@@ -118,12 +120,13 @@ def baseline_warnings(metrics: MetricsEntry) -> list[str]:
 
 def _sentence(metrics: MetricsEntry, tier: Tier) -> str:
     own = getattr(metrics, tier)
-    name = next(name for name, each in metrics.baselines.items() if not beats(own, {name: each}))
+    name, figures = next((name, each) for name, each in metrics.baselines.items() if not beats(own, {name: each}))
+    which = [word for key, word in JUDGED.items() if (own.get(key) or 0.0) <= (figures.get(key) or 0.0)]
     reached, left = (
         f"lesion Dice {each.get('lesion_dice') or 0.0:.3f}, objective {each.get('objective') or 0.0:.3f}"
-        for each in (metrics.baselines[name], own)
+        for each in (figures, own)
     )
     return (
-        f"The {tier} network is NOT FIT FOR USE: a baseline without any network reaches it on the test images "
-        f"({name}: {reached}; the network: {left}). Train longer or search more."
+        f"The {tier} network is NOT FIT FOR USE: a baseline without any network reaches its {' and '.join(which)} on "
+        f"the test images ({name}: {reached}; the network: {left}). Train longer or search more."
     )
