@@ -88,7 +88,7 @@ class Bench:
             images=self.images,
             split=split(self.images, seed=0),
             profile=profile,
-            recipe=Recipe(epochs=self.epochs),
+            recipe=Recipe(batch_size=4, epochs=self.epochs),
             folder=self.runs,
             speed=SpeedSource(profile),
             epochs=self.step_epochs,
@@ -109,7 +109,7 @@ class Bench:
 
     def trained(self, architecture: Architecture, seed: int) -> Network:
         """Return a network trained in full on the masks alone."""
-        recipe = Recipe(epochs=self.epochs)
+        recipe = Recipe(batch_size=4, epochs=self.epochs)
         weights = trained_weights(self.context(seed, ()), architecture, recipe, "full training", taught=False)
         network = build(architecture)
         network.load_state_dict(weights)

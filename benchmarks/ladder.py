@@ -82,7 +82,7 @@ class Bench:
     def trainer(self) -> TrainEvaluator:
         """The full training."""
         profiles = {"edge": load_profile(EDGE), "cloud": load_profile(CLOUD)}
-        return TrainEvaluator(self.images, self.split, Recipe(epochs=self.full_epochs), profiles)
+        return TrainEvaluator(self.images, self.split, Recipe(batch_size=4, epochs=self.full_epochs), profiles)
 
     @cached_property
     def space(self) -> SearchSpace:

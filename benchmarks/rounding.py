@@ -59,7 +59,7 @@ def main() -> None:
         images = prepare(phantoms_from(PhantomParameters(image_size=arguments.size, count=COUNT)), arguments.size)
         split = split_images(images)
         network = build(Architecture.from_yaml(STUDENT.read_text(encoding="utf-8"), str(STUDENT)))
-        result = train(network, images, split, Recipe(epochs=arguments.epochs), seed=SEED)
+        result = train(network, images, split, Recipe(batch_size=4, epochs=arguments.epochs), seed=SEED)
         source = Path(folder) / "float.onnx"
         export_network(network, result.normalisation, arguments.size, load_profile("x86-server"), source)
         weights_table(source, images, split, Path(folder), arguments.methods.split(","))
@@ -111,7 +111,7 @@ def layers_table(folder: Path) -> None:
 def teaching(network: Network, images: ImageSet, split: Split) -> None:
     """Print how much more of the processor an epoch takes with a teacher, whatever else runs there."""
     teacher = build(load_preset(TEACHER).architecture.for_task()).eval()
-    recipe = Recipe(epochs=TIMED_EPOCHS)
+    recipe = Recipe(batch_size=4, epochs=TIMED_EPOCHS)
     taught = Distillation(network, (teacher,), recipe, images.image_size)
     seconds = []
     for training_loss in (None, None, taught):  # the first one warms up

@@ -79,7 +79,7 @@ def made_evaluator(count: int, epochs: int) -> TrainEvaluator:
     """Return the training of phantoms that is timed."""
     images = prepare(phantoms_from(PhantomParameters(count=count, seed=0, image_size=SIZE)), SIZE)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
-    return TrainEvaluator(images, split(images), Recipe(epochs=epochs), profiles)  # type: ignore[arg-type]
+    return TrainEvaluator(images, split(images), Recipe(batch_size=4, epochs=epochs), profiles)  # type: ignore[arg-type]
 
 
 def measured(

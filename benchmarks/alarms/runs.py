@@ -110,7 +110,9 @@ def _trained(setting: Setting, images: ImageSet, part: Split, seed: int) -> Trai
     profiles: dict[Tier, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     architecture = load_preset(setting.network).architecture.for_task()
     start = choose(setting.pretrained, (architecture,))
-    evaluator = TrainEvaluator(images, part, Recipe(epochs=setting.epochs), profiles, torch.device("cpu"), start)
+    evaluator = TrainEvaluator(
+        images, part, Recipe(batch_size=4, epochs=setting.epochs), profiles, torch.device("cpu"), start
+    )
     folder = setting.work / setting.name / f"seed-{seed}" / "training"
     return train_fully([FullTraining(folder, architecture, seed)], evaluator)[0]
 

@@ -71,7 +71,7 @@ class Bench:
     @property
     def recipe(self) -> Recipe:
         """Of every full training."""
-        return Recipe(epochs=self.epochs)
+        return Recipe(batch_size=4, epochs=self.epochs)
 
     def record(self, name: str, seed: int) -> Path:
         """Return where the outcome of one row on one seed is kept."""

@@ -58,7 +58,9 @@ class Setting:
     def evaluator(self, images: ImageSet, split: Split) -> TrainEvaluator:
         """Return what trains on these images."""
         profiles: dict[Tier, Profile] = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
-        return TrainEvaluator(images, split, Recipe(epochs=self.epochs), profiles, torch.device(self.device))
+        return TrainEvaluator(
+            images, split, Recipe(batch_size=4, epochs=self.epochs), profiles, torch.device(self.device)
+        )
 
     def folds(self, name: str, images: ImageSet, split: Split, seed: int) -> FoldTraining:
         """Return the out-of-fold trainings of one set."""

@@ -41,6 +41,14 @@ def bootstrap_interval(values: npt.ArrayLike, groups: Sequence[int], seed: int =
     return float(low), float(high)
 
 
+def exact_interval(count: int, of: int) -> tuple[float, float]:
+    """Return the 95 % interval of a share by Clopper and Pearson, for ``count`` of ``of`` independent ones."""
+    from scipy.stats import binomtest
+
+    interval = binomtest(count, of).proportion_ci(0.95, method="exact")
+    return float(interval.low), float(interval.high)
+
+
 def paired_change(before: Sequence[float], after: Sequence[float], groups: Sequence[int], seed: int = 0) -> Change:
     """Return the change from ``before`` to ``after``, scores [N] of the same images.
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets import ImageSet
 from ussearch.datasets.anonymous import class_names
-from ussearch.evaluators.metrics.paired_bootstrap import bootstrap_interval
+from ussearch.evaluators.metrics.paired_bootstrap import bootstrap_interval, exact_interval
 from ussearch.evaluators.metrics.scores import Scores
 from ussearch.pairs.postprocessing.observed import FOUND_IOU
 
@@ -109,8 +109,8 @@ def _estimates(scores: Scores, groups: npt.NDArray[np.int64], members: Bools) ->
         "hd95": _estimate(scores.hd95[lesion], groups[lesion]),
         "false_positive_rate": _rate(scores.predicted_any[empty], groups[empty]),
         "sensitivity": _rate(scores.predicted_any[lesion], groups[lesion]),
-        "specificity": _rate((~scores.predicted_any[empty]), groups[empty]),
-        "found": _rate((scores.iou[lesion] >= FOUND_IOU), groups[lesion]),
+        "specificity": _rate(~scores.predicted_any[empty], groups[empty]),
+        "found": _rate(scores.iou[lesion] >= FOUND_IOU, groups[lesion]),
     }
 
 
@@ -128,11 +128,9 @@ def _rate(flags: Bools, groups: npt.NDArray[np.int64]) -> Estimate | None:
     Where all have it, or none, no draw of a bootstrap says anything else: there the interval is that of Clopper and
     Pearson, every group counting once.
     """
-    from scipy.stats import binomtest
-
     found = _estimate(flags.astype(np.float64), groups)
     count = len(np.unique(groups))
     if found is None or count < 2 or 0 < found.mean < 1:
         return found
-    exact = binomtest(count * int(found.mean), count).proportion_ci(0.95, method="exact")
-    return found.model_copy(update={"low": float(exact.low), "high": float(exact.high)})
+    low, high = exact_interval(count * int(found.mean), count)
+    return found.model_copy(update={"low": low, "high": high})

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field
 
+from ussearch.evaluators.metrics.paired_bootstrap import exact_interval
+
 Step = Literal["threshold", "smallest_lesion", "presence", "most_lesions"]
 STEPS: tuple[Step, ...] = ("threshold", "presence", "smallest_lesion", "most_lesions")
 
@@ -84,13 +86,11 @@ class MarkedImages(_Part):
     @classmethod
     def of(cls, marked: Bools) -> MarkedImages | None:
         """Return what images [N] say of which some are ``marked``; None without any."""
-        from scipy.stats import binomtest
-
         if not len(marked):
             return None
         count = int(np.count_nonzero(marked))
-        interval = binomtest(count, len(marked)).proportion_ci(0.95, method="exact")
-        return cls(images=len(marked), marked=count, low=float(interval.low), high=float(interval.high))
+        low, high = exact_interval(count, len(marked))
+        return cls(images=len(marked), marked=count, low=low, high=high)
 
     @property
     def sentence(self) -> str:
