@@ -100,6 +100,10 @@ def test_a_study_keeps_what_its_networks_start_from(ussearch: Command, tiny_data
     shutil.copyfile(own / "weights.safetensors", weights)
     before = f"that network itself began with {LITE} (Apache-2.0, SHA-256 {sha256[:12]})"
     assert before in ussearch(*again, "--pretrained", weights, "--dry-run").out
+    inside = ("--pretrained", own / "weights.safetensors", "--dry-run")
+    flattered = "trained or selected the network in"
+    assert flattered not in ussearch(*again, *inside).out and flattered in ussearch(*again, *inside, "--seed", 5).out
+    assert flattered not in ussearch(*again, *inside, "--seed", 5, "--split-file", folder / "split.json").out
     assert ussearch(*again, "--pretrained", weights).status == 0
     bundle = Bundle.load(tmp_path / "again" / "bundle")
     (tier,) = {each for each in ("edge", "cloud") if bundle.manifest.entry(each).pretrained}  # type: ignore[arg-type]

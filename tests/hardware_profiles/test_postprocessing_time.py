@@ -56,7 +56,7 @@ def test_a_network_may_take_what_post_processing_leaves(size: int, network_ms: f
 def test_the_limit_is_told_with_what_post_processing_takes_of_it() -> None:
     assert board().limits_in_words(256) == "10.0 ms, of which 2.0 ms are for post-processing, and 1000 MiB"
     assert board().latency_limit(512) == "10.0 ms, of which 6.8 ms are for post-processing"
-    assert without().limits_in_words(256) == "10.0 ms and 1000 MiB"
+    assert without().limits_in_words(256) == "10.0 ms (post-processing not counted) and 1000 MiB"
     assert "Post-processing counts 2.0 ms at 256×256 pixels (assumed)." in board().trust
     assert "Post-processing counts 0 ms: the profile does not say what it takes." in without().trust
 

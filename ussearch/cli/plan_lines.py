@@ -19,6 +19,7 @@ from ussearch.pipeline import Delivery
 from ussearch.run_options import run_options
 from ussearch.studies import StudyConfig
 from ussearch.studies.data_source import DataSource
+from ussearch.studies.earlier_training import judged_and_trained, split_beside
 from ussearch.studies.plan import Plan
 from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
 from ussearch.weights import require_digest
@@ -58,7 +59,7 @@ def print_plan(plan: Plan) -> None:
     console.print(f"Presets first: {', '.join(config.initial_architectures) or 'none'}")
     for reason, names in by_reason(plan.seeds.skipped).items():
         console.print(f"  without {', '.join(names)}: {reason}")
-    for line in _pretrained_lines(config):
+    for line in (*_pretrained_lines(config), *_trained_before_lines(plan)):
         console.print(f"  {line}", soft_wrap=True)
     sampled = config.trials - len(config.initial_architectures)
     console.print(
@@ -70,8 +71,9 @@ def print_plan(plan: Plan) -> None:
     done = f", {plan.finished} of {config.trials} trials are finished" if plan.finished else ""
     console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two){done}")
     console.print("To beat (validation):")
+    width = max(map(len, plan.baselines), default=0)
     for name, summary in plan.baselines.items():
-        console.print(f"  {name:10s} {score_line(summary)}")
+        console.print(f"  {name:{width}s} {score_line(summary)}")
 
 
 def _found_lines(plan: Plan) -> Iterator[str]:
@@ -135,6 +137,19 @@ def _pretrained_lines(config: StudyConfig) -> Iterator[str]:
         yield f"{start.network} starts from {path}: {start.told}"
     for network, reason in pretrained.reasons.items():
         yield f"{network} from scratch: {reason}"
+
+
+def _trained_before_lines(plan: Plan) -> Iterator[str]:
+    """Yield a warning where weights of the user's own were trained on images that are now to judge."""
+    images, split = plan.study_context.images, plan.study_context.split
+    for start in plan.config.pretrained.starts:
+        file = Path(start.file)
+        if start.part == "network" and (count := judged_and_trained(file, images, split)):
+            keep = shlex.join(["--split-file", str(split_beside(file))])
+            yield (
+                f"note: {count} of the {counted(len(split.test), 'test image')} trained or selected the network in "
+                f"{file}, and figures on them flatter; {keep} keeps them apart"
+            )
 
 
 def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:

@@ -12,6 +12,9 @@ import numpy as np
 from ussearch.datasets.dataset import Dataset, Pixels
 from ussearch.datasets.reading import Reading
 
+DIGESTS = "digests"
+"""Key of ``told_digests`` in the record of a split that tells its images one by one."""
+
 
 def fingerprint_of(dataset: Dataset) -> str:
     """Return the SHA-256 of everything that a study learns from: content, ids, classes, patients, and the reading."""

@@ -167,8 +167,10 @@ class Profile(_Part):
 
     def limits_in_words(self, image_size: int) -> str:
         """Return both limits in words: ``41.7 ms, of which 2.1 ms are for post-processing, and 1536 MiB``."""
-        comma = "," if self.postprocessing else ""
-        return f"{self.latency_limit(image_size)}{comma} and {self.limits.memory_mib:.0f} MiB"
+        memory = f"{self.limits.memory_mib:.0f} MiB"
+        if self.postprocessing is None:
+            return f"{self.latency_limit(image_size)} (post-processing not counted) and {memory}"
+        return f"{self.latency_limit(image_size)}, and {memory}"
 
     def predict(self, kernels: Sequence[Kernel]) -> LatencyPrediction:
         """Return the predicted latency of one forward pass over ``kernels``, batch 1, with its interval."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -49,7 +50,10 @@ def write_report(study: Path, out: Path | None = None, data: Path | None = None,
     """
     path = out or study / NAME
     refuse_foreign([path], "give the report another name with --out")
-    write_atomically(path, page(gather(study, data, names=names)))
+    report_data = gather(study, data, names=names)
+    if report_data.without_images:
+        logging.getLogger(__name__).warning("the report shows no images: %s", report_data.about_images)
+    write_atomically(path, page(report_data))
     return path
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from ussearch import schema
 from ussearch.datasets import PARTS, ImageSet, Split
 from ussearch.datasets.anonymous import numbered_split
-from ussearch.datasets.fingerprint import told_digests
+from ussearch.datasets.fingerprint import DIGESTS, told_digests
 from ussearch.errors import UserError
 from ussearch.files import require_writable
 from ussearch.hardware_profiles import Profile, parse_profile
@@ -28,7 +28,7 @@ from ussearch.runtime.integrity import MANIFEST, SEAL, file_names
 from ussearch.search_spaces import Architecture
 
 SPLIT = "split.json"
-DIGESTS, UNUSED = "digests", "unused"
+UNUSED = "unused"
 
 
 @dataclass(frozen=True)
