@@ -170,7 +170,7 @@ class Head(_Data):
 
 
 class Architecture(_Data):
-    """A segmentation network as data. ``id`` names its content; ``name`` is a label and no part of it."""
+    """A segmentation network as data. ``id`` names its content; ``name`` and ``derivation`` are labels and no part of it."""
 
     name: str = ""
     image_channels: int = Field(default=1, ge=1, le=4)
@@ -185,6 +185,11 @@ class Architecture(_Data):
     head: Head = Head()
     deep_supervision: tuple[int, ...] = ()
     """Decoder levels that get a 1×1 head of their own during training."""
+    input_size: int | None = Field(default=None, ge=8, le=4096)
+    """Side in pixels at which the network sees the image, whatever it is given; the logits have the size of what was
+    given. None: as it is given."""
+    derivation: str = ""
+    """What it was edited from and how, as ``edits.derivation`` writes it; a label like the name."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Architecture:
@@ -199,6 +204,8 @@ class Architecture(_Data):
             raise ValueError("the detail branch must run beside the last stages: start + len(widths) == stages")
         if any(not 0 <= level < len(self.decoder) for level in self.deep_supervision):
             raise ValueError(f"deep_supervision {self.deep_supervision} names a level that the decoder lacks")
+        if self.input_size is not None and self.input_size % (1 << self.downsamplings):
+            raise ValueError(f"input_size {self.input_size} is no multiple of {1 << self.downsamplings}")
         return self
 
     def _check_skip(self, index: int, skip: Skip | None) -> None:
@@ -217,7 +224,9 @@ class Architecture(_Data):
     @cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits that name the content, whatever it is called."""
-        content = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        labels = {"name", "derivation"}
+        later = set() if self.input_size else {"input_size"}  # ids of before it was there stay
+        content = json.dumps(self.model_dump(mode="json", exclude=labels | later), sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:12]
 
     @property
@@ -248,12 +257,14 @@ class Architecture(_Data):
             found.add(f"bottleneck:{self.bottleneck.kind}")
         if self.detail:
             found.add("detail_branch")
+        if self.input_size:
+            found.add("resample:bilinear")
         return frozenset(found)
 
     @property
     def size_divisor(self) -> int:
         """The image side must be a multiple of this."""
-        return 1 << self.downsamplings
+        return 1 if self.input_size else 1 << self.downsamplings
 
     def for_task(self, classes: int = 1, image_channels: int = 1) -> Architecture:
         """Return the same network for a study's task: its number of classes and the channels of its images."""

@@ -35,15 +35,20 @@ class BlockPlan:
 
     def gate(self, channels: int) -> Attention | None:
         """Return the attention for ``channels`` features."""
-        if self.attention == "none":
-            return None
-        if self.attention == "se":
-            return Attention(kind="se", squeeze=max(channels // 4, 1))
-        if self.attention == "eca":
-            return Attention(kind="eca", kernel=5)
-        if self.attention == "cbam":
-            return Attention(kind="cbam", squeeze=max(channels // 16, 1), kernel=7)
-        return Attention(kind=self.attention)
+        return attention_of(self.attention, channels)
+
+
+def attention_of(kind: str, channels: int) -> Attention | None:
+    """Return the attention of a kind for ``channels`` features; None for ``none``."""
+    if kind == "none":
+        return None
+    if kind == "se":
+        return Attention(kind="se", squeeze=max(channels // 4, 1))
+    if kind == "eca":
+        return Attention(kind="eca", kernel=5)
+    if kind == "cbam":
+        return Attention(kind="cbam", squeeze=max(channels // 16, 1), kernel=7)
+    return Attention(kind=kind)
 
 
 BlockFamily = Callable[[BlockPlan], Block]

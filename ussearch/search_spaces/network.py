@@ -163,8 +163,10 @@ class Network(nn.Module):
         return features
 
     def _adapt(self, x: Tensor) -> Tensor:
-        """Repeat a grey image to the channels of the first block."""
+        """Bring an image to the size that the network sees; repeat a grey one to the channels of the first block."""
         spec = self.architecture
+        if spec.input_size:
+            x = resized(x, (spec.input_size, spec.input_size))
         if spec.image_channels == spec.input_channels:
             return x
         return torch.cat([x] * spec.input_channels, 1)
@@ -172,20 +174,18 @@ class Network(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, image_channels, H, W] -> logits [B, classes, H, W]; H and W are multiples of ``size_divisor``."""
         out: Tensor = self.head(self._decode(self._adapt(x))[-1])
-        return out
+        return resized(out, (int(x.shape[2]), int(x.shape[3]))) if self.architecture.input_size else out
 
     def forward_all(self, x: Tensor) -> tuple[Tensor, ...]:
         """Return the logits, then those of deep supervision, enlarged to the same size, the finest first."""
         features = self._decode(self._adapt(x))
         main: Tensor = self.head(features[-1])
-        size = (int(main.shape[2]), int(main.shape[3]))
+        size = (int(x.shape[2]), int(x.shape[3])) if self.architecture.input_size else (main.shape[2], main.shape[3])
         extra = [
-            functional.interpolate(
-                self.auxiliary_heads[level](features[int(level) + 1]), size=size, mode="bilinear", align_corners=False
-            )
+            resized(self.auxiliary_heads[level](features[int(level) + 1]), size)
             for level in sorted(self.auxiliary_heads, key=int, reverse=True)
         ]
-        return (main, *extra)
+        return (resized(main, size), *extra)
 
     @property
     def has_schedule(self) -> bool:
@@ -199,6 +199,13 @@ class Network(nn.Module):
         for module in self.modules():
             if isinstance(module, Fusible):
                 module.slope.fill_(slope)
+
+
+def resized(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return [B, C, H, W] at another size, half-pixel centres; as it is where it has that size."""
+    if (int(x.shape[2]), int(x.shape[3])) == size:
+        return x
+    return functional.interpolate(x, size=size, mode="bilinear", align_corners=False)
 
 
 def build(architecture: Architecture, device: torch.device | str | None = None) -> Network:

@@ -1,0 +1,183 @@
+"""The searched space: every candidate is a base, as published or of a user's own, and edits of it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+
+from ussearch.errors import UserError
+from ussearch.search_spaces.architecture import Architecture
+from ussearch.search_spaces.edits.apply import edited
+from ussearch.search_spaces.edits.choices import SAME, derivation, derived, edit_choices, neutral, sentence
+from ussearch.search_spaces.encoding import encode
+from ussearch.search_spaces.presets import load_preset, preset_names
+from ussearch.search_spaces.space import Removal, SearchSpace, Trial
+
+FREE = "free"
+"""The base that is composed of choices of its own, by no publication."""
+_FREE_PREFIX = "free_"
+Choices = Mapping[str, Any]
+_FEATURES = {
+    "stage_family": "block:{}",
+    "stage_attention": "attention:{}",
+    "level_skip": "skip:{}",
+    "activation": "activation:{}",
+    "bottleneck": "bottleneck:{}",
+}
+_SPECIAL_FEATURES = {
+    ("upsampling", "transposed"): "block:transposed",
+    ("upsampling", "bilinear"): "resample:bilinear",
+    ("upsampling", "nearest"): "resample:nearest",
+    ("decoder", "fusible"): "block:fusible",
+    ("detail", "on"): "detail_branch",
+}
+
+
+@dataclass(frozen=True)
+class EditSpace:
+    """Bases and edits for square images of ``image_size`` pixels.
+
+    The set of choices is fixed, so that evolutionary samplers can cross any two parents; choices that have no meaning
+    for a base have no effect on it.
+    """
+
+    image_size: int
+    bases: Mapping[str, Architecture]
+    """Published networks and a user's own, by name; without the free composition."""
+    choices: Mapping[str, tuple[Any, ...]]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What bases are called in sentences, where it is not their name."""
+
+    @classmethod
+    def of(
+        cls, image_size: int, own: Mapping[str, Architecture] | None = None, titles: Mapping[str, str] | None = None
+    ) -> EditSpace:
+        """Return the space of all presets that fit the image, the free composition and a user's ``own`` bases.
+
+        Raises UserError where the image's side is no multiple of 32.
+        """
+        presets = {name: load_preset(name) for name in preset_names()}
+        bases = {name: preset.architecture.for_task() for name, preset in presets.items()}
+        known = {name: preset.title for name, preset in presets.items()}
+        bases |= own or {}
+        bases = {name: base for name, base in bases.items() if image_size % base.size_divisor == 0}
+        free = SearchSpace.standard(image_size)
+        choices = {"base": (*bases, FREE), **edit_choices()}
+        choices |= {_FREE_PREFIX + name: values for name, values in free.choices.items()}
+        return cls(
+            image_size, MappingProxyType(bases), MappingProxyType(choices), MappingProxyType(known | dict(titles or {}))
+        )
+
+    @property
+    def free(self) -> SearchSpace:
+        """The free composition alone."""
+        own = {
+            name.removeprefix(_FREE_PREFIX): values
+            for name, values in self.choices.items()
+            if name.startswith(_FREE_PREFIX)
+        }
+        return SearchSpace(self.image_size, MappingProxyType(own))
+
+    def suggest(self, trial: Trial) -> Architecture:
+        """Ask ``trial`` for every choice and return the architecture."""
+        return self.compose({name: trial.suggest_categorical(name, values) for name, values in self.choices.items()})
+
+    def base(self, choices: Choices) -> Architecture:
+        """Return what the edits of a set of choices start from."""
+        if choices["base"] == FREE:
+            return self.free.compose(
+                {name.removeprefix(_FREE_PREFIX): choices[name] for name in choices if name.startswith(_FREE_PREFIX)}
+            )
+        return self.bases[choices["base"]]
+
+    def compose(self, choices: Choices) -> Architecture:
+        """Return the architecture of a full set of choices."""
+        name, base = choices["base"], self.base(choices)
+        made = edited(base, choices, self.image_size)
+        if made is base or name == FREE:
+            return made
+        told = sentence(self.titles.get(name, name), choices)
+        return made.model_copy(update={"name": told, "derivation": derivation(name, choices)})
+
+    def sample(self, seed: int) -> Architecture:
+        """Return an architecture drawn with every value of every choice equally likely."""
+        generator = np.random.default_rng(seed)
+        return self.compose({name: values[generator.integers(len(values))] for name, values in self.choices.items()})
+
+    def unedited(self, base: str) -> dict[str, Any]:
+        """Return the choices of a base as it is."""
+        return {name: values[0] for name, values in self.choices.items()} | neutral() | {"base": base}
+
+    def choices_of(self, architecture: Architecture) -> dict[str, Any] | None:
+        """Return choices that compose this very architecture, or None where the space has none.
+
+        A base is found by its content, what was edited by what it says of its derivation, what was composed freely by
+        its blocks.
+        """
+        for name, base in self.bases.items():
+            if base.id == architecture.id:
+                return self.unedited(name)
+        found = derived(architecture.derivation) if architecture.derivation else None
+        if found is not None and found[0] in self.bases:
+            choices = self.unedited(found[0]) | found[1]
+            known = all(choices[name] in values for name, values in self.choices.items())
+            return choices if known and self.compose(choices).id == architecture.id else None
+        free = self.free.choices_of(architecture) if FREE in self.choices["base"] else None
+        if free is None:
+            return None
+        return self.unedited(FREE) | {_FREE_PREFIX + name: value for name, value in free.items()}
+
+    def contains(self, architecture: Architecture) -> bool:
+        """Return whether some set of choices composes this architecture (whatever its name)."""
+        return self.choices_of(architecture) is not None
+
+    @staticmethod
+    def encode(architecture: Architecture) -> np.ndarray:
+        """Return the fixed-length float vector of any architecture (see ``encoding``)."""
+        return encode(architecture)
+
+    def restricted(self, forbidden: Mapping[str, str]) -> tuple[EditSpace, tuple[Removal, ...]]:
+        """Return the space without bases and values that need a forbidden feature, and what was removed with the reason.
+
+        ``forbidden`` maps feature names (``Architecture.features``) to reasons. Raises UserError where no base is left.
+        """
+        removals: list[Removal] = []
+        bases: dict[str, Architecture] = {}
+        for name, base in self.bases.items():
+            refused = sorted(base.features & forbidden.keys())
+            if refused:
+                removals.append(Removal("base", name, forbidden[refused[0]]))
+            else:
+                bases[name] = base
+        free, of_free = self.free.restricted(forbidden)
+        removals += [Removal(_FREE_PREFIX + each.choice, each.value, each.reason) for each in of_free]
+        kept: dict[str, tuple[Any, ...]] = {"base": (*bases, FREE)}
+        for name, values in edit_choices().items():
+            reasons = {value: _reason(name, value, forbidden) for value in values}
+            kept[name] = tuple(value for value in values if reasons[value] is None)
+            removals += [Removal(name, value, reason) for value, reason in reasons.items() if reason is not None]
+        kept |= {_FREE_PREFIX + name: values for name, values in free.choices.items()}
+        if not bases:
+            raise UserError("The profile forbids every base: relax its rules.")
+        return replace(self, bases=MappingProxyType(bases), choices=MappingProxyType(kept)), tuple(removals)
+
+    @property
+    def log10_size(self) -> float:
+        """Decimal logarithm of the number of combinations of bases and edits (several may give one architecture)."""
+        edits = sum(math.log10(len(values)) for name, values in self.choices.items() if name in neutral())
+        free = 10**0 if FREE not in self.choices["base"] else 10**self.free.log10_size
+        return edits + math.log10(len(self.bases) + free)
+
+
+def _reason(name: str, value: Any, forbidden: Mapping[str, str]) -> str | None:
+    """Return why a value cannot stay, or None."""
+    if value == SAME:
+        return None
+    role = name.rpartition("_")[0] if name.rpartition("_")[2].isdigit() else name
+    features = (_SPECIAL_FEATURES.get((role, value), ""), _FEATURES.get(role, "").format(value))
+    return next((forbidden[feature] for feature in features if feature in forbidden), None)
