@@ -13,7 +13,9 @@ from ussearch.search_spaces.edits.legal import legalise
 from ussearch.search_spaces.edits.widths import Factors, rescale
 
 SMALLEST_SIDE = 4
-"""The deepest features of an edited network keep at least this side in pixels."""
+"""Stages are added while the deepest features keep at least this side in pixels."""
+SMALLEST_SEEN = 2
+"""An image is seen no smaller than leaves the deepest features this side, where they have it at all."""
 STEP = 32
 """Images are seen at sides in multiples of this."""
 
@@ -114,8 +116,8 @@ def _most_halvings(image_size: int, edits: Mapping[str, Any]) -> int:
 def seen_size(image_size: int, part: float, halvings: int) -> int | None:
     """Return the side at which an image is seen, for a network that halves it so often; None: as it is given.
 
-    A multiple of 32 and of what the halvings ask for, the nearest to ``part`` of ``image_size`` and not above it.
+    A multiple of 32 and of what the halvings ask for, the nearest to ``part`` of ``image_size``.
     """
     step = max(STEP, 1 << halvings)
-    side = max(step, round(image_size * part / step) * step)
+    side = max(step, SMALLEST_SEEN << halvings, round(image_size * part / step) * step)
     return side if side < image_size else None

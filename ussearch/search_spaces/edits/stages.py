@@ -121,8 +121,7 @@ def change_kernel(draft: Draft, index: int, kernel: int) -> None:
     """Give every k×k layer of a stage another kernel; 1×1 layers, and those of a fixed kernel, stay."""
     stage = draft.stages[index]
     stage.blocks = [
-        copied(block, kernel=kernel) if block.kernel > 1 and reads(block, "kernel") else block
-        for block in stage.blocks
+        copied(block, kernel=kernel) if block.kernel > 1 and reads(block, "kernel") else block for block in stage.blocks
     ]
 
 

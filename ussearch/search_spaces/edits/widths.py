@@ -94,7 +94,7 @@ def rounded(channels: int, factor: float, multiple: int = CHANNELS) -> int:
     """Return ``channels`` times ``factor`` in multiples of ``multiple``; what is narrower is not rounded up beyond."""
     if factor == 1 or not channels:
         return channels
-    nearest = max(round(channels * factor / multiple) * multiple, min(multiple, channels))
+    nearest = max(int(channels * factor / multiple + 0.5) * multiple, min(multiple, channels))
     return min(nearest, channels) if factor < 1 else nearest
 
 
