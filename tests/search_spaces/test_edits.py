@@ -1,4 +1,4 @@
-"""Bases and edits: what is neutral changes nothing, any edits of any base give a legal network, single ones do as said."""
+"""Bases and edits: what is neutral changes nothing, any edits of any base are legal, single ones do as they say."""
 
 from __future__ import annotations
 

@@ -170,7 +170,7 @@ class Head(_Data):
 
 
 class Architecture(_Data):
-    """A segmentation network as data. ``id`` names its content; ``name`` and ``derivation`` are labels and no part of it."""
+    """A segmentation network as data. ``id`` names its content; ``name`` and ``derivation`` are labels beside it."""
 
     name: str = ""
     image_channels: int = Field(default=1, ge=1, le=4)

@@ -24,7 +24,8 @@ def change_family(draft: Draft, family: str) -> None:
     else:
         experts = 1
     outputs = stage_channels(draft)
-    levels, numbers = [], {}
+    levels: list[DraftLevel] = []
+    numbers: dict[int, int] = {}
     for number, (level, width) in enumerate(zip(draft.levels, level_channels(draft), strict=True)):
         if not level.doublings:
             continue
@@ -84,15 +85,15 @@ def _enlarging(block: Block, how: Upsampling) -> list[Block]:
     """Return what enlarges as ``block`` does, in another way."""
     if not doubles(block):
         return [block]
-    if block.kind == "transposed":
+    if how != "transposed":
+        if block.kind != "transposed":
+            return [copied(block, resample=how)]
         reduce = Block(kind="conv", width=block.width, kernel=1, activation=block.activation)
         return [Block(kind="upsample", resample=how), reduce]
-    if how != "transposed":
-        return [copied(block, resample=how)]
+    if block.kind == "transposed":
+        return [block]
     enlarge = Block(kind="transposed", kernel=2)
-    if block.kind == "upsample":
-        return [enlarge]
-    return [enlarge, copied(block, resample="none")]
+    return [enlarge] if block.kind == "upsample" else [enlarge, copied(block, resample="none")]
 
 
 def change_skip(draft: Draft, number: int, op: SkipOperator | Literal["none"]) -> None:

@@ -161,35 +161,30 @@ def walk(draft: Draft, visit: Visit, added: Join = lambda one, other: None) -> l
     features = Features(draft.source.input_channels, -1)
     encoder: list[list[Features]] = []
     for index, stage in enumerate(draft.stages):
-        stage.blocks, made = _visited(visit, stage.blocks, features, "encoder", index)
+        stage.blocks, made = _visited(visit, stage.blocks, features, Place("encoder", index, 0, True))
         encoder.append(made)
         features = made[-1]
     for index, level in enumerate(draft.levels):
-        before = not level.blocks
-        level.up, made = _visited(visit, level.up, features, "decoder", index, -len(level.up), before)
+        entering = Place("decoder", index, -len(level.up), not level.blocks)
+        level.up, made = _visited(visit, level.up, features, entering)
         features = made[-1] if made else features
         if level.skip is not None:
             features = _merged(level.skip, features, _source(draft, level.skip, encoder), added)
-        level.blocks, made = _visited(visit, level.blocks, features, "decoder", index)
+        level.blocks, made = _visited(visit, level.blocks, features, Place("decoder", index, 0, True))
         features = made[-1] if made else features
     return encoder
 
 
-def _visited(
-    visit: Visit,
-    blocks: list[Block],
-    features: Features,
-    side: Literal["encoder", "decoder"],
-    index: int,
-    first: int = 0,
-    ends: bool = True,
-) -> tuple[list[Block], list[Features]]:
-    """Return what stands in place of ``blocks`` and the features behind each."""
+def _visited(visit: Visit, blocks: list[Block], features: Features, first: Place) -> tuple[list[Block], list[Features]]:
+    """Return what stands in place of ``blocks``, the first of which stands at ``first``, and the features behind each.
+
+    Where ``first`` is last, so is the last of them and no other.
+    """
     result: list[Block] = []
     made: list[Features] = []
-    for position, block in enumerate(blocks):
-        place = Place(side, index, first + position, ends and position == len(blocks) - 1)
-        instead, features = visit(place, block, features)
+    for number, block in enumerate(blocks):
+        ends = first.last and number == len(blocks) - 1
+        instead, features = visit(replace(first, position=first.position + number, last=ends), block, features)
         result += instead
         made += [features] * len(instead)
     return result, made
@@ -236,8 +231,3 @@ def blocks_with_input(stage: DraftStage, channels: int) -> Iterator[tuple[int, B
 def copied(block: Block, **changes: Any) -> Block:
     """Return a block with some fields changed, unchecked."""
     return block.model_copy(update=changes)
-
-
-def with_skip(level: DraftLevel, skip: Skip | None) -> DraftLevel:
-    """Return a level with another skip."""
-    return replace(level, skip=skip)

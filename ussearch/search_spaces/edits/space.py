@@ -142,7 +142,7 @@ class EditSpace:
         return encode(architecture)
 
     def restricted(self, forbidden: Mapping[str, str]) -> tuple[EditSpace, tuple[Removal, ...]]:
-        """Return the space without bases and values that need a forbidden feature, and what was removed with the reason.
+        """Return the space without bases and values that need a forbidden feature, and what was removed and why.
 
         ``forbidden`` maps feature names (``Architecture.features``) to reasons. Raises UserError where no base is left.
         """

@@ -1,0 +1,1 @@
+"""Weights that are there already: a candidate starts from a trained relative."""
