@@ -32,7 +32,7 @@ from ussearch.hardware_profiles.calibration.profiles import Calibrated, export_n
 from ussearch.hardware_profiles.latency.cross_validation import iso_mac_accuracy
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import measure_here
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "results" / "calibration.md"
 RANDOM = 40
@@ -92,7 +92,7 @@ def main() -> int:
 def random_networks() -> list[CalibrationNetwork]:
     """Return architectures drawn from the whole space, sizes in turn."""
     return [
-        CalibrationNetwork(f"random-{index:02d}-{size}", SearchSpace.standard(size).sample(FIRST_SEED + index), size)
+        CalibrationNetwork(f"random-{index:02d}-{size}", FreeSpace.standard(size).sample(FIRST_SEED + index), size)
         for index in range(RANDOM)
         for size in [SIZES[index % len(SIZES)]]
     ]

@@ -40,7 +40,7 @@ from ussearch.files import write_atomically
 from ussearch.hardware_profiles import load_profile
 from ussearch.hardware_profiles.measuring.measure import machine
 from ussearch.process_settings import settle
-from ussearch.search_spaces import Architecture, SearchSpace, build
+from ussearch.search_spaces import Architecture, FreeSpace, build
 
 ROOT = Path(__file__).resolve().parents[1]
 TABLE, REPORT = ROOT / "benchmarks" / "data" / "ladder.csv", ROOT / "docs" / "results" / "ladder.md"
@@ -85,9 +85,9 @@ class Bench:
         return TrainEvaluator(self.images, self.split, Recipe(batch_size=4, epochs=self.full_epochs), profiles)
 
     @cached_property
-    def space(self) -> SearchSpace:
+    def space(self) -> FreeSpace:
         """The standard space, without what the edge device cannot run."""
-        return SearchSpace.standard(IMAGE_SIZE).restricted(load_profile(EDGE).forbidden_features)[0]
+        return FreeSpace.standard(IMAGE_SIZE).restricted(load_profile(EDGE).forbidden_features)[0]
 
     @cached_property
     def architectures(self) -> list[Architecture]:

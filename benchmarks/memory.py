@@ -24,7 +24,7 @@ from ussearch.hardware_profiles.calibration.networks import SIZES, CalibrationNe
 from ussearch.hardware_profiles.calibration.profiles import export_networks
 from ussearch.hardware_profiles.measuring import measure
 from ussearch.hardware_profiles.measuring.bench import bench
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "results" / "memory.md"
 LIMIT = 0.15
@@ -63,7 +63,7 @@ def main() -> None:
 def sampled(count: int) -> list[CalibrationNetwork]:
     """Return architectures of the space, sizes in turn."""
     return [
-        CalibrationNetwork(f"sampled-{seed}", SearchSpace.standard(size).sample(seed), size)
+        CalibrationNetwork(f"sampled-{seed}", FreeSpace.standard(size).sample(seed), size)
         for seed in range(count)
         for size in [SIZES[seed % len(SIZES)]]
     ]

@@ -20,7 +20,7 @@ from pathlib import Path
 from ussearch.datasets import PhantomParameters, phantoms_from, prepare, split
 from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
 from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import Architecture, SearchSpace, load_preset
+from ussearch.search_spaces import Architecture, FreeSpace, load_preset
 from ussearch.studies.executors import Message, ProcessExecutor
 
 REPORT = Path(__file__).resolve().parents[1] / "docs" / "results" / "workers.md"
@@ -63,7 +63,7 @@ def main() -> None:
     arguments = parser.parse_args()
     evaluator = made_evaluator(*((60, 1) if arguments.quick else (300, 3)))
     one = load_preset("cea-net-standin").architecture.for_task()
-    space = SearchSpace.standard(SIZE)
+    space = FreeSpace.standard(SIZE)
     mixed = [space.sample(seed) for seed in range(TRIALS)]
     rounds = 1 if arguments.quick else arguments.rounds
     load = os.getloadavg()[0]

@@ -17,7 +17,7 @@ from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.training.engine import training_steps
 from ussearch.evaluators.training.losses import TrainingLoss
 from ussearch.evaluators.training.recipe import Recipe
-from ussearch.search_spaces import Network, SearchSpace
+from ussearch.search_spaces import FreeSpace, Network
 
 RECIPE = Recipe(batch_size=4)
 
@@ -59,7 +59,7 @@ def _rounded(bench: Bench) -> Iterator[None]:
 
 def _shared(bench: Bench) -> Iterator[None]:
     """Train shared weights by the sandwich rule."""
-    space = SearchSpace.standard(bench.side)
+    space = FreeSpace.standard(bench.side)
     training = SandwichTraining(
         WeightStore(0, bench.device), space, bench.images, bench.split, RECIPE, lambda architecture: True
     )

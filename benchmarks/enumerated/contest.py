@@ -10,7 +10,7 @@ from enumerated.subspace import CHOICES, IMAGE_SIZE, architecture_of, points
 from enumerated.table import PROFILE
 from ussearch.evaluators import Costs, trace
 from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 from ussearch.studies import SamplerSettings
 from ussearch.studies.samplers import make_sampler
 from ussearch.studies.surrogate import Description, Offer
@@ -83,7 +83,7 @@ def costs_of(*values: object) -> Costs:
 @cache
 def _description(*values: object) -> Description:
     architecture = architecture_of(dict(zip(CHOICES, values, strict=True)))
-    return Description(architecture.id, tuple(SearchSpace.encode(architecture)))
+    return Description(architecture.id, tuple(FreeSpace.encode(architecture)))
 
 
 def latencies() -> list[float]:

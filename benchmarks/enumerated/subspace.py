@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Mapping
 from typing import Any
 
-from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.search_spaces import Architecture, FreeSpace
 
 IMAGE_SIZE = 64
 CHOICES: Mapping[str, tuple[Any, ...]] = {
@@ -33,7 +33,7 @@ FIXED: Mapping[str, Any] = {
     "deep_supervision": False,
 }
 EXPANSION = 2
-_SPACE = SearchSpace.standard(IMAGE_SIZE)
+_SPACE = FreeSpace.standard(IMAGE_SIZE)
 
 
 def points() -> list[dict[str, Any]]:

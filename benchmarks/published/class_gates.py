@@ -30,7 +30,7 @@ from ussearch.hardware_profiles.catalogue import load_profile
 from ussearch.hardware_profiles.kernels.kernel import Kernel
 from ussearch.hardware_profiles.latency.model import UNCOVERED_LIMIT, LatencyModel
 from ussearch.hardware_profiles.latency.network_fitting import charges
-from ussearch.search_spaces import SearchSpace, load_preset, preset_names
+from ussearch.search_spaces import FreeSpace, load_preset, preset_names
 
 MANY = 60
 """Networks from which on a runtime's interval is judged by itself."""
@@ -194,7 +194,7 @@ def candidates(runtime: str) -> tuple[tuple[Kernel, ...], ...]:
 
 @cache
 def _candidates(forbidden: frozenset[str]) -> tuple[tuple[Kernel, ...], ...]:
-    space, _ = SearchSpace.standard(PIXELS).restricted(dict.fromkeys(forbidden, "the device"))
+    space, _ = FreeSpace.standard(PIXELS).restricted(dict.fromkeys(forbidden, "the device"))
     drawn = [space.sample(seed) for seed in range(CANDIDATES)]
     presets = [load_preset(name).architecture.for_task() for name in preset_names()]
     return tuple(CalibrationNetwork("", each, PIXELS).kernels for each in (*drawn, *presets))

@@ -24,7 +24,7 @@ from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.training import engine
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import Supervised
-from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, Network, build, load_preset, preset_names
 from ussearch.search_spaces.blocks.conv import Conv
 
 SIDE = 128
@@ -83,7 +83,7 @@ def test_presets_train_and_predict(name: str) -> None:
 
 @pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 14))])
 def test_random_architectures_train_and_predict(seed: int) -> None:
-    assert trained(TrainingTask(SearchSpace.standard(SIDE).sample(seed), 0)).complete
+    assert trained(TrainingTask(FreeSpace.standard(SIDE).sample(seed), 0)).complete
 
 
 @pytest.mark.parametrize("name", all_slow_but("cmunext-s"))

@@ -22,7 +22,7 @@ from ussearch.evaluators import costs
 from ussearch.evaluators.costs import refusals
 from ussearch.evaluators.prediction import export_network
 from ussearch.hardware_profiles import Profile, check_onnx, load_profile, profile_names
-from ussearch.search_spaces import Architecture, Network, SearchSpace, count, load_preset, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, Network, count, load_preset, preset_names
 
 JUDGED_SIZE = 256
 """Pixels a side at which a network has to fit a device."""
@@ -112,7 +112,7 @@ def test_every_preset_on_every_device_that_it_fits(name: str, tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10))
 def test_drawn_networks_on_every_device(seed: int, tmp_path: Path) -> None:
-    architecture = SearchSpace.standard(EXPORTED_SIZE).sample(seed)
+    architecture = FreeSpace.standard(EXPORTED_SIZE).sample(seed)
     profiles = able(architecture)
     check_everywhere(architecture, profiles, tmp_path)
     for device in devices():
@@ -132,5 +132,5 @@ def test_a_preset_on_the_nano(tmp_path: Path) -> None:
 
 
 def test_a_drawn_network_on_the_nano(tmp_path: Path) -> None:
-    space, _ = SearchSpace.standard(EXPORTED_SIZE).restricted(NANO.forbidden_features)
+    space, _ = FreeSpace.standard(EXPORTED_SIZE).restricted(NANO.forbidden_features)
     check_everywhere(space.sample(0), [NANO], tmp_path)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from ussearch.datasets import ImageSet, Split
-from ussearch.search_spaces import Architecture, Block, DecoderLevel, SearchSpace, Stage
-from ussearch.search_spaces.space import role_of
+from ussearch.search_spaces import Architecture, Block, DecoderLevel, FreeSpace, Stage
+from ussearch.search_spaces.free_space import role_of
 
 
 def disc_images(count: int = 24, size: int = 32, seed: int = 0, empty_every: int = 4) -> ImageSet:
@@ -54,7 +54,7 @@ def tiny(kind: str = "conv", deep_supervision: tuple[int, ...] = ()) -> Architec
     )
 
 
-def small_space(size: int, **changes: tuple[object, ...]) -> SearchSpace:
+def small_space(size: int, **changes: tuple[object, ...]) -> FreeSpace:
     """Return a space of small networks of few operators, whose shared tensors are drawn again and again.
 
     ``changes`` are the values of a role, such as ``family=("conv",)``.
@@ -81,8 +81,8 @@ def small_space(size: int, **changes: tuple[object, ...]) -> SearchSpace:
         "decoder_ratio": (1.0,),
         **changes,
     }
-    standard = SearchSpace.standard(size).choices
-    return SearchSpace(
+    standard = FreeSpace.standard(size).choices
+    return FreeSpace(
         choices={name: few.get(role_of(name), values) for name, values in standard.items()}, image_size=size
     )
 

@@ -12,7 +12,7 @@ from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Evaluation, Recipe, TrainEvaluator, TrainingFailed, TrainingTask, costs, trace
 from ussearch.evaluators.training import task
 from ussearch.hardware_profiles import load_profile, profile_names
-from ussearch.search_spaces import Architecture, SearchSpace, build, count, load_preset
+from ussearch.search_spaces import Architecture, FreeSpace, build, count, load_preset
 
 pytestmark = pytest.mark.training
 
@@ -49,7 +49,7 @@ ALL_PROFILES = [
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6))
 def test_a_prediction_accounts_for_every_millisecond(seed: int) -> None:
-    traced = trace(SearchSpace.standard(128).sample(seed), 128)
+    traced = trace(FreeSpace.standard(128).sample(seed), 128)
     for name in ALL_PROFILES:
         prediction = traced.predict(load_profile(name))
         assert len(prediction.per_kernel_ms) == len(traced.kernels)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from ussearch.evaluators import trace
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 LIMIT_S = 0.020
 LENIENCY = 3
@@ -30,7 +30,7 @@ def one_thread() -> Iterator[None]:
 
 @pytest.mark.usefixtures("one_thread")
 def test_an_architecture_of_median_size_is_traced_in_20_ms(capsys: pytest.CaptureFixture[str]) -> None:
-    space = SearchSpace.standard(128)
+    space = FreeSpace.standard(128)
     for seed in range(SEEN_BEFORE):
         trace.__wrapped__(space.sample(seed), 128)  # without the cache
     sizes, seconds = [], []

@@ -22,7 +22,7 @@ from ussearch.hardware_profiles.latency.cross_validation import choose_model
 from ussearch.hardware_profiles.latency.kernel_cost_model import CONVOLUTIONS, OTHERS, KernelCostModel
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork, fit_kernel_cost_model
 from ussearch.hardware_profiles.latency.profiler_match import OPERATORS, ProfiledNode, match_profile
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 NETWORKS = 16
 ONNX_NAME = {ours: theirs for theirs, ours in OPERATORS.items()}
@@ -30,7 +30,7 @@ ONNX_NAME = {ours: theirs for theirs, ours in OPERATORS.items()}
 
 @lru_cache
 def kernels_of(seed: int) -> tuple[Kernel, ...]:
-    return trace(SearchSpace.standard(64).sample(seed), 64).kernels
+    return trace(FreeSpace.standard(64).sample(seed), 64).kernels
 
 
 def true_ms(item: CostFeature) -> float:

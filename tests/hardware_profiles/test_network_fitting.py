@@ -19,7 +19,7 @@ from ussearch.hardware_profiles.latency.kernel_cost_model import CONVOLUTIONS, O
 from ussearch.hardware_profiles.latency.kernel_fitting import MeasuredNetwork
 from ussearch.hardware_profiles.latency.network_fitting import charges, class_prices, fit_network_prices
 from ussearch.hardware_profiles.latency.roofline import Rates, Roofline
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 CLASS = "transposed_conv 2x2 stride 2"
 SEEDS = range(90)
@@ -28,7 +28,7 @@ FLOOR_MS_PER_MIB = 0.04
 
 
 def kernels_of(seed: int) -> tuple[Kernel, ...]:
-    return CalibrationNetwork("", SearchSpace.standard(64).sample(seed), 64).kernels
+    return CalibrationNetwork("", FreeSpace.standard(64).sample(seed), 64).kernels
 
 
 def true_ms(kernel: Kernel) -> float:

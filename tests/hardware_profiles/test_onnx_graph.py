@@ -15,7 +15,7 @@ from ussearch.hardware_profiles import Kernel, load_profile
 from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork
 from ussearch.hardware_profiles.calibration.profiles import export_networks
 from ussearch.hardware_profiles.kernels.onnx_graph import onnx_kernels
-from ussearch.search_spaces import SearchSpace, load_preset, preset_names
+from ussearch.search_spaces import FreeSpace, load_preset, preset_names
 from ussearch.search_spaces.blocks.shifted_mlp import SHIFTS
 
 SEEDS = [0, 7, 20, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(30, 50))]
@@ -52,7 +52,7 @@ def activations(kernels: tuple[Kernel, ...]) -> Counter[str]:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_architectures(seed: int, tmp_path: Path) -> None:
-    assert_same(CalibrationNetwork(f"s{seed}", SearchSpace.standard(64).sample(seed), 64), tmp_path)
+    assert_same(CalibrationNetwork(f"s{seed}", FreeSpace.standard(64).sample(seed), 64), tmp_path)
 
 
 @pytest.mark.parametrize("name", PRESETS)

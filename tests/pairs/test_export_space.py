@@ -15,7 +15,7 @@ from ussearch.datasets import Normalisation
 from ussearch.hardware_profiles import check_onnx, load_profile, profile_names
 from ussearch.pairs import export_network
 from ussearch.pairs.bundles.parity import parity
-from ussearch.search_spaces import Architecture, SearchSpace, build, load_preset, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, build, load_preset, preset_names
 
 SIZE = 64
 NORMALISATION = Normalisation(90.0, 50.0)
@@ -23,8 +23,8 @@ SMALL = [name for name in preset_names() if name not in ("laednet-m", "laednet-l
 
 
 @functools.cache
-def space_for(profile: str) -> SearchSpace:
-    space, _ = SearchSpace.standard(SIZE).restricted(load_profile(profile).forbidden_features)
+def space_for(profile: str) -> FreeSpace:
+    space, _ = FreeSpace.standard(SIZE).restricted(load_profile(profile).forbidden_features)
     return space
 
 

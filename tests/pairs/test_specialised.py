@@ -17,7 +17,7 @@ from ussearch.hardware_profiles import check_onnx, load_profile
 from ussearch.pairs.delivery.full_training import finalist_folder, train_finalists
 from ussearch.pairs.delivery.specialised import refuse_foreign_trainings, train_specialised
 from ussearch.runtime.onnx_network import OnnxNetwork
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 from ussearch.studies import DataSource, Study, search
 from ussearch.studies.context import StudyContext
 from ussearch.studies.specialise import Specialised, specialise
@@ -37,7 +37,7 @@ def study_context() -> StudyContext:
 
 @pytest.fixture(scope="module")
 def study(study_context: StudyContext, tmp_path_factory: pytest.TempPathFactory) -> Study:
-    space = SearchSpace.standard(32)
+    space = FreeSpace.standard(32)
     config = study_config(
         trials=3,
         image_size=32,

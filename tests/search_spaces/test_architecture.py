@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from ussearch.errors import UserError
-from ussearch.search_spaces import Architecture, Block, SearchSpace, Skip, Stage, build, load_preset, preset_names
+from ussearch.search_spaces import Architecture, Block, FreeSpace, Skip, Stage, build, load_preset, preset_names
 
-SPACE = SearchSpace.standard(128)
+SPACE = FreeSpace.standard(128)
 
 
 @settings(max_examples=50)

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from ussearch.search_spaces import Architecture, SearchSpace, build, deploy, load_preset, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, build, deploy, load_preset, preset_names
 
 SMALL = [name for name in preset_names() if name not in ("laednet-l", "unet")]
-SPACE = SearchSpace.standard(128)
+SPACE = FreeSpace.standard(128)
 
 
 def assert_equal_forms(architecture: Architecture, side: int, randomise, seed: int = 0) -> None:

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from ussearch.errors import UserError
-from ussearch.search_spaces import Architecture, build, deploy, load_preset, preset_names
-from ussearch.search_spaces.edits import EDITS, EditSpace, edit_choices, edited, neutral, sentence
+from ussearch.search_spaces import Architecture, SearchSpace, build, deploy, load_preset, preset_names
+from ussearch.search_spaces.edits import EDITS, edit_choices, edited, neutral, sentence
 from ussearch.search_spaces.edits.choices import derivation, derived
 
-SPACE = EditSpace.of(128)
+SPACE = SearchSpace.standard(128)
 BASES = sorted(SPACE.bases)
 
 
@@ -38,7 +38,7 @@ def candidates(draw: st.DrawFn) -> Architecture:
 @pytest.mark.parametrize("name", preset_names())
 def test_neutral_edits_are_the_published_network(name: str) -> None:
     assert edited(base(name), neutral(), 256) == base(name)
-    space = EditSpace.of(256)
+    space = SearchSpace.standard(256)
     choices = space.choices_of(base(name))
     assert choices is not None and choices["base"] == name
     assert space.compose(choices).id == base(name).id
@@ -153,7 +153,7 @@ def test_a_candidate_is_told_in_words() -> None:
 
 
 def test_the_space_is_large() -> None:
-    assert EditSpace.of(256).log10_size > 20
+    assert SearchSpace.standard(256).log10_size > 20
 
 
 def test_a_device_takes_bases_and_values_away() -> None:
@@ -167,7 +167,7 @@ def test_a_device_takes_bases_and_values_away() -> None:
 
 def test_a_base_of_ones_own() -> None:
     own = edited(base("unext"), {"stage_width_1": 0.5}, 128).model_copy(update={"derivation": "", "name": "mine"})
-    space = EditSpace.of(128, {"mine": own}, {"mine": "trial 7 of lungs"})
+    space = SearchSpace.standard(128, {"mine": own}, {"mine": "trial 7 of lungs"})
     made = space.compose({**space.unedited("mine"), "stage_depth_4": 1})
     assert made.name == "trial 7 of lungs, stage 5 +1 blocks" and made.derivation == "mine; stage_depth_4=1"
     assert space.choices_of(own) == space.unedited("mine")
@@ -176,3 +176,27 @@ def test_a_base_of_ones_own() -> None:
 def test_choices_have_one_neutral_value_and_no_other_twice() -> None:
     for name, values in edit_choices().items():
         assert values[0] == neutral()[name] and len(set(values)) == len(values)
+
+
+def test_draws_have_few_edits_that_their_base_has_a_meaning_for() -> None:
+    generator = np.random.default_rng(0)
+    counts = []
+    for _ in range(200):
+        choices = SPACE.draw(generator)
+        edits = [name for name, value in neutral().items() if choices[name] != value]
+        if choices["base"] == "free":
+            assert not edits
+            continue
+        counts.append(len(edits))
+        assert set(edits) <= set(SPACE.edits_of(choices))
+    assert min(counts) == 1 and 2 < np.mean(counts) < 4
+
+
+def test_children_keep_a_base_and_differ_from_their_parents() -> None:
+    generator = np.random.default_rng(0)
+    parents = [SPACE.unedited("unext"), SPACE.unedited("lv-unet") | {"stage_width_1": 0.5}]
+    children = [SPACE.child(parents, generator) for _ in range(40)]
+    assert {child["base"] for child in children} == {"unext", "lv-unet"}
+    assert all(child not in parents for child in children)
+    inherited = [child for child in children if child["base"] == "lv-unet" and child["stage_width_1"] == 0.5]
+    assert inherited, "what parents were edited by goes on"

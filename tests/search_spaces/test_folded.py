@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from ussearch.hardware_profiles.kernels.trace import trace_kernels
-from ussearch.search_spaces import Architecture, SearchSpace, build, deploy, load_preset, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, build, deploy, load_preset, preset_names
 from ussearch.search_spaces.deploy import merge_
 from ussearch.search_spaces.layers import builds_folded
 from ussearch.search_spaces.network import build_folded
@@ -36,11 +36,11 @@ def test_presets(name: str) -> None:
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10**6))
 def test_random_architectures(seed: int) -> None:
-    agree(SearchSpace.standard(SIZE).sample(seed), SIZE)
+    agree(FreeSpace.standard(SIZE).sample(seed), SIZE)
 
 
 def test_building_as_usual_is_not_changed() -> None:
-    architecture = SearchSpace.standard(SIZE).sample(1)
+    architecture = FreeSpace.standard(SIZE).sample(1)
     build_folded(architecture)
     assert not builds_folded()
     assert any(isinstance(module, nn.BatchNorm2d) for module in build(architecture).modules())

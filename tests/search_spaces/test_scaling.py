@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ussearch.search_spaces import Architecture, SearchSpace, build, load_preset, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, build, load_preset, preset_names
 from ussearch.search_spaces.scaling import scaled
 
 
@@ -26,7 +26,7 @@ def test_presets(name: str) -> None:
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), factor=st.floats(0.2, 1.5))
 def test_random_architectures(seed: int, factor: float) -> None:
-    architecture = SearchSpace.standard(64).sample(seed)
+    architecture = FreeSpace.standard(64).sample(seed)
     other = scaled(architecture, factor)
     assert (parameters(other) - parameters(architecture)) * (factor - 1) >= 0
     assert other.features == architecture.features
@@ -35,7 +35,7 @@ def test_random_architectures(seed: int, factor: float) -> None:
 @settings(max_examples=20)
 @given(seed=st.integers(0, 10_000), low=st.floats(0.2, 1.0), high=st.floats(0.2, 1.0))
 def test_a_larger_factor_is_no_smaller_network(seed: int, low: float, high: float) -> None:
-    architecture = SearchSpace.standard(64).sample(seed)
+    architecture = FreeSpace.standard(64).sample(seed)
     small, large = sorted((low, high))
     assert parameters(scaled(architecture, small)) <= parameters(scaled(architecture, large))
 

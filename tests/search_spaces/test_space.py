@@ -12,11 +12,11 @@ from torch import nn
 from torch.nn import functional
 
 from ussearch.errors import UserError
-from ussearch.search_spaces import SearchSpace, build, count, load_preset, preset_names
+from ussearch.search_spaces import FreeSpace, build, count, load_preset, preset_names
 from ussearch.search_spaces.encoding import encoding_names
-from ussearch.search_spaces.space import NETWORK_CHOICES, SKIPS, STAGE_CHOICES, role_of
+from ussearch.search_spaces.free_space import NETWORK_CHOICES, SKIPS, STAGE_CHOICES, role_of
 
-SPACE = SearchSpace.standard(128)
+SPACE = FreeSpace.standard(128)
 
 
 @settings(max_examples=20)
@@ -51,7 +51,7 @@ def test_outputs_of_deep_supervision_come_the_finest_first(order: tuple[int, ...
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10**6), size=st.sampled_from([64, 96, 128, 160, 224, 256]))
 def test_samples_come_back_as_choices(seed: int, size: int) -> None:
-    space = SearchSpace.standard(size)
+    space = FreeSpace.standard(size)
     architecture = space.sample(seed)
     assert size % architecture.size_divisor == 0
     assert size // architecture.size_divisor >= 4
@@ -110,7 +110,7 @@ def test_removing_everything_is_an_error() -> None:
 @pytest.mark.parametrize(("size", "nearest"), [(100, 96), (1, 32), (250, 256)])
 def test_sizes_that_are_no_multiple_of_32_are_refused_with_the_nearest(size: int, nearest: int) -> None:
     with pytest.raises(UserError, match=str(nearest)):
-        SearchSpace.standard(size)
+        FreeSpace.standard(size)
 
 
 def test_the_same_seed_gives_the_same_architecture() -> None:

@@ -28,7 +28,7 @@ from ussearch.evaluators import (
     TrainingTask,
 )
 from ussearch.hardware_profiles import Profile, load_profile
-from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.search_spaces import Architecture, FreeSpace
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.study import logged
@@ -132,7 +132,7 @@ def epoch_record() -> EpochRecord:
     )
 
 
-SPACE = SearchSpace.standard(64)
+SPACE = FreeSpace.standard(64)
 
 
 def make_config(**changes: Any) -> StudyConfig:

@@ -23,7 +23,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 from ussearch.studies import DataSource, SearchInterrupted, Study, search
 from ussearch.studies import study as study_module
 from ussearch.studies.executors import ProcessExecutor
@@ -64,7 +64,7 @@ def drive(folder: Path, trials: int, crash: str = "", workers: str = "1") -> int
     if crash:
         point, _, trial_id = crash.partition(":")
         arrange_crash(point, int(trial_id))
-    images, space = disc_images(), SearchSpace.standard(32)
+    images, space = disc_images(), FreeSpace.standard(32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     recipe = Recipe(epochs=1, batch_size=8)
     config = study_config(

@@ -21,7 +21,7 @@ from ussearch.evaluators.evaluation import highest, standing, trained_part
 from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.export_pair import choose_pair
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 from ussearch.studies import DataSource, Study, front, front_hypervolume, search
 from ussearch.studies.executors import EXECUTORS, ExecutorSettings
 from ussearch.studies.halving import Halving
@@ -44,7 +44,7 @@ def drive(
 ) -> list[tuple[int, int]]:
     """Create or resume a study in brackets of four and return the (slot, epoch) that were trained, in order."""
     torch.set_num_threads(1)
-    images, space = disc_images(), SearchSpace.standard(32)
+    images, space = disc_images(), FreeSpace.standard(32)
     profiles = {"edge": load_profile("jetson-nano"), "cloud": load_profile("x86-server")}
     recipe = Recipe(epochs=4, batch_size=8)
     config = study_config(

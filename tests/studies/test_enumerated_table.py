@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.stats import kendalltau
 
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
@@ -29,7 +29,7 @@ def test_every_point_is_another_network_of_the_standard_space_and_trained_twice(
     assert {(row["point"], row["seed"]) for row in rows} == {(n, s) for n in range(len(points())) for s in SEEDS}
     assert len(rows) == len(SEEDS) * len(points())
     assert all(row["architecture"] == architectures[row["point"]].id for row in rows)
-    space = SearchSpace.standard(IMAGE_SIZE)
+    space = FreeSpace.standard(IMAGE_SIZE)
     assert all(space.contains(architecture) for architecture in architectures[::40])
 
 

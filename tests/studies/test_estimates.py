@@ -17,7 +17,7 @@ from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.accelerators import Device, supplied
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Recipe, train
-from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset
+from ussearch.search_spaces import Architecture, FreeSpace, Network, build, load_preset
 from ussearch.studies import TrainingSpeed, estimate_training_seconds, estimates, measure_speed, plan
 from ussearch.studies.estimates import fitted_prices, launches, measure_card, training_work
 
@@ -42,7 +42,7 @@ def test_a_forecast_is_good_to_a_factor_of_three() -> None:
     split = disc_split(images)
     speed = measure_speed(64, clock=time.process_time)
     for seed in range(3):
-        architecture = SearchSpace.standard(64).sample(seed)
+        architecture = FreeSpace.standard(64).sample(seed)
         start = time.process_time()
         train(build(architecture), images, split, Recipe(epochs=3))
         seconds = time.process_time() - start

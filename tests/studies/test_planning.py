@@ -11,7 +11,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import CostsByTier
 from ussearch.evaluators.costs import trace
 from ussearch.hardware_profiles import Profile, load_profile
-from ussearch.search_spaces import Architecture, SearchSpace, load_preset, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, load_preset, preset_names
 from ussearch.studies.estimates import training_work
 from ussearch.studies.initial import initial_candidates
 from ussearch.studies.planning import LARGEST_SHARE, feasibility, plan_seeds
@@ -37,7 +37,7 @@ PRESETS = initial_candidates(None)
 
 
 def typical_work(image_size: int) -> float:
-    space = SearchSpace.standard(image_size)
+    space = FreeSpace.standard(image_size)
     return median(training_work(space.sample(seed), image_size) for seed in range(8))
 
 
@@ -81,7 +81,7 @@ def test_more_named_presets_than_trials_is_an_error() -> None:
 
 
 def test_the_probe_sees_what_limits_leave() -> None:
-    space = SearchSpace.standard(128)
+    space = FreeSpace.standard(128)
     free = feasibility(space, Prices(128, frames_per_second=1.0), 0)  # type: ignore[arg-type]
     none = feasibility(space, Prices(128, frames_per_second=1000.0), 0)  # type: ignore[arg-type]
     assert free.feasible_share["edge"] > 0.8  # the rest mixes kernels for each image, which the Nano refuses

@@ -18,7 +18,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, trace
 from ussearch.evaluators.costs import costs
 from ussearch.hardware_profiles import load_profile
-from ussearch.search_spaces import SearchSpace, load_preset
+from ussearch.search_spaces import FreeSpace, load_preset
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.specialise import Known, known_from_records, specialise
 
@@ -29,7 +29,7 @@ NAMES = ("lv-unet", "cmunext-s")
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     seeds = [load_preset(name).architecture.for_task() for name in NAMES]
-    size = {"image_size": 128, "space": dict(SearchSpace.standard(128).choices)}
+    size = {"image_size": 128, "space": dict(FreeSpace.standard(128).choices)}
     return run_search(tmp_path_factory.mktemp("specialise") / "s", seeds=seeds, trials=8, **size)[0]
 
 
@@ -108,7 +108,7 @@ def test_the_study_is_left_as_it_is(study: Study) -> None:
 
 
 def test_other_sources_add_architectures_and_fidelities_stay_apart(study: Study) -> None:
-    space = SearchSpace.standard(128)
+    space = FreeSpace.standard(128)
     template = study.trial(7).evaluation
 
     def drawn(of: Study) -> Iterable[Known]:
@@ -169,7 +169,7 @@ def test_json_report_and_picture(study: Study, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_five_hundred_candidates_take_a_minute_of_the_processor_at_most(tmp_path: Path) -> None:
-    space = SearchSpace.standard(128)
+    space = FreeSpace.standard(128)
     study = Study.create(tmp_path / "s", make_config(image_size=128, space=dict(space.choices), trials=500), SPLIT)
     for trial_id in range(500):
         architecture = space.sample(trial_id)

@@ -12,7 +12,7 @@ from ussearch.evaluators import Tier
 from ussearch.report.markup import section, text
 from ussearch.report.report_data import ReportData
 from ussearch.report.significance import CandidateComparison
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 from ussearch.studies import TrialRecord
 from ussearch.studies.front import beats
 
@@ -151,7 +151,7 @@ def places(
 ) -> tuple[CandidatePlace, ...]:
     """Return the numeric choices of at least three values that matter: where another value gives another network."""
     found = []
-    whole = SearchSpace(image_size, space)
+    whole = FreeSpace(image_size, space)
     here = whole.compose(choices).id
     for name, values in space.items():
         numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]

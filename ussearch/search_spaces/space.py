@@ -1,149 +1,157 @@
-"""The sampled space: independent choices from which any combination composes a legal architecture."""
+"""The searched space: every candidate is a base, as published or of a user's own, and edits of it."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from ussearch.errors import UserError
 from ussearch.search_spaces.architecture import Architecture
-from ussearch.search_spaces.compose import MAX_STAGES, Choices, compose, max_downsamplings, recover
+from ussearch.search_spaces.edits.apply import edited
+from ussearch.search_spaces.edits.choices import SAME, derivation, derived, edit_choices, neutral, sentence
+from ussearch.search_spaces.edits.draws import crossed, few_edits, meaningful, mutated
 from ussearch.search_spaces.encoding import encode
+from ussearch.search_spaces.free_space import FreeSpace, Removal, Trial
+from ussearch.search_spaces.presets import load_preset, preset_names
 
-Values = tuple[Any, ...]
-
-STAGE_WIDTHS: tuple[tuple[int, ...], ...] = (
-    (16, 24, 32, 48),
-    (24, 32, 48, 64),
-    (32, 48, 64, 96, 128),
-    (48, 64, 96, 128, 160),
-    (64, 96, 128, 192, 256),
-    (64, 96, 128, 192, 256),
-)
-"""Widths by stage after the stem, multiples of 8 (an odd width costs a third of the speed, deployment.md)."""
-
-STAGE_CHOICES: Mapping[str, Values] = MappingProxyType(
-    {
-        "family": ("dwsep", "mbconv", "convnext", "asym", "fusible", "conv"),
-        "depth": (1, 2, 3),
-        "kernel": (3, 5, 7),
-        "expansion": (1, 2, 3, 4, 6),
-        "attention": ("none", "se", "eca", "cbam", "spatial_gate"),
-    }
-)
-SKIPS: Values = ("none", "concat", "add", "attention_gate")
-NETWORK_CHOICES: Mapping[str, Values] = MappingProxyType(
-    {
-        "stem_width": (8, 16, 24, 32),
-        "stem_stride": (1, 2),
-        "stages": (3, 4, 5, 6),
-        "flat_stages": (0, 1),
-        "activation": ("relu", "relu6", "leaky", "hswish", "swish"),
-        "decoder": ("lrse", "light", "fusible", "depthwise", "plain"),
-        "upsampling": ("bilinear", "nearest", "transposed"),
-        "experts": (1, 4),
-        "decoder_ratio": (0.5, 1.0),
-        "full_resolution": (False, True),
-        "detail": (False, True),
-        "deep_supervision": (False, True),
-    }
-)
-
-_FEATURE_OF_ROLE = {
-    "family": "block:{}",
-    "attention": "attention:{}",
-    "skip": "skip:{}",
+FREE = "free"
+"""The base that is composed of choices of its own, by no publication."""
+_FREE_PREFIX = "free_"
+Choices = Mapping[str, Any]
+_FEATURES = {
+    "stage_family": "block:{}",
+    "stage_attention": "attention:{}",
+    "level_skip": "skip:{}",
     "activation": "activation:{}",
-    "upsampling": "upsampling:{}",
+    "bottleneck": "bottleneck:{}",
 }
 _SPECIAL_FEATURES = {
-    ("experts", 4): "dynamic_conv",
     ("upsampling", "transposed"): "block:transposed",
     ("upsampling", "bilinear"): "resample:bilinear",
     ("upsampling", "nearest"): "resample:nearest",
     ("decoder", "fusible"): "block:fusible",
-    ("detail", True): "detail_branch",
+    ("detail", "on"): "detail_branch",
 }
-
-
-class Trial(Protocol):
-    """What the space needs of an Optuna trial."""
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        """Return one of ``choices``."""
-
-
-@dataclass(frozen=True)
-class Removal:
-    """A value that left the space and why."""
-
-    choice: str
-    value: Any
-    reason: str
-
-
-def role_of(name: str) -> str:
-    """Return the role of a choice: ``attention_2`` is an ``attention``."""
-    stem, _, number = name.rpartition("_")
-    return stem if number.isdigit() else name
-
-
-def _standard_choices() -> dict[str, Values]:
-    choices = dict(NETWORK_CHOICES)
-    for index in range(MAX_STAGES):
-        choices[f"width_{index}"] = STAGE_WIDTHS[index]
-        choices.update({f"{role}_{index}": values for role, values in STAGE_CHOICES.items()})
-        choices[f"skip_{index}"] = SKIPS
-    return choices
 
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Choices over architectures for square images of ``image_size`` pixels.
+    """Bases and edits for square images of ``image_size`` pixels.
 
-    The set of choices is fixed (no conditional ones), so that evolutionary samplers can cross any two parents;
-    values without effect are ignored by ``compose``.
+    The set of choices is fixed, so that evolutionary samplers can cross any two parents; choices that have no meaning
+    for a base have no effect on it.
     """
 
     image_size: int
-    choices: Mapping[str, Values]
+    bases: Mapping[str, Architecture]
+    """Published networks and a user's own, by name; without the free composition."""
+    choices: Mapping[str, tuple[Any, ...]]
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What bases are called in sentences, where it is not their name."""
 
     @classmethod
-    def standard(cls, image_size: int) -> SearchSpace:
-        """Return the whole space; raises UserError where ``image_size`` is no multiple of 32."""
-        if image_size < 32 or image_size % 32:
-            nearest = max(32, round(image_size / 32) * 32)
-            raise UserError(f"Image size {image_size} is no multiple of 32; the nearest is {nearest}.")
-        space = cls(image_size, MappingProxyType(_standard_choices()))
-        return space._within_resolution()
+    def standard(
+        cls, image_size: int, own: Mapping[str, Architecture] | None = None, titles: Mapping[str, str] | None = None
+    ) -> SearchSpace:
+        """Return the space of all presets that fit the image, the free composition and a user's ``own`` bases.
 
-    def _within_resolution(self) -> SearchSpace:
-        """Drop numbers of stages that could not halve the image that often."""
-        limit = max_downsamplings(self.image_size) + 1
-        stages = tuple(count for count in self.choices["stages"] if count <= max(limit, 3))
-        return replace(self, choices=MappingProxyType({**self.choices, "stages": stages}))
+        Raises UserError where the image's side is no multiple of 32.
+        """
+        presets = {name: load_preset(name) for name in preset_names()}
+        bases = {name: preset.architecture.for_task() for name, preset in presets.items()}
+        known = {name: preset.title for name, preset in presets.items()}
+        bases |= own or {}
+        bases = {name: base for name, base in bases.items() if image_size % base.size_divisor == 0}
+        free = FreeSpace.standard(image_size)
+        choices = {"base": (*bases, FREE), **edit_choices()}
+        choices |= {_FREE_PREFIX + name: values for name, values in free.choices.items()}
+        return cls(
+            image_size, MappingProxyType(bases), MappingProxyType(choices), MappingProxyType(known | dict(titles or {}))
+        )
+
+    @property
+    def free(self) -> FreeSpace:
+        """The free composition alone."""
+        own = {name.removeprefix(_FREE_PREFIX): values for name, values in self._free_choices.items()}
+        return FreeSpace(self.image_size, MappingProxyType(own))
 
     def suggest(self, trial: Trial) -> Architecture:
         """Ask ``trial`` for every choice and return the architecture."""
         return self.compose({name: trial.suggest_categorical(name, values) for name, values in self.choices.items()})
 
+    def base(self, choices: Choices) -> Architecture:
+        """Return what the edits of a set of choices start from."""
+        if choices["base"] == FREE:
+            return self.free.compose(
+                {name.removeprefix(_FREE_PREFIX): choices[name] for name in choices if name.startswith(_FREE_PREFIX)}
+            )
+        return self.bases[choices["base"]]
+
     def compose(self, choices: Choices) -> Architecture:
         """Return the architecture of a full set of choices."""
-        return compose(choices, self.image_size)
+        name, base = choices["base"], self.base(choices)
+        made = edited(base, choices, self.image_size)
+        if made is base or name == FREE:
+            return made
+        told = sentence(self.titles.get(name, name), choices)
+        return made.model_copy(update={"name": told, "derivation": derivation(name, choices)})
 
     def sample(self, seed: int) -> Architecture:
-        """Return an architecture drawn with every value of every choice equally likely."""
-        generator = np.random.default_rng(seed)
-        return self.compose({name: values[generator.integers(len(values))] for name, values in self.choices.items()})
+        """Return a base, each equally likely, with a few edits at random; or a free composition."""
+        return self.compose(self.draw(np.random.default_rng(seed)))
+
+    def draw(self, generator: np.random.Generator) -> dict[str, Any]:
+        """Return the choices of ``sample``."""
+        names = self.choices["base"]
+        choices = self.unedited(names[int(generator.integers(len(names)))])
+        if choices["base"] == FREE:
+            return choices | {
+                name: values[int(generator.integers(len(values)))] for name, values in self._free_choices.items()
+            }
+        return choices | few_edits(self.edits_of(choices), self.choices, generator)
+
+    def child(self, parents: Sequence[Choices], generator: np.random.Generator) -> dict[str, Any]:
+        """Return the choices of a child: of two ``parents`` of one base crossed, or of one, with a change or more."""
+        first, second = (parents[int(generator.integers(len(parents)))] for _ in range(2))
+        made = crossed(first, second, generator) if first["base"] == second["base"] else dict(first)
+        return mutated(made, self.edits_of(made), self.choices, generator)
+
+    def edits_of(self, choices: Choices) -> tuple[str, ...]:
+        """Return the names of the choices that have a meaning for the base of some, without the base itself."""
+        free = tuple(self._free_choices) if choices["base"] == FREE else ()
+        return (*free, *meaningful(self.base(choices)))
+
+    @property
+    def _free_choices(self) -> dict[str, tuple[Any, ...]]:
+        return {name: values for name, values in self.choices.items() if name.startswith(_FREE_PREFIX)}
+
+    def unedited(self, base: str) -> dict[str, Any]:
+        """Return the choices of a base as it is."""
+        return {name: values[0] for name, values in self.choices.items()} | neutral() | {"base": base}
 
     def choices_of(self, architecture: Architecture) -> dict[str, Any] | None:
-        """Return choices that compose this very architecture, or None where the space has none."""
-        return recover(architecture, self.choices, self.image_size)
+        """Return choices that compose this very architecture, or None where the space has none.
+
+        A base is found by its content, what was edited by what it says of its derivation, what was composed freely by
+        its blocks.
+        """
+        for name, base in self.bases.items():
+            if base.id == architecture.id:
+                return self.unedited(name)
+        found = derived(architecture.derivation) if architecture.derivation else None
+        if found is not None and found[0] in self.bases:
+            choices = self.unedited(found[0]) | found[1]
+            known = all(choices[name] in values for name, values in self.choices.items())
+            return choices if known and self.compose(choices).id == architecture.id else None
+        free = self.free.choices_of(architecture) if FREE in self.choices["base"] else None
+        if free is None:
+            return None
+        return self.unedited(FREE) | {_FREE_PREFIX + name: value for name, value in free.items()}
 
     def contains(self, architecture: Architecture) -> bool:
         """Return whether some set of choices composes this architecture (whatever its name)."""
@@ -151,32 +159,46 @@ class SearchSpace:
 
     @staticmethod
     def encode(architecture: Architecture) -> np.ndarray:
-        """Return the fixed-length float vector of any architecture, preset or sampled (see ``encoding``)."""
+        """Return the fixed-length float vector of any architecture (see ``encoding``)."""
         return encode(architecture)
 
     def restricted(self, forbidden: Mapping[str, str]) -> tuple[SearchSpace, tuple[Removal, ...]]:
-        """Return the space without values that need a forbidden feature, and what was removed with the reason.
+        """Return the space without bases and values that need a forbidden feature, and what was removed and why.
 
-        ``forbidden`` maps feature names (``Architecture.features``) to reasons. Raises UserError
-        where a choice would be left without a value.
+        ``forbidden`` maps feature names (``Architecture.features``) to reasons. Raises UserError where no base is left.
         """
         removals: list[Removal] = []
-        kept: dict[str, Values] = {}
-        for name, values in self.choices.items():
-            reasons = {value: _reason(role_of(name), value, forbidden) for value in values}
+        bases: dict[str, Architecture] = {}
+        for name, base in self.bases.items():
+            refused = sorted(base.features & forbidden.keys())
+            if refused:
+                removals.append(Removal("base", name, forbidden[refused[0]]))
+            else:
+                bases[name] = base
+        free, of_free = self.free.restricted(forbidden)
+        removals += [Removal(_FREE_PREFIX + each.choice, each.value, each.reason) for each in of_free]
+        kept: dict[str, tuple[Any, ...]] = {"base": (*bases, FREE)}
+        for name, values in edit_choices().items():
+            reasons = {value: _reason(name, value, forbidden) for value in values}
             kept[name] = tuple(value for value in values if reasons[value] is None)
             removals += [Removal(name, value, reason) for value, reason in reasons.items() if reason is not None]
-            if not kept[name]:
-                raise UserError(f"The profile forbids every value of {role_of(name)!r} ({values}): relax its rules.")
-        return replace(self, choices=MappingProxyType(kept)), tuple(removals)
+        kept |= {_FREE_PREFIX + name: values for name, values in free.choices.items()}
+        if not bases:
+            raise UserError("The profile forbids every base: relax its rules.")
+        return replace(self, bases=MappingProxyType(bases), choices=MappingProxyType(kept)), tuple(removals)
 
     @property
     def log10_size(self) -> float:
-        """Decimal logarithm of the number of combinations (several may give one architecture)."""
-        return sum(math.log10(len(values)) for values in self.choices.values())
+        """Decimal logarithm of the number of combinations of bases and edits (several may give one architecture)."""
+        edits = sum(math.log10(len(values)) for name, values in self.choices.items() if name in neutral())
+        free = 10**0 if FREE not in self.choices["base"] else 10**self.free.log10_size
+        return edits + math.log10(len(self.bases) + free)
 
 
-def _reason(role: str, value: Any, forbidden: Mapping[str, str]) -> str | None:
+def _reason(name: str, value: Any, forbidden: Mapping[str, str]) -> str | None:
     """Return why a value cannot stay, or None."""
-    features = [_SPECIAL_FEATURES.get((role, value), ""), _FEATURE_OF_ROLE.get(role, "").format(value)]
+    if value == SAME:
+        return None
+    role = name.rpartition("_")[0] if name.rpartition("_")[2].isdigit() else name
+    features = (_SPECIAL_FEATURES.get((role, value), ""), _FEATURES.get(role, "").format(value))
     return next((forbidden[feature] for feature in features if feature in forbidden), None)

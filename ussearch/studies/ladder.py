@@ -29,7 +29,7 @@ from ussearch.evaluators.trust import FEWEST, Trust, measure_trust
 from ussearch.events import Event, OnEvent, RungChosen, RungMeasured, SearchFinished, SharedWeightsTrained
 from ussearch.files import write_atomically
 from ussearch.run_config import SamplerSettings
-from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.search_spaces import Architecture, FreeSpace
 from ussearch.studies.context import StudyContext
 from ussearch.studies.damage import intact
 from ussearch.studies.executors import TRACEBACK, keep_traceback, run_tasks
@@ -113,7 +113,7 @@ class LadderSearch:
 
     study: Study
     trainer: TrainEvaluator
-    space: SearchSpace
+    space: FreeSpace
     seeds: Sequence[Architecture]
     resources: SearchResources
     tell: OnEvent

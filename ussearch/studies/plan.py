@@ -20,8 +20,8 @@ from ussearch.evaluators.pretrained import choose
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import ExecutionOptions, RunConfig
-from ussearch.search_spaces import Architecture, SearchSpace
-from ussearch.search_spaces.space import NETWORK_CHOICES, Removal
+from ussearch.search_spaces import Architecture, FreeSpace
+from ussearch.search_spaces.free_space import NETWORK_CHOICES, Removal
 from ussearch.storage_url import require_driver
 from ussearch.studies.allotment import (
     MOST_TRIALS,
@@ -67,7 +67,7 @@ class Plan:
 
     config: StudyConfig
     study_context: StudyContext
-    space: SearchSpace
+    space: FreeSpace
     removals: tuple[Removal, ...]
     depths_left_out: tuple[int, ...]
     seeds: SeedPlan
@@ -194,7 +194,7 @@ def _decided(
     for now, before in zip(shipped, (edge, cloud), strict=True):
         if now != before:
             LOG.warning("The study keeps the profile %s that it was made with; this version's differs.", before.name)
-    space, removals = SearchSpace.standard(image_size).restricted(edge.forbidden_features)
+    space, removals = FreeSpace.standard(image_size).restricted(edge.forbidden_features)
     profiles: dict[Tier, Profile] = {"edge": edge, "cloud": cloud}
     study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
     recipe = _recipe(asked, sized, kept.recipe or Recipe())

@@ -12,7 +12,7 @@ from ussearch import events
 from ussearch.errors import UserError
 from ussearch.evaluators import CostsByTier, Evaluation, Evaluator, TrainingTask
 from ussearch.events import OnEvent
-from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.search_spaces import Architecture, FreeSpace
 from ussearch.studies.brackets import Brackets, reached_by
 from ussearch.studies.executors import EpochDone, Executor, Message, TaskOutcome, after, keep_traceback, loss_of
 from ussearch.studies.front import front
@@ -39,7 +39,7 @@ class SearchInterrupted(Exception):
 def search(
     study: Study,
     evaluator: Evaluator,
-    space: SearchSpace,
+    space: FreeSpace,
     seeds: Sequence[Architecture] = (),
     on_event: OnEvent = events.ignore,
     *,
@@ -103,7 +103,7 @@ class _Search:
         self,
         study: Study,
         evaluator: Evaluator,
-        space: SearchSpace,
+        space: FreeSpace,
         *,
         seeds: Sequence[Architecture],
         on_event: OnEvent,

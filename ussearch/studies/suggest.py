@@ -14,7 +14,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ussearch.evaluators import Costs, CostsByTier, Evaluator, Tier
-from ussearch.search_spaces import Architecture, SearchSpace
+from ussearch.search_spaces import Architecture, FreeSpace
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.records import Role, TrialRecord
 from ussearch.studies.samplers import make_sampler
@@ -119,7 +119,7 @@ def derived_seed(seed: int, trial_id: int, purpose: int) -> int:
 
 def suggest(
     config: StudyConfig,
-    space: SearchSpace,
+    space: FreeSpace,
     evaluator: Evaluator,
     records: Sequence[TrialRecord],
     *,
@@ -151,7 +151,7 @@ def suggest(
 
 
 def _replayed(
-    sampler: optuna.samplers.BaseSampler, space: SearchSpace, records: Sequence[TrialRecord], tier: Tier
+    sampler: optuna.samplers.BaseSampler, space: FreeSpace, records: Sequence[TrialRecord], tier: Tier
 ) -> optuna.Study:
     """Return an in-memory study that holds the sampled records as this end sees them."""
     with quiet_optuna():

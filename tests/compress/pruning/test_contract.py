@@ -27,9 +27,9 @@ from ussearch.search_spaces import (
     Bottleneck,
     DecoderLevel,
     DetailBranch,
+    FreeSpace,
     Head,
     Network,
-    SearchSpace,
     Skip,
     Stage,
     count,
@@ -273,7 +273,7 @@ def test_every_preset(name: str, lived_in: Build) -> None:
 
 def check_sample(network_of: Build, seed: int) -> None:
     """With attentions that do not mix over channels in place of those that do, so that parity is claimed for all."""
-    text = SearchSpace.standard(64).sample(seed).model_dump_json()
+    text = FreeSpace.standard(64).sample(seed).model_dump_json()
     architecture = Architecture.model_validate_json(text.replace('"eca"', '"se"').replace('"cbam"', '"spatial_gate"'))
     network = network_of(architecture, seed)
     pruned = check(network, 64)
@@ -291,7 +291,7 @@ def test_samples_of_the_space(lived_in: Build, seed: int) -> None:
 @given(seed=st.integers(0, 10**6))
 def test_many_samples_of_the_space(lived_in: Build, seed: int) -> None:
     check_sample(lived_in, seed)
-    check(lived_in(SearchSpace.standard(64).sample(seed), seed), 64, ratio=0.55)
+    check(lived_in(FreeSpace.standard(64).sample(seed), seed), 64, ratio=0.55)
 
 
 @pytest.mark.parametrize("importance", [name for name in IMPORTANCES if not name.startswith("nni-")])

@@ -10,7 +10,7 @@ import pytest
 from onnx import numpy_helper
 
 from ussearch.compress.quantisation import SCHEMES, Quantiser, Settings, qdq
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
@@ -18,7 +18,7 @@ from ussearch.search_spaces import SearchSpace
 def test_the_same_answers_in_fewer_bytes(
     scheme, seed: int | None, small, ship, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    network = small if seed is None else ship(SearchSpace.standard(64).sample(seed), count=2, size=64)
+    network = small if seed is None else ship(FreeSpace.standard(64).sample(seed), count=2, size=64)
     quantiser = Quantiser(network.path, network.images)
     quantiser.write(Settings(scheme, "minmax"), tmp_path / "compact.onnx")
     monkeypatch.setattr(qdq, "deduplicate_initializers_", lambda model: None)

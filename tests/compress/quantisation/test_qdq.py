@@ -16,7 +16,7 @@ from ussearch.compress.quantisation import METHODS, SCHEMES, Quantiser, Settings
 from ussearch.errors import UserError
 from ussearch.hardware_profiles import check_onnx, load_profile
 from ussearch.hardware_profiles.onnx_files.export import export_module
-from ussearch.search_spaces import NormalisedNetwork, SearchSpace
+from ussearch.search_spaces import FreeSpace, NormalisedNetwork
 
 EVERY = [Settings(scheme, method) for scheme in SCHEMES for method in METHODS]
 LARGEST = {"u8s8": 64, "s8s8": 127}
@@ -178,7 +178,7 @@ def test_same_bytes_twice_and_a_smaller_file(scheme, make_unet, ship, tmp_path: 
 @settings(max_examples=2)
 @given(seed=st.integers(0, 10**6))
 def test_random_architectures(seed: int, ship, tmp_path_factory: pytest.TempPathFactory) -> None:
-    architecture = SearchSpace.standard(64).sample(seed)
+    architecture = FreeSpace.standard(64).sample(seed)
     network = ship(architecture, count=2, size=64)
     quantiser = Quantiser(network.path, network.images)
     for scheme in SCHEMES:

@@ -1,4 +1,4 @@
-"""What a candidate takes over from a relative: all of it where nothing differs, the same function where it only grows."""
+"""What a candidate takes over from a relative: all where nothing differs, the same function where it only grows."""
 
 from __future__ import annotations
 

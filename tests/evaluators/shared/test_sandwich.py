@@ -19,7 +19,7 @@ from ussearch.evaluators.shared.drawn import drawn_network, recalibrate
 from ussearch.evaluators.shared.extents import TensorExtent
 from ussearch.evaluators.shared.optimiser import SliceAdamW
 from ussearch.evaluators.shared.sandwich import SandwichTraining, SharedEpoch
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 pytestmark = pytest.mark.training
 
@@ -43,7 +43,7 @@ def training(
     store: WeightStore,
     checkpoint: Path | None = None,
     recipe: Recipe = RECIPE,
-    space: SearchSpace = SPACE,
+    space: FreeSpace = SPACE,
     seed: int = 3,
 ) -> SandwichTraining:
     return SandwichTraining(store, space, IMAGES, SPLIT, recipe, lambda _: True, seed=seed, checkpoint=checkpoint)

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from ussearch.errors import UserError
 from ussearch.evaluators.shared import UnknownWeights, WeightStore, drawing_of
 from ussearch.evaluators.shared.extremes import families_of, largest, smallest
-from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset
+from ussearch.search_spaces import Architecture, FreeSpace, Network, build, load_preset
 from ussearch.search_spaces.families import DECODERS, FAMILIES
 
 pytestmark = pytest.mark.training
 
 SIZE = 64
-SPACE = SearchSpace.standard(SIZE)
+SPACE = FreeSpace.standard(SIZE)
 
 
 def store_for(*architectures: Architecture) -> WeightStore:
@@ -31,7 +31,7 @@ def store_for(*architectures: Architecture) -> WeightStore:
 
 
 @cache
-def reduced() -> SearchSpace:
+def reduced() -> FreeSpace:
     """All operators, small numbers: a store for it is made in seconds."""
     small: dict[str, tuple[object, ...]] = {
         "width": (8, 16),
@@ -46,7 +46,7 @@ def reduced() -> SearchSpace:
         name: small.get(name.rpartition("_")[0] if name[-1].isdigit() else name, values)
         for name, values in SPACE.choices.items()
     }
-    return SearchSpace(choices=choices, image_size=SIZE)
+    return FreeSpace(choices=choices, image_size=SIZE)
 
 
 def images(batch: int = 2) -> torch.Tensor:
@@ -204,7 +204,7 @@ def test_extremes_bound_a_family(family: str) -> None:
     assert sum(p.numel() for p in build(fitting, device="meta").parameters()) < limit
 
 
-def _composed(changes: dict[str, object], space: SearchSpace | None = None) -> Architecture:
+def _composed(changes: dict[str, object], space: FreeSpace | None = None) -> Architecture:
     chosen = space or reduced()
     base = {name: values[0] for name, values in chosen.choices.items()}
     return chosen.compose(base | changes)

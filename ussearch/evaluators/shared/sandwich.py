@@ -30,7 +30,7 @@ from ussearch.evaluators.training.losses import Loss, make_loss
 from ussearch.evaluators.training.recipe import Recipe, learning_rate_at, slope_at
 from ussearch.evaluators.training.result import TrainingFailed
 from ussearch.files import write_atomically
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 HARD_SHARE = 0.5
 """Of the loss of distilled networks: the masks; the rest is what the largest network predicts."""
@@ -54,7 +54,7 @@ class SandwichTraining:
     """Training of one store in progress; the same seed gives the same weights, interrupted or not."""
 
     store: WeightStore
-    space: SearchSpace
+    space: FreeSpace
     images: ImageSet
     split: Split
     recipe: Recipe

@@ -9,7 +9,7 @@ from ussearch.hardware_profiles.calibration.networks import CalibrationNetwork, 
 from ussearch.hardware_profiles.latency.model import UNCOVERED_LIMIT
 from ussearch.hardware_profiles.profile import Profile
 from ussearch.hardware_profiles.validation import Coverage
-from ussearch.search_spaces import SearchSpace
+from ussearch.search_spaces import FreeSpace
 
 CANDIDATES, IMAGE_SIZE = 40, 256
 
@@ -53,7 +53,7 @@ def gaps_of(profile: Profile, count: int = CANDIDATES, image_size: int = IMAGE_S
 
 
 def _drawn(profile: Profile, count: int, image_size: int) -> list[CalibrationNetwork]:
-    space, _ = SearchSpace.standard(image_size).restricted(profile.forbidden_features)
+    space, _ = FreeSpace.standard(image_size).restricted(profile.forbidden_features)
     return [CalibrationNetwork("", space.sample(seed_of(0, index)), image_size) for index in range(count)]
 
 

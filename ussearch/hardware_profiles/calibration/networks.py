@@ -19,8 +19,8 @@ from ussearch.hardware_profiles.profile import Profile
 from ussearch.hardware_profiles.validation import LEAST_NETWORKS
 from ussearch.search_spaces import (
     Architecture,
+    FreeSpace,
     NormalisedNetwork,
-    SearchSpace,
     build,
     load_preset,
     preset_names,
@@ -117,7 +117,7 @@ def _candidates(seed: int, profile: Profile, sizes: Sequence[int]) -> list[Calib
     drawn = []
     for index in range(CANDIDATES):
         size = sizes[index % len(sizes)]
-        space, _ = SearchSpace.standard(size).restricted(profile.forbidden_features)
+        space, _ = FreeSpace.standard(size).restricted(profile.forbidden_features)
         drawn.append(CalibrationNetwork(f"sampled-{index:02d}-{size}", space.sample(seed_of(seed, index)), size))
     forbidden = profile.forbidden_features.keys()
     return drawn + [each for each in preset_networks(sizes[:1]) if not each.architecture.features & forbidden]

@@ -2,6 +2,5 @@
 
 from ussearch.search_spaces.edits.apply import edited
 from ussearch.search_spaces.edits.choices import EDITS, SAME, edit_choices, neutral, sentence
-from ussearch.search_spaces.edits.space import EditSpace
 
-__all__ = ["EDITS", "SAME", "EditSpace", "edit_choices", "edited", "neutral", "sentence"]
+__all__ = ["EDITS", "SAME", "edit_choices", "edited", "neutral", "sentence"]

@@ -14,7 +14,7 @@ class Description:
     """What is known of a candidate at once.
 
     ``identity`` is equal for choices that come to the same thing, such as an architecture's id; ``features`` are
-    numbers of any scale, as many for every candidate, such as ``SearchSpace.encode``.
+    numbers of any scale, as many for every candidate, such as ``FreeSpace.encode``.
     """
 
     identity: str
