@@ -21,7 +21,7 @@ from ussearch.evaluators.training.recipe import recipe_of_record
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile_text import profile_yaml
 from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
-from ussearch.search_spaces import Architecture
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.storage_url import hide_passwords
 from ussearch.studies.data_source import DataSource
 from ussearch.studies.halving import Halving
@@ -119,6 +119,14 @@ class StudyConfig(_Data):
         """What the initial architectures are called."""
         own = self.own_architectures
         return tuple(own[name].name if name in own else name for name in self.initial_architectures)
+
+    @property
+    def search_space(self) -> SearchSpace | FreeSpace:
+        """The space whose choices these are; studies of 0.1 composed freely, without bases."""
+        if "base" not in self.space:
+            return FreeSpace(self.image_size, self.space)
+        own = {each.name: each for each in self.own_architectures.values()}
+        return SearchSpace.of_choices(self.image_size, self.space, own)
 
     @property
     def edge_share(self) -> float:

@@ -10,17 +10,19 @@ from datetime import datetime, timezone
 
 from ussearch import events
 from ussearch.errors import UserError
-from ussearch.evaluators import CostsByTier, Evaluation, Evaluator, TrainingTask
+from ussearch.evaluators import CostsByTier, Evaluation, Evaluator, Tier, TrainingTask
+from ussearch.evaluators.inheritance import Relative
 from ussearch.events import OnEvent
-from ussearch.search_spaces import Architecture, FreeSpace
+from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.brackets import Brackets, reached_by
 from ussearch.studies.executors import EpochDone, Executor, Message, TaskOutcome, after, keep_traceback, loss_of
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
+from ussearch.studies.rounds import Rounds, goes_on_from, relative_of
 from ussearch.studies.storage import StudyStorage, storage_errors
 from ussearch.studies.study import Study
-from ussearch.studies.suggest import MAX_SUGGESTIONS, SearchPhase, Suggestion, derived_seed, suggest, tier_of
+from ussearch.studies.suggest import MAX_SUGGESTIONS, AnySpace, SearchPhase, Suggestion, derived_seed, suggest, tier_of
 
 LOG = logging.getLogger(__name__)
 LAG_PER_WORKER = 4
@@ -39,7 +41,7 @@ class SearchInterrupted(Exception):
 def search(
     study: Study,
     evaluator: Evaluator,
-    space: FreeSpace,
+    space: AnySpace,
     seeds: Sequence[Architecture] = (),
     on_event: OnEvent = events.ignore,
     *,
@@ -51,7 +53,9 @@ def search(
     A search in several parts says with ``phase`` which of them this is.
 
     ``seeds`` are presets (built for the study's task, with their names), evaluated first in the given order; the
-    rest is sampled from ``space``, each end getting its share. Candidates that fit neither end are never
+    rest is sampled from ``space``, each end getting its share. In a space of bases and edits a candidate starts from
+    its nearest trained relative and is trained for a part of the course, and trials on or near the front go on
+    (``rounds``). Candidates that fit neither end are never
     trained, architectures that are there already neither. A trial whose worker is lost is tried once more, then kept
     as failed. With one thread a worker the same configuration gives the same architectures and the same Dice, whether
     or not the search was killed in between, and by whatever ``resources`` it is carried out. Whoever calls this is the
@@ -103,7 +107,7 @@ class _Search:
         self,
         study: Study,
         evaluator: Evaluator,
-        space: FreeSpace,
+        space: AnySpace,
         *,
         seeds: Sequence[Architecture],
         on_event: OnEvent,
@@ -121,6 +125,7 @@ class _Search:
         self._brackets = Brackets.of(study.config)
         self._records = {record.trial_id: record for record in study.trials()}
         self._storage = StudyStorage.of(study.folder, space.choices, resources.storage)
+        self._rounds: Rounds | None = None
         self._pending: dict[int, _Pending] = {}
         self._next = 0
         self._shortfall: str | None = None
@@ -152,6 +157,8 @@ class _Search:
     def _fill(self) -> None:
         with self._timings.driver("opening"):
             seeds = self._usable_seeds()
+            if isinstance(self._space, SearchSpace) and self._brackets is None:
+                self._rounds = Rounds(len(seeds), self._study.config.recipe.epochs)
         while True:
             self._hand_out(seeds)
             if not self._pending:
@@ -176,7 +183,26 @@ class _Search:
 
     def _candidate(self, trial_id: int, seeds: Sequence[Suggestion]) -> Suggestion | None:
         given = seeds[trial_id] if trial_id < len(seeds) else self._phase.given.get(trial_id)
-        return given or self._sampled(trial_id, trial_id - len(seeds))
+        if given is not None:
+            return given
+        tier = tier_of(trial_id - len(seeds), self._phase.config.edge_share)
+        going_on = self._going_on(trial_id, tier) if self._rounds and self._rounds.goes_on(trial_id) else None
+        return going_on or self._sampled(trial_id, tier)
+
+    def _going_on(self, trial_id: int, tier: Tier) -> Suggestion | None:
+        """Return the trial that goes on in a slot; None where none is to."""
+        begun = [each.candidate.continues for each in self._pending.values()]
+        taken = {each for each in begun if each is not None}
+        taken |= {r.continues for r in self._ordered() if r.trial_id < trial_id and r.continues is not None}
+        found = goes_on_from(self._seen_by(trial_id), tier, taken)
+        if found is None:
+            return None
+        architecture, costs = self._study.architecture(found.trial_id), found.evaluation.costs
+        return Suggestion(trial_id, found.role, architecture, costs, found.choices, starts_from=found)
+
+    def _seen_by(self, trial_id: int) -> list[TrialRecord]:
+        """Return the records that a draft for ``trial_id`` may learn from."""
+        return [record for record in self._ordered() if record.trial_id < self._learnt_from(trial_id)]
 
     @property
     def _more(self) -> bool:
@@ -201,7 +227,8 @@ class _Search:
                 LOG.info("preset %s is not trained: %s", architecture.name, reason)
                 self._tell(events.CandidateSkipped(architecture.name, reason))
             else:
-                candidates.append(Suggestion(len(candidates), "preset", architecture, costs))
+                known = self._space.choices_of(architecture) if isinstance(self._space, SearchSpace) else None
+                candidates.append(Suggestion(len(candidates), "preset", architecture, costs, known))
         return candidates
 
     def _seed_costs(self, architecture: Architecture, taken: set[str]) -> tuple[CostsByTier | None, str]:
@@ -216,16 +243,12 @@ class _Search:
             return costs, ""
         return None, "it keeps within the limits of neither the edge nor the cloud profile"
 
-    def _sampled(self, trial_id: int, sampled: int) -> Suggestion | None:
-        """Return the sampled candidate number ``sampled``; None, with a reason kept, where none can be found."""
-        config = self._phase.config
-        tier = tier_of(sampled, config.edge_share)
-        known = [
-            self._phase.learnt(record) for record in self._ordered() if record.trial_id < self._learnt_from(trial_id)
-        ]
+    def _sampled(self, trial_id: int, tier: Tier) -> Suggestion | None:
+        """Return a sampled candidate for an end; None, with a reason kept, where none can be found."""
+        known = [self._phase.learnt(record) for record in self._seen_by(trial_id)]
         earlier = [record for record in known if record is not None]
         candidate = suggest(
-            config,
+            self._phase.config,
             self._space,
             self._evaluator,
             earlier,
@@ -237,6 +260,8 @@ class _Search:
             self._shortfall = (
                 f"{MAX_SUGGESTIONS} drafts for trial {trial_id} gave no new architecture within the {tier} limits"
             )
+        elif self._rounds is not None and candidate.choices is not None:
+            candidate = replace(candidate, starts_from=relative_of(candidate.choices, earlier))
         return candidate
 
     def _taken_before(self, trial_id: int) -> set[str]:
@@ -249,17 +274,26 @@ class _Search:
         seed = derived_seed(self._study.config.seed, trial_id, 1)
         limit_s = self._resources.limit_s(architecture)
         task = TrainingTask(architecture, seed, trial_id, limit_s=limit_s, title=f"trial {trial_id}")
+        relative = candidate.starts_from
+        if relative is not None and self._rounds is not None:
+            recipe = self._study.config.recipe.inheriting(self._rounds.child_epochs)
+            task = replace(task, relative=self._relative(relative), recipe=recipe)
         if self._brackets is not None:
             task = replace(task, until_epoch=self._brackets.lengths[0], checkpoint=self._study.checkpoint(trial_id))
         self._pending[trial_id] = _Pending(candidate, task, self._storage.begin(candidate), self._timings.clock())
         self._executor.submit(task)
         self._note_staff()
 
+    def _relative(self, record: TrialRecord) -> Relative:
+        state = self._study.weights(record.trial_id)
+        age_epochs = record.evaluation.age_epochs
+        return Relative(record.trial_id, age_epochs, self._study.architecture(record.trial_id), state)
+
     def _pass_on(self, message: Message) -> None:
         """Tell what a worker says."""
         pending = self._pending[message.trial_id]
         if isinstance(message, EpochDone):
-            epochs = self._study.config.recipe.epochs
+            epochs = (pending.task.recipe or self._study.config.recipe).epochs
             self._tell(events.TrainingEpoch(pending.task.title, message.record, epochs, message.trial_id))
         elif pending.reached is None:
             pending.started = _now()
@@ -319,12 +353,16 @@ class _Search:
     def _keep(self, pending: _Pending, evaluation: Evaluation) -> None:
         candidate = pending.candidate
         trial_id, architecture = candidate.trial_id, candidate.architecture
+        if candidate.starts_from is not None:
+            pretrained = candidate.starts_from.evaluation.pretrained
+            evaluation = evaluation.model_copy(update={"pretrained": pretrained})
         record = TrialRecord(
             trial_id=trial_id,
             role=candidate.role,
             name=architecture.name,
             architecture_id=architecture.id,
             choices=candidate.choices,
+            continues=candidate.continues,
             sampler_attributes=candidate.sampler_attributes,
             started=pending.started,
             finished=_now(),
