@@ -184,6 +184,7 @@ STEP = Schema("compressed/NNNN/steps/STEP/record.json", "the record of a step")
 FORM = Schema("form.json", "the form of a network")
 MEASURES = Schema("compressed/NNNN/steps/measures-*.json", "measures of a network")
 SPECIALISED = Schema("specialised.json", "the report of ussearch specialise")
+PLAN_LINE = Schema("a line of plan.jsonl", "what a study decided by the clock")
 POSTPROCESSING = Schema("postprocessing.json", "what becomes of the probabilities of a pair")
 EVALUATION = Schema("BUNDLE-on-DATA.json", "the record of ussearch evaluate")
 KINDS = (
@@ -199,6 +200,7 @@ KINDS = (
         FORM,
         MEASURES,
         SPECIALISED,
+        PLAN_LINE,
         POSTPROCESSING,
         EVALUATION,
     ),

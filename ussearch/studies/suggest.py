@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -182,31 +182,3 @@ def _affordable(evaluator: Evaluator, architecture: Architecture, tier: Tier) ->
         return None
     costs = evaluator.costs(architecture)
     return costs if costs[tier].feasible else None
-
-
-def as_it_is(record: TrialRecord) -> TrialRecord | None:
-    """Learn from a record as it stands."""
-    return record
-
-
-@dataclass(frozen=True)
-class SearchPhase:
-    """Part of a search whose candidates are all judged in one way.
-
-    Attributes:
-        until: slots below this number are filled.
-        config: what candidates are drafted by, such as another sampler than the study's.
-        learnt: how drafts see the record of an earlier slot; None where it says nothing to them, such as accuracy that
-            was come by otherwise.
-        given: candidates that are not drafted, by trial id.
-    """
-
-    until: int
-    config: StudyConfig
-    learnt: Callable[[TrialRecord], TrialRecord | None] = as_it_is
-    given: Mapping[int, Suggestion] = field(default_factory=dict)
-
-    @classmethod
-    def whole(cls, config: StudyConfig) -> SearchPhase:
-        """Return the search of a study that judges all of its candidates alike."""
-        return cls(config.trials, config)
