@@ -16,7 +16,7 @@ from ussearch.search_spaces import Architecture, SearchSpace, load_preset
 from ussearch.studies import Study, TrialRecord, search
 from ussearch.studies.rounds import Rounds, best_of_each, goes_on_from, relative_of
 
-NAMES = ("lv-unet", "cmunext-s", "unext")
+NAMES = ("cea-net-standin", "cmunext-s", "unext")
 SPACE = SearchSpace.standard(64).based_on(NAMES)
 
 
@@ -139,7 +139,7 @@ def test_an_architecture_counts_with_its_best_trial() -> None:
     [({}, 0), ({"stage_width_1": 0.5}, 1), ({"stage_width_1": 0.5, "activation": "relu"}, 1), ({"detail": "on"}, 0)],
 )
 def test_the_nearest_relative_has_the_fewest_edits_that_change_shapes(edits: dict[str, Any], expected: int) -> None:
-    neutral = SPACE.unedited("lv-unet")
+    neutral = SPACE.unedited("cea-net-standin")
     records = [
         record(0, 0.6, 5, choices=neutral),
         record(1, 0.5, 5, choices=neutral | {"stage_width_1": 0.5}),

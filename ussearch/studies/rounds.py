@@ -98,11 +98,11 @@ def relative_of(choices: Mapping[str, Any], records: Sequence[TrialRecord]) -> T
     return min(kin, key=lambda r: (_distance(choices, r.choices or {}), -_worth(r)[1], r.trial_id), default=None)
 
 
-_SHAPES = ("width", "depth", "kernel", "expansion", "family", "deep_stages", "stem_stride", "decoder")
+SHAPES = ("width", "depth", "kernel", "expansion", "family", "deep_stages", "stem_stride", "decoder")
 """Parts of names of edits that change shapes: what differs in them is inherited only in part."""
 
 
 def _distance(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[int, int]:
     """Return by how many edits two candidates differ, those that change shapes first."""
     differing = [name for name in one if one[name] != other.get(name, neutral().get(name))]
-    return sum(any(part in name for part in _SHAPES) for name in differing), len(differing)
+    return sum(any(part in name for part in SHAPES) for name in differing), len(differing)
