@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
@@ -20,7 +20,7 @@ from ussearch.evaluators import FROM_SCRATCH, Pretrained, Recipe, Tier
 from ussearch.evaluators.training.recipe import recipe_of_record
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile_text import profile_yaml
-from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
+from ussearch.run_config import RunConfig, SamplerSettings
 from ussearch.search_spaces import Architecture
 from ussearch.storage_url import hide_passwords
 from ussearch.studies.data_source import DataSource
@@ -75,8 +75,8 @@ class StudyConfig(_Data):
     """Initial architectures that came from files, by what was given, as they were then."""
     skipped: dict[str, str] = {}
     """Presets that were left out, with the reason."""
-    shared_epochs: int = Field(default=20, ge=1)
-    """Length of the training of shared weights, where the evaluator uses them."""
+    evaluator: Literal["train", "shared", "auto"] = "train"
+    """How candidates are judged; in studies of before 0.2.0 some may have been by shared weights or short trainings."""
     command_line: str = Field(default_factory=command_line)
     versions: dict[str, str] = Field(default_factory=installed_versions)
     created: str = Field(default_factory=_now)
@@ -131,11 +131,6 @@ class StudyConfig(_Data):
         return self.run.search.sampler
 
     @property
-    def evaluator(self) -> EvaluatorName:
-        """How candidates are judged."""
-        return self.run.search.evaluator
-
-    @property
     def final_epochs(self) -> int:
         """Length of the training of the two networks that are chosen in the end."""
         return self.run.training.final_epochs or USUAL_FINAL_EPOCHS
@@ -178,8 +173,18 @@ class StudyConfig(_Data):
         """Read a configuration; raises UserError naming ``source`` and the first field that is wrong."""
         return parse_yaml(cls, text, source, schema.STUDY, "restore it or start anew")
 
+    def require_resumable(self, folder: str) -> None:
+        """Raise UserError where candidates were judged in a way that this version does not know."""
+        if self.evaluator != "train":
+            raise UserError(
+                f"The study in {folder} was made with --evaluator {self.evaluator}, by a ladder that this version does "
+                "not have: what is finished can be inspected and exported (ussearch pareto, ussearch export); start "
+                "anew in another study folder."
+            )
+
     def check_continued_by(self, other: StudyConfig, folder: str) -> None:
         """Raise UserError where ``other`` asks for something else than this study, so that it cannot continue it."""
+        self.require_resumable(folder)
         drawn_alike = (other.seed, other.image_size) == (self.seed, self.image_size)
         # NOTE: other phantoms are drawn from another seed or in another size, and that is what the user changed.
         if other.data.fingerprint != self.data.fingerprint and (drawn_alike or other.data.name != self.data.name):
@@ -208,7 +213,6 @@ _DECISIVE: Mapping[str, str] = {
     "initial_architectures": "list of initial architectures",
     "edge_share": "share of edge trials",
     "sampler": "sampler",
-    "evaluator": "evaluator",
     "workers": "number of workers",
     "halving": "successive halving",
     "pretrained": "choice of pretrained weights",

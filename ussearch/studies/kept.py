@@ -36,11 +36,13 @@ class Kept:
     def of(cls, config: RunConfig, folder: Path | None) -> Kept:
         """Return what the study in ``folder`` keeps, where the run continues one.
 
-        Raises UserError where weights that its networks start from are gone or have changed.
+        Raises UserError where this version cannot go on with it, and where weights that its networks start from are
+        gone or have changed.
         """
         if folder is None or not config.output.resume or not Study.exists(folder):
             return cls()
         before = Study.open(folder).config
+        before.require_resumable(str(folder))
         folders = () if config.profiles_dir is None else (config.profiles_dir,)
         profiles = {each.name: each for each in before.profiles.values() if is_shipped(each.name, folders)}
         usual = before.run.training.recipe is None and config.training.recipe is None
