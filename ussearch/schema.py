@@ -202,11 +202,12 @@ STEP = Schema("compressed/NNNN/steps/STEP/record.json", "the record of a step")
 FORM = Schema("form.json", "the form of a network")
 MEASURES = Schema("compressed/NNNN/steps/measures-*.json", "measures of a network")
 SPECIALISED = Schema("specialised.json", "the report of ussearch specialise")
+PLAN_LINE = Schema("a line of plan.jsonl", "what a study decided by the clock")
 POSTPROCESSING = Schema("postprocessing.json", "what becomes of the probabilities of a pair")
 EVALUATION = Schema("BUNDLE-on-DATA.json", "the record of ussearch evaluate")
 KINDS = (
     *(RUN_CONFIG, STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE, FULL_TRAINING),
-    *(FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED, POSTPROCESSING, EVALUATION),
+    *(FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED, PLAN_LINE, POSTPROCESSING, EVALUATION),
 )
 """Everything that a study keeps, and what stands beside a bundle; a bundle's manifest has versions of its own
 (``runtime/manifest_versions.py``)."""

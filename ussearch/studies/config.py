@@ -21,7 +21,7 @@ from ussearch.evaluators.training.recipe import recipe_of_record
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile_text import profile_yaml
 from ussearch.run_config import RunConfig, SamplerSettings
-from ussearch.search_spaces import Architecture
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.storage_url import hide_passwords
 from ussearch.studies.data_source import DataSource
 from ussearch.studies.halving import Halving
@@ -121,6 +121,14 @@ class StudyConfig(_Data):
         return tuple(own[name].name if name in own else name for name in self.initial_architectures)
 
     @property
+    def search_space(self) -> SearchSpace | FreeSpace:
+        """The space whose choices these are; studies of 0.1 composed freely, without bases."""
+        if "base" not in self.space:
+            return FreeSpace(self.image_size, self.space)
+        own = {each.name: each for each in self.own_architectures.values()}
+        return SearchSpace.of_choices(self.image_size, self.space, own)
+
+    @property
     def edge_share(self) -> float:
         """Share of the sampled trials that must fit the device; the others need to fit the cloud only."""
         return self.run.space.edge_share
@@ -173,18 +181,8 @@ class StudyConfig(_Data):
         """Read a configuration; raises UserError naming ``source`` and the first field that is wrong."""
         return parse_yaml(cls, text, source, schema.STUDY, "restore it or start anew")
 
-    def require_resumable(self, folder: str) -> None:
-        """Raise UserError where candidates were judged in a way that this version does not know."""
-        if self.evaluator != "train":
-            raise UserError(
-                f"The study in {folder} was made with --evaluator {self.evaluator}, by a ladder that this version does "
-                "not have: what is finished can be inspected and exported (ussearch pareto, ussearch export); start "
-                "anew in another study folder."
-            )
-
     def check_continued_by(self, other: StudyConfig, folder: str) -> None:
         """Raise UserError where ``other`` asks for something else than this study, so that it cannot continue it."""
-        self.require_resumable(folder)
         drawn_alike = (other.seed, other.image_size) == (self.seed, self.image_size)
         # NOTE: other phantoms are drawn from another seed or in another size, and that is what the user changed.
         if other.data.fingerprint != self.data.fingerprint and (drawn_alike or other.data.name != self.data.name):
@@ -213,6 +211,7 @@ _DECISIVE: Mapping[str, str] = {
     "initial_architectures": "list of initial architectures",
     "edge_share": "share of edge trials",
     "sampler": "sampler",
+    "evaluator": "evaluator",
     "workers": "number of workers",
     "halving": "successive halving",
     "pretrained": "choice of pretrained weights",

@@ -20,7 +20,7 @@ from ussearch.evaluators.pretrained import choose
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import ExecutionOptions, RunConfig
-from ussearch.search_spaces import Architecture, FreeSpace
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.search_spaces.free_space import NETWORK_CHOICES, Removal
 from ussearch.storage_url import require_driver
 from ussearch.studies.config import StudyConfig
@@ -38,6 +38,7 @@ from ussearch.studies.kept import Kept
 from ussearch.studies.planning import Feasibility, SeedPlan, feasibility, plan_seeds
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.sizes import with_usual_sizes, with_usual_workers
+from ussearch.studies.suggest import AnySpace
 
 LOG = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ class Plan:
 
     config: StudyConfig
     study_context: StudyContext
-    space: FreeSpace
+    space: AnySpace
     removals: tuple[Removal, ...]
     depths_left_out: tuple[int, ...]
     seeds: SeedPlan
@@ -184,7 +185,9 @@ def _decided(
     for now, before in zip(shipped, (edge, cloud), strict=True):
         if now != before:
             LOG.warning("The study keeps the profile %s that it was made with; this version's differs.", before.name)
-    space, removals = FreeSpace.standard(image_size).restricted(edge.forbidden_features)
+    own = {each.name: each for name, each in candidates.items() if name.endswith(YAML)}
+    whole = kept.space or SearchSpace.standard(image_size, own)
+    space, removals = whole.restricted(edge.forbidden_features)
     profiles: dict[Tier, Profile] = {"edge": edge, "cloud": cloud}
     study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
     recipe = _recipe(asked, sized, kept.recipe or Recipe())
@@ -209,6 +212,8 @@ def _decided(
         typical=typical / epoch_images,
         named=asked.space.warm_start is not None,
     )
+    if isinstance(space, SearchSpace):  # a child starts from a trained base, so that others are no bases here
+        space = space.based_on([each.name for each in seeds.seeds])
     study_context = replace(study_context, pretrained=pretrained.among(seeds.seeds))
     _require_satisfiable(seen, seeds, evaluator, edge)
     final_seconds = 2 * typical * (sized.training.final_epochs or 0) / min(side_by_side, 2)
@@ -236,7 +241,7 @@ def _decided(
         study_context=study_context,
         space=space,
         removals=removals,
-        depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(space.choices["stages"]))),
+        depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(_free(space).choices["stages"]))),
         seeds=seeds,
         feasibility=seen,
         baselines=evaluator.baselines(),
@@ -244,6 +249,10 @@ def _decided(
         final_seconds=final_restarts * final_seconds,
         speed=speed,
     )
+
+
+def _free(space: AnySpace) -> FreeSpace:
+    return space.free if isinstance(space, SearchSpace) else space
 
 
 def _side_by_side(execution: ExecutionOptions, device: torch.device) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
@@ -137,7 +137,7 @@ def _new_residual_ends(network: Network, paths: Paths) -> Iterator[str]:
 
 
 @torch.no_grad()
-def recalibrate(network: Network, images: Iterator[Tensor]) -> None:
+def recalibrate(network: Network, images: Iterable[Tensor]) -> None:
     """Take the statistics of all batch norms anew: their mean over ``images``, batches [B, C, H, W] (normalised)."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ussearch.evaluators import Evaluator, Tier
-from ussearch.search_spaces import FreeSpace
+from ussearch.search_spaces import FreeSpace, SearchSpace
 from ussearch.studies.surrogate.pricing import Choices, Description, Offer
 
 
@@ -13,7 +13,7 @@ from ussearch.studies.surrogate.pricing import Choices, Description, Offer
 class ArchitecturePricing:
     """Objectives after the first are latency in ms and peak memory in MiB of ``tier``."""
 
-    space: FreeSpace
+    space: SearchSpace | FreeSpace
     evaluator: Evaluator
     tier: Tier
 
