@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from ussearch.errors import UserError
 from ussearch.evaluators import Pretrained, Recipe
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.catalogue import is_shipped
@@ -38,11 +39,18 @@ class Kept:
     def of(cls, config: RunConfig, folder: Path | None) -> Kept:
         """Return what the study in ``folder`` keeps, where the run continues one.
 
-        Raises UserError where weights that its networks start from are gone or have changed.
+        Raises UserError where candidates were judged in a way that this version does not have, and where weights that
+        networks start from are gone or have changed.
         """
         if folder is None or not config.output.resume or not Study.exists(folder):
             return cls()
         before = Study.open(folder).config
+        if before.evaluator != "train":
+            raise UserError(
+                f"The study in {folder} was made with --evaluator {before.evaluator}, by a ladder that this version "
+                "does not have: what is finished can be inspected and exported (ussearch pareto, ussearch export); "
+                "start anew in another study folder."
+            )
         folders = () if config.profiles_dir is None else (config.profiles_dir,)
         profiles = {each.name: each for each in before.profiles.values() if is_shipped(each.name, folders)}
         usual = before.run.training.recipe is None and config.training.recipe is None
