@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -32,35 +30,17 @@ from ussearch.studies.context import StudyContext, reopen_context
 from ussearch.studies.executors import ExecutorFactory, require_cluster
 from ussearch.studies.kept import Kept
 from ussearch.studies.paths import as_continued, claimed
-from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
+from ussearch.studies.plan import Plan
+from ussearch.studies.planner import plan
 from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.study import logged
 from ussearch.studies.timings import SearchTimings, outside_training
+from ussearch.timetable import Timetable
 
 LOG = logging.getLogger(__name__)
 BUNDLE = "bundle"
 """Folder of the bundle in a study."""
-
-
-@dataclass
-class Timetable:
-    """How long each stage took."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def stage(self, name: str, on_event: OnEvent) -> Iterator[None]:
-        """Time the block and tell that it begins."""
-        on_event(StageStarted(name))
-        LOG.info("%s begins", name)
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            taken = time.perf_counter() - start
-            self.seconds[name] = self.seconds.get(name, 0.0) + taken
-            LOG.info("%s ends after %.1f s", name, taken)
 
 
 @dataclass(frozen=True)
@@ -74,6 +54,8 @@ class ExportRequest:
     """A router is learned from out-of-fold trainings that the study has, unless time is given for them."""
     compression: CompressionRequest | None = field(default_factory=CompressionRequest)
     """None: the edge network leaves as it was trained."""
+    timed: bool = False
+    """Whether chain and router take as long as a run leaves them."""
 
 
 @dataclass(frozen=True)
@@ -137,6 +119,7 @@ def _run(config: RunConfig, folder: Path, on_event: OnEvent) -> Delivery:
             lambda done, total: on_event(FilesRead(done, total)),
         )
         study = _open(config, made, folder)
+        table.keep_to(made.config.run, folder)
         on_event(PlanReady(made.continued(study.trials()), folder))
     with intra_op_threads(made.config.run.execution.threads or torch.get_num_threads()):
         return _searched(config, made, study, table, on_event)
@@ -152,9 +135,10 @@ def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_
             threads=made.config.run.execution.worker_threads(torch.get_num_threads()),
             predicted_s=made.trial_seconds,
         )
-        search(study, made.evaluator, made.space, seeds, on_event, resources=resources)
-    routing = RoutingRequest(share_policy(config.routing.offload_share), budget_seconds=router_seconds(config))
-    spec = ExportRequest(out=config.output.out, routing=routing, compression=_compression(config))
+        search(study, made.evaluator, made.space, seeds, on_event, resources=table.timed(resources))
+    routing = RoutingRequest(share_policy(config.routing.offload_share))
+    compression = CompressionRequest(max_drop=config.compression.max_drop / 100) if config.compression.enabled else None
+    spec = ExportRequest(out=config.output.out, routing=routing, compression=compression, timed=True)
     delivery = _finish(study, made.study_context, spec, table, on_event, make_executor=resources.executor)
     return replace(delivery, search_timings=resources.timings)
 
@@ -228,12 +212,15 @@ def _finish(
     """Turn the finished trials into a verified bundle."""
     pair = choose_pair(study, spec.edge, spec.cloud)
     on_event(PairChosen(pair))
+    phantoms = study.config.data.phantoms is not None
+    table.lengthen(study, pair)
     with table.stage("full training", on_event):
         finalists = train_pair(study, study_context, pair, on_event, make_executor=make_executor)
     compressed = None
     if spec.compression is not None:
         with table.stage("compress", on_event):
-            compressed = compress_finalist(study, study_context, finalists, spec.compression, on_event)
+            request = table.compression(spec.compression, phantoms=phantoms) if spec.timed else spec.compression
+            compressed = compress_finalist(study, study_context, finalists, request, on_event)
     with table.stage("route", on_event):
         trained: dict[Tier, Architecture] = {tier: each.training.architecture for tier, each in finalists.items()}
         shipped = trained if compressed is None else {**trained, "edge": compressed.candidate.architecture}
@@ -241,7 +228,7 @@ def _finish(
             study,
             study_context,
             shipped,
-            spec.routing,
+            table.routing(spec.routing, phantoms=phantoms) if spec.timed else spec.routing,
             pair_seconds=sum(each.evaluation.training_seconds for each in finalists.values()),
             make_executor=make_executor,
             on_event=on_event,
@@ -253,10 +240,3 @@ def _finish(
         verification = verify_bundle(bundle.folder)
     record = None if compressed is None else compressed.record
     return Delivery(study, pair, bundle, verification, table.seconds, compression=record)
-
-
-def _compression(config: RunConfig) -> CompressionRequest | None:
-    """Return what a run asks of the chain: as much as its budget leaves, or all of it."""
-    if not config.compression.enabled:
-        return None
-    return CompressionRequest(max_drop=config.compression.max_drop / 100, budget_seconds=compression_seconds(config))

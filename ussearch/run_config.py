@@ -103,7 +103,9 @@ class TrainingOptions(_Section):
     epochs: int | None = Field(default=None, ge=1, description="Length of each candidate's training.")
     final_epochs: int | None = Field(default=None, ge=1, description="Length of the full training of the pair.")
     final_restarts: int | None = Field(
-        default=None, ge=1, description="Full trainings of each network, from other starts; the best is kept."
+        default=None,
+        ge=0,
+        description="Full trainings of each network from random starts, besides the one that goes on; the best counts.",
     )
     pretrained: str = Field(
         default="auto",

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ussearch.errors import UserError
-from ussearch.studies.budget import SHARES, Budget, PlanLog
+from ussearch.studies.budget import SHARES, Budget, PlanLog, SearchClock
 
 
 class Clock:
@@ -27,7 +27,7 @@ def test_shares_are_all_of_the_time() -> None:
 
 def test_what_a_stage_leaves_goes_to_those_after_it(tmp_path: Path) -> None:
     clock = Clock()
-    budget = Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock))
+    budget = Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock=clock))
     assert budget.share_s("search") == pytest.approx(450)
     clock.now += 100
     left = SHARES["full training"] + SHARES["compress"] + SHARES["route"] + SHARES["export"]
@@ -37,20 +37,20 @@ def test_what_a_stage_leaves_goes_to_those_after_it(tmp_path: Path) -> None:
 
 
 def test_stages_that_a_run_does_not_have_leave_their_time(tmp_path: Path) -> None:
-    budget = Budget(100, PlanLog(tmp_path / "plan.jsonl", Clock()), ("search", "full training"))
+    budget = Budget(100, PlanLog(tmp_path / "plan.jsonl", clock=Clock()), ("search", "full training"))
     assert budget.share_s("search") == pytest.approx(100 * 0.45 / 0.72)
     assert budget.share_s("full training") == pytest.approx(100)
 
 
 def test_a_decision_is_taken_once_and_time_goes_on(tmp_path: Path) -> None:
     clock = Clock()
-    first = PlanLog(tmp_path / "plan.jsonl", clock)
+    first = PlanLog(tmp_path / "plan.jsonl", clock=clock)
     assert first.decided("trials", lambda: 7) == 7
     clock.now += 30
     assert first.decided("trials", lambda: 9) == 7
     assert first.decided("epochs", lambda: 3) == 3
     clock.now += 1000  # until somebody resumes it
-    second = PlanLog(tmp_path / "plan.jsonl", clock)
+    second = PlanLog(tmp_path / "plan.jsonl", clock=clock)
     assert second.decided("trials", lambda: 9) == 7 and second.elapsed_s == pytest.approx(30)
     clock.now += 5
     assert second.elapsed_s == pytest.approx(35)
@@ -59,10 +59,10 @@ def test_a_decision_is_taken_once_and_time_goes_on(tmp_path: Path) -> None:
 
 def test_a_torn_line_is_left_out_and_written_anew(tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
-    PlanLog(path, Clock()).keep("trials", 7)
+    PlanLog(path, clock=Clock()).keep("trials", 7)
     with path.open("a") as file:
         file.write('{"elapsed_s": 3, "deci')
-    assert PlanLog(path, Clock()).decided("epochs", lambda: 3) == 3
+    assert PlanLog(path, clock=Clock()).decided("epochs", lambda: 3) == 3
     assert [json.loads(line)["value"] for line in path.read_text().splitlines()] == [7, 3]
 
 
@@ -70,4 +70,16 @@ def test_a_damaged_line_is_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "plan.jsonl"
     path.write_text("nonsense\n")
     with pytest.raises(UserError, match="damaged in line 1: restore it"):
-        PlanLog(path, Clock())
+        PlanLog(path, clock=Clock())
+
+
+def test_a_search_ends_where_a_candidate_would_not_fit_any_more(tmp_path: Path) -> None:
+    clock = Clock()
+    may_begin = SearchClock(Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock=clock)))
+    assert may_begin(0, 0) and may_begin(1, 449)
+    clock.now += 400
+    assert may_begin(2, 50) and not may_begin(3, 51)
+    clock.now += 100
+    assert not may_begin(4, 0)
+    again = SearchClock(Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock=clock)))
+    assert again(2, 10_000) and not again(3, 0), "as it was decided"

@@ -21,6 +21,7 @@ from ussearch.studies import StudyConfig
 from ussearch.studies.data_source import DataSource
 from ussearch.studies.earlier_training import judged_and_trained, split_beside
 from ussearch.studies.plan import Plan
+from ussearch.studies.rounds import Rounds
 from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
 from ussearch.weights import require_digest
 from ussearch.weights.asked import OFF
@@ -61,11 +62,15 @@ def print_plan(plan: Plan) -> None:
         console.print(f"  without {', '.join(names)}: {reason}")
     for line in (*_pretrained_lines(config), *_trained_before_lines(plan)):
         console.print(f"  {line}", soft_wrap=True)
-    sampled = config.trials - len(config.initial_architectures)
+    if config.run.budget is not None:
+        asked = " (the usual one; --budget asks for another)" if plan.usual_budget else ""
+        console.print(f"Budget: {spoken(config.run.budget)}{asked}; the run ends in this time")
+    about = "about " if config.run.budget is not None else ""
+    sampled = plan.expected_trials - len(config.initial_architectures)
     console.print(
-        f"Trials: {config.trials} ({len(config.initial_architectures)} presets, {sampled} sampled) of "
-        f"{config.recipe.epochs} epochs, "
-        f"then two full trainings of {config.final_epochs}{_repeats(config.final_restarts)}"
+        f"Trials: {about}{plan.expected_trials} ({len(config.initial_architectures)} presets of "
+        f"{counted(config.recipe.epochs, 'epoch')}, {sampled} that start from them{_child_epochs(config)}), then two "
+        f"full trainings{_up_to(config)} of {config.final_epochs}{_repeats(config.final_restarts)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
     done = f", {plan.finished} of {config.trials} trials are finished" if plan.finished else ""
@@ -158,6 +163,14 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     for name, reason in reasons.items():
         grouped.setdefault(reason, []).append(name)
     return grouped
+
+
+def _child_epochs(config: StudyConfig) -> str:
+    return f", of {Rounds(0, config.recipe.epochs).child_epochs}" if "base" in config.space else ""
+
+
+def _up_to(config: StudyConfig) -> str:
+    return " as long as time allows, at most" if config.run.budget is not None else ""
 
 
 def _repeats(seeds: int) -> str:

@@ -42,7 +42,7 @@ def run(
     from ussearch.pipeline import run as run_pipeline
     from ussearch.process_settings import settle
     from ussearch.studies.kept import Kept
-    from ussearch.studies.plan import plan
+    from ussearch.studies.planner import plan
 
     settle()
     if dry_run:

@@ -31,14 +31,16 @@ class PlanLog:
     """
 
     path: Path
+    begun: float | None = None
+    """When this sitting began, by ``clock``; None: now."""
     clock: Callable[[], float] = time.monotonic
-    _begun: float = field(init=False)
     _before_s: float = field(init=False, default=0.0)
+    _begun: float = field(init=False)
     _known: dict[str, Any] = field(init=False, default_factory=dict)
 
     def __post_init__(self) -> None:
         """Read what there is; time goes on from its last line."""
-        self._begun = self.clock()
+        self._begun = self.clock() if self.begun is None else self.begun
         for line in self._lines():
             self._known[line["decision"]] = line["value"]
             self._before_s = max(self._before_s, float(line["elapsed_s"]))
@@ -102,3 +104,18 @@ class Budget:
     def decided_share_s(self, stage: Stage) -> float:
         """Return the time of a stage, as it was decided when it first began."""
         return float(self.log.decided(f"seconds for {stage}", lambda: round(self.share_s(stage), 3)))
+
+
+@dataclass
+class SearchClock:
+    """Says which slots of a search may begin within its share of a budget."""
+
+    budget: Budget
+
+    def __call__(self, trial_id: int, seconds: float) -> bool:
+        """Return whether the slot's candidate, which should take so many ``seconds``, may begin."""
+        log = self.budget.log
+        end_s = float(
+            log.decided("the search ends at", lambda: round(log.elapsed_s + self.budget.share_s("search"), 3))
+        )
+        return bool(log.decided(f"trial {trial_id} begins", lambda: log.elapsed_s + seconds <= end_s))

@@ -144,8 +144,8 @@ class StudyConfig(_Data):
 
     @property
     def final_restarts(self) -> int:
-        """How often each of them is trained, from different random starts; the best on validation is kept."""
-        return self.run.training.final_restarts or 1
+        """How often each of them is trained from random starts, besides going on; the best on validation is kept."""
+        return 1 if (asked := self.run.training.final_restarts) is None else asked
 
     @property
     def seed(self) -> int:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ussearch.errors import UserError
-from ussearch.evaluators import Evaluator, Tier
+from ussearch.evaluators import Evaluator, Tier, TrainEvaluator
+from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace, preset_names
 
 ImageSeconds = Callable[[Architecture], float]
@@ -84,18 +85,10 @@ def plan_seeds(
     Raises UserError where a named preset cannot be trained at this size or within any limits.
     """
     if named:
-        return _named_seeds(evaluator, image_size, trials, image_seconds, candidates)
-    skipped: dict[str, str] = {}
-    priced: list[tuple[float, Architecture]] = []
-    for name, architecture in candidates.items():
-        reason = _refusal(evaluator, architecture, image_size)
-        if reason:
-            skipped[name] = reason
-        else:
-            priced.append((image_seconds(architecture), architecture))
-    priced.sort(key=lambda item: item[0])
-    chosen: list[tuple[float, Architecture]] = []
-    for seconds, architecture in priced:
+        return named_seeds(evaluator, image_size, trials, image_seconds, candidates)
+    priced = PricedBases.of(evaluator, image_size, image_seconds, candidates)
+    skipped, chosen = dict(priced.refused), list[tuple[float, Architecture]]()
+    for seconds, architecture in priced.fitting:
         total = sum(each for each, _ in chosen) + seconds + typical * max(trials - len(chosen) - 1, 0)
         if len(chosen) >= trials // 2:
             skipped[architecture.name] = f"cheaper presets fill half of the {trials} trials"
@@ -106,11 +99,64 @@ def plan_seeds(
             )
         else:
             chosen.append((seconds, architecture))
+    return _seed_plan(chosen, skipped)
+
+
+LEAST_BASES = 2
+"""So many of the cheapest bases are trained at any budget."""
+BASES_SHARE = 1 / 3
+"""Of the search's time, at most, for other bases."""
+
+
+@dataclass(frozen=True)
+class PricedBases:
+    """Which bases fit an end, cheapest first, with how long one image of each trains; and why the others do not."""
+
+    fitting: tuple[tuple[float, Architecture], ...]
+    refused: Mapping[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        evaluator: Evaluator,
+        image_size: int,
+        image_seconds: ImageSeconds,
+        candidates: Mapping[str, Architecture],
+    ) -> PricedBases:
+        """Price ``candidates``, by name."""
+        reasons = {name: _refusal(evaluator, each, image_size) for name, each in candidates.items()}
+        fitting = [(image_seconds(each), each) for name, each in candidates.items() if not reasons[name]]
+        refused = {name: reason for name, reason in reasons.items() if reason}
+        return cls(tuple(sorted(fitting, key=lambda item: item[0])), refused)
+
+    def epochs_within(self, images: float, search_s: float, most: int) -> int:
+        """Return how long bases are trained, at most ``most``: the two cheapest take a third of the search at most.
+
+        ``images`` are those of an epoch, ``search_s`` the seconds of all workers together.
+        """
+        epoch_s = images * sum(seconds for seconds, _ in self.fitting[:LEAST_BASES])
+        return max(1, min(most, int(BASES_SHARE * search_s / epoch_s))) if epoch_s else most
+
+    def within(self, images: float, search_s: float, epochs: int) -> SeedPlan:
+        """Return the bases that a search of ``search_s`` seconds trains for ``epochs`` epochs of ``images`` images."""
+        chosen, skipped = list(self.fitting[:LEAST_BASES]), dict(self.refused)
+        for seconds, architecture in self.fitting[LEAST_BASES:]:
+            if images * epochs * (sum(each for each, _ in chosen) + seconds) <= BASES_SHARE * search_s:
+                chosen.append((seconds, architecture))
+            else:
+                skipped[architecture.name] = (
+                    "published networks may take a third of the search, and cheaper ones do; a longer --budget or "
+                    "--warm-start brings it in"
+                )
+        return _seed_plan(chosen, skipped)
+
+
+def _seed_plan(chosen: Sequence[tuple[float, Architecture]], skipped: Mapping[str, str]) -> SeedPlan:
     seeds = tuple(each for _, each in chosen)
     return SeedPlan(seeds, tuple(each.name for each in seeds), skipped, sum(seconds for seconds, _ in chosen))
 
 
-def _named_seeds(
+def named_seeds(
     evaluator: Evaluator,
     image_size: int,
     trials: int,
@@ -148,3 +194,15 @@ def _excess(excess: Mapping[str, float], refused: Sequence[str]) -> str:
         f"{amount:.0f} {units[name]} over the limit" for name, amount in excess.items() if amount > 0 and name in units
     ]
     return ", ".join([*over, *refused])
+
+
+def require_satisfiable(seen: Feasibility, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:
+    """Raise UserError where neither a preset nor any random architecture keeps within the device's limits."""
+    if seen.feasible_share["edge"] > 0 or any(evaluator.costs(each)["edge"].feasible for each in seeds.seeds):
+        return
+    low, high = seen.latency_range_ms["edge"]
+    image_size = evaluator.images.image_size
+    raise UserError(
+        f"Nothing fits {edge.name}: its limit is {edge.limits_in_words(image_size)}; random architectures take "
+        f"{low:.1f} to {high:.1f} ms at {image_size} pixels; choose a smaller --image-size or another profile."
+    )

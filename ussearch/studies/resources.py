@@ -22,6 +22,10 @@ def _unlimited(architecture: Architecture) -> float | None:
     return None
 
 
+def _always(trial_id: int, seconds: float) -> bool:
+    return True
+
+
 @dataclass(frozen=True)
 class SearchResources:
     """How a search is carried out.
@@ -30,12 +34,14 @@ class SearchResources:
         executor: makes the executor.
         storage: URL of the database; None: the study's own file, or the database it used last.
         limit_s: the longest that an architecture's evaluation may take; None: no limit.
+        may_begin: whether the candidate of a slot may still begin, which should take so many seconds.
         timings: filled in by the search.
     """
 
     executor: ExecutorFactory = in_this_process
     storage: str | None = field(default=None, repr=False)
     limit_s: Callable[[Architecture], float | None] = _unlimited
+    may_begin: Callable[[int, float], bool] = _always
     timings: SearchTimings = field(default_factory=SearchTimings)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from statistics import median
 
 from ussearch import events
 from ussearch.errors import UserError
@@ -139,6 +140,10 @@ class _Search:
         """Give the workers every candidate that may be drafted by now."""
         slots = self._slots
         while self._more and slots.may_be_drafted(self._next, self._records.keys(), len(self._pending)):
+            if self._next not in self._records and not self._resources.may_begin(self._next, self._child_seconds()):
+                LOG.info("the time of the search is used up before trial %d", self._next)
+                self._total = self._next
+                return
             if self._next not in self._records:
                 with self._timings.driver("drafting"):
                     pending = [each.candidate for each in self._pending.values()]
@@ -149,6 +154,11 @@ class _Search:
                 with self._timings.driver("handing out"):
                     self._submit(candidate, slots.task(candidate, self._resources.limit_s(candidate.architecture)))
             self._next += 1
+
+    def _child_seconds(self) -> float:
+        """Return how long a child usually takes here; 0 before one is finished."""
+        seconds = [r.evaluation.training_seconds for r in self._ordered() if r.evaluation.inherited is not None]
+        return median(seconds) if seconds else 0.0
 
     @property
     def _more(self) -> bool:

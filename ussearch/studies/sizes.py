@@ -11,6 +11,8 @@ FINAL_TO_SEARCH_EPOCHS = 4
 PHANTOM_SIZES = {"trials": 11, "epochs": 3, "final_epochs": 12, "final_restarts": 1, "image_size": 128}
 """Small: phantoms are there to try the program in minutes. Five presets and six samples; 63 steps each tell
 candidates apart, the rest of the time goes to the pair, which gains from every further epoch."""
+USUAL_BUDGET_S, USUAL_BUDGET_ON_CARDS_S = 3600.0, 1800.0
+"""Of a run on data where neither a budget nor a number of trials was asked for."""
 DATA_SIZES = {"trials": 40, "epochs": 30, "final_epochs": 120, "final_restarts": 2, "image_size": 256}
 
 
@@ -26,9 +28,16 @@ def with_usual_sizes(config: RunConfig) -> RunConfig:
         training={
             "epochs": epochs,
             "final_epochs": asked.final_epochs or final,
-            "final_restarts": asked.final_restarts or usual["final_restarts"],
+            "final_restarts": usual["final_restarts"] if asked.final_restarts is None else asked.final_restarts,
         },
     )
+
+
+def with_usual_budget(config: RunConfig, *, on_cards: bool) -> RunConfig:
+    """Return the configuration with an hour for a run on data, half of one on cards, where nobody said how much."""
+    if config.budget is not None or config.data.path is None or config.search.trials is not None:
+        return config
+    return config.model_copy(update={"budget": USUAL_BUDGET_ON_CARDS_S if on_cards else USUAL_BUDGET_S})
 
 
 def with_usual_workers(config: RunConfig, cores: int, cards: int = 0) -> RunConfig:

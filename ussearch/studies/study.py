@@ -99,6 +99,12 @@ class Study:
             study._write_config()
         return study
 
+    def lengthen(self, final_epochs: int, final_restarts: int) -> None:
+        """Keep how long the pair is trained, and from how many random starts, as the time that is left allows."""
+        lengths = {"final_epochs": final_epochs, "final_restarts": final_restarts}
+        self.config = self.config.changed(training=lengths)
+        self._write_config()
+
     @property
     def split(self) -> Split:
         """The split that every trial used."""

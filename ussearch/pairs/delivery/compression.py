@@ -98,7 +98,7 @@ def compress_finalist(
         recipe=config.final_recipe,
         folder=compression_folder(study, edge.trial_id),
         speed=SpeedSource(profile, request.kit),
-        epochs=request.epochs or max(LEAST_EPOCHS, config.final_epochs // SHARE),
+        epochs=request.epochs or _epochs(request, config.final_epochs, _epoch_seconds(edge)),
         teachers=() if cloud.trial_id == edge.trial_id else (cloud.network(),),
         unlabelled=_unlabelled(request, config),
         max_drop=request.max_drop,
@@ -161,6 +161,15 @@ def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dic
         name: f"about {seconds:.0f} s did not fit into the budget; later: {command}"
         for name, seconds in skipped.items()
     }
+
+
+def _epochs(request: CompressionRequest, final_epochs: int, epoch_s: float) -> int:
+    """Return how long a step trains: a fourth of the full training, less where a budget leaves time for no step."""
+    usual = max(LEAST_EPOCHS, final_epochs // SHARE)
+    if request.budget_seconds is None:
+        return usual
+    cheapest = min((step.trainings() for step in steps_named(request.steps) if step.trainings()), default=1)
+    return max(LEAST_EPOCHS, min(usual, int(request.budget_seconds / (cheapest * epoch_s * TAUGHT))))
 
 
 def _epoch_seconds(trained: TrainedNetwork) -> float:

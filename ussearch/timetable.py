@@ -1,0 +1,91 @@
+"""The stages of a run: how long each took, and how long those of a run with a budget may take."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+from ussearch.events import OnEvent, StageStarted
+from ussearch.pairs import Pair
+from ussearch.pairs.delivery.compression import CompressionRequest
+from ussearch.pairs.delivery.final_lengths import epoch_seconds, lengths_within
+from ussearch.pairs.delivery.router_training import RoutingRequest
+from ussearch.run_config import RunConfig
+from ussearch.search_spaces import SearchSpace
+from ussearch.studies import Study
+from ussearch.studies.budget import SHARES, Budget, PlanLog, SearchClock
+from ussearch.studies.resources import SearchResources
+
+LOG = logging.getLogger(__name__)
+PLAN = "plan.jsonl"
+PHANTOM_COMPRESSION_S = 40.0
+"""Without a budget: phantoms are there to try the program in minutes. What does not fit is named with its command."""
+PHANTOM_ROUTER_S = 60.0
+
+
+@dataclass
+class Timetable:
+    """How long each stage took; with a ``budget``, how long each may take."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    budget: Budget | None = None
+    begun: float = field(default_factory=time.monotonic)
+
+    @contextmanager
+    def stage(self, name: str, on_event: OnEvent) -> Iterator[None]:
+        """Time the block and tell that it begins."""
+        on_event(StageStarted(name))
+        LOG.info("%s begins", name)
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            taken = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + taken
+            LOG.info("%s ends after %.1f s", name, taken)
+
+    def keep_to(self, config: RunConfig, folder: Path) -> None:
+        """Keep to the budget of a resolved run from now on; decisions are kept in the study's ``folder``."""
+        if config.budget is not None:
+            stages = [name for name in SHARES if name != "compress" or config.compression.enabled]
+            self.budget = Budget(config.budget, PlanLog(folder / PLAN, self.begun), stages)
+
+    def timed(self, resources: SearchResources) -> SearchResources:
+        """Return the resources of a search that ends in time."""
+        return resources if self.budget is None else replace(resources, may_begin=SearchClock(self.budget))
+
+    def lengthen(self, study: Study, pair: Pair) -> None:
+        """Decide how long a pair is trained in the time that is left, and from how many starts."""
+        if self.budget is None:
+            return
+        budget, config = self.budget, study.config
+
+        def decide() -> dict[str, int]:
+            found = lengths_within(
+                budget.share_s("full training"),
+                list(epoch_seconds(study, pair).values()),
+                config.workers,
+                course=config.recipe.epochs,
+                most=config.final_epochs,
+                goes_on=isinstance(config.search_space, SearchSpace),
+            )
+            return asdict(found)
+
+        lengths = budget.log.decided("full training", decide)
+        study.lengthen(lengths["epochs"], lengths["restarts"])
+
+    def compression(self, request: CompressionRequest, *, phantoms: bool) -> CompressionRequest:
+        """Return what a run asks of the chain: as much as the time that is left allows."""
+        if self.budget is not None:
+            return replace(request, budget_seconds=self.budget.decided_share_s("compress"))
+        return replace(request, budget_seconds=PHANTOM_COMPRESSION_S) if phantoms else request
+
+    def routing(self, request: RoutingRequest, *, phantoms: bool) -> RoutingRequest:
+        """Return what a run asks of the router's training: as much as the time that is left allows."""
+        if self.budget is not None:
+            return replace(request, budget_seconds=self.budget.decided_share_s("route"))
+        return replace(request, budget_seconds=PHANTOM_ROUTER_S) if phantoms else request
