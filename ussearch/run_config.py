@@ -17,7 +17,7 @@ from typing_extensions import Self
 from ussearch.errors import UserError
 from ussearch.storage_url import kept
 
-SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random", "surrogate"]
+SamplerName = Literal["surrogate", "tpe", "gp", "nsgaii", "nsgaiii", "random"]
 EvaluatorName = Literal["train", "shared", "auto"]
 """Train every candidate; or judge most by shared weights, or by the whole ladder's cheapest rung, where trusted."""
 FolderMeaning = Literal["split", "classes", "patients"]
@@ -86,11 +86,11 @@ class SpaceOptions(_Section):
 
 
 class SamplerSettings(_Section):
-    """Which Optuna sampler proposes architectures."""
+    """Who proposes architectures: the sampler that knows costs exactly, or one of Optuna's."""
 
-    name: SamplerName = Field(default="nsgaii", description="nsgaii, nsgaiii, tpe, random or surrogate.")
+    name: SamplerName = Field(default="surrogate", description="surrogate, tpe, gp, nsgaii, nsgaiii or random.")
     population: int = Field(default=8, ge=2, description="Small, so that evolution happens within tens of trials.")
-    startup: int = Field(default=4, ge=2, description="Random trials before the surrogate learns from them.")
+    startup: int = Field(default=4, ge=2, description="Trials before surrogate and gp learn from them.")
 
 
 class SearchOptions(_Section):
