@@ -60,7 +60,7 @@ class ArchitecturePricing(Pricing):
         return _priced(_Key(self.space), _Key(self.evaluator), self.tier, tuple(choices.items()))
 
     def training(self, features: Floats) -> Floats:
-        """Return the arithmetic [N] of trainings: of the network at the size at which it sees images, and beside it."""
+        """Return the arithmetic of trainings, [N]: of networks at the sizes at which they see images, and beside it."""
         return np.asarray(features[:, 0] + MACS_BESIDE * self.space.image_size**2, np.float64)
 
 

@@ -87,5 +87,5 @@ class Pricing:
         raise NotImplementedError("there are no prices")
 
     def training(self, features: Floats) -> Floats:
-        """Return what the trainings of N candidates cost, [N], relative to each other, from ``Cost.features`` [N, K]."""
+        """Return what trainings cost relative to each other, [N], by the ``features`` of their prices, [N, K]."""
         return np.ones(len(features))

@@ -13,6 +13,9 @@ from optuna.trial import FrozenTrial, TrialState
 from ussearch.studies.samplers.history import distributions_of
 from ussearch.studies.samplers.pricing import Pricing, Space
 
+IN_VAIN = 10
+"""After so many proposals in a row that nobody could use (known, or beyond the limits) the next is a draw."""
+
 
 class WholeDraws(BaseSampler):
     """Where the sampler would draw a candidate value by value at random, the problem draws the whole of it.
@@ -36,10 +39,11 @@ class WholeDraws(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Return what the sampler proposes, a draw where it proposes nothing."""
-        shared = self._sampler.infer_relative_search_space(study, trial)
-        proposed = self._sampler.sample_relative(study, trial, shared)
-        if proposed or self._learns_by_value(study):
-            return proposed
+        if not self._in_vain(study, trial):
+            shared = self._sampler.infer_relative_search_space(study, trial)
+            proposed = self._sampler.sample_relative(study, trial, shared)
+            if proposed or self._learns_by_value(study):
+                return proposed
         return self._pricing.draw(self._space, np.random.default_rng((self._seed, trial.number)))
 
     def sample_independent(
@@ -58,6 +62,10 @@ class WholeDraws(BaseSampler):
 
     def reseed_rng(self) -> None:
         """Keep the seed: the trial's number already tells parallel proposals apart."""
+
+    def _in_vain(self, study: Study, trial: FrozenTrial) -> bool:
+        last = [each for each in study.get_trials(deepcopy=False) if each.number < trial.number][-IN_VAIN:]
+        return len(last) == IN_VAIN and all(each.state == TrialState.FAIL for each in last)
 
     def _learns_by_value(self, study: Study) -> bool:
         finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
