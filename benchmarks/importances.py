@@ -21,7 +21,6 @@ from ussearch.runtime.masks import dice_of
 from ussearch.search_spaces import Network
 from ussearch.studies import Study
 from ussearch.studies.context import reopen_context
-from ussearch.studies.ladder import drawn_starts
 
 CRITERIA = ("l2", "taylor", "lamp", "random")
 BATCHES = 16
@@ -39,7 +38,7 @@ def main() -> None:
     study = Study.open(arguments.study)
     bench = reopen_context(study, "cpu")
     pair = choose_pair(study, arguments.trial)
-    network = train_pair(study, bench, pair, initial=drawn_starts(study, bench))["edge"].network()
+    network = train_pair(study, bench, pair)["edge"].network()
     normalisation = Normalisation.fit(bench.images.images, bench.split.train)
     batches = Batches(
         bench.images, bench.split.train, normalisation, study.config.recipe.batch_size, seed=0, augment=False

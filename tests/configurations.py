@@ -9,7 +9,7 @@ from ussearch.run_options import config_from
 from ussearch.studies import StudyConfig
 
 PLACES = {
-    **{"trials": ("search", "trials"), "sampler": ("search", "sampler"), "evaluator": ("search", "evaluator")},
+    **{"trials": ("search", "trials"), "sampler": ("search", "sampler")},
     **{"image_size": ("space", "image_size"), "edge_share": ("space", "edge_share")},
     **{"initial_architectures": ("space", "warm_start"), "workers": ("execution", "workers")},
     **{"final_epochs": ("training", "final_epochs"), "final_restarts": ("training", "final_restarts")},

@@ -28,7 +28,7 @@ ROWS: dict[str, dict[str, Any]] = {
     "workers/1": {"images_a_second": 800.0, "least_of_one": 800.0},
     "workers/4": {"images_a_second": 2000.0, "least_of_one": 480.0},
     "graph/unet/4": {"eager": 100.0, "captured": 150.0},
-    "launches/shared weights": {"step_ms": 90.0, "launches": 4000.0},
+    "launches/distillation": {"step_ms": 90.0, "launches": 4000.0},
     "data/on the host": {"resident": 800.0, "copied": 700.0},
     "batch/laednet-l/bf16/64": {"failed": "OutOfMemoryError: CUDA out of memory."},
 }

@@ -1,7 +1,7 @@
-"""Old names of what users see, and the one table of them: options, JSON keys, keys of files, names in Python.
+"""Old names of what users see, and the two tables of them: options, JSON keys, keys of files, names in Python.
 
-Every old name works until ``REMOVED_IN``, with one line a process on standard error that says the new word.
-``docs/migration.md`` is this table as a page; a test compares the two.
+Every old name works until ``REMOVED_IN``, with one line a process on standard error that says the new word, or what
+happens now where there is none. ``docs/migration.md`` is these tables as a page; a test compares the two.
 """
 
 from __future__ import annotations
@@ -78,7 +78,33 @@ RENAMED: tuple[Renamed, ...] = (
     Renamed("python", "ussearch.pairs", "client", "ussearch.serving.client"),
     Renamed("python", "ussearch.pairs", "server", "ussearch.serving.server"),
 )
-_told: set[Renamed] = set()
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A name that has no effect any more, and what happens ``instead``; ``place`` as in ``Renamed``.
+
+    Options of the command line have a value.
+    """
+
+    kind: Kind
+    place: str
+    old: str
+    instead: str
+
+
+_TRAINED = "every candidate is trained"
+REMOVED: tuple[Removed, ...] = (
+    Removed("option", "run", "--evaluator", _TRAINED),
+    Removed("option", "config", "--evaluator", _TRAINED),
+    Removed("json", "run --dry-run", "evaluator", _TRAINED),
+    Removed("json", "run --dry-run", "shared_epochs", _TRAINED),
+    Removed("json", "config", "search.evaluator", _TRAINED),
+    Removed("file", "run.yaml", "search.evaluator", _TRAINED),
+    Removed("file", "study.yaml", "shared_epochs", _TRAINED),
+    Removed("python", "ussearch.run", "evaluator", _TRAINED),
+)
+_told: set[Renamed | Removed] = set()
 
 
 def renamed(kind: Kind, place: str) -> dict[str, Renamed]:
@@ -86,10 +112,19 @@ def renamed(kind: Kind, place: str) -> dict[str, Renamed]:
     return {each.old: each for each in RENAMED if each.kind == kind and each.place in {"", place}}
 
 
-def tell(entry: Renamed) -> None:
-    """Write one line that says the new word, once a process, to standard error."""
-    if entry not in _told:
-        _told.add(entry)
+def removed(kind: Kind, place: str) -> dict[str, Removed]:
+    """Return the names without effect of a ``kind`` at a ``place``, each with its entry."""
+    return {each.old: each for each in REMOVED if (each.kind, each.place) == (kind, place)}
+
+
+def tell(entry: Renamed | Removed) -> None:
+    """Write one line that says the new word, or what happens now, once a process, to standard error."""
+    if entry in _told:
+        return
+    _told.add(entry)
+    if isinstance(entry, Removed):
+        _say(f"{entry.instead}; {entry.old} has no effect any more and is refused from {REMOVED_IN} on.")
+    else:
         where = f" of {entry.place}" if entry.place else ""
         _say(f"{entry.old}{where} is now {entry.new}; the old name works until {REMOVED_IN}.")
 
@@ -99,12 +134,17 @@ def _say(sentence: str) -> None:
 
 
 def with_new_names(kind: Kind, place: str, content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``content`` with old keys under their new names; a key that is there in both spellings keeps the new."""
-    old = renamed(kind, place)
+    """Return ``content`` with old keys under their new names, and without those that have no effect any more.
+
+    A key that is there in both spellings keeps the new.
+    """
+    old, gone = renamed(kind, place), removed(kind, place)
     found = {}
     for name, value in content.items():
         entry = old.get(name)
-        if entry is None:
+        if name in gone:
+            tell(gone[name])
+        elif entry is None:
             found[name] = value
         elif entry.new not in content:
             tell(entry)

@@ -15,8 +15,6 @@ from ussearch.deprecations import old_attribute, python_name
 if TYPE_CHECKING:
     from ussearch.compress import StepRecord, WidthMultiplierRecord
     from ussearch.evaluators import CostsByTier, EpochRecord, Tier
-    from ussearch.evaluators.shared.sandwich import SharedEpoch
-    from ussearch.evaluators.trust import Trust
     from ussearch.pairs import Pair
     from ussearch.search_spaces import Architecture
     from ussearch.studies import Role, TrialRecord
@@ -120,29 +118,6 @@ class SearchFinished:
 
 
 @dataclass(frozen=True)
-class SharedWeightsTrained:
-    """The weights that all architectures share were trained for one more epoch."""
-
-    epoch: SharedEpoch
-
-
-@dataclass(frozen=True)
-class RungMeasured:
-    """It is known how well a rung ranks, and what it costs for one candidate."""
-
-    fidelity: str
-    seconds: float
-    trust: Trust
-
-
-@dataclass(frozen=True)
-class RungChosen:
-    """Candidates are judged on this rung from now on; ``trained`` where none may be trusted."""
-
-    fidelity: str
-
-
-@dataclass(frozen=True)
 class PairChosen:
     """The candidates for both ends are known; their full training begins."""
 
@@ -174,9 +149,6 @@ Event = (
     | TrialRepeated
     | TrialFinished
     | SearchFinished
-    | SharedWeightsTrained
-    | RungMeasured
-    | RungChosen
     | PairChosen
     | StepEvaluated
     | WidthMultiplierEvaluated

@@ -31,7 +31,6 @@ from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
 from ussearch.studies.executors import ExecutorFactory, require_cluster
 from ussearch.studies.kept import Kept
-from ussearch.studies.ladder import LadderSearch, drawn_starts
 from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan, compression_seconds, plan, router_seconds
 from ussearch.studies.resources import resources_for
@@ -153,10 +152,7 @@ def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_
             threads=made.config.run.execution.worker_threads(torch.get_num_threads()),
             predicted_s=made.trial_seconds,
         )
-        if study.config.evaluator == "train":
-            search(study, made.evaluator, made.space, seeds, on_event, resources=resources)
-        else:
-            LadderSearch(study, made.evaluator, made.space, seeds, resources, on_event).run()
+        search(study, made.evaluator, made.space, seeds, on_event, resources=resources)
     routing = RoutingRequest(share_policy(config.routing.offload_share), budget_seconds=router_seconds(config))
     spec = ExportRequest(out=config.output.out, routing=routing, compression=_compression(config))
     delivery = _finish(study, made.study_context, spec, table, on_event, make_executor=resources.executor)
@@ -233,8 +229,7 @@ def _finish(
     pair = choose_pair(study, spec.edge, spec.cloud)
     on_event(PairChosen(pair))
     with table.stage("full training", on_event):
-        initial = drawn_starts(study, study_context)
-        finalists = train_pair(study, study_context, pair, on_event, initial=initial, make_executor=make_executor)
+        finalists = train_pair(study, study_context, pair, on_event, make_executor=make_executor)
     compressed = None
     if spec.compression is not None:
         with table.stage("compress", on_event):

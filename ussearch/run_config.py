@@ -11,15 +11,12 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer, model_validator
-from typing_extensions import Self
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serializer
 
 from ussearch.errors import UserError
 from ussearch.storage_url import kept
 
 SamplerName = Literal["surrogate", "tpe", "gp", "nsgaii", "nsgaiii", "random"]
-EvaluatorName = Literal["train", "shared", "auto"]
-"""Train every candidate; or judge most by shared weights, or by the whole ladder's cheapest rung, where trusted."""
 FolderMeaning = Literal["split", "classes", "patients"]
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -94,14 +91,10 @@ class SamplerSettings(_Section):
 
 
 class SearchOptions(_Section):
-    """How many candidates there are, who proposes them and how they are judged."""
+    """How many candidates there are, who proposes them and how long they are trained."""
 
     trials: int | None = Field(default=None, ge=1, description="Candidates to train, presets included.")
     sampler: SamplerSettings = SamplerSettings()
-    evaluator: EvaluatorName = Field(
-        default="train",
-        description="train every candidate; shared or auto: judge most by cheaper means, where trusted.",
-    )
     halving: bool = Field(default=False, description="Train brackets; only the best thirds go on.")
 
 
@@ -193,14 +186,6 @@ class RunConfig(_Section):
     routing: RoutingOptions = RoutingOptions()
     execution: ExecutionOptions = ExecutionOptions()
     output: OutputOptions = OutputOptions()
-
-    @model_validator(mode="after")
-    def _one_way_to_train_less(self) -> Self:
-        if self.search.halving and self.search.evaluator != "train":
-            raise ValueError(
-                f"--halving and --evaluator {self.search.evaluator} are two ways to train less: give one of the two"
-            )
-        return self
 
     def given(self) -> dict[str, Any]:
         """Return everything as it was given, ready for another configuration; a dump has no password and no resume."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ussearch import schema
-from ussearch.deprecations import with_new_names
+from ussearch.deprecations import removed, tell, with_new_names
 from ussearch.documents import load_yaml
 from ussearch.errors import UserError
 from ussearch.registry import nearest_names
@@ -30,6 +30,8 @@ IN_SIGHT = (
     *("config", "set", "dry_run", "json", "help"),
 )
 """What ``run --help`` shows first."""
+FILE = "run.yaml"
+"""What ``deprecations`` calls the file for --config."""
 PATHS_ONLY = ("search.sampler.population", "search.sampler.startup")
 
 
@@ -100,6 +102,7 @@ def config_from(
         else:
             raise UserError(f"run has no option {name!r}: {nearest_names(name, list(known))}")
         _put(content, path, value)
+    _drop_removed(content)
     return _validated(content, names, f"{file}: " if file else "")
 
 
@@ -120,7 +123,7 @@ def _setting(text: str) -> tuple[tuple[str, ...], Any]:
     dotted, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set {text} is not possible: expected a key and a value, such as training.epochs=20.")
-    if dotted not in _keys():
+    if dotted not in (*_keys(), *removed("file", FILE)):
         raise UserError(f"--set {text}: there is no key {dotted!r}: {_nearest_key(dotted)}")
     return tuple(dotted.split(".")), load_yaml(value, f"--set {text}", "a value", "write it as in YAML")
 
@@ -144,6 +147,16 @@ def _put(content: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
         content[last] = {**content[last], **value}
     else:
         content[last] = value
+
+
+def _drop_removed(content: dict[str, Any]) -> None:
+    """Take out the keys that have no effect any more, wherever they came from."""
+    for dotted, entry in removed("file", FILE).items():
+        section, _, key = dotted.partition(".")
+        inner = content.get(section)
+        if isinstance(inner, dict) and key in inner:
+            tell(entry)
+            content[section] = {name: value for name, value in inner.items() if name != key}
 
 
 def _validated(content: Mapping[str, Any], names: Mapping[tuple[str, ...], str], where: str) -> RunConfig:

@@ -160,8 +160,28 @@ def _study_from_0(content: Mapping[str, Any]) -> Mapping[str, Any]:
     return {"run": run, **old}
 
 
+def _study_from_1(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Version 2 trains every candidate; how else they were judged is the study's, and no option of a run."""
+    old = {key: value for key, value in content.items() if key != "shared_epochs"}
+    run = old.get("run")
+    search = run.get("search") if isinstance(run, dict) else None
+    if not isinstance(run, dict) or not isinstance(search, dict):
+        return old
+    kept = {key: value for key, value in search.items() if key != "evaluator"}
+    return {**old, "run": {**run, "search": kept}, "evaluator": search.get("evaluator", "train")}
+
+
+def _full_training_from_1(content: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Version 2 draws no weights from shared ones: the best of all attempts counts as the best of the others."""
+    made_from = content.get("made_from")
+    if not isinstance(made_from, dict) or not isinstance(made_from.get("attempts"), list):
+        return content
+    attempts = [each for each in made_from["attempts"] if not isinstance(each, dict) or each.get("start") != "drawn"]
+    return {**content, "made_from": {**made_from, "attempts": attempts}}
+
+
 RUN_CONFIG = Schema("the file for --config", "the configuration of a run")
-STUDY = Schema("study.yaml", "a study", upgrades={0: _study_from_0})
+STUDY = Schema("study.yaml", "a study", version=2, upgrades={0: _study_from_0, 1: _study_from_1})
 SPLIT = Schema("split.json", "the record of a split")
 BASELINES = Schema("baselines.json", "figures of trivial baselines", upgrades={0: _results_from_0})
 STORAGE = Schema("storage.json", "the place of a database")
@@ -170,13 +190,11 @@ CHECKPOINT = Schema("checkpoint.safetensors", "a training that was stopped", upg
 ARCHITECTURE = Schema("architecture.yaml", "an architecture")
 PROFILE = Schema("profile.yaml, and profiles of your own", "a profile")
 RECIPE = Schema("the file for --recipe", "a recipe")
-LADDER = Schema("ladder.json", "the record of the ladder")
-RUNG = Schema("rungs/RUNG/NNNN.json", "a score on a rung", upgrades={0: _results_from_0})
-SHARED_WEIGHTS = Schema("shared.safetensors", "shared weights")
 FULL_TRAINING = Schema(
     "finalists/NNNN/record.json, and of attempts and folds",
     "the record of a full training",
-    upgrades={0: _results_from_0},
+    version=2,
+    upgrades={0: _results_from_0, 1: _full_training_from_1},
 )
 FOLD = Schema("router/PAIR/fold-N/ids.json", "the images of a fold")
 COMPRESSION = Schema("compressed/NNNN/compression.json", "the record of a chain")
@@ -184,24 +202,12 @@ STEP = Schema("compressed/NNNN/steps/STEP/record.json", "the record of a step")
 FORM = Schema("form.json", "the form of a network")
 MEASURES = Schema("compressed/NNNN/steps/measures-*.json", "measures of a network")
 SPECIALISED = Schema("specialised.json", "the report of ussearch specialise")
+PLAN_LINE = Schema("a line of plan.jsonl", "what a study decided by the clock")
 POSTPROCESSING = Schema("postprocessing.json", "what becomes of the probabilities of a pair")
 EVALUATION = Schema("BUNDLE-on-DATA.json", "the record of ussearch evaluate")
 KINDS = (
-    *(RUN_CONFIG, STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE),
-    *(
-        LADDER,
-        RUNG,
-        SHARED_WEIGHTS,
-        FULL_TRAINING,
-        FOLD,
-        COMPRESSION,
-        STEP,
-        FORM,
-        MEASURES,
-        SPECIALISED,
-        POSTPROCESSING,
-        EVALUATION,
-    ),
+    *(RUN_CONFIG, STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE, FULL_TRAINING),
+    *(FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED, PLAN_LINE, POSTPROCESSING, EVALUATION),
 )
 """Everything that a study keeps, and what stands beside a bundle; a bundle's manifest has versions of its own
 (``runtime/manifest_versions.py``)."""

@@ -12,12 +12,10 @@ from cards.bench import Bench
 from ussearch.accelerators import is_card, synchronize
 from ussearch.compress.distillation import Distillation
 from ussearch.compress.quantisation.qat import prepare
-from ussearch.evaluators.shared import WeightStore
-from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.training.engine import training_steps
 from ussearch.evaluators.training.losses import TrainingLoss
 from ussearch.evaluators.training.recipe import Recipe
-from ussearch.search_spaces import FreeSpace, Network
+from ussearch.search_spaces import Network
 
 RECIPE = Recipe(batch_size=4)
 
@@ -57,23 +55,8 @@ def _rounded(bench: Bench) -> Iterator[None]:
     return _trained(bench, prepare(network, "u8s8", bench.batch(2)[0]))
 
 
-def _shared(bench: Bench) -> Iterator[None]:
-    """Train shared weights by the sandwich rule."""
-    space = FreeSpace.standard(bench.side)
-    training = SandwichTraining(
-        WeightStore(0, bench.device), space, bench.images, bench.split, RECIPE, lambda architecture: True
-    )
-    number = 0
-    while True:
-        for images, masks in training.batches.epoch(0):
-            training._step(number % training.steps, images, masks)
-            number += 1
-            yield
-
-
 KINDS: dict[str, Callable[[Any], Iterator[None]]] = {
     "training": _trained,
     "distillation": _distilled,
     "INT8 in training": _rounded,
-    "shared weights": _shared,
 }

@@ -16,7 +16,6 @@ from tests.studies.conftest import FormulaEvaluator
 from ussearch.accelerators import SpoiltProcess, lacks_memory, supplied, watched
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
-from ussearch.evaluators.shared import WeightStore, drawing_of
 from ussearch.evaluators.training.losses import TrainingLoss
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import Network
@@ -129,7 +128,7 @@ def test_in_one_process_the_user_is_told() -> None:
 
 
 class Placed(FormulaEvaluator):
-    """Has a device, and shared weights."""
+    """Has a device."""
 
     def __init__(self, device: str) -> None:
         super().__init__()
@@ -165,16 +164,6 @@ def test_a_worker_knows_its_card_without_a_number() -> None:
     assert (packed.open().device, packed.cards) == (torch.device("cuda"), (1,))  # type: ignore[attr-defined]
     assert elsewhere.open().device == torch.device("cuda")  # type: ignore[attr-defined]
     assert without.open().device == torch.device("cpu")  # type: ignore[attr-defined]
-
-
-def test_shared_weights_travel_by_way_of_the_cpu() -> None:
-    placed = Placed("cpu")
-    placed.store = WeightStore(3)  # type: ignore[attr-defined]
-    placed.store.grow(drawing_of(tiny()))  # type: ignore[attr-defined]
-    opened = SerializedEvaluator.of(placed, same_machine=True).open().store  # type: ignore[attr-defined]
-    assert opened.extents == placed.store.extents and opened.seed == 3  # type: ignore[attr-defined]
-    for role, value in placed.store.tensors.items():  # type: ignore[attr-defined]
-        assert torch.equal(opened.tensors[role], value) and opened.tensors[role].requires_grad
 
 
 def test_a_cluster_without_a_gpu_is_refused_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,15 +11,13 @@ import torch
 from torch import Tensor
 
 from tests.accelerators.test_steps import SCHEMES, SIDE, Scheme, preset
-from tests.evaluators.conftest import disc_images, disc_split, small_space, tiny
+from tests.evaluators.conftest import disc_images, disc_split, tiny
 from tests.studies.executors.conftest import collected
 from ussearch import accelerators
 from ussearch.accelerators import Cuda, cards_of, choose_device, kept_on, to_device, to_host
 from ussearch.compress.distillation import Distillation
 from ussearch.compress.quantisation import prepare
 from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask, train
-from ussearch.evaluators.shared import WeightStore
-from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.training.engine import training_steps
 from ussearch.evaluators.training.losses import TrainingLoss, make_loss
 from ussearch.hardware_profiles import load_profile
@@ -106,13 +104,6 @@ def test_rounding_is_trained_through_on_the_card(scheme: Scheme) -> None:
     network.set_schedule(1.0)
     prepared = prepare(network, scheme, torch.randn(2, 1, SIDE, SIDE, device=CUDA))
     assert TrainingTask(preset("unext"), 0).run(IMAGES, SPLIT, RECIPE, CUDA, network=prepared).complete
-
-
-def test_shared_weights_are_trained_on_the_card() -> None:
-    images = disc_images(count=24, size=32)
-    store = WeightStore(0, CUDA)
-    SandwichTraining(store, small_space(32), images, disc_split(images), RECIPE, lambda architecture: True).run()
-    assert all(bool(torch.isfinite(value).all()) for value in store.tensors.values())
 
 
 def test_a_step_waits_for_nothing() -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.cards import META, MetaCards
-from tests.evaluators.conftest import disc_images, disc_split, small_space, tiny
+from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.accelerators import supplied
 from ussearch.compress.distillation import Distillation
 from ussearch.compress.quantisation import SCHEMES, prepare
@@ -18,9 +18,6 @@ from ussearch.compress.quantisation.settings import Scheme
 from ussearch.datasets import Normalisation
 from ussearch.datasets.augmentation import AugmentationSettings
 from ussearch.evaluators import Recipe, TrainingResult, TrainingTask
-from ussearch.evaluators.shared import WeightStore
-from ussearch.evaluators.shared.drawn import drawn_network
-from ussearch.evaluators.shared.sandwich import SandwichTraining
 from ussearch.evaluators.training import engine
 from ussearch.evaluators.training.ema import EMA
 from ussearch.evaluators.training.losses import Supervised
@@ -95,20 +92,6 @@ def test_students_learn(name: str) -> None:
 @pytest.mark.parametrize("name", all_slow_but("unext"))
 def test_rounding_is_trained_through(name: str, scheme: Scheme) -> None:
     assert rounded(preset(name), scheme).complete
-
-
-def test_shared_weights_are_trained_and_drawn() -> None:
-    images, cards = disc_images(count=12, size=32), MetaCards()
-    split, space = disc_split(images), small_space(32)
-    with supplied(cards):
-        store = WeightStore(0, META)
-        training = SandwichTraining(store, space, images, split, RECIPE, lambda architecture: True)
-        steps = len(training.batches)
-        training.run()
-        largest = training.architectures(0)[0].architecture
-        network = drawn_network(store, largest, images, split, Normalisation(100.0, 50.0))
-    assert cards.asked["to_host"] == 1, f"one transfer for the losses of {steps} steps"
-    assert {value.device for value in network.state_dict().values()} == {META}
 
 
 def on_the_way_back(tensor: Tensor) -> None:

@@ -10,9 +10,10 @@ import yaml
 
 from tests.cli.conftest import Command
 from tests.configurations import run_config
+from ussearch import deprecations
 from ussearch.errors import UserError
 from ussearch.run_config import RunConfig
-from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, run_options
+from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, renamed_options, run_options
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,6 @@ from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, run_opti
         ("budget", "soon", "'soon' is no time"),
         ("budget", 0, "--budget 0 is not possible: expected at least 1"),
         ("sampler", "nsga", "--sampler nsga is not possible: expected 'nsgaii'"),
-        ("evaluator", "atuo", "--evaluator atuo is not possible"),
         ("datum", 1, "run has no option 'datum': did you mean data"),
     ],
 )
@@ -42,6 +42,30 @@ def test_a_file_then_settings_then_options_count(tmp_path: Path) -> None:
     config = config_from({"seed": 6, "final_epochs": 11}, file, ["training.epochs=5", "seed=5", "data.reader=busi"])
     assert (config.profile, config.budget, config.seed) == ("jetson-nano", 1800.0, 6)
     assert (config.training.epochs, config.training.final_epochs, config.data.reader) == (5, 11, "busi")
+
+
+def test_an_evaluator_has_no_effect_wherever_it_is_given(
+    tmp_path: Path, ussearch: Command, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "run.yaml"
+    file.write_text("profile: jetson-nano\nsearch: {evaluator: auto, trials: 7}\n")
+    plain = run_config(profile="jetson-nano", trials=7)
+    for given in (
+        config_from({}, file),
+        config_from({"profile": "jetson-nano", "trials": 7}, None, ["search.evaluator=shared"]),
+    ):
+        assert given == plain
+    capsys.readouterr()
+    deprecations._told.clear()
+    assert renamed_options({"evaluator": "auto", "trials": 7}) == {"trials": 7}
+    assert config_from({"profile": "jetson-nano", "search": {"evaluator": "auto", "trials": 7}}) == plain
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 2 and all("every candidate is trained; " in line for line in said)
+    outcome = ussearch("config", "--profile", "jetson-nano", "--evaluator", "auto", "--trials", 7, "--json")
+    assert outcome.status == 0 and RunConfig.model_validate_json(outcome.out) == plain
+    assert outcome.err == (
+        "ussearch: every candidate is trained; --evaluator has no effect any more and is refused from 0.4.0 on.\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,6 @@ from ussearch.pairs.delivery.compression import CompressionRequest
 from ussearch.run_config import RunConfig
 from ussearch.run_options import config_from
 
-LADDER_STAGE = "shared weights and rungs"
-
 
 def second_driver(place: Path, *arguments: object) -> tuple[int, str]:
     """Run ``ussearch ARGUMENTS`` as another process; return its status and what it says on standard error."""
@@ -90,28 +88,6 @@ def test_in_every_stage_of_run(tiny_data: Path, tmp_path: Path) -> None:
     pipeline.run(request_for(tmp_path / "study", tiny_data, budget=1), rival.hears)
     assert rival.stages == ["plan", "search", "full training", "compress", "route", "export", "verify"]
     assert not list(tmp_path.rglob("lock.json"))
-
-
-def test_while_shared_weights_and_rungs_are_trained(
-    tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rival = Rival(tmp_path, tmp_path / "study", tiny_data)
-
-    class Stop(Exception):
-        """Ends the run where the ladder would begin."""
-
-    class Ladder:
-        def __init__(self, *_: object) -> None:
-            pass
-
-        def run(self) -> None:
-            rival.tries(LADDER_STAGE)
-            raise Stop
-
-    monkeypatch.setattr(pipeline, "LadderSearch", Ladder)
-    with pytest.raises(Stop):
-        pipeline.run(request_for(tmp_path / "study", tiny_data, evaluator="shared", trials=60))
-    assert rival.stages == [LADDER_STAGE]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import typer
 from ussearch import deprecations
 from ussearch.cli.app import app
 from ussearch.cli.command import with_new_options
-from ussearch.deprecations import REMOVED_IN, RENAMED, Renamed, with_old_json_keys
+from ussearch.deprecations import REMOVED, REMOVED_IN, RENAMED, Removed, Renamed, with_old_json_keys
 
 PAGE = Path(__file__).parents[2] / "docs" / "migration.md"
 JSON_PAGE = PAGE.with_name("json.md")
@@ -33,6 +33,8 @@ def test_the_page_is_the_table() -> None:
     for kind, title in KINDS.items():
         wanted = {(each.place or "all commands", each.old, each.new) for each in RENAMED if each.kind == kind}
         assert found[title] == wanted
+    left = re.findall(r"^\| (\w+) \| `(.*?)` \| `(.*?)` \| (.*?) \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert left == [(each.kind, each.place, each.old, each.instead) for each in REMOVED]
     assert REMOVED_IN in PAGE.read_text(encoding="utf-8")
 
 
@@ -54,7 +56,8 @@ def test_every_option_of_before_is_still_taken(dump: Path) -> None:
         for name in re.findall(r"--[\w-]+", line)
     }
     assert len(before) > 1
-    assert set(with_new_options(dump.stem, sorted(before))) <= options_of(dump.stem)
+    taken = with_new_options(dump.stem, [f"{name}=x" for name in sorted(before)])
+    assert {word.removesuffix("=x") for word in taken} <= options_of(dump.stem)
 
 
 def keys_of(page: str) -> dict[str, set[str]]:
@@ -66,8 +69,10 @@ def keys_of(page: str) -> dict[str, set[str]]:
 def test_every_json_key_of_before_is_still_printed() -> None:
     before, today = (keys_of(path.read_text(encoding="utf-8")) for path in (OLD / "json.md", JSON_PAGE))
     new = {each.old: each.new for each in RENAMED if each.kind == "json"}
+    left = {(each.place, each.old) for each in REMOVED if each.kind == "json"}
+    assert not [key for command, key in left if key in today[command]]
     for command, keys in before.items():
-        for key in keys:
+        for key in (key for key in keys if (command, key) not in left):
             renamed = ".".join(
                 new.get(part.removesuffix("[]"), part.removesuffix("[]")) + ("[]" if part.endswith("[]") else "")
                 for part in key.split(".")
@@ -95,6 +100,18 @@ def test_old_options_say_the_new_word_once(entry: Renamed, capsys: pytest.Captur
     assert with_new_options(entry.place, [entry.old, "x"]) == [entry.new, "x"]
     assert with_new_options(entry.place, [f"{entry.old}=x", "--", entry.old]) == [f"{entry.new}=x", "--", entry.old]
     assert capsys.readouterr().err.count(entry.new) == 1
+
+
+@pytest.mark.parametrize("entry", [each for each in REMOVED if each.kind == "option"], ids=str)
+def test_options_without_effect_are_taken_and_say_what_happens_once(
+    entry: Removed, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deprecations._told.clear()
+    assert with_new_options(entry.place, ["a", entry.old, "x", "b"]) == ["a", "b"]
+    assert with_new_options(entry.place, [f"{entry.old}=x", "--", entry.old]) == ["--", entry.old]
+    assert with_new_options(entry.place, [entry.old]) == []
+    said = f"ussearch: {entry.instead}; {entry.old} has no effect any more and is refused from {REMOVED_IN} on.\n"
+    assert capsys.readouterr().err == said
 
 
 def test_old_names_in_python_still_work(capsys: pytest.CaptureFixture[str]) -> None:

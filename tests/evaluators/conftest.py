@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from ussearch.datasets import ImageSet, Split
-from ussearch.search_spaces import Architecture, Block, DecoderLevel, FreeSpace, Stage
-from ussearch.search_spaces.free_space import role_of
+from ussearch.search_spaces import Architecture, Block, DecoderLevel, Stage
 
 
 def disc_images(count: int = 24, size: int = 32, seed: int = 0, empty_every: int = 4) -> ImageSet:
@@ -51,39 +50,6 @@ def tiny(kind: str = "conv", deep_supervision: tuple[int, ...] = ()) -> Architec
         stages=(Stage(blocks=(Block(kind="conv", width=8),)), Stage(blocks=(down,))),
         decoder=(DecoderLevel(up=(Block(kind="conv", width=8, resample="bilinear"),)),),
         deep_supervision=deep_supervision,
-    )
-
-
-def small_space(size: int, **changes: tuple[object, ...]) -> FreeSpace:
-    """Return a space of small networks of few operators, whose shared tensors are drawn again and again.
-
-    ``changes`` are the values of a role, such as ``family=("conv",)``.
-    """
-    few: dict[str, tuple[object, ...]] = {
-        "width": (8, 16),
-        "kernel": (3,),
-        "depth": (1, 2),
-        "expansion": (1,),
-        "stem_width": (8,),
-        "stem_stride": (2,),
-        "stages": (3,),
-        "flat_stages": (0,),
-        "activation": ("relu",),
-        "decoder": ("depthwise",),
-        "upsampling": ("bilinear",),
-        "attention": ("none",),
-        "family": ("dwsep", "conv"),
-        "skip": ("add", "concat"),
-        "experts": (1,),
-        "detail": (False,),
-        "deep_supervision": (False,),
-        "full_resolution": (True,),
-        "decoder_ratio": (1.0,),
-        **changes,
-    }
-    standard = FreeSpace.standard(size).choices
-    return FreeSpace(
-        choices={name: few.get(role_of(name), values) for name, values in standard.items()}, image_size=size
     )
 
 

@@ -76,16 +76,16 @@ def record_of(folder: Path) -> dict[str, Any]:
 
 def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    drawn = build(ARCHITECTURE).state_dict()
+    inherited = build(ARCHITECTURE).state_dict()
 
     def note(event: TrainingEpoch) -> None:
         assert event.epochs == 4 and event.tier is None and event.trial_id is None
         seen.append((number_of(event), event.record.epoch))
 
-    trained = train_one(tmp_path, make_evaluator(), restarts=2, initial=lambda _: drawn, on_epoch=note)
+    trained = train_one(tmp_path, make_evaluator(), restarts=2, initial=lambda _: inherited, on_epoch=note)
     assert seen == [(number, epoch) for number in (1, 2, 3, 4) for epoch in (1, 2, 3, 4)]
     attempts = record_of(tmp_path)["attempts"]
-    assert [attempt["start"] for attempt in attempts] == ["scratch", "drawn", "scratch", "drawn"]
+    assert [attempt["start"] for attempt in attempts] == ["scratch", "inherited", "scratch", "inherited"]
     assert len({attempt["seed"] for attempt in attempts}) == 2
     assert trained.evaluation.objective == max(attempt["objective"] for attempt in attempts)
     assert [attempt["objective"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.objective]
@@ -98,16 +98,18 @@ def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
     assert scratch == separately
 
 
-def test_drawn_weights_are_trained_as_they_were_used(tmp_path: Path) -> None:
+def test_inherited_weights_are_trained_as_they_were_used(tmp_path: Path) -> None:
     """λ of deep training is 1 from the first step on; from scratch it begins at 0."""
-    schedules: dict[str, list[float]] = {"scratch": [], "drawn": []}
+    schedules: dict[str, list[float]] = {"scratch": [], "inherited": []}
 
     def note(event: TrainingEpoch) -> None:
-        schedules["drawn" if event.title.endswith(" from drawn weights") else "scratch"].append(event.record.schedule)
+        schedules["inherited" if event.title.endswith(" from inherited weights") else "scratch"].append(
+            event.record.schedule
+        )
 
     initial = build(ARCHITECTURE).state_dict()
     train_one(tmp_path, make_evaluator(), initial=lambda _: initial, on_epoch=note)
-    assert schedules["scratch"][0] < 1.0 and schedules["drawn"] == [1.0] * 4
+    assert schedules["scratch"][0] < 1.0 and schedules["inherited"] == [1.0] * 4
 
 
 def test_what_is_there_is_not_trained_again_unless_it_was_made_from_something_else(tmp_path: Path) -> None:
@@ -172,11 +174,11 @@ def test_killed_it_goes_on_at_its_last_epoch(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.slow
 def test_side_by_side_in_processes_they_become_what_they_become_here(tmp_path: Path) -> None:
-    evaluator, drawn = make_evaluator(), build(ARCHITECTURE).state_dict()
+    evaluator, inherited = make_evaluator(), build(ARCHITECTURE).state_dict()
 
     def trainings(name: str) -> list[FullTraining]:
         return [
-            FullTraining(tmp_path / name / "a", ARCHITECTURE, seed=5, initial=lambda _: drawn),
+            FullTraining(tmp_path / name / "a", ARCHITECTURE, seed=5, initial=lambda _: inherited),
             FullTraining(tmp_path / name / "b", tiny("conv"), seed=6),
         ]
 

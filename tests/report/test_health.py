@@ -51,7 +51,7 @@ def test_presets(tmp_path: Path, sampled: float, verdict: str, words: str) -> No
 def test_only_choices_with_an_effect_are_looked_at() -> None:
     choices = {name: sorted(values, key=str)[0] for name, values in SPACE.choices.items()}
     choices |= {"stages": 3, "width_0": 48, "width_5": 256, "depth_0": 2}
-    found = {place.name: place for place in places(choices, dict(SPACE.choices), 64)}
+    found = {place.name: place for place in places(choices, SPACE)}
     assert found["width_0"].at_end and found["width_0"].chance == 0.5
     assert found["stages"].at_end and not found["depth_0"].at_end
     assert not {"width_5", "depth_5", "detail", "activation"} & set(found)  # three stages; no numbers

@@ -200,3 +200,20 @@ def test_children_keep_a_base_and_differ_from_their_parents() -> None:
     assert all(child not in parents for child in children)
     inherited = [child for child in children if child["base"] == "lv-unet" and child["stage_width_1"] == 0.5]
     assert inherited, "what parents were edited by goes on"
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), share=st.sampled_from([0.05, 0.5]))
+def test_a_candidate_is_told_without_what_changes_nothing(seed: int, share: float) -> None:
+    random = np.random.default_rng(seed)
+    choices = SPACE.unedited(BASES[int(random.integers(len(BASES)))])
+    for name in neutral():
+        if random.random() < share:
+            choices[name] = SPACE.choices[name][int(random.integers(len(SPACE.choices[name])))]
+    made, told = SPACE.compose(choices), SPACE.told(choices)
+    assert told.id == made.id
+    if told.derivation:
+        base_name, edits = derived(told.derivation) or ("", {})
+        assert base_name == choices["base"] and edits.items() <= choices.items()
+        without = [SPACE.compose(SPACE.unedited(base_name) | {**edits, name: neutral()[name]}).id for name in edits]
+        assert told.id not in without

@@ -29,7 +29,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "noise": ("a", "b", "c"),
 }
 SMALL = {"family": CHOICES["family"], "skip": CHOICES["skip"]}
-NAMES: list[SamplerName] = list(SAMPLERS)  # type: ignore[arg-type]
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "gp" else name for name in SAMPLERS]
+"""Optuna's Gaussian process takes seconds for a proposal."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

@@ -10,7 +10,7 @@ import typer
 from ussearch.cli.crash import StudyCommand
 from ussearch.cli.interrupts import INTERRUPTED
 from ussearch.cli.verbosity import without_verbosity
-from ussearch.deprecations import renamed, tell
+from ussearch.deprecations import removed, renamed, tell
 from ussearch.run_options import IN_SIGHT
 
 LONG_HELPS = {"run", "config"}
@@ -49,15 +49,25 @@ class Command(StudyCommand):
 
 
 def with_new_options(command: str, args: list[str]) -> list[str]:
-    """Return arguments with old options under their new names; what follows ``--`` is left alone."""
-    old = renamed("option", command)
+    """Return arguments with old options under their new names, without those that have no effect any more.
+
+    What follows ``--`` is left alone.
+    """
+    old, gone = renamed("option", command), removed("option", command)
     found: list[str] = []
-    for number, argument in enumerate(args):
+    rest = iter(args)
+    for argument in rest:
         if argument == "--":
-            return [*found, *args[number:]]
+            return [*found, argument, *rest]
         name, equals, value = argument.partition("=")
         entry = old.get(name)
-        if entry is not None:
+        if name in gone:
+            tell(gone[name])
+            if not equals:
+                next(rest, None)
+        elif entry is None:
+            found.append(argument)
+        else:
             tell(entry)
-        found.append(argument if entry is None else f"{entry.new}{equals}{value}")
+            found.append(f"{entry.new}{equals}{value}")
     return found

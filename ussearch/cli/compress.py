@@ -83,7 +83,6 @@ def _compressed(
     from ussearch.process_settings import settle
     from ussearch.studies import Study
     from ussearch.studies.context import reopen_context
-    from ussearch.studies.ladder import drawn_starts
 
     settle()
     with Study.driven(study) as driven:
@@ -95,7 +94,7 @@ def _compressed(
                 f"yet is trained first ({driven.config.final_epochs} epochs), and kept."
             )
         with interruptible("the same command continues it"), Lines(quiet) as lines:
-            return compress_trial(driven, study_context, request, listener(lines), drawn_starts(driven, study_context))
+            return compress_trial(driven, study_context, request, listener(lines))
 
 
 def listener(say: Callable[[str], None]) -> OnEvent:

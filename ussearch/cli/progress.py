@@ -18,11 +18,8 @@ from ussearch.events import (
     FilesRead,
     PairChosen,
     PlanReady,
-    RungChosen,
-    RungMeasured,
     SearchFinished,
     SearchStarted,
-    SharedWeightsTrained,
     StageStarted,
     StepEvaluated,
     TrainingEpoch,
@@ -105,27 +102,10 @@ class RunProgress:
             case SearchFinished():
                 self._live.hide_front()
                 self._finish_search(event)
-            case SharedWeightsTrained() | RungMeasured() | RungChosen():
-                self._ladder(event)
             case PairChosen(pair):
                 self._pair(pair)
             case StepEvaluated(verdict) | WidthMultiplierEvaluated(verdict):
                 say(f"  {verdict_line(verdict)}")
-
-    def _ladder(self, event: SharedWeightsTrained | RungMeasured | RungChosen) -> None:
-        """Tell what is known of cheaper ways to judge candidates."""
-        match event:
-            case SharedWeightsTrained(epoch):
-                self._sign_of_life(f"shared weights: epoch {epoch.epoch} of {epoch.epochs}")
-            case RungMeasured(fidelity, seconds, trust):
-                low, high = trust.interval
-                verdict = "may select" if trust.trusted else "; ".join(trust.doubts)
-                say(
-                    f"  {fidelity}: {seconds:.1f} s a candidate, τ {trust.tau:.2f} ({low:.2f} to {high:.2f}), "
-                    f"MACs alone {trust.macs_tau:.2f}: {verdict}"
-                )
-            case RungChosen(fidelity):
-                console.print(f"  Candidates are judged by: {fidelity}")
 
     def _stage(self, event: StageStarted | FilesRead) -> None:
         match event:

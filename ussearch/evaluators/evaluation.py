@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ussearch.deprecations import old_attribute
 from ussearch.evaluators.costs import Costs
+from ussearch.evaluators.inheritance import Inheritance
 from ussearch.evaluators.metrics.scores import Summary
 from ussearch.evaluators.training.result import EpochRecord
 
@@ -68,11 +69,18 @@ class Evaluation(BaseModel):
     failure: str | None = None
     pretrained: str | None = None
     """The weights that it started from, with licence and digest; None: from scratch, or from weights of the study."""
+    inherited: Inheritance | None = None
+    """What it took over from a trained relative; None: nothing."""
     weights: dict[str, Tensor] | None = Field(default=None, exclude=True, repr=False)
 
     @property
     def objective(self) -> float | None:
         """The objective: lesion Dice penalised by false positives (``segmentation.objective_of``)."""
         return self.metrics.get("objective")
+
+    @property
+    def age_epochs(self) -> float:
+        """How long its weights were trained: its own epochs, and those of its relatives by what it took over."""
+        return self.epochs + (self.inherited.age_epochs if self.inherited else 0.0)
 
     dice = old_attribute("ussearch.evaluators.Evaluation", "dice")

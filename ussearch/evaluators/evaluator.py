@@ -73,9 +73,11 @@ class TrainEvaluator:
     def evaluate(self, task: TrainingTask, on_epoch: OnEpoch | None = None) -> Evaluation:
         """Train, predict and score; NaN, divergence, lack of memory and unbuildable networks become a failure.
 
-        A training that was stopped (``task.until_epoch``) says so in its fidelity.
+        A training that was stopped (``task.until_epoch``) says so in its fidelity, and so does a candidate whose
+        weights, inherited ones included, were trained for less than the evaluator's course.
         """
-        start = None if task.initial is not None else self.pretrained.of(task.architecture)
+        own = task.initial is not None or task.relative is not None
+        start = None if own else self.pretrained.of(task.architecture)
         common: dict[str, Any] = {
             "architecture_id": task.architecture.id,
             "pretrained": start and start.told,
@@ -98,10 +100,14 @@ class TrainEvaluator:
 
     def _judged(self, result: TrainingResult, common: Mapping[str, Any]) -> Evaluation:
         epochs = len(result.history)
+        fidelity = self.fidelity if result.complete else trained_part(epochs, result.epochs)
+        if result.inherited is not None and (age := result.inherited.age_epochs + epochs) < self.recipe.epochs:
+            fidelity = trained_part(int(age), self.recipe.epochs)
         return Evaluation(
             **common,
-            fidelity=self.fidelity if result.complete else trained_part(epochs, result.epochs),
+            fidelity=fidelity,
             epochs=result.epochs if result.complete else epochs,
+            inherited=result.inherited,
             metrics=self.scored(result.network, result.normalisation),
             history=result.history,
             best_epoch=result.best_epoch,

@@ -12,7 +12,7 @@ from ussearch.evaluators import Tier
 from ussearch.report.markup import section, text
 from ussearch.report.report_data import ReportData
 from ussearch.report.significance import CandidateComparison
-from ussearch.search_spaces import FreeSpace
+from ussearch.search_spaces import FreeSpace, SearchSpace
 from ussearch.studies import TrialRecord
 from ussearch.studies.front import beats
 
@@ -124,7 +124,7 @@ def space_edge(report_data: ReportData) -> StudyCheck:
             question, "good", f"The winner, trial {best.trial_id}, is the preset {best.name}, not a sampled one."
         )
     config = report_data.study.config
-    at = places(dict(best.choices), config.space, config.image_size)
+    at = places(dict(best.choices), config.search_space)
     tiers = [place for place in at if place.at_end]
     expected = sum(place.chance for place in at)
     words = (
@@ -146,20 +146,17 @@ class CandidatePlace:
     chance: float
 
 
-def places(
-    choices: dict[str, object], space: dict[str, tuple[object, ...]], image_size: int
-) -> tuple[CandidatePlace, ...]:
+def places(choices: dict[str, object], space: SearchSpace | FreeSpace) -> tuple[CandidatePlace, ...]:
     """Return the numeric choices of at least three values that matter: where another value gives another network."""
     found = []
-    whole = FreeSpace(image_size, space)
-    here = whole.compose(choices).id
-    for name, values in space.items():
+    here = space.compose(choices).id
+    for name, values in space.choices.items():
         numbers = [value for value in values if isinstance(value, (int, float)) and not isinstance(value, bool)]
         value = choices.get(name)
         if len(numbers) < FEWEST_VALUES or not isinstance(value, (int, float)):
             continue
         other = next(each for each in numbers if each != value)
-        if whole.compose({**choices, name: other}).id != here:
+        if space.compose({**choices, name: other}).id != here:
             at_end = value in (min(numbers), max(numbers))
             found.append(CandidatePlace(name, float(value), at_end, 2 / len(numbers)))
     return tuple(found)

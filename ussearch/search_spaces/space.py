@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
@@ -74,6 +74,14 @@ class SearchSpace:
             image_size, MappingProxyType(bases), MappingProxyType(choices), MappingProxyType(known | dict(titles or {}))
         )
 
+    @classmethod
+    def of_choices(
+        cls, image_size: int, choices: Mapping[str, tuple[Any, ...]], own: Mapping[str, Architecture] | None = None
+    ) -> SearchSpace:
+        """Return the space with these ``choices``, as a study keeps them; ``own`` has bases that are no presets."""
+        known = cls.standard(image_size, own).based_on(choices["base"])
+        return replace(known, choices=MappingProxyType(dict(choices)))
+
     @property
     def free(self) -> FreeSpace:
         """The free composition alone."""
@@ -98,8 +106,23 @@ class SearchSpace:
         made = edited(base, choices, self.image_size)
         if made is base or name == FREE:
             return made
-        told = sentence(self.titles.get(name, name), choices)
-        return made.model_copy(update={"name": told, "derivation": derivation(name, choices)})
+        meant = {edit: choices[edit] for edit in meaningful(made)}
+        told = sentence(self.titles.get(name, name), meant)
+        return made.model_copy(update={"name": told, "derivation": derivation(name, meant)})
+
+    def told(self, choices: Choices) -> Architecture:
+        """Return the architecture of a full set of choices, told without edits that change nothing beside the others.
+
+        Slower than ``compose`` by as many compositions as there are edits.
+        """
+        made = self.compose(choices)
+        if not made.derivation:
+            return made
+        kept = dict(choices)
+        for edit, value in neutral().items():
+            if kept[edit] != value and self.compose(kept | {edit: value}).id == made.id:
+                kept[edit] = value
+        return self.compose(kept)
 
     def sample(self, seed: int) -> Architecture:
         """Return a base, each equally likely, with a few edits at random; or a free composition."""
@@ -186,6 +209,12 @@ class SearchSpace:
         if not bases:
             raise UserError("The profile forbids every base: relax its rules.")
         return replace(self, bases=MappingProxyType(bases), choices=MappingProxyType(kept)), tuple(removals)
+
+    def based_on(self, names: Collection[str]) -> SearchSpace:
+        """Return the space whose bases are those of ``names`` that it has, and the free composition."""
+        bases = {name: base for name, base in self.bases.items() if name in names}
+        choices = {**self.choices, "base": (*bases, FREE)}
+        return replace(self, bases=MappingProxyType(bases), choices=MappingProxyType(choices))
 
     @property
     def log10_size(self) -> float:

@@ -1,6 +1,6 @@
 """The search: a study is a folder; ask, evaluate, keep, tell; resume; the front.
 
-Knows evaluators only by their protocol, so that shared weights or remote workers can take the place of training.
+Knows evaluators only by their protocol, so that remote workers can take the place of training.
 Prints nothing: progress is told by ``ussearch.events``.
 """
 

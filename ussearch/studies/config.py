@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Self
@@ -20,8 +20,8 @@ from ussearch.evaluators import FROM_SCRATCH, Pretrained, Recipe, Tier
 from ussearch.evaluators.training.recipe import recipe_of_record
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.profile_text import profile_yaml
-from ussearch.run_config import EvaluatorName, RunConfig, SamplerSettings
-from ussearch.search_spaces import Architecture
+from ussearch.run_config import RunConfig, SamplerSettings
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.storage_url import hide_passwords
 from ussearch.studies.data_source import DataSource
 from ussearch.studies.halving import Halving
@@ -75,8 +75,8 @@ class StudyConfig(_Data):
     """Initial architectures that came from files, by what was given, as they were then."""
     skipped: dict[str, str] = {}
     """Presets that were left out, with the reason."""
-    shared_epochs: int = Field(default=20, ge=1)
-    """Length of the training of shared weights, where the evaluator uses them."""
+    evaluator: Literal["train", "shared", "auto"] = "train"
+    """How candidates are judged; in studies of before 0.2.0 some may have been by shared weights or short trainings."""
     command_line: str = Field(default_factory=command_line)
     versions: dict[str, str] = Field(default_factory=installed_versions)
     created: str = Field(default_factory=_now)
@@ -121,6 +121,14 @@ class StudyConfig(_Data):
         return tuple(own[name].name if name in own else name for name in self.initial_architectures)
 
     @property
+    def search_space(self) -> SearchSpace | FreeSpace:
+        """The space whose choices these are; studies of 0.1 composed freely, without bases."""
+        if "base" not in self.space:
+            return FreeSpace(self.image_size, self.space)
+        own = {each.name: each for each in self.own_architectures.values()}
+        return SearchSpace.of_choices(self.image_size, self.space, own)
+
+    @property
     def edge_share(self) -> float:
         """Share of the sampled trials that must fit the device; the others need to fit the cloud only."""
         return self.run.space.edge_share
@@ -129,11 +137,6 @@ class StudyConfig(_Data):
     def sampler(self) -> SamplerSettings:
         """Who proposes architectures."""
         return self.run.search.sampler
-
-    @property
-    def evaluator(self) -> EvaluatorName:
-        """How candidates are judged."""
-        return self.run.search.evaluator
 
     @property
     def final_epochs(self) -> int:

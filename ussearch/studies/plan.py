@@ -20,17 +20,9 @@ from ussearch.evaluators.pretrained import choose
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import ExecutionOptions, RunConfig
-from ussearch.search_spaces import Architecture, FreeSpace
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.search_spaces.free_space import NETWORK_CHOICES, Removal
 from ussearch.storage_url import require_driver
-from ussearch.studies.allotment import (
-    MOST_TRIALS,
-    BudgetSplit,
-    TrialThroughput,
-    allotment_within,
-    search_trainings,
-    usual_allotment,
-)
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.context import StudyContext, open_context
 from ussearch.studies.estimates import (
@@ -43,13 +35,14 @@ from ussearch.studies.estimates import (
 from ussearch.studies.halving import Halving
 from ussearch.studies.initial import YAML, initial_candidates
 from ussearch.studies.kept import Kept
-from ussearch.studies.ladder import SAMPLES
 from ussearch.studies.planning import Feasibility, SeedPlan, feasibility, plan_seeds
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.sizes import with_usual_sizes, with_usual_workers
+from ussearch.studies.suggest import AnySpace
 
 LOG = logging.getLogger(__name__)
 
+MOST_TRIALS = 1000
 SEARCH_SHARE = 0.6
 """Of what compression leaves of a time budget; the rest is for full training."""
 COMPRESSION_SHARE = 0.15
@@ -67,7 +60,7 @@ class Plan:
 
     config: StudyConfig
     study_context: StudyContext
-    space: FreeSpace
+    space: AnySpace
     removals: tuple[Removal, ...]
     depths_left_out: tuple[int, ...]
     seeds: SeedPlan
@@ -92,10 +85,10 @@ class Plan:
     def continued(self, records: Sequence[TrialRecord]) -> Plan:
         """Return the plan with what is left of it, at the pace of the trials that are finished.
 
-        They know the machine better than a second of timing. Where cheaper rungs may judge the rest, the plan stays.
+        They know the machine better than a second of timing.
         """
         trained = [r.evaluation for r in records if r.evaluation.fidelity == TRAINED and not r.failed]
-        if self.config.evaluator != "train" or not trained:
+        if not trained:
             return self
         seconds = fmean(each.training_seconds for each in trained)
         epochs = sum(each.epochs for each in trained) / len(trained)
@@ -131,8 +124,6 @@ class Plan:
             "final_epochs": config.final_epochs,
             "final_restarts": config.final_restarts,
             "halving": _rungs(config),
-            "evaluator": config.evaluator,
-            "shared_epochs": config.shared_epochs if config.evaluator != "train" else None,
             "limits": {tier: self._limits(tier, profile) for tier, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
@@ -194,7 +185,9 @@ def _decided(
     for now, before in zip(shipped, (edge, cloud), strict=True):
         if now != before:
             LOG.warning("The study keeps the profile %s that it was made with; this version's differs.", before.name)
-    space, removals = FreeSpace.standard(image_size).restricted(edge.forbidden_features)
+    own = {each.name: each for name, each in candidates.items() if name.endswith(YAML)}
+    whole = kept.space or SearchSpace.standard(image_size, own)
+    space, removals = whole.restricted(edge.forbidden_features)
     profiles: dict[Tier, Profile] = {"edge": edge, "cloud": cloud}
     study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
     recipe = _recipe(asked, sized, kept.recipe or Recipe())
@@ -209,9 +202,7 @@ def _decided(
     halving = _halving(asked, recipe)
     search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
     trial_seconds = typical * search_epochs / side_by_side
-    pace = TrialThroughput(trial_seconds, recipe.epochs, side_by_side)
-    allotment = _allotment(asked, sized.search.trials or 0, pace)
-    trials, shared_epochs = allotment.trials, allotment.shared_epochs
+    trials = _trials(asked, sized.search.trials or 0, trial_seconds)
     seeds = plan_seeds(
         evaluator,
         image_size,
@@ -221,9 +212,10 @@ def _decided(
         typical=typical / epoch_images,
         named=asked.space.warm_start is not None,
     )
+    if isinstance(space, SearchSpace):  # a child starts from a trained base, so that others are no bases here
+        space = space.based_on([each.name for each in seeds.seeds])
     study_context = replace(study_context, pretrained=pretrained.among(seeds.seeds))
     _require_satisfiable(seen, seeds, evaluator, edge)
-    _require_enough(asked, trials, len(seeds.seeds))
     final_seconds = 2 * typical * (sized.training.final_epochs or 0) / min(side_by_side, 2)
     final_restarts = _final_restarts(asked, sized.training.final_restarts or 1, final_seconds)
     resolved = sized.changed(
@@ -242,18 +234,14 @@ def _decided(
         pretrained=study_context.pretrained,
         own_architectures={name: candidates[name] for name in seeds.names if name.endswith(YAML)},
         skipped=dict(seeds.skipped),
-        shared_epochs=shared_epochs,
     )
-    trainings: float = trials
-    if config.evaluator != "train":
-        trainings = search_trainings(trials, len(seeds.seeds), shared_epochs, pace)
-    search_epoch_seconds = epoch_images * seeds.image_seconds + typical * (trainings - len(seeds.seeds))
+    search_epoch_seconds = epoch_images * seeds.image_seconds + typical * (trials - len(seeds.seeds))
     return Plan(
         config=config,
         study_context=study_context,
         space=space,
         removals=removals,
-        depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(space.choices["stages"]))),
+        depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(_free(space).choices["stages"]))),
         seeds=seeds,
         feasibility=seen,
         baselines=evaluator.baselines(),
@@ -261,6 +249,10 @@ def _decided(
         final_seconds=final_restarts * final_seconds,
         speed=speed,
     )
+
+
+def _free(space: AnySpace) -> FreeSpace:
+    return space.free if isinstance(space, SearchSpace) else space
 
 
 def _side_by_side(execution: ExecutionOptions, device: torch.device) -> int:
@@ -312,29 +304,15 @@ def _recipe(asked: RunConfig, sized: RunConfig, usual: Recipe) -> Recipe:
     return recipe if keep else recipe.model_copy(update={"epochs": epochs})
 
 
-def _allotment(config: RunConfig, usual: int, pace: TrialThroughput) -> BudgetSplit:
-    """Return how many trials to ask for, and how many epochs of shared weights.
+def _trials(config: RunConfig, usual: int, trial_seconds: float) -> int:
+    """Return how many trials to ask for: those that were asked for, or as many as the budget allows where it is given.
 
-    As many as the budget allows where it is given; of trials as many as were asked for where they are.
+    One of them ends every ``trial_seconds``.
     """
     budget_s = training_seconds(config)
     if budget_s is None:
-        return usual_allotment(usual, pace.epochs)
-    if config.search.evaluator != "train":
-        return allotment_within(SEARCH_SHARE * budget_s, pace, config.search.trials)
-    affordable = int(SEARCH_SHARE * budget_s / pace.trial_seconds)
-    return usual_allotment(config.search.trials or max(2, min(affordable, MOST_TRIALS)), pace.epochs)
-
-
-def _require_enough(config: RunConfig, trials: int, presets: int) -> None:
-    """Raise UserError where there are too few trials to measure trust on."""
-    needed, evaluator = presets + SAMPLES + 1, config.search.evaluator
-    if evaluator != "train" and trials < needed:
-        raise UserError(
-            f"--evaluator {evaluator} trains {SAMPLES} random candidates to measure which cheaper accuracy may be "
-            f"trusted, besides {presets} presets; {trials} trials are too few: ask for --trials {needed} or more, or "
-            "--evaluator train."
-        )
+        return usual
+    return config.search.trials or max(2, min(int(SEARCH_SHARE * budget_s / trial_seconds), MOST_TRIALS))
 
 
 def _halving(config: RunConfig, recipe: Recipe) -> Halving | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, Tier
-from ussearch.search_spaces import Architecture, FreeSpace, preset_names
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace, preset_names
 
 ImageSeconds = Callable[[Architecture], float]
 LARGEST_SHARE = 0.25
@@ -41,7 +41,7 @@ class SeedPlan:
     """How long one image trains, summed over the seeds."""
 
 
-def feasibility(space: FreeSpace, evaluator: Evaluator, seed: int) -> Feasibility:
+def feasibility(space: SearchSpace | FreeSpace, evaluator: Evaluator, seed: int) -> Feasibility:
     """Price ``PROBES`` random architectures on both ends."""
     architectures = [space.sample(seed + number) for number in range(PROBES)]
     costs = [evaluator.costs(architecture) for architecture in architectures]

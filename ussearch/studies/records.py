@@ -31,7 +31,9 @@ class TrialRecord(BaseModel):
     """Of the preset; empty for sampled architectures."""
     architecture_id: str
     choices: dict[str, Any] | None = None
-    """The sampled choices; None for presets."""
+    """Choices of the space that compose it; None where an older study has none for its presets."""
+    continues: int | None = None
+    """The trial whose training goes on in this one; None for a candidate of its own."""
     sampler_attributes: dict[str, Any] = {}
     """What the sampler needs to remember of this trial, such as its generation."""
     started: str
@@ -40,7 +42,7 @@ class TrialRecord(BaseModel):
 
     @property
     def label(self) -> str:
-        """The preset's name or the architecture's id."""
+        """What it is called, such as ``LV-UNet, stage 3 × 0.75``, or the architecture's id."""
         return self.name or self.architecture_id
 
     @property

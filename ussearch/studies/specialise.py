@@ -35,7 +35,7 @@ class Known:
 
 
 KnownAccuracies = Callable[[Study], Iterable[Known]]
-"""Where accuracies come from: the study's records, scores drawn from shared weights. Nothing may be trained."""
+"""Where accuracies come from: the study's records, or any other. Nothing may be trained."""
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+
+from torch import Tensor
 
 from ussearch import logs, schema
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators import Summary, Tier
-from ussearch.evaluators.pretrained import header
+from ussearch.evaluators.pretrained.lineage import Origin, header, origins_in
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import StudyConfig
@@ -20,6 +22,7 @@ from ussearch.studies.front import front
 from ussearch.studies.locking import held
 from ussearch.studies.records import TrialRecord
 
+REPEAT = "restore it, or delete its folder to have the trial repeated"
 LOCK, SPLIT = "lock.json", "split.json"
 
 
@@ -147,17 +150,32 @@ class Study:
 
     def network(self, trial_id: int) -> Network:
         """Return the trained network of a trial, in training form and evaluation mode, on the CPU."""
+        network, weights = build(self.architecture(trial_id)), self.weights(trial_id)
+        with intact(self._weights_file(trial_id), REPEAT):
+            network.load_state_dict(weights)
+        return network.eval()
+
+    def weights(self, trial_id: int) -> dict[str, Tensor]:
+        """Return the trained weights of a trial, in training form; raises UserError where it has none."""
         from safetensors.torch import load_file
 
-        path = self.trial_folder(trial_id) / "weights.safetensors"
+        path = self._weights_file(trial_id)
         if not path.exists():
             raise UserError(
                 f"Trial {trial_id} of {self.folder} has no weights ({path.name}): choose one that finished well."
             )
-        network = build(self.architecture(trial_id))
-        with intact(path, "restore it, or delete its folder to have the trial repeated"):
-            network.load_state_dict(load_file(path))
-        return network.eval()
+        with intact(path, REPEAT):
+            return load_file(path)
+
+    def _weights_file(self, trial_id: int) -> Path:
+        return self.trial_folder(trial_id) / "weights.safetensors"
+
+    def _origins(self, record: TrialRecord, architecture: Architecture) -> Sequence[Origin]:
+        """Return what the weights of a trial began with that others trained, through all of its relatives."""
+        if record.evaluation.inherited is not None:
+            return origins_in(self._weights_file(record.evaluation.inherited.relative)) or ()
+        start = self.config.pretrained.of(architecture) if record.evaluation.pretrained else None
+        return () if start is None else start.origins
 
     def keep(self, record: TrialRecord, architecture: Architecture) -> None:
         """Write a finished trial; the record comes last and makes it count."""
@@ -167,9 +185,8 @@ class Study:
         write_atomically(folder / "architecture.yaml", architecture.to_yaml())
         if record.evaluation.weights is not None:
             weights = {name: value.contiguous() for name, value in record.evaluation.weights.items()}
-            start = self.config.pretrained.of(architecture) if record.evaluation.pretrained else None
-            origins = () if start is None else start.origins
-            write_atomically(folder / "weights.safetensors", save(weights, header(origins)))
+            origins = self._origins(record, architecture)
+            write_atomically(self._weights_file(record.trial_id), save(weights, header(origins)))
         write_atomically(folder / "record.json", schema.TRIAL.to_json(record, indent=1))
 
     def _write_config(self) -> None:
@@ -184,7 +201,7 @@ def logged(folder: Path) -> Iterator[None]:
 
 
 def _record(path: Path) -> TrialRecord:
-    with intact(path, "restore it, or delete its folder to have the trial repeated"):
+    with intact(path, REPEAT):
         return TrialRecord.model_validate(schema.TRIAL.from_json(_text(path), str(path)))
 
 

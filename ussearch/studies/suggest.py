@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -14,9 +14,10 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from ussearch.evaluators import Costs, CostsByTier, Evaluator, Tier
-from ussearch.search_spaces import Architecture, FreeSpace
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.records import Role, TrialRecord
+from ussearch.studies.rounds import best_of_each
 from ussearch.studies.samplers import FIRST_GENERATION, ArchitecturePricing, make_sampler
 
 Direction = Literal["maximize", "minimize"]
@@ -24,6 +25,8 @@ DIRECTIONS: tuple[Direction, Direction, Direction] = ("maximize", "minimize", "m
 """Of Dice, latency and memory."""
 
 Space = Mapping[str, tuple[Any, ...]]
+AnySpace = SearchSpace | FreeSpace
+"""Bases and edits, or what studies of 0.1 searched."""
 
 
 @contextmanager
@@ -95,7 +98,15 @@ class Suggestion:
     architecture: Architecture
     costs: CostsByTier
     choices: dict[str, Any] | None = None
+    starts_from: TrialRecord | None = None
+    """The trained relative; None: from pretrained weights or from chance."""
     sampler_attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def continues(self) -> int | None:
+        """The trial that goes on in this one, where the relative is the very network."""
+        relative = self.starts_from
+        return relative.trial_id if relative and relative.architecture_id == self.architecture.id else None
 
     @property
     def label(self) -> str:
@@ -118,7 +129,7 @@ def derived_seed(seed: int, trial_id: int, purpose: int) -> int:
 
 def suggest(
     config: StudyConfig,
-    space: FreeSpace,
+    space: AnySpace,
     evaluator: Evaluator,
     records: Sequence[TrialRecord],
     *,
@@ -143,20 +154,24 @@ def suggest(
         costs = None if architecture.id in seen else _affordable(evaluator, architecture, tier)
         if costs is not None:
             attributes = dict(optuna_study.get_trials(deepcopy=False)[trial.number].system_attrs)
-            return Suggestion(trial_id, tier, architecture, costs, dict(trial.params), attributes)
+            choices = dict(trial.params)
+            if isinstance(space, SearchSpace):
+                architecture = space.told(choices)
+            return Suggestion(trial_id, tier, architecture, costs, choices, sampler_attributes=attributes)
         seen.add(architecture.id)
         optuna_study.tell(trial, state=optuna.trial.TrialState.FAIL)
     return None
 
 
 def _replayed(
-    sampler: optuna.samplers.BaseSampler, space: FreeSpace, records: Sequence[TrialRecord], tier: Tier
+    sampler: optuna.samplers.BaseSampler, space: AnySpace, records: Sequence[TrialRecord], tier: Tier
 ) -> optuna.Study:
     """Return an in-memory study that holds the sampled records as this end sees them."""
     with quiet_optuna():
         study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
-        # NOTE: presets have no choices; a trial without parameters would leave NSGA-II nothing to cross.
-        study.add_trials([finished_trial(record, space.choices, tier) for record in records if record.choices])
+        # NOTE: presets of older studies have no choices; a trial without would leave NSGA-II nothing to cross.
+        known = [*best_of_each(records), *(record for record in records if record.failed)]
+        study.add_trials([finished_trial(record, space.choices, tier) for record in known if record.choices])
     return study
 
 
@@ -166,31 +181,3 @@ def _affordable(evaluator: Evaluator, architecture: Architecture, tier: Tier) ->
         return None
     costs = evaluator.costs(architecture)
     return costs if costs[tier].feasible else None
-
-
-def as_it_is(record: TrialRecord) -> TrialRecord | None:
-    """Learn from a record as it stands."""
-    return record
-
-
-@dataclass(frozen=True)
-class SearchPhase:
-    """Part of a search whose candidates are all judged in one way.
-
-    Attributes:
-        until: slots below this number are filled.
-        config: what candidates are drafted by, such as another sampler than the study's.
-        learnt: how drafts see the record of an earlier slot; None where it says nothing to them, such as accuracy that
-            was come by otherwise.
-        given: candidates that are not drafted, by trial id.
-    """
-
-    until: int
-    config: StudyConfig
-    learnt: Callable[[TrialRecord], TrialRecord | None] = as_it_is
-    given: Mapping[int, Suggestion] = field(default_factory=dict)
-
-    @classmethod
-    def whole(cls, config: StudyConfig) -> SearchPhase:
-        """Return the search of a study that judges all of its candidates alike."""
-        return cls(config.trials, config)

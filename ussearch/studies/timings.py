@@ -23,7 +23,6 @@ class SearchTimings:
         starting_s: worker-seconds from the first job's submission to its begin.
         lacking_s, ending_s: worker-seconds without a job, before and after the last one is drafted.
         wall_s: wall-clock time of the search's trials.
-        aside_s: wall-clock time of what the driver trains and evaluates apart from trials: shared weights, rungs.
         clock: tells the time in seconds.
     """
 
@@ -34,7 +33,6 @@ class SearchTimings:
     lacking_s: float = 0.0
     ending_s: float = 0.0
     wall_s: float = 0.0
-    aside_s: float = 0.0
     clock: Callable[[], float] = field(default=time.perf_counter, repr=False)
     _since: float | None = None
     _idle: int = 0
@@ -49,16 +47,6 @@ class SearchTimings:
             yield
         finally:
             self.driver_s[activity] = self.driver_s.get(activity, 0.0) + self.clock() - start
-
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Count the time of the block as training and evaluation apart from trials; workers have nothing to do then."""
-        self._since = None
-        start = self.clock()
-        try:
-            yield
-        finally:
-            self.aside_s += self.clock() - start
 
     def staffed(self, jobs: int, *, ending: bool) -> None:
         """Note that from now on there are ``jobs`` for the workers, and whether no more will come."""
@@ -94,7 +82,6 @@ class SearchTimings:
         return {
             "workers": self.workers,
             "wall": self.wall_s,
-            "training_aside": self.aside_s,
             "driver": dict(self.driver_s),
             "workers_evaluating": self.evaluation_s,
             "workers_lacking_drafts": self.lacking_s,
@@ -113,5 +100,5 @@ def outside_training(stage_seconds: Mapping[str, float], search: SearchTimings) 
     """Return the share of a run's time that was neither training nor evaluation, from 0 to 1."""
     total = sum(stage_seconds.values())
     others = sum(seconds for name, seconds in stage_seconds.items() if name not in (*TRAINING_STAGES, "search"))
-    unseen = stage_seconds.get("search", 0.0) - search.wall_s - search.aside_s  # taking the lock, opening the database
+    unseen = stage_seconds.get("search", 0.0) - search.wall_s  # taking the lock, opening the database
     return (others + unseen + search.overhead_s) / total if total else 0.0

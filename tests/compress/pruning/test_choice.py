@@ -17,7 +17,7 @@ from ussearch.compress.pruning.choice import PruningChoice
 from ussearch.compress.pruning.importance import Evidence
 from ussearch.compress.pruning.rules import rules_of
 from ussearch.errors import UserError
-from ussearch.evaluators.shared.axes import parameter_axes
+from ussearch.evaluators.inheritance.axes import parameter_axes
 from ussearch.search_spaces import (
     Architecture,
     Block,
@@ -255,7 +255,7 @@ def test_every_preset_is_compared_or_left_out_for_a_reason() -> None:
 
 @pytest.mark.parametrize("name", JOINED)
 def test_axes_found_by_another_method_agree(name: str, lived_in: Build) -> None:
-    """``evaluators.shared.axes`` follows a forward pass instead of gradients: parts of concatenations are the same."""
+    """``inheritance.axes`` follows a forward pass instead of gradients: parts of concatenations are the same."""
     architecture = load_preset(name).architecture
     size = max(32, architecture.size_divisor)
     network = lived_in(architecture)

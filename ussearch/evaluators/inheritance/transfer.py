@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Literal
@@ -10,9 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from ussearch.evaluators.inheritance.axes import ParameterLayout, Segments, parameter_layouts
 from ussearch.evaluators.inheritance.matching import Paths, matching_paths
-from ussearch.evaluators.shared.axes import Segments
-from ussearch.evaluators.shared.drawing import Share, drawing_of
 from ussearch.search_spaces import Architecture, Network
 from ussearch.search_spaces.blocks import BlockModule
 
@@ -47,14 +46,14 @@ def inherit(
     """
     child = network.architecture
     paths = matching_paths(child, parent)
-    mine, others = drawing_of(child).shares, drawing_of(parent).shares
+    mine, others = parameter_layouts(child), parameter_layouts(parent)
     tensors = {name: value.detach().clone() for name, value in network.state_dict().items()}
     copied = total = 0
-    for name, share in mine.items():
+    for name, layout in mine.items():
         total += tensors[name].numel()
         source = _counterpart(name, paths)
         if source in others:
-            copied += _copy(tensors[name], share, state[source], others[source], new_inputs)
+            copied += _copy(tensors[name], layout, state[source], others[source], new_inputs)
     for name in set(tensors) - set(mine):
         source, weight = _counterpart(name, paths), _sibling(name)
         if source in state and not tensors[name].ndim:
@@ -81,15 +80,17 @@ def _sibling(name: str) -> str:
     return name.rpartition(".")[0] + ".weight"
 
 
-def _copy(target: Tensor, share: Share, source: Tensor, other: Share, new_inputs: NewInputs) -> int:
+def _copy(
+    target: Tensor, layout: ParameterLayout, source: Tensor, other: ParameterLayout, new_inputs: NewInputs
+) -> int:
     """Copy what ``target`` and ``source`` both have; returns how many values those are, none where they differ in kind.
 
-    Dimensions are those of their shares; running statistics have the one of their norm.
+    Dimensions are those of their layouts; running statistics have the one of their norm.
     """
-    if target.ndim != source.ndim or len(share.segments) != len(other.segments):
+    if target.ndim != source.ndim or len(layout.segments) != len(other.segments):
         return 0
-    channels = [list(_both(a, b)) for a, b in zip(share.segments, other.segments, strict=True)]
-    kernel = [_centre(a, b) for a, b in zip(share.kernel, other.kernel, strict=True)]
+    channels = [list(_both(a, b)) for a, b in zip(layout.segments, other.segments, strict=True)]
+    kernel = [_centre(a, b) for a, b in zip(layout.kernel, other.kernel, strict=True)]
     values = 0
     if new_inputs == "zero" and len(channels) > 1:
         for mine, _, length in channels[-2]:
@@ -136,7 +137,7 @@ def _new_residual_ends(network: Network, paths: Paths) -> Iterator[str]:
 
 
 @torch.no_grad()
-def recalibrate(network: Network, images: Iterator[Tensor]) -> None:
+def recalibrate(network: Network, images: Iterable[Tensor]) -> None:
     """Take the statistics of all batch norms anew: their mean over ``images``, batches [B, C, H, W] (normalised)."""
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     momenta = [norm.momentum for norm in norms]

@@ -29,6 +29,9 @@ class Recipe(BaseModel):
     encoder_learning_rate_factor: float = Field(
         default=0.3, gt=0, le=1, description="of what others trained, as a share of the learning rate of the rest"
     )
+    inherited_learning_rate_factor: float = Field(
+        default=0.3, gt=0, le=1, description="of the peak, where a network starts from a trained relative"
+    )
     weight_decay: float = Field(default=1e-2, ge=0, description="decoupled (AdamW); not on norms and biases")
     second_moment_decay: float = Field(
         default=0.99, ge=0, lt=1, description="AdamW's second beta; 0.999 remembers more than a short training lasts"
@@ -60,6 +63,16 @@ class Recipe(BaseModel):
         default=3.0, gt=1, description="training has diverged above this multiple of the first epoch's loss"
     )
 
+    def inheriting(self, epochs: int) -> Recipe:
+        """Return the course of ``epochs`` of a network that starts from a trained relative.
+
+        λ of deep training stays 1: what is inherited has been through it.
+        """
+        peak = self.inherited_learning_rate_factor * self.learning_rate
+        return self.model_copy(
+            update={"epochs": epochs, "steps": None, "learning_rate": peak, "schedule_fraction": 0.0}
+        )
+
     def to_yaml(self) -> str:
         """Return YAML that ``from_yaml`` reads back to an equal value."""
         return yaml.safe_dump(schema.RECIPE.numbered(self.model_dump(mode="json")), sort_keys=False)
@@ -72,6 +85,7 @@ class Recipe(BaseModel):
 
 _LATER: Mapping[str, Any] = {
     "encoder_learning_rate_factor": 0.3,
+    "inherited_learning_rate_factor": 0.3,
     "augmentation": {"elastic": 0.0, "shadow": 0.0, "cutout": 0.0, "cutout_side": 0.3},
 }
 """Settings that 0.1.0 did not have, with the values by which its trainings are what they were."""

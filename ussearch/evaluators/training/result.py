@@ -9,6 +9,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 
 from ussearch.datasets import Normalisation
+from ussearch.evaluators.inheritance import Inheritance
 from ussearch.search_spaces import Network
 
 
@@ -51,3 +52,5 @@ class TrainingResult:
     last_weights: Mapping[str, torch.Tensor] = field(compare=False, repr=False)
     """Averaged weights of the last epoch, for judgements that must not select on validation images."""
     complete: bool = True
+    inherited: Inheritance | None = None
+    """What it started with, where that was a trained relative's."""

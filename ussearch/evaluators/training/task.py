@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ussearch.accelerators import watched
+from ussearch.accelerators import to_host, watched
 from ussearch.datasets import ImageSet, Normalisation, Split
+from ussearch.evaluators.inheritance import Relative
 from ussearch.evaluators.pretrained import Pretrained
 from ussearch.evaluators.training.engine import train
 from ussearch.evaluators.training.losses import TrainingLoss
@@ -33,6 +34,7 @@ class TrainingTask:
         recipe: how it is trained; None: as whoever carries the task out trains everything.
         initial: the weights that it begins with instead of random ones (a state of the training form). λ of deep
             training is then 1 from the first step: they have been through it.
+        relative: the trained network of the study that it starts from instead, as far as both have the same parts.
         checkpoint: file that an unfinished training goes on from, and from the start where it cannot be seen.
         until_epoch: how many epochs of the same course it stops after; None: at its end.
         limit_s: the longest it may take from its start; None: as long as it needs.
@@ -45,6 +47,7 @@ class TrainingTask:
     trial_id: int = 0
     recipe: Recipe | None = None
     initial: Mapping[str, Tensor] | None = field(default=None, repr=False, compare=False)
+    relative: Relative | None = None
     checkpoint: Path | None = None
     until_epoch: int | None = None
     limit_s: float | None = None
@@ -79,29 +82,36 @@ class TrainingTask:
                 card is lost to this process (``SpoiltProcess``).
         """
         recipe = self.recipe or recipe
-        start = None if pretrained is None or self.initial is not None else pretrained.of(self.architecture)
+        own = self.initial is not None or self.relative is not None
+        start = None if pretrained is None or own else pretrained.of(self.architecture)
         # NOTE: weights of the whole network have been through deep training, as the task's own have.
-        if self.initial is not None or (start is not None and start.part == "network"):
+        if own or (start is not None and start.part == "network"):
             recipe = recipe.model_copy(update={"schedule_fraction": 0.0})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             network = network or build(self.architecture)
             training_loss = self.make_loss(network) if self.make_loss else None
+        initial, inherited = self.initial, None
+        if self.relative is not None:
+            with watched(device):
+                inherited = self.relative.pass_on(network, images, split, device)
+            initial = {name: to_host(tensor) for name, tensor in network.state_dict().items()}
         landing = None
         if start is not None:
             landing = start.landing(network, Normalisation.fit(images.images, split.train))
         with watched(device):
-            return train(
+            result = train(
                 network,
                 images,
                 split,
                 recipe,
                 seed=self.seed,
                 device=device,
-                initial=self.initial,
+                initial=initial,
                 pretrained=landing,
                 training_loss=training_loss,
                 checkpoint=self.checkpoint,
                 until_epoch=self.until_epoch,
                 on_epoch=on_epoch,
             )
+        return result if inherited is None else replace(result, inherited=inherited)

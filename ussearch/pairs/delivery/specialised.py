@@ -22,7 +22,7 @@ from ussearch.pairs.delivery.full_training import (
     finalist_seed,
     train_fully,
 )
-from ussearch.pairs.delivery.tasks import FullTraining, InitialWeights
+from ussearch.pairs.delivery.tasks import FullTraining
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
 from ussearch.studies.locking import is_lock
@@ -50,7 +50,6 @@ def train_specialised(
     out: Path,
     *,
     export: bool = False,
-    initial: InitialWeights | None = None,
     on_event: OnEvent = ignore,
 ) -> Sequence[Trained]:
     """Train the ``count`` best candidates as finalists of ``found.profile``, each in ``out/finalists/LABEL``.
@@ -67,7 +66,7 @@ def train_specialised(
         folder = out / FINALISTS / known.label
         _copy_finalist(study, known, folder)
         seed = _seed_of(study, known)
-        training = FullTraining(folder, known.architecture, seed, config.final_restarts, initial, title=known.label)
+        training = FullTraining(folder, known.architecture, seed, config.final_restarts, title=known.label)
         trainings[folder] = known, training
     networks = train_fully(
         [training for _, training in trainings.values()],

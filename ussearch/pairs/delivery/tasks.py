@@ -26,9 +26,9 @@ from ussearch.studies.damage import intact
 from ussearch.studies.executors import TRACEBACK, TaskOutcome, keep_traceback
 from ussearch.studies.executors.serialization import weights_to_bytes
 
-Start = Literal["scratch", "drawn"]
+Start = Literal["scratch", "inherited"]
 InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
-"""Weights to start from besides random ones, such as those drawn from shared weights; None where there are none."""
+"""Weights to start from besides random ones, such as those of a trained relative; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class TrainingRun:
     @property
     def title(self) -> str:
         """What tells it from the others, in words; empty where there are no others."""
-        start = " from drawn weights" if self.start == "drawn" else ""
+        start = " from inherited weights" if self.start == "inherited" else ""
         return "" if self.of == 1 else f"training {self.number} of {self.of}{start}"
 
     @property
@@ -74,10 +74,10 @@ class FullTraining:
     @cached_property
     def runs(self) -> tuple[TrainingRun, ...]:
         """Its runs, in the order in which they are made."""
-        drawn = None if self.initial is None else self.initial(self.architecture)
+        inherited = None if self.initial is None else self.initial(self.architecture)
         starts: dict[Start, Mapping[str, Tensor] | None] = {"scratch": None}
-        if drawn is not None:
-            starts["drawn"] = drawn
+        if inherited is not None:
+            starts["inherited"] = inherited
         pairs = [(number, start) for number in range(self.restarts) for start in starts]
         return tuple(
             TrainingRun(start, _seed_of(self.seed, number), position, len(pairs), starts[start])

@@ -22,22 +22,28 @@ from ussearch.studies.executors.base import TaskOutcome
 
 @dataclass(frozen=True)
 class SerializedTask:
-    """A task with its ``initial`` weights as safetensors; one with a loss of its own cannot travel."""
+    """A task with its ``initial`` weights, or its relative's, as safetensors; one with its own loss cannot travel."""
 
     task: TrainingTask
-    initial: bytes | None = field(default=None, repr=False)
+    weights: bytes | None = field(default=None, repr=False)
 
     @classmethod
     def of(cls, task: TrainingTask) -> SerializedTask:
         """Write down a task; raises ValueError for one that makes its own loss, which only this process knows."""
         if task.make_loss is not None:
             raise ValueError(f"the task {task.title!r} has a loss of its own: carry it out in this process")
+        if task.relative is not None:
+            return cls(replace(task, relative=replace(task.relative, state={})), weights_to_bytes(task.relative.state))
         initial = None if task.initial is None else weights_to_bytes(task.initial)
         return cls(replace(task, initial=None), initial)
 
     def open(self) -> TrainingTask:
         """Return the task, equal to the one that was written down."""
-        return self.task if self.initial is None else replace(self.task, initial=load(self.initial))
+        if self.weights is None:
+            return self.task
+        if self.task.relative is not None:
+            return replace(self.task, relative=replace(self.task.relative, state=load(self.weights)))
+        return replace(self.task, initial=load(self.weights))
 
 
 def weights_to_bytes(weights: Mapping[str, Tensor], header: dict[str, str] | None = None) -> bytes:

@@ -1,13 +1,15 @@
 """Which channels of a parameter correspond to which features, found by watching a forward pass on the meta device.
 
-Slices of shared weights must take whole features: where a skip is concatenated, the first channels of a wide network
-are not those of a narrow one. Every channel axis of a tensor is an ``Axis``; concatenation makes one of parts,
-depthwise convolutions and norms hand theirs on, what is added or multiplied has one in common. No block says so itself.
+What is handed on must be whole features: where a skip is concatenated, the first channels of a wide network are not
+those of a narrow one. Every channel axis of a tensor is an ``Axis``; concatenation makes one of parts, depthwise
+convolutions and norms hand theirs on, what is added or multiplied has one in common. No block says so itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -17,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ussearch.hardware_profiles.kernels.shapes import quick_result
 from ussearch.hardware_profiles.kernels.trace import tensors_in
+from ussearch.search_spaces import Architecture, Network, build
 
 Segments = tuple[int, ...]
 """Lengths of the parts of an axis, in order."""
@@ -49,12 +52,43 @@ class Axis:
             return
         if first.parts and second.parts:
             if [part.length for part in first.parts] != [part.length for part in second.parts]:
-                raise ValueError(f"features of segments {first.segments} and {second.segments} meet: not sharable")
+                raise ValueError(f"features of segments {first.segments} and {second.segments} meet")
             for mine, others in zip(first.parts, second.parts, strict=True):
                 mine.unite(others)
         if second.parts and not first.parts:
             first, second = second, first
         second._same = first
+
+
+@dataclass(frozen=True)
+class ParameterLayout:
+    """The segments of each channel dimension of a parameter, and the sides of its kernel."""
+
+    segments: tuple[Segments, ...]
+    kernel: tuple[int, ...]
+
+
+@lru_cache(maxsize=64)
+def parameter_layouts(architecture: Architecture) -> Mapping[str, ParameterLayout]:
+    """Return the layout of every parameter of an architecture's network, by name."""
+    network = build(architecture, device="meta").eval()
+    side = max(8 * architecture.size_divisor, 32)
+    axes = parameter_axes(_AllOutputs(network), (1, architecture.image_channels, side, side))
+    return {
+        name: ParameterLayout(axes[f"network.{name}"], tuple(value.shape[channel_dimensions(value.shape) :]))
+        for name, value in network.named_parameters()
+    }
+
+
+class _AllOutputs(nn.Module):
+    """A network called for all its outputs, those of deep supervision too."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.network.forward_all(images)
 
 
 def parameter_axes(network: nn.Module, input_shape: Sequence[int]) -> dict[str, tuple[Segments, ...]]:

@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/inheritance.py``: children of trained bases, beside trainings from scratch."""

@@ -1,0 +1,73 @@
+"""Shares of a budget, and decisions by the clock that are taken once."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ussearch.errors import UserError
+from ussearch.studies.budget import SHARES, Budget, PlanLog
+
+
+class Clock:
+    """A clock that stands until it is set."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_shares_are_all_of_the_time() -> None:
+    assert sum(SHARES.values()) == pytest.approx(1)
+
+
+def test_what_a_stage_leaves_goes_to_those_after_it(tmp_path: Path) -> None:
+    clock = Clock()
+    budget = Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock))
+    assert budget.share_s("search") == pytest.approx(450)
+    clock.now += 100
+    left = SHARES["full training"] + SHARES["compress"] + SHARES["route"] + SHARES["export"]
+    assert budget.share_s("full training") == pytest.approx(900 * SHARES["full training"] / left)
+    clock.now += 2000
+    assert budget.left_s() == budget.share_s("route") == 0
+
+
+def test_stages_that_a_run_does_not_have_leave_their_time(tmp_path: Path) -> None:
+    budget = Budget(100, PlanLog(tmp_path / "plan.jsonl", Clock()), ("search", "full training"))
+    assert budget.share_s("search") == pytest.approx(100 * 0.45 / 0.72)
+    assert budget.share_s("full training") == pytest.approx(100)
+
+
+def test_a_decision_is_taken_once_and_time_goes_on(tmp_path: Path) -> None:
+    clock = Clock()
+    first = PlanLog(tmp_path / "plan.jsonl", clock)
+    assert first.decided("trials", lambda: 7) == 7
+    clock.now += 30
+    assert first.decided("trials", lambda: 9) == 7
+    assert first.decided("epochs", lambda: 3) == 3
+    clock.now += 1000  # until somebody resumes it
+    second = PlanLog(tmp_path / "plan.jsonl", clock)
+    assert second.decided("trials", lambda: 9) == 7 and second.elapsed_s == pytest.approx(30)
+    clock.now += 5
+    assert second.elapsed_s == pytest.approx(35)
+    assert second.decisions() == {"trials": 7, "epochs": 3}
+
+
+def test_a_torn_line_is_left_out_and_written_anew(tmp_path: Path) -> None:
+    path = tmp_path / "plan.jsonl"
+    PlanLog(path, Clock()).keep("trials", 7)
+    with path.open("a") as file:
+        file.write('{"elapsed_s": 3, "deci')
+    assert PlanLog(path, Clock()).decided("epochs", lambda: 3) == 3
+    assert [json.loads(line)["value"] for line in path.read_text().splitlines()] == [7, 3]
+
+
+def test_a_damaged_line_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "plan.jsonl"
+    path.write_text("nonsense\n")
+    with pytest.raises(UserError, match="damaged in line 1: restore it"):
+        PlanLog(path, Clock())
