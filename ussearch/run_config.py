@@ -16,7 +16,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_serial
 from ussearch.errors import UserError
 from ussearch.storage_url import kept
 
-SamplerName = Literal["nsgaii", "nsgaiii", "tpe", "random", "surrogate"]
+SamplerName = Literal["surrogate", "tpe", "gp", "nsgaii", "nsgaiii", "random"]
 FolderMeaning = Literal["split", "classes", "patients"]
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -83,11 +83,11 @@ class SpaceOptions(_Section):
 
 
 class SamplerSettings(_Section):
-    """Which Optuna sampler proposes architectures."""
+    """Who proposes architectures: the sampler that knows costs exactly, or one of Optuna's."""
 
-    name: SamplerName = Field(default="nsgaii", description="nsgaii, nsgaiii, tpe, random or surrogate.")
+    name: SamplerName = Field(default="surrogate", description="surrogate, tpe, gp, nsgaii, nsgaiii or random.")
     population: int = Field(default=8, ge=2, description="Small, so that evolution happens within tens of trials.")
-    startup: int = Field(default=4, ge=2, description="Random trials before the surrogate learns from them.")
+    startup: int = Field(default=4, ge=2, description="Trials before surrogate and gp learn from them.")
 
 
 class SearchOptions(_Section):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import ClassVar
 
 from enumerated.race import MakeSampler, Run, Table, run
 from enumerated.subspace import CHOICES, IMAGE_SIZE, architecture_of, points
@@ -12,9 +13,7 @@ from ussearch.evaluators import Costs, trace
 from ussearch.hardware_profiles import load_profile
 from ussearch.search_spaces import FreeSpace
 from ussearch.studies import SamplerSettings
-from ussearch.studies.samplers import make_sampler
-from ussearch.studies.surrogate import Description, Offer
-from ussearch.studies.surrogate.pricing import Choices
+from ussearch.studies.samplers import Choices, Cost, Description, Pricing, make_sampler
 
 OURS = "surrogate"
 
@@ -37,23 +36,26 @@ class Entry:
 ENTRIES = (
     Entry("random", SamplerSettings(name="random")),
     Entry("TPE", SamplerSettings(name="tpe")),
+    Entry("GP", SamplerSettings(name="gp")),
     *(Entry(f"NSGA-II, population {size}", SamplerSettings(name="nsgaii", population=size)) for size in (8, 16, 32)),
     Entry("surrogate without prices", SamplerSettings(name="surrogate")),
     Entry(OURS, SamplerSettings(name="surrogate"), priced=True),
 )
 
 
-class PointPricing:
+class PointPricing(Pricing):
     """Points by the latency model, as a search prices architectures; nothing comes from the table."""
+
+    priced: ClassVar[bool] = True
 
     def describe(self, choices: Choices) -> Description:
         """Return id and encoding of the point's architecture."""
         return _description(*(choices[name] for name in CHOICES))
 
-    def price(self, choices: Choices) -> Offer:
+    def price(self, choices: Choices) -> Cost:
         """Return the predicted latency, MACs and parameters."""
         costs = costs_of(*(choices[name] for name in CHOICES))
-        return Offer((costs.latency_ms,), True, (float(costs.macs), float(costs.parameters)))
+        return Cost((costs.latency_ms,), True, (float(costs.macs), float(costs.parameters)))
 
 
 @dataclass(frozen=True)

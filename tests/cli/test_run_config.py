@@ -27,7 +27,7 @@ from ussearch.run_options import IN_SIGHT, commented_yaml, config_from, renamed_
         ("seed", -1, "--seed -1 is not possible: expected at least 0"),
         ("budget", "soon", "'soon' is no time"),
         ("budget", 0, "--budget 0 is not possible: expected at least 1"),
-        ("sampler", "nsga", "--sampler nsga is not possible: expected 'nsgaii'"),
+        ("sampler", "nsga", "--sampler nsga is not possible: expected 'surrogate'"),
         ("datum", 1, "run has no option 'datum': did you mean data"),
     ],
 )

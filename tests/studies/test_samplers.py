@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Mapping
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import optuna
@@ -19,8 +19,7 @@ from tests.studies.conftest import SPACE, FormulaEvaluator, outcome, run_search
 from ussearch.errors import UserError
 from ussearch.run_config import SamplerName
 from ussearch.studies import SamplerSettings, hypervolume
-from ussearch.studies.samplers import SAMPLERS, make_sampler
-from ussearch.studies.surrogate import Description, NoPricing, Offer, Pricing, SurrogateSampler
+from ussearch.studies.samplers import SAMPLERS, Cost, Pricing, SurrogateSampler, make_sampler
 
 CHOICES: dict[str, tuple[Any, ...]] = {
     "family": ("slow", "plain", "good", "best"),
@@ -30,7 +29,8 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "noise": ("a", "b", "c"),
 }
 SMALL = {"family": CHOICES["family"], "skip": CHOICES["skip"]}
-NAMES: list[SamplerName] = list(SAMPLERS)  # type: ignore[arg-type]
+NAMES = [pytest.param(name, marks=pytest.mark.slow) if name == "gp" else name for name in SAMPLERS]
+"""Optuna's Gaussian process takes seconds for a proposal."""
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -46,17 +46,16 @@ def accuracy(choices: Mapping[str, Any]) -> float:
     return 0.3 * family / 3 + 0.2 * skip / 2 + 0.4 * size - bad_pair
 
 
-class Prices:
+class Prices(Pricing):
     """Exact costs and a limit, as a search would know them."""
+
+    priced: ClassVar[bool] = True
 
     def __init__(self, limit: float = math.inf) -> None:
         self.limit = limit
 
-    def describe(self, choices: Mapping[str, Any]) -> Description:
-        return Description(repr(sorted(choices.items())))
-
-    def price(self, choices: Mapping[str, Any]) -> Offer:
-        return Offer((cost(choices),), cost(choices) <= self.limit)
+    def price(self, choices: Mapping[str, Any]) -> Cost:
+        return Cost((cost(choices),), cost(choices) <= self.limit)
 
 
 def searched(
@@ -205,9 +204,9 @@ def test_surrogate_beats_random_search(pricing: Pricing | None) -> None:
     assert best - np.mean(ours) < 0.65 * (best - np.mean(others))
 
 
-def test_no_pricing_has_no_prices() -> None:
+def test_where_nothing_has_a_price_none_is_told() -> None:
     with pytest.raises(NotImplementedError):
-        NoPricing().price({})
+        Pricing().price({})
 
 
 def test_surrogate_prices_few_of_the_candidates_it_considers(tmp_path: Path) -> None:

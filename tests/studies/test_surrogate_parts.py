@@ -1,9 +1,9 @@
-"""The surrogate's parts against independent references: infill, regressors, pool, figures."""
+"""The surrogate's parts against independent references: improvement, regressors, pool, costs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +18,17 @@ from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
 
 from tests.margins import above, reaches
 from ussearch.studies import hypervolume
-from ussearch.studies.surrogate import Description, Offer
-from ussearch.studies.surrogate.columns import Columns, choice_blocks, standardised
-from ussearch.studies.surrogate.ensemble import Ensemble
-from ussearch.studies.surrogate.figures import completed, logarithms
-from ussearch.studies.surrogate.forecast import Forecast
-from ussearch.studies.surrogate.gaussian_process import GaussianProcess
-from ussearch.studies.surrogate.history import History, shared_distributions
-from ussearch.studies.surrogate.infill import expected_improvement
-from ussearch.studies.surrogate.market import Market
-from ussearch.studies.surrogate.pool import candidate_pool, combinations, every_combination
+from ussearch.studies.samplers import Cost, Pricing
+from ussearch.studies.samplers.acquisition import gain_per_training
+from ussearch.studies.samplers.candidate_pool import candidate_pool, combinations, every_combination
+from ussearch.studies.samplers.cost_cache import CostCache
+from ussearch.studies.samplers.cost_features import completed, logarithms
+from ussearch.studies.samplers.ensemble import Ensemble
+from ussearch.studies.samplers.features import Features, choice_blocks, standardised
+from ussearch.studies.samplers.gaussian_process import GaussianProcess
+from ussearch.studies.samplers.history import History, shared_distributions
+from ussearch.studies.samplers.hypervolume_improvement import expected_improvement
+from ussearch.studies.samplers.posterior import Posterior
 
 Floats = npt.NDArray[np.float64]
 SPACE: dict[str, tuple[Any, ...]] = {"kind": ("a", "b", "c"), "width": (8, 64, 16), "flag": (False, True)}
@@ -125,17 +126,17 @@ def test_slope_of_the_posterior_is_right() -> None:
     assert error < 1e-4
 
 
-def columns_of(values: Floats) -> Columns:
-    return Columns(values, np.arange(values.shape[1]))
+def features_of(values: Floats) -> Features:
+    return Features(values, np.arange(values.shape[1]))
 
 
 @reaches(correlation=above(0.9), spread_far_off=above(1.3), within=above(0.8))
 def ensemble_fit(seed: int, folder: Path) -> dict[str, float]:
     """Of predictions with the truth; the spread far off as a multiple of that nearby; errors within 2.5 spreads."""
     inputs, values, known = regression(40, seed)
-    ensemble = Ensemble(columns_of(inputs[known]), columns_of(inputs[known]), 100 + 5 * values[known], seed=seed)
-    mean, spread = ensemble.predict(columns_of(inputs[~known]), columns_of(inputs[~known]))
-    far = columns_of(inputs[~known] + 20)
+    ensemble = Ensemble(features_of(inputs[known]), features_of(inputs[known]), 100 + 5 * values[known], seed=seed)
+    mean, spread = ensemble.predict(features_of(inputs[~known]), features_of(inputs[~known]))
+    far = features_of(inputs[~known] + 20)
     errors = np.abs(mean - (100 + 5 * values[~known]))
     return {
         "correlation": float(np.corrcoef(mean, values[~known])[0, 1]),
@@ -150,7 +151,7 @@ def test_ensemble_predicts_and_knows_where_it_cannot(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("values", [np.zeros(4), np.array([0.0, 0.0, 0.0, 1e6])])
 def test_ensemble_takes_ties_and_outliers(values: Floats) -> None:
-    inputs = columns_of(np.random.default_rng(0).random((4, 2)))
+    inputs = features_of(np.random.default_rng(0).random((4, 2)))
     mean, spread = Ensemble(inputs, inputs, values, seed=0).predict(inputs, inputs)
     assert np.isfinite(mean).all()
     assert (spread > 0).all()
@@ -171,31 +172,35 @@ def test_standardised_columns_weigh_like_one_and_drop_what_does_not_vary() -> No
     assert (scaled**2).sum(axis=1).mean() == pytest.approx(1)
 
 
+def pool_of(size: int) -> Pricing:
+    return type("Pool", (Pricing,), {"pool_size": size})()
+
+
 def test_pool_holds_everything_of_a_small_space_and_relatives_of_the_front_in_a_large_one() -> None:
     generator = np.random.default_rng(0)
-    assert len(candidate_pool(SPACE, [], 18, generator)) == combinations(SPACE) == 18
+    assert len(candidate_pool(pool_of(18), SPACE, [], generator)) == combinations(SPACE) == 18
     large = {f"c{number}": tuple(range(5)) for number in range(12)}
     parent = dict.fromkeys(large, 3)
-    pool = candidate_pool(large, [parent], 100, generator)
+    pool = candidate_pool(pool_of(100), large, [parent], generator)
     near = [sum(choices[name] != 3 for name in large) <= 4 for choices in pool]
     assert 40 <= sum(near) <= 60
     assert len({tuple(choices.values()) for choices in pool}) == len(pool)
     assert all(choices[name] in large[name] for choices in pool for name in large)
 
 
-def test_unknown_figures_are_predicted_and_known_ones_stay() -> None:
+def test_unknown_costs_are_predicted_and_known_ones_stay() -> None:
     inputs = np.random.default_rng(0).random((40, 2))
     truth = np.stack([np.exp(2 * inputs[:, 0]), -inputs[:, 1], np.full(40, np.nan)], axis=1)
-    figures = truth.copy()
-    figures[30:, 0] = np.nan
-    figures[25:, 1] = np.nan
-    filled = completed(figures, columns_of(inputs))
+    costs = truth.copy()
+    costs[30:, 0] = np.nan
+    costs[25:, 1] = np.nan
+    filled = completed(costs, features_of(inputs))
     assert (filled[:30, 0] == truth[:30, 0]).all()
     assert filled[30:, 0] == pytest.approx(truth[30:, 0], rel=0.1)
     assert filled[25:, 1] == pytest.approx(truth[25:, 1], abs=0.05)
     assert np.isnan(filled[:, 2]).all()
     assert logarithms(filled).shape == (40, 2)
-    assert (logarithms(filled)[:, 1] == filled[:, 1]).all()  # negative figures have no logarithm
+    assert (logarithms(filled)[:, 1] == filled[:, 1]).all()  # negative costs have no logarithm
 
 
 def trial(choices: dict[str, Any], values: list[float] | None, **more: Any) -> optuna.trial.FrozenTrial:
@@ -232,17 +237,16 @@ def test_history_turns_objectives_and_leaves_failures_out() -> None:
     assert history.taken == [first, second, third]
 
 
-class CheapAccuracy:
+class CheapAccuracy(Pricing):
     """A pricing whose only news is a cheap estimate of the first objective, which the choices do not tell."""
+
+    priced: ClassVar[bool] = True
 
     def __init__(self, estimates: dict[str, float]) -> None:
         self.estimates = estimates
 
-    def describe(self, choices: Any) -> Description:
-        return Description(repr(sorted(choices.items())))
-
-    def price(self, choices: Any) -> Offer:
-        return Offer((1.0,), True, low_fidelity=self.estimates[self.describe(choices).identity])
+    def price(self, choices: Any) -> Cost:
+        return Cost((1.0,), True, low_fidelity=self.estimates[self.describe(choices).identity])
 
 
 def test_a_cheap_accuracy_is_learnt_from() -> None:
@@ -254,8 +258,8 @@ def test_a_cheap_accuracy_is_learnt_from() -> None:
         for choices, estimate in zip(everything[:12], estimates[:12], strict=True)
     ]
     history = history_of(trials)
-    market = Market(pricing, history.space)
+    cache = CostCache(pricing, history.space)
     rest = everything[12:]
-    assert all(market.affordable(choices) for choices in rest)
-    gains = Forecast(history, market, seed=0).gains(rest)
+    assert all(cache.affordable(choices) for choices in rest)
+    gains = gain_per_training(Posterior(history, cache, seed=0), rest)
     assert gains[np.argmax(estimates[12:])] == gains.max()

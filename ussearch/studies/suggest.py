@@ -18,8 +18,7 @@ from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.records import Role, TrialRecord
 from ussearch.studies.rounds import best_of_each
-from ussearch.studies.samplers import make_sampler
-from ussearch.studies.surrogate import ArchitecturePricing
+from ussearch.studies.samplers import FIRST_GENERATION, ArchitecturePricing, make_sampler
 
 Direction = Literal["maximize", "minimize"]
 DIRECTIONS: tuple[Direction, Direction, Direction] = ("maximize", "minimize", "minimize")
@@ -55,7 +54,7 @@ def finished_trial(record: TrialRecord, space: Space, tier: Tier) -> FrozenTrial
         params=choices,
         distributions=distributions_of(choices, space),
         user_attrs=user_attributes(record.trial_id, record.label, record.role),
-        system_attrs=dict(record.sampler_attributes),
+        system_attrs=dict(record.sampler_attributes or FIRST_GENERATION),
         constraints=record.costs(tier).excess,
     )
 

@@ -1,8 +1,8 @@
-"""Choices and figures as columns of numbers for regressors."""
+"""Choices and costs as columns of numbers for regressors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any
@@ -10,29 +10,28 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.studies.surrogate.pricing import Choices
+from ussearch.studies.samplers.pricing import Choices, Space
 
 Floats = npt.NDArray[np.float64]
-Space = Mapping[str, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
-class Columns:
+class Features:
     """A matrix [N, D] for N candidates and, by number, the group that each column belongs to."""
 
     values: Floats
     groups: npt.NDArray[np.int64]
 
     @classmethod
-    def beside(cls, blocks: Sequence[Floats]) -> Columns:
+    def beside(cls, blocks: Sequence[Floats]) -> Features:
         """Return blocks [N, D_g] side by side, each one a group; empty blocks are left out."""
         filled = [block for block in blocks if block.shape[1]]
         groups = [np.full(block.shape[1], number) for number, block in enumerate(filled)]
         return cls(np.concatenate(filled, axis=1), np.concatenate(groups))
 
-    def rows(self, chosen: slice) -> Columns:
+    def rows(self, chosen: slice) -> Features:
         """Return the same columns of some candidates."""
-        return Columns(self.values[chosen], self.groups)
+        return Features(self.values[chosen], self.groups)
 
 
 def choice_blocks(candidates: Sequence[Choices], space: Space) -> list[Floats]:

@@ -13,7 +13,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from ussearch.studies.surrogate.columns import Space
+from ussearch.studies.samplers.pricing import Space
 
 Floats = npt.NDArray[np.float64]
 LOW_FIDELITY = "low_fidelity"
@@ -71,6 +71,11 @@ def shared_distributions(trials: Sequence[FrozenTrial]) -> dict[str, BaseDistrib
         for name, distribution in (found[0] if found else {}).items()
         if isinstance(distribution, CategoricalDistribution) and all(each.get(name) == distribution for each in found)
     }
+
+
+def distributions_of(space: Space) -> dict[str, BaseDistribution]:
+    """Return the categorical distributions of a space."""
+    return {name: CategoricalDistribution(values) for name, values in space.items()}
 
 
 def categories(search_space: Mapping[str, BaseDistribution]) -> Space:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.studies.surrogate.columns import Columns
-from ussearch.studies.surrogate.gaussian_process import GaussianProcess
+from ussearch.studies.samplers.features import Features
+from ussearch.studies.samplers.gaussian_process import GaussianProcess
 
 Floats = npt.NDArray[np.float64]
 TREES = 50
@@ -20,7 +20,7 @@ class Ensemble:
     as good as the better one.
     """
 
-    def __init__(self, wide: Columns, narrow: Columns, values: Floats, seed: int) -> None:
+    def __init__(self, wide: Features, narrow: Features, values: Floats, seed: int) -> None:
         """Learn from at least two finite values, equal ones too; ``seed`` draws the trees."""
         from sklearn import config_context
         from sklearn.ensemble import ExtraTreesRegressor
@@ -32,7 +32,7 @@ class Ensemble:
         with config_context(skip_parameter_validation=True):
             self._trees.fit(narrow.values, scaled)
 
-    def predict(self, wide: Columns, narrow: Columns) -> tuple[Floats, Floats]:
+    def predict(self, wide: Features, narrow: Features) -> tuple[Floats, Floats]:
         """Return the mean of both members and the spread of their mixture."""
         mean, spread = self._process.predict(wide.values)
         # NOTE: a tree's own predict checks its input anew, which takes longer than predicting.
