@@ -65,12 +65,14 @@ def print_plan(plan: Plan) -> None:
     if config.run.budget is not None:
         asked = " (the usual one; --budget asks for another)" if plan.usual_budget else ""
         console.print(f"Budget: {spoken(config.run.budget)}{asked}; the run ends in this time")
+        for sentence in plan.given_up:
+            console.print(f"  too short for {sentence}", soft_wrap=True)
     about = "about " if config.run.budget is not None else ""
     sampled = plan.expected_trials - len(config.initial_architectures)
     console.print(
         f"Trials: {about}{plan.expected_trials} ({len(config.initial_architectures)} presets of "
         f"{counted(config.recipe.epochs, 'epoch')}, {sampled} that start from them{_child_epochs(config)}), then two "
-        f"full trainings{_up_to(config)} of {config.final_epochs}{_repeats(config.final_restarts)}"
+        f"full trainings{_lengths(config)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
     done = f", {plan.finished} of {config.trials} trials are finished" if plan.finished else ""
@@ -169,12 +171,14 @@ def _child_epochs(config: StudyConfig) -> str:
     return f", of {Rounds(0, config.recipe.epochs).child_epochs}" if "base" in config.space else ""
 
 
-def _up_to(config: StudyConfig) -> str:
-    return " as long as time allows, at most" if config.run.budget is not None else ""
+def _lengths(config: StudyConfig) -> str:
+    if config.run.budget is not None:
+        return f" as long as time allows, of at most {counted(config.final_epochs, 'epoch')}"
+    return f" of {config.final_epochs}{_repeats(config.final_restarts)}"
 
 
 def _repeats(seeds: int) -> str:
-    return f", each from {seeds} random starts, the best kept" if seeds > 1 else ""
+    return f", each from {seeds} random starts besides, the best kept" if seeds > 1 else ""
 
 
 def print_timings(delivery: Delivery) -> None:

@@ -37,6 +37,8 @@ class Plan:
     speed: TrainingSpeed
     expected_trials: int = 0
     """How many there should be when the time of the search is used up."""
+    given_up: tuple[str, ...] = ()
+    """What the budget is too short for, in sentences."""
     usual_budget: bool = False
     """Whether nobody asked for the budget."""
     finished: int = 0
@@ -90,6 +92,7 @@ class Plan:
             "budget_seconds": config.run.budget,
             "trials": config.trials,
             "expected_trials": self.expected_trials,
+            "given_up": list(self.given_up),
             "workers": config.workers,
             "epochs": config.recipe.epochs,
             "recipe": config.recipe.model_dump(mode="json"),

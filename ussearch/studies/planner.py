@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from statistics import median
 
@@ -13,28 +12,32 @@ import torch
 from ussearch.accelerators import cards_of, choose_device, is_card
 from ussearch.datasets import FileProgress
 from ussearch.errors import UserError
-from ussearch.evaluators import Recipe, Tier, TrainEvaluator
+from ussearch.evaluators import Recipe, Tier
 from ussearch.evaluators.pretrained import choose
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import ExecutionOptions, RunConfig
-from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
+from ussearch.search_spaces import FreeSpace, SearchSpace
 from ussearch.search_spaces.free_space import NETWORK_CHOICES
 from ussearch.storage_url import require_driver
-from ussearch.studies.budget import SHARES
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.context import StudyContext, open_context
 from ussearch.studies.estimates import VALIDATION_FACTOR, TrainingSpeed, measure_card, measure_speed
 from ussearch.studies.initial import YAML, initial_candidates
 from ussearch.studies.kept import Kept
+from ussearch.studies.lengths import (
+    LEAST_EPOCHS,
+    SMALLEST_SIZE,
+    Work,
+    by_budget,
+    by_trials,
+    final_epochs,
+    given_up,
+    predicted,
+)
 from ussearch.studies.plan import Plan
 from ussearch.studies.planning import (
-    ImageSeconds,
-    PricedBases,
-    SeedPlan,
     feasibility,
-    named_seeds,
-    plan_seeds,
     require_satisfiable,
 )
 from ussearch.studies.rounds import Rounds
@@ -42,12 +45,6 @@ from ussearch.studies.sizes import with_usual_budget, with_usual_sizes, with_usu
 from ussearch.studies.suggest import AnySpace
 
 LOG = logging.getLogger(__name__)
-MOST_TRIALS = 1000
-LEAST_EPOCHS = 10
-"""A budget that leaves the cheapest bases fewer epochs sees smaller images instead."""
-SMALLEST_SIZE = 64
-ROOM = 3
-"""A search with a budget has numbers for so many times the children that are predicted: the clock ends it."""
 
 
 def plan(
@@ -70,39 +67,6 @@ def plan(
         return _decided(asked, sized, threads, kept or Kept(), progress)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What trainings of this run take on this machine.
-
-    Attributes:
-        evaluator: trains them.
-        candidates: networks that may be bases, by what they were asked for.
-        images: of an epoch, validation included.
-        image_seconds: how long one image of an architecture trains.
-        typical: median of that over random candidates.
-        child: length of a child's training in courses of a base.
-        side_by_side: how many trials train at a time.
-    """
-
-    evaluator: TrainEvaluator
-    candidates: Mapping[str, Architecture]
-    images: float
-    image_seconds: ImageSeconds
-    typical: float
-    child: float
-    side_by_side: int
-
-
-@dataclass(frozen=True)
-class _Lengths:
-    """The bases and lengths of a search; ``expected`` trials are predicted, ``trials`` is where it ends at last."""
-
-    recipe: Recipe
-    seeds: SeedPlan
-    trials: int
-    expected: int
-
-
 def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progress: FileProgress | None) -> Plan:
     """Decide everything that is not decided by the sizes."""
     execution, image_size = sized.execution, sized.space.image_size or 0
@@ -119,7 +83,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progr
     with intra_op_threads(execution.worker_threads(threads)):
         speed = _measured(study_context, recipe)
     image_seconds = partial(speed.image_seconds, image_size=image_size)
-    work = _Work(
+    work = Work(
         evaluator=evaluator,
         candidates=candidates,
         images=VALIDATION_FACTOR * len(study_context.split.train),
@@ -129,9 +93,9 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progr
         side_by_side=_side_by_side(execution, study_context.device),
     )
     if sized.budget is None:
-        lengths = _by_trials(asked, sized.search.trials or 0, recipe, work)
+        lengths = by_trials(asked, sized.search.trials or 0, recipe, work)
     else:
-        lengths = _by_budget(asked, sized.budget, recipe, work)
+        lengths = by_budget(asked, sized.budget, recipe, work)
         too_short = asked.training.epochs is None and lengths.recipe.epochs < LEAST_EPOCHS
         if too_short and asked.space.image_size is None and image_size > SMALLEST_SIZE:
             smaller = sized.changed(space={"image_size": image_size // 2})
@@ -145,7 +109,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progr
         run=sized.changed(
             search={"trials": lengths.trials},
             space={"warm_start": seeds.names},
-            training={"epochs": lengths.recipe.epochs, "final_epochs": _final_epochs(asked, sized, lengths.recipe)},
+            training={"epochs": lengths.recipe.epochs, "final_epochs": final_epochs(asked, sized, lengths.recipe)},
         ),
         edge=profiles["edge"],
         cloud=profiles["cloud"],
@@ -156,7 +120,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progr
         own_architectures={name: candidates[name] for name in seeds.names if name.endswith(YAML)},
         skipped=dict(seeds.skipped),
     )
-    search_s, final_s = _predicted(config, lengths, work)
+    search_s, final_s = predicted(config, lengths, work)
     return Plan(
         config=config,
         study_context=study_context,
@@ -170,6 +134,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progr
         final_seconds=final_s,
         speed=speed,
         expected_trials=lengths.expected,
+        given_up=tuple(given_up(asked, sized, lengths)),
         usual_budget=asked.budget is None and sized.budget is not None,
     )
 
@@ -183,54 +148,6 @@ def _profiles(asked: RunConfig, kept: Kept) -> dict[Tier, Profile]:
         if now != before:
             LOG.warning("The study keeps the profile %s that it was made with; this version's differs.", before.name)
     return {"edge": edge, "cloud": cloud}
-
-
-def _by_trials(asked: RunConfig, trials: int, recipe: Recipe, work: _Work) -> _Lengths:
-    """Return the lengths of a search of so many ``trials``, however long they take."""
-    seeds = plan_seeds(
-        work.evaluator,
-        work.evaluator.images.image_size,
-        trials,
-        work.image_seconds,
-        work.candidates,
-        typical=work.child * work.typical,
-        named=asked.space.warm_start is not None,
-    )
-    return _Lengths(recipe, seeds, trials, trials)
-
-
-def _by_budget(asked: RunConfig, budget_s: float, recipe: Recipe, work: _Work) -> _Lengths:
-    """Return the lengths of a search within its share of ``budget_s``."""
-    search_s, image_size = SHARES["search"] * budget_s * work.side_by_side, work.evaluator.images.image_size
-    bases = PricedBases.of(work.evaluator, image_size, work.image_seconds, work.candidates)
-    if asked.training.epochs is None:
-        recipe = recipe.model_copy(update={"epochs": bases.epochs_within(work.images, search_s, recipe.epochs)})
-    if asked.space.warm_start is not None:
-        most = asked.search.trials or MOST_TRIALS
-        seeds = named_seeds(work.evaluator, image_size, most, work.image_seconds, work.candidates)
-    else:
-        seeds = bases.within(work.images, search_s, recipe.epochs)
-    left_s = search_s - work.images * recipe.epochs * seeds.image_seconds
-    child_s = work.child * recipe.epochs * work.images * seeds.image_seconds / max(len(seeds.seeds), 1)
-    children = max(int(left_s / child_s), 0) if child_s else 0
-    trials = asked.search.trials or min(MOST_TRIALS, len(seeds.seeds) + max(ROOM * children, 2))
-    return _Lengths(recipe, seeds, trials, min(trials, len(seeds.seeds) + children))
-
-
-def _final_epochs(asked: RunConfig, sized: RunConfig, recipe: Recipe) -> int:
-    """Return the length of the pair's training, which a budget decides anew once the pair is known."""
-    usual = sized.training.final_epochs or recipe.epochs
-    return usual if sized.budget is None or asked.training.final_epochs is not None else min(usual, 4 * recipe.epochs)
-
-
-def _predicted(config: StudyConfig, lengths: _Lengths, work: _Work) -> tuple[float, float]:
-    """Return the seconds of the search and of the pair's training."""
-    if config.run.budget is not None:
-        return SHARES["search"] * config.run.budget, SHARES["full training"] * config.run.budget
-    children = lengths.trials - len(lengths.seeds.seeds)
-    searched = lengths.seeds.image_seconds + work.child * work.typical * children
-    finals = config.final_restarts * 2 * work.typical * config.final_epochs / min(work.side_by_side, 2)
-    return work.images * searched * config.recipe.epochs / work.side_by_side, work.images * finals
 
 
 def _free(space: AnySpace) -> FreeSpace:

@@ -1,0 +1,114 @@
+"""How long a search trains, and what: by a number of trials, or within a budget."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from ussearch.evaluators import Recipe, TrainEvaluator
+from ussearch.run_config import RunConfig
+from ussearch.search_spaces import Architecture
+from ussearch.studies.budget import SHARES
+from ussearch.studies.config import StudyConfig
+from ussearch.studies.planning import ImageSeconds, PricedBases, SeedPlan, named_seeds, plan_seeds
+from ussearch.studies.sizes import with_usual_sizes
+
+MOST_TRIALS = 1000
+LEAST_EPOCHS = 10
+"""A budget that leaves the cheapest bases fewer epochs sees smaller images instead."""
+SMALLEST_SIZE = 64
+ROOM = 3
+"""A search with a budget has numbers for so many times the children that are predicted: the clock ends it."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What trainings of this run take on this machine.
+
+    Attributes:
+        evaluator: trains them.
+        candidates: networks that may be bases, by what they were asked for.
+        images: of an epoch, validation included.
+        image_seconds: how long one image of an architecture trains.
+        typical: median of that over random candidates.
+        child: length of a child's training in courses of a base.
+        side_by_side: how many trials train at a time.
+    """
+
+    evaluator: TrainEvaluator
+    candidates: Mapping[str, Architecture]
+    images: float
+    image_seconds: ImageSeconds
+    typical: float
+    child: float
+    side_by_side: int
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """The bases and lengths of a search; ``expected`` trials are predicted, ``trials`` is where it ends at last."""
+
+    recipe: Recipe
+    seeds: SeedPlan
+    trials: int
+    expected: int
+
+
+def given_up(asked: RunConfig, sized: RunConfig, lengths: Lengths) -> Iterator[str]:
+    """Yield what the budget is too short for."""
+    usual, image_size = with_usual_sizes(asked), sized.space.image_size or 0
+    if image_size < (usual.space.image_size or 0):
+        yield (
+            f"images of {usual.space.image_size} pixels a side: they would leave the published networks fewer than "
+            f"{LEAST_EPOCHS} epochs; --image-size asks for them nevertheless"
+        )
+    if lengths.recipe.epochs < (usual.training.epochs or 0):
+        yield f"{usual.training.epochs} epochs for published networks: it allows {lengths.recipe.epochs}"
+
+
+def by_trials(asked: RunConfig, trials: int, recipe: Recipe, work: Work) -> Lengths:
+    """Return the lengths of a search of so many ``trials``, however long they take."""
+    seeds = plan_seeds(
+        work.evaluator,
+        work.evaluator.images.image_size,
+        trials,
+        work.image_seconds,
+        work.candidates,
+        typical=work.child * work.typical,
+        named=asked.space.warm_start is not None,
+    )
+    return Lengths(recipe, seeds, trials, trials)
+
+
+def by_budget(asked: RunConfig, budget_s: float, recipe: Recipe, work: Work) -> Lengths:
+    """Return the lengths of a search within its share of ``budget_s``."""
+    search_s, image_size = SHARES["search"] * budget_s * work.side_by_side, work.evaluator.images.image_size
+    bases = PricedBases.of(work.evaluator, image_size, work.image_seconds, work.candidates)
+    if asked.training.epochs is None:
+        recipe = recipe.model_copy(update={"epochs": bases.epochs_within(work.images, search_s, recipe.epochs)})
+    if asked.space.warm_start is not None:
+        most = asked.search.trials or MOST_TRIALS
+        seeds = named_seeds(work.evaluator, image_size, most, work.image_seconds, work.candidates)
+    else:
+        seeds = bases.within(work.images, search_s, recipe.epochs)
+    left_s = search_s - work.images * recipe.epochs * seeds.image_seconds
+    child_s = work.child * recipe.epochs * work.images * seeds.image_seconds / max(len(seeds.seeds), 1)
+    children = max(int(left_s / child_s), 0) if child_s else 0
+    trials = asked.search.trials or min(MOST_TRIALS, len(seeds.seeds) + max(ROOM * children, 2))
+    return Lengths(recipe, seeds, trials, min(trials, len(seeds.seeds) + children))
+
+
+def final_epochs(asked: RunConfig, sized: RunConfig, recipe: Recipe) -> int:
+    """Return the length of the pair's training, which a budget decides anew once the pair is known."""
+    usual = sized.training.final_epochs or recipe.epochs
+    return usual if sized.budget is None or asked.training.final_epochs is not None else min(usual, 4 * recipe.epochs)
+
+
+def predicted(config: StudyConfig, lengths: Lengths, work: Work) -> tuple[float, float]:
+    """Return the seconds of the search and of the pair's training."""
+    if config.run.budget is not None:
+        return SHARES["search"] * config.run.budget, SHARES["full training"] * config.run.budget
+    children = lengths.trials - len(lengths.seeds.seeds)
+    searched = lengths.seeds.image_seconds + work.child * work.typical * children
+    finals = config.final_restarts * 2 * work.typical * config.final_epochs / min(work.side_by_side, 2)
+    return work.images * searched * config.recipe.epochs / work.side_by_side, work.images * finals
