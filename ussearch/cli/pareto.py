@@ -155,7 +155,7 @@ def _narrow_cells(row: dict[str, Any], mixed: bool) -> list[str]:
     tiers = [tier for tier in ("edge", "cloud") if row["feasible"][tier]]
     return [
         f"{'●' if row['on_front'] else ' '} {row['trial']}",
-        row["name"] or row["architecture_id"],
+        row["short_name"],
         *([row["fidelity"]] if mixed else []),
         *_narrow_metrics(row),
         milliseconds(row["latency_ms"], row["extrapolated"]),
@@ -174,7 +174,7 @@ def _cells(row: dict[str, Any], intervals: bool, mixed: bool) -> list[str]:
     return [
         "●" if row["on_front"] else "",
         str(row["trial"]),
-        row["name"] or row["architecture_id"],
+        row["short_name"],
         *([row["fidelity"]] if mixed else []),
         *_metrics(row),
         milliseconds(row["latency_ms"], row["extrapolated"]),

@@ -139,7 +139,7 @@ class RunProgress:
     def _trial(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
         self._last_line = time.monotonic()
         mark = "on the front" if any(each.trial_id == record.trial_id for each in front) else ""
-        mark += _stopped(record)
+        mark = "  ".join(filter(None, (mark, record.told_start, _stopped(record))))
         if _narrow():
             console.print(f"{_short(record)}  {mark}".rstrip())
             return
@@ -147,7 +147,7 @@ class RunProgress:
         where = ", ".join(tier for tier in ("edge", "cloud") if record.feasible(tier)) or "too large"
         outcome = f"failed: {record.evaluation.failure}" if record.failed else score_line(record.evaluation.metrics)
         console.print(
-            f"  {record.trial_id:3d} {record.role:6s} {record.label:16s} {outcome}  {_latency(costs)} ms "
+            f"  {record.trial_id:3d} {record.role:6s} {record.short_label:16s} {outcome}  {_latency(costs)} ms "
             f"{costs.memory_mib:5.0f} MiB  fits {where}  {record.evaluation.training_seconds:4.0f} s  {mark}"
         )
 
@@ -168,10 +168,8 @@ class RunProgress:
         console.print(f"Front ({counted(len(event.front), 'candidate')} above every trivial baseline, fastest first):")
         for record in event.front:
             costs = record.costs("edge")
-            figures = (
-                f"{record.trial_id:3d} {record.label:16s} {score_line(record.evaluation.metrics)} {_latency(costs)} ms"
-            )
-            line = _short(record) if _narrow() else f"  {figures}"
+            figures = f"{score_line(record.evaluation.metrics)} {_latency(costs)} ms"
+            line = _short(record) if _narrow() else f"  {record.trial_id:3d} {record.short_label:16s} {figures}"
             console.print(f"{line} ({interval(costs.latency_interval_ms)})")
         console.print("In brackets: where nine in ten networks like those that were measured lie.")
         if any(record.costs("edge").extrapolated for record in event.front):
@@ -211,16 +209,16 @@ def _narrow() -> bool:
 def _short(record: TrialRecord) -> str:
     """Return what a narrow terminal shows of a trial."""
     if record.failed:
-        return f"  {record.trial_id:3d} {record.label:16s} failed: {record.evaluation.failure}"
+        return f"  {record.trial_id:3d} {record.short_label:16s} failed: {record.evaluation.failure}"
     metrics = record.evaluation.metrics
     figures = f"objective {score(metrics.get('objective'))}  lesion Dice {score(metrics.get('lesion_dice'))}"
-    return f"  {record.trial_id:3d} {record.label:15s} {figures} {_latency(record.costs('edge'))} ms"
+    return f"  {record.trial_id:3d} {record.short_label:15s} {figures} {_latency(record.costs('edge'))} ms"
 
 
 def _stopped(record: TrialRecord) -> str:
     """Return how accuracy was come by, unless in full training; the front compares it with its like only."""
     fidelity = record.evaluation.fidelity
-    return f"  {fidelity}" if fidelity != TRAINED else ""
+    return fidelity if fidelity != TRAINED else ""
 
 
 def _latency(costs: Costs) -> str:

@@ -73,7 +73,10 @@ def _show(card: TrialCard, layers: bool) -> None:
 def _heading(card: TrialCard) -> str:
     """Return what the trial is, and how it stands."""
     record = card.record
-    origin = f"a preset, architecture {record.architecture_id}" if record.name else f"drawn for the {record.role}"
+    preset = record.role == "preset"
+    origin = f"a preset, architecture {record.architecture_id}" if preset else f"drawn for the {record.role}"
+    if (inherited := record.evaluation.inherited) is not None:
+        origin += f", {record.told_start} ({inherited.share:.0%} of its weights)"
     standing = "on the front" if record in card.study.front() else "not on the front"
     fits = " and ".join(tier for tier in card.study.config.profiles if record.feasible(tier)) or "neither end"
     return f"Trial {record.trial_id}: {record.label}, {origin}; {standing}; fits {fits}."

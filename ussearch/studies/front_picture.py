@@ -54,7 +54,7 @@ def point_of(record: TrialRecord, on_front: bool) -> Point:
     costs = record.costs("edge")
     return Point(
         trial_id=record.trial_id,
-        name=record.name,
+        name=record.name if record.role == "preset" else "",
         latency_ms=costs.latency_ms,
         dice=record.objective or 0.0,
         fit="edge" if record.feasible("edge") else "cloud" if record.feasible("cloud") else "neither",

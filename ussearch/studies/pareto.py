@@ -77,10 +77,11 @@ class ParetoReport:
 
     def row(self, record: TrialRecord) -> dict[str, Any]:
         """Return one trial as JSON-ready data."""
-        edge, cloud = record.costs("edge"), record.costs("cloud")
+        edge, cloud, inherited = record.costs("edge"), record.costs("cloud"), record.evaluation.inherited
         return {
             "trial": record.trial_id,
             "name": record.name or None,
+            "short_name": record.short_label,
             "role": record.role,
             "architecture_id": record.architecture_id,
             "on_front": record.trial_id in self.front,
@@ -88,6 +89,9 @@ class ParetoReport:
             "failure": record.evaluation.failure,
             "fidelity": record.evaluation.fidelity,
             "epochs": record.evaluation.epochs,
+            "age_epochs": record.evaluation.age_epochs,
+            "continues": record.continues,
+            "inherited": inherited and inherited.model_dump(mode="json"),
             **_metrics(record.evaluation.metrics),
             "latency_ms": edge.latency_ms,
             "latency_source": edge.latency_label,

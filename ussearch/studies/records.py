@@ -46,6 +46,21 @@ class TrialRecord(BaseModel):
         return self.name or self.architecture_id
 
     @property
+    def short_label(self) -> str:
+        """The label where there is little room: ``lv-unet +3`` for a base with three edits."""
+        edits = self.name.count(", ")
+        base = (self.choices or {}).get("base")
+        return f"{base} +{edits}" if base and edits and self.role != "preset" else self.label
+
+    @property
+    def told_start(self) -> str:
+        """What it started from, in words: ``goes on from 3``; empty where that is no trial."""
+        inherited = self.evaluation.inherited
+        if inherited is None:
+            return ""
+        return f"goes on from {self.continues}" if self.continues is not None else f"from {inherited.relative}"
+
+    @property
     def failed(self) -> bool:
         """Whether training failed; ``evaluation.failure`` tells why."""
         return self.evaluation.failure is not None
