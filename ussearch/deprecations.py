@@ -84,16 +84,18 @@ RENAMED: tuple[Renamed, ...] = (
 class Removed:
     """A name that has no effect any more, and what happens ``instead``; ``place`` as in ``Renamed``.
 
-    Options of the command line have a value.
+    ``has_value`` tells options of the command line from flags.
     """
 
     kind: Kind
     place: str
     old: str
     instead: str
+    has_value: bool = True
 
 
 _TRAINED = "every candidate is trained"
+_ROUNDS = "candidates are trained in rounds, and the best go on"
 REMOVED: tuple[Removed, ...] = (
     Removed("option", "run", "--evaluator", _TRAINED),
     Removed("option", "config", "--evaluator", _TRAINED),
@@ -103,6 +105,13 @@ REMOVED: tuple[Removed, ...] = (
     Removed("file", "run.yaml", "search.evaluator", _TRAINED),
     Removed("file", "study.yaml", "shared_epochs", _TRAINED),
     Removed("python", "ussearch.run", "evaluator", _TRAINED),
+    Removed("option", "run", "--halving", _ROUNDS, has_value=False),
+    Removed("option", "run", "--no-halving", _ROUNDS, has_value=False),
+    Removed("option", "config", "--halving", _ROUNDS, has_value=False),
+    Removed("json", "run --dry-run", "halving", _ROUNDS),
+    Removed("json", "config", "search.halving", _ROUNDS),
+    Removed("file", "run.yaml", "search.halving", _ROUNDS),
+    Removed("python", "ussearch.run", "halving", _ROUNDS),
 )
 _told: set[Renamed | Removed] = set()
 

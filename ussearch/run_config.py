@@ -95,7 +95,6 @@ class SearchOptions(_Section):
 
     trials: int | None = Field(default=None, ge=1, description="Candidates to train, presets included.")
     sampler: SamplerSettings = SamplerSettings()
-    halving: bool = Field(default=False, description="Train brackets; only the best thirds go on.")
 
 
 class TrainingOptions(_Section):

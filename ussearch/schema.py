@@ -161,13 +161,13 @@ def _study_from_0(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _study_from_1(content: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Version 2 trains every candidate; how else they were judged is the study's, and no option of a run."""
+    """Version 2 trains every candidate, without brackets; how else it was is the study's, and no option of a run."""
     old = {key: value for key, value in content.items() if key != "shared_epochs"}
     run = old.get("run")
     search = run.get("search") if isinstance(run, dict) else None
     if not isinstance(run, dict) or not isinstance(search, dict):
         return old
-    kept = {key: value for key, value in search.items() if key != "evaluator"}
+    kept = {key: value for key, value in search.items() if key not in {"evaluator", "halving"}}
     return {**old, "run": {**run, "search": kept}, "evaluator": search.get("evaluator", "train")}
 
 

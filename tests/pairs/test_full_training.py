@@ -19,11 +19,12 @@ from safetensors.torch import load_file
 from tests.evaluators.conftest import disc_images, disc_split, tiny
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator, TrainingTask
+from ussearch.evaluators.inheritance import Relative
 from ussearch.evaluators.training import checkpoints
 from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs.delivery.full_training import TrainedNetwork, train_fully
-from ussearch.pairs.delivery.tasks import FullTraining, FullTrainingFailed, InitialWeights
+from ussearch.pairs.delivery.tasks import FullTraining, FullTrainingFailed
 from ussearch.search_spaces import build
 from ussearch.studies.executors import LocalExecutor, ProcessExecutor, TaskOutcome, Tell
 
@@ -52,7 +53,7 @@ def train_one(
     folder: Path,
     evaluator: TrainEvaluator,
     restarts: int = 1,
-    initial: InitialWeights | None = None,
+    relative: Relative | None = None,
     on_epoch: Callable[[TrainingEpoch], None] | None = None,
 ) -> TrainedNetwork:
     def tell(event: Event) -> None:
@@ -60,7 +61,7 @@ def train_one(
         if on_epoch:
             on_epoch(event)
 
-    training = FullTraining(folder, ARCHITECTURE, seed=5, restarts=restarts, initial=initial)
+    training = FullTraining(folder, ARCHITECTURE, seed=5, restarts=restarts, relative=relative)
     (trained,) = train_fully([training], evaluator, on_event=tell)
     return trained
 
@@ -76,16 +77,16 @@ def record_of(folder: Path) -> dict[str, Any]:
 
 def test_the_best_of_all_attempts_is_kept(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
-    inherited = build(ARCHITECTURE).state_dict()
+    relative = Relative(0, 3.0, ARCHITECTURE, build(ARCHITECTURE).state_dict())
 
     def note(event: TrainingEpoch) -> None:
         assert event.epochs == 4 and event.tier is None and event.trial_id is None
         seen.append((number_of(event), event.record.epoch))
 
-    trained = train_one(tmp_path, make_evaluator(), restarts=2, initial=lambda _: inherited, on_epoch=note)
-    assert seen == [(number, epoch) for number in (1, 2, 3, 4) for epoch in (1, 2, 3, 4)]
+    trained = train_one(tmp_path, make_evaluator(), restarts=2, relative=relative, on_epoch=note)
+    assert seen == [(number, epoch) for number in (1, 2, 3) for epoch in (1, 2, 3, 4)]
     attempts = record_of(tmp_path)["attempts"]
-    assert [attempt["start"] for attempt in attempts] == ["scratch", "inherited", "scratch", "inherited"]
+    assert [attempt["start"] for attempt in attempts] == ["inherited", "scratch", "scratch"]
     assert len({attempt["seed"] for attempt in attempts}) == 2
     assert trained.evaluation.objective == max(attempt["objective"] for attempt in attempts)
     assert [attempt["objective"] for attempt in attempts if attempt["kept"]] == [trained.evaluation.objective]
@@ -107,8 +108,8 @@ def test_inherited_weights_are_trained_as_they_were_used(tmp_path: Path) -> None
             event.record.schedule
         )
 
-    initial = build(ARCHITECTURE).state_dict()
-    train_one(tmp_path, make_evaluator(), initial=lambda _: initial, on_epoch=note)
+    relative = Relative(0, 3.0, ARCHITECTURE, build(ARCHITECTURE).state_dict())
+    train_one(tmp_path, make_evaluator(), relative=relative, on_epoch=note)
     assert schedules["scratch"][0] < 1.0 and schedules["inherited"] == [1.0] * 4
 
 
@@ -174,11 +175,11 @@ def test_killed_it_goes_on_at_its_last_epoch(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.slow
 def test_side_by_side_in_processes_they_become_what_they_become_here(tmp_path: Path) -> None:
-    evaluator, inherited = make_evaluator(), build(ARCHITECTURE).state_dict()
+    evaluator, relative = make_evaluator(), Relative(0, 3.0, ARCHITECTURE, build(ARCHITECTURE).state_dict())
 
     def trainings(name: str) -> list[FullTraining]:
         return [
-            FullTraining(tmp_path / name / "a", ARCHITECTURE, seed=5, initial=lambda _: inherited),
+            FullTraining(tmp_path / name / "a", ARCHITECTURE, seed=5, relative=relative),
             FullTraining(tmp_path / name / "b", tiny("conv"), seed=6),
         ]
 

@@ -63,7 +63,7 @@ def with_new_options(command: str, args: list[str]) -> list[str]:
         entry = old.get(name)
         if name in gone:
             tell(gone[name])
-            if not equals:
+            if gone[name].has_value and not equals:
                 next(rest, None)
         elif entry is None:
             found.append(argument)

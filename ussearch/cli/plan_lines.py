@@ -64,7 +64,7 @@ def print_plan(plan: Plan) -> None:
     sampled = config.trials - len(config.initial_architectures)
     console.print(
         f"Trials: {config.trials} ({len(config.initial_architectures)} presets, {sampled} sampled) of "
-        f"{config.recipe.epochs} epochs{_rungs(config)}, "
+        f"{config.recipe.epochs} epochs, "
         f"then two full trainings of {config.final_epochs}{_repeats(config.final_restarts)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
@@ -158,14 +158,6 @@ def by_reason(reasons: Mapping[str, str]) -> dict[str, list[str]]:
     for name, reason in reasons.items():
         grouped.setdefault(reason, []).append(name)
     return grouped
-
-
-def _rungs(config: StudyConfig) -> str:
-    if config.halving is None:
-        return ""
-    *earlier, _ = config.halving.epochs(config.recipe.epochs)
-    after = " and ".join(map(str, earlier))
-    return f" for the best of each {config.halving.bracket}, stopped after {after} else"
 
 
 def _repeats(seeds: int) -> str:

@@ -24,7 +24,6 @@ from ussearch.run_config import RunConfig, SamplerSettings
 from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.storage_url import hide_passwords
 from ussearch.studies.data_source import DataSource
-from ussearch.studies.halving import Halving
 from ussearch.studies.initial import initial_architecture
 
 USUAL_FINAL_EPOCHS = 100
@@ -64,8 +63,6 @@ class StudyConfig(_Data):
     cloud: Profile
     recipe: Recipe
     """Of every candidate."""
-    halving: Halving | None = None
-    """Brackets of candidates of which only the best are trained at full length; None: all are."""
     data: DataSource
     space: dict[str, tuple[Any, ...]]
     """Choices of the sampled space, after what a device cannot run was removed."""
@@ -77,6 +74,8 @@ class StudyConfig(_Data):
     """Presets that were left out, with the reason."""
     evaluator: Literal["train", "shared", "auto"] = "train"
     """How candidates are judged; in studies of before 0.2.0 some may have been by shared weights or short trainings."""
+    halving: dict[str, int] | None = None
+    """The brackets of a study of before 0.2.0 in which only the best were trained in full; None: there are none."""
     command_line: str = Field(default_factory=command_line)
     versions: dict[str, str] = Field(default_factory=installed_versions)
     created: str = Field(default_factory=_now)
@@ -213,7 +212,6 @@ _DECISIVE: Mapping[str, str] = {
     "sampler": "sampler",
     "evaluator": "evaluator",
     "workers": "number of workers",
-    "halving": "successive halving",
     "pretrained": "choice of pretrained weights",
 }
 """Fields that results depend on, with their names in errors."""

@@ -45,11 +45,12 @@ class Kept:
         if folder is None or not config.output.resume or not Study.exists(folder):
             return cls()
         before = Study.open(folder).config
-        if before.evaluator != "train":
+        if before.evaluator != "train" or before.halving is not None:
+            former = "--halving, by brackets" if before.halving else f"--evaluator {before.evaluator}, by a ladder"
             raise UserError(
-                f"The study in {folder} was made with --evaluator {before.evaluator}, by a ladder that this version "
-                "does not have: what is finished can be inspected and exported (ussearch pareto, ussearch export); "
-                "start anew in another study folder."
+                f"The study in {folder} was made with {former} that this version does not have: what "
+                "is finished can be inspected and exported (ussearch pareto, ussearch export); start anew in another "
+                "study folder."
             )
         folders = () if config.profiles_dir is None else (config.profiles_dir,)
         profiles = {each.name: each for each in before.profiles.values() if is_shipped(each.name, folders)}

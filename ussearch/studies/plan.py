@@ -32,11 +32,11 @@ from ussearch.studies.estimates import (
     measure_card,
     measure_speed,
 )
-from ussearch.studies.halving import Halving
 from ussearch.studies.initial import YAML, initial_candidates
 from ussearch.studies.kept import Kept
 from ussearch.studies.planning import Feasibility, SeedPlan, feasibility, plan_seeds
 from ussearch.studies.records import TrialRecord
+from ussearch.studies.rounds import Rounds
 from ussearch.studies.sizes import with_usual_sizes, with_usual_workers
 from ussearch.studies.suggest import AnySpace
 
@@ -123,7 +123,6 @@ class Plan:
             "recipe": config.recipe.model_dump(mode="json"),
             "final_epochs": config.final_epochs,
             "final_restarts": config.final_restarts,
-            "halving": _rungs(config),
             "limits": {tier: self._limits(tier, profile) for tier, profile in config.profiles.items()},
             "baselines": {name: dict(summary) for name, summary in self.baselines.items()},
             "predicted_seconds": {"search": self.search_seconds, "full_training": self.final_seconds},
@@ -141,12 +140,6 @@ class Plan:
             "extrapolated": self.feasibility.extrapolated_share[tier] > 0,
             "share_of_random_architectures_extrapolated": self.feasibility.extrapolated_share[tier],
         }
-
-
-def _rungs(config: StudyConfig) -> dict[str, Any] | None:
-    if config.halving is None:
-        return None
-    return {"bracket": config.halving.bracket, "epochs": list(config.halving.epochs(config.recipe.epochs))}
 
 
 def plan(
@@ -199,9 +192,8 @@ def _decided(
     epoch_images = VALIDATION_FACTOR * len(study_context.split.train)
     image_seconds = partial(speed.image_seconds, image_size=image_size)
     typical = epoch_images * median(map(image_seconds, seen.fitting))
-    halving = _halving(asked, recipe)
-    search_epochs = recipe.epochs * (1.0 if halving is None else halving.share(recipe.epochs))
-    trial_seconds = typical * search_epochs / side_by_side
+    child = 1.0 if kept.space else Rounds(0, recipe.epochs).child_epochs / recipe.epochs
+    trial_seconds = typical * child * recipe.epochs / side_by_side
     trials = _trials(asked, sized.search.trials or 0, trial_seconds)
     seeds = plan_seeds(
         evaluator,
@@ -209,7 +201,7 @@ def _decided(
         trials,
         image_seconds,
         candidates,
-        typical=typical / epoch_images,
+        typical=child * typical / epoch_images,
         named=asked.space.warm_start is not None,
     )
     if isinstance(space, SearchSpace):  # a child starts from a trained base, so that others are no bases here
@@ -228,14 +220,13 @@ def _decided(
         edge=edge,
         cloud=cloud,
         recipe=recipe,
-        halving=halving,
         data=study_context.source,
         space=dict(space.choices),
         pretrained=study_context.pretrained,
         own_architectures={name: candidates[name] for name in seeds.names if name.endswith(YAML)},
         skipped=dict(seeds.skipped),
     )
-    search_epoch_seconds = epoch_images * seeds.image_seconds + typical * (trials - len(seeds.seeds))
+    search_epoch_seconds = epoch_images * seeds.image_seconds + child * typical * (trials - len(seeds.seeds))
     return Plan(
         config=config,
         study_context=study_context,
@@ -245,7 +236,7 @@ def _decided(
         seeds=seeds,
         feasibility=seen,
         baselines=evaluator.baselines(),
-        search_seconds=search_epoch_seconds * search_epochs / side_by_side,
+        search_seconds=search_epoch_seconds * recipe.epochs / side_by_side,
         final_seconds=final_restarts * final_seconds,
         speed=speed,
     )
@@ -313,19 +304,6 @@ def _trials(config: RunConfig, usual: int, trial_seconds: float) -> int:
     if budget_s is None:
         return usual
     return config.search.trials or max(2, min(int(SEARCH_SHARE * budget_s / trial_seconds), MOST_TRIALS))
-
-
-def _halving(config: RunConfig, recipe: Recipe) -> Halving | None:
-    """Return how brackets are halved; raises UserError where the recipe's course cannot be cut into rungs."""
-    if not config.search.halving:
-        return None
-    if recipe.steps is not None:
-        raise UserError(
-            f"--halving cuts a course of epochs, the recipe has {recipe.steps} steps: give it epochs instead."
-        )
-    halving = Halving()
-    halving.epochs(recipe.epochs)
-    return halving
 
 
 def _final_restarts(config: RunConfig, usual: int, seconds_per_restart: float) -> int:

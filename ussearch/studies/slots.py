@@ -13,7 +13,6 @@ from functools import cached_property
 
 from ussearch import events
 from ussearch.evaluators import CostsByTier, Evaluator, Recipe, Tier, TrainingTask
-from ussearch.evaluators.inheritance import Relative
 from ussearch.events import OnEvent
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.records import TrialRecord
@@ -97,12 +96,7 @@ class Slots:
         task = TrainingTask(candidate.architecture, seed, trial_id, limit_s=limit_s, title=f"trial {trial_id}")
         if relative is None or self.rounds is None:
             return replace(task, checkpoint=self.study.checkpoint(trial_id))
-        start = Relative(
-            relative.trial_id,
-            relative.evaluation.age_epochs,
-            self.study.architecture(relative.trial_id),
-            self.study.weights(relative.trial_id),
-        )
+        start = self.study.relative(relative.trial_id)
         return replace(task, relative=start, recipe=self._recipe.inheriting(self.rounds.child_epochs))
 
     @property

@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from ussearch.errors import UserError
@@ -30,8 +31,13 @@ class Known:
 
     @property
     def label(self) -> str:
-        """The preset's name or the architecture's id."""
+        """What it is called, or the architecture's id."""
         return self.architecture.name or self.architecture.id
+
+    @property
+    def folder(self) -> str:
+        """What a folder of it is called: sentences are no names for folders."""
+        return self.architecture.id if self.architecture.derivation else self.label
 
 
 KnownAccuracies = Callable[[Study], Iterable[Known]]
@@ -162,12 +168,15 @@ def specialise(
 def _chosen(study: Study, sources: Sequence[KnownAccuracies], candidates: int) -> list[Known]:
     """Return what is priced, each architecture once a fidelity."""
     found: dict[tuple[str, str], Known] = {}
-    for source in sources:
-        for known in source(study):
-            found.setdefault((known.architecture.id, known.evaluation.fidelity), known)
+    for known in sorted(chain.from_iterable(source(study) for source in sources), key=_known_merit):
+        found.setdefault((known.architecture.id, known.evaluation.fidelity), known)
     if not found:
         raise UserError(f"{study.folder} knows no accuracy yet: expected trials that finished well; search first.")
-    return sorted(found.values(), key=lambda known: _merit(known.evaluation))[:candidates]
+    return list(found.values())[:candidates]
+
+
+def _known_merit(known: Known) -> tuple[float, float]:
+    return _merit(known.evaluation)
 
 
 def _merit(evaluation: Evaluation) -> tuple[float, float]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from torch import Tensor
 from ussearch import logs, schema
 from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
-from ussearch.evaluators import Summary, Tier
-from ussearch.evaluators.pretrained.lineage import Origin, header, origins_in
+from ussearch.evaluators import Evaluation, PretrainedStart, Summary, Tier
+from ussearch.evaluators.inheritance import Relative
+from ussearch.evaluators.pretrained import header
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import StudyConfig
@@ -170,12 +171,21 @@ class Study:
     def _weights_file(self, trial_id: int) -> Path:
         return self.trial_folder(trial_id) / "weights.safetensors"
 
-    def _origins(self, record: TrialRecord, architecture: Architecture) -> Sequence[Origin]:
-        """Return what the weights of a trial began with that others trained, through all of its relatives."""
-        if record.evaluation.inherited is not None:
-            return origins_in(self._weights_file(record.evaluation.inherited.relative)) or ()
-        start = self.config.pretrained.of(architecture) if record.evaluation.pretrained else None
-        return () if start is None else start.origins
+    def relative(self, trial_id: int) -> Relative:
+        """Return a trial as what another network starts from."""
+        record, architecture = self.trial(trial_id), self.architecture(trial_id)
+        start = self._start_of(record.evaluation, architecture)
+        origins = () if start is None else start.origins
+        return Relative(trial_id, record.evaluation.age_epochs, architecture, self.weights(trial_id), origins)
+
+    def start_of(self, trial_id: int) -> PretrainedStart | None:
+        """Return what a trial began with that others trained, through all of its relatives; None from scratch."""
+        return self._start_of(self.trial(trial_id).evaluation, self.architecture(trial_id))
+
+    def _start_of(self, evaluation: Evaluation, architecture: Architecture) -> PretrainedStart | None:
+        if evaluation.inherited is not None:
+            return self.start_of(evaluation.inherited.relative)
+        return self.config.pretrained.of(architecture) if evaluation.pretrained else None
 
     def keep(self, record: TrialRecord, architecture: Architecture) -> None:
         """Write a finished trial; the record comes last and makes it count."""
@@ -185,7 +195,8 @@ class Study:
         write_atomically(folder / "architecture.yaml", architecture.to_yaml())
         if record.evaluation.weights is not None:
             weights = {name: value.contiguous() for name, value in record.evaluation.weights.items()}
-            origins = self._origins(record, architecture)
+            start = self._start_of(record.evaluation, architecture)
+            origins = () if start is None else start.origins
             write_atomically(self._weights_file(record.trial_id), save(weights, header(origins)))
         write_atomically(folder / "record.json", schema.TRIAL.to_json(record, indent=1))
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from ussearch.accelerators import to_device
 from ussearch.datasets import ImageSet, Normalisation, Split
 from ussearch.evaluators.inheritance.transfer import inherit, recalibrate
+from ussearch.evaluators.pretrained.lineage import Origin
 from ussearch.search_spaces import Architecture, Network
 
 RECALIBRATED_ON = 64
@@ -35,12 +36,16 @@ class Inheritance(BaseModel):
 
 @dataclass(frozen=True)
 class Relative:
-    """A trained network: ``state`` is that of its training form, ``age_epochs`` how long its weights were trained."""
+    """A trained network: ``state`` is that of its training form, ``age_epochs`` how long its weights were trained.
+
+    ``origins`` are what its weights began with that others trained, the latest first.
+    """
 
     trial_id: int
     age_epochs: float
     architecture: Architecture
     state: Mapping[str, Tensor] = field(repr=False, compare=False)
+    origins: tuple[Origin, ...] = ()
 
     def pass_on(
         self, network: Network, images: ImageSet, split: Split, device: torch.device | str = "cpu"

@@ -27,7 +27,6 @@ from ussearch.evaluators import Tier
 from ussearch.events import OnEvent, ignore
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
 from ussearch.pairs.delivery.full_training import TrainedNetwork, finalist_seed
-from ussearch.pairs.delivery.tasks import InitialWeights
 from ussearch.studies import Study, StudyConfig
 from ussearch.studies.context import StudyContext
 
@@ -71,7 +70,6 @@ def compress_trial(
     study_context: StudyContext,
     request: CompressionRequest,
     on_event: OnEvent = ignore,
-    initial: InitialWeights | None = None,
 ) -> Compressed:
     """Send a candidate through the chain and keep everything in the study; ``initial`` is that of ``train_pair``.
 
@@ -79,7 +77,7 @@ def compress_trial(
     was killed. Raises UserError where the study has no such candidates or the unlabelled images cannot be read.
     """
     pair = choose_pair(study, request.trial, request.teacher)
-    finalists = train_pair(study, study_context, pair, on_event, initial=initial)
+    finalists = train_pair(study, study_context, pair, on_event)
     return compress_finalist(study, study_context, finalists, request, on_event)
 
 

@@ -23,7 +23,6 @@ from ussearch.pairs.bundles.provenance import provenance_of
 from ussearch.pairs.bundles.writing import Member, PairData, write_bundle
 from ussearch.pairs.delivery.full_training import TrainedNetwork, train_finalists
 from ussearch.pairs.delivery.selection import Pair, PairCandidate, select_pair
-from ussearch.pairs.delivery.tasks import InitialWeights
 from ussearch.pairs.routing.attach_router import RouterSpec
 from ussearch.studies import Study, TrialRecord
 from ussearch.studies.context import StudyContext
@@ -48,12 +47,10 @@ def train_pair(
     pair: Pair,
     on_event: OnEvent = ignore,
     *,
-    initial: InitialWeights | None = None,
     make_executor: ExecutorFactory | None = None,
 ) -> dict[Tier, TrainedNetwork]:
     """Train both ends at full length; an end that was trained before is taken as it is.
 
-    ``initial`` may have weights that each end is trained from besides random ones; the better is kept.
     ``make_executor`` has the workers, as many as the study had where it is not given.
     """
     trial_ids: dict[Tier, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
@@ -63,7 +60,6 @@ def train_pair(
         trial_ids,
         on_event,
         make_executor=make_executor or default_resources(study.config.workers).executor,
-        initial=initial,
     )
 
 
@@ -174,8 +170,16 @@ def _member(study: Study, tier: Tier, trained: TrainedNetwork) -> Member:
         trial=trained.trial_id,
         costs=costs.model_dump(exclude={"excess", "refused"}),
         weights=trained.weights,
-        pretrained=_pretrained(study.config.pretrained.of(architecture)),
+        pretrained=_pretrained(_start_of(study, trained)),
     )
+
+
+def _start_of(study: Study, trained: TrainedNetwork) -> PretrainedStart | None:
+    """Return what a network began with that others trained: through its relatives, where it went on from them."""
+    inherited = trained.evaluation.inherited
+    if inherited is not None:
+        return study.start_of(inherited.relative)
+    return study.config.pretrained.of(trained.training.architecture)
 
 
 def _pretrained(start: PretrainedStart | None) -> PretrainedEntry | None:

@@ -10,6 +10,7 @@ from safetensors.torch import load_file
 
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Tier, TrainEvaluator
+from ussearch.evaluators.inheritance import Relative
 from ussearch.events import OnEvent, TrainingEpoch, ignore
 from ussearch.files import remove_folder
 from ussearch.pairs.delivery.tasks import (
@@ -17,10 +18,9 @@ from ussearch.pairs.delivery.tasks import (
     WEIGHTS,
     FullTraining,
     FullTrainingFailed,
-    InitialWeights,
     TaskStore,
 )
-from ussearch.search_spaces import Network, build
+from ussearch.search_spaces import Network, SearchSpace, build
 from ussearch.studies import Study
 from ussearch.studies.damage import intact
 from ussearch.studies.executors import EpochDone, ExecutorFactory, Message, in_this_process, run_tasks
@@ -113,6 +113,11 @@ def finalist_seed(study: Study, trial_id: int) -> int:
     return derived_seed(study.config.seed, trial_id, FULL_TRAINING)
 
 
+def trained_relative(study: Study, trial_id: int) -> Relative | None:
+    """Return a trial as what its full training goes on from; None in studies of 0.1, whose candidates start afresh."""
+    return study.relative(trial_id) if isinstance(study.config.search_space, SearchSpace) else None
+
+
 def train_finalists(
     study: Study,
     evaluator: TrainEvaluator,
@@ -120,7 +125,6 @@ def train_finalists(
     on_event: OnEvent = ignore,
     *,
     make_executor: ExecutorFactory = in_this_process,
-    initial: InitialWeights | None = None,
 ) -> dict[Tier, TrainedNetwork]:
     """Train the candidates in ``trial_ids`` at full length, as ``full_training.train_fully`` does, and keep them there.
 
@@ -135,7 +139,7 @@ def train_finalists(
             study.architecture(trial_id),
             finalist_seed(study, trial_id),
             study.config.final_restarts,
-            initial,
+            trained_relative(study, trial_id),
             title=tier,
             trial_id=trial_id,
             tier=tier,

@@ -21,6 +21,7 @@ from ussearch.pairs.delivery.full_training import (
     finalist_folder,
     finalist_seed,
     train_fully,
+    trained_relative,
 )
 from ussearch.pairs.delivery.tasks import FullTraining
 from ussearch.studies import Study
@@ -63,10 +64,12 @@ def train_specialised(
     normalisation = study_context.normalisation
     trainings: dict[Path, tuple[Known, FullTraining]] = {}
     for known in (priced.known for priced in found.best[:count]):
-        folder = out / FINALISTS / known.label
+        folder = out / FINALISTS / known.folder
         _copy_finalist(study, known, folder)
-        seed = _seed_of(study, known)
-        training = FullTraining(folder, known.architecture, seed, config.final_restarts, title=known.label)
+        relative = None if known.trial is None else trained_relative(study, known.trial)
+        training = FullTraining(
+            folder, known.architecture, _seed_of(study, known), config.final_restarts, relative, title=known.label
+        )
         trainings[folder] = known, training
     networks = train_fully(
         [training for _, training in trainings.values()],

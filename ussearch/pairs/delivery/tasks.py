@@ -5,18 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from torch import Tensor
 
 from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Tier, TrainEvaluator, TrainingTask
+from ussearch.evaluators.inheritance import Relative
 from ussearch.evaluators.pretrained import header
 from ussearch.evaluators.training.checkpoints import digest_of
 from ussearch.evaluators.training.recipe import identity_of
@@ -27,8 +27,6 @@ from ussearch.studies.executors import TRACEBACK, TaskOutcome, keep_traceback
 from ussearch.studies.executors.serialization import weights_to_bytes
 
 Start = Literal["scratch", "inherited"]
-InitialWeights = Callable[[Architecture], Mapping[str, Tensor] | None]
-"""Weights to start from besides random ones, such as those of a trained relative; None where there are none."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,8 @@ class TrainingRun:
     seed: int
     number: int
     of: int
-    initial: Mapping[str, Tensor] | None = None
+    relative: Relative | None = None
+    """The trial that goes on."""
 
     @property
     def title(self) -> str:
@@ -50,14 +49,15 @@ class TrainingRun:
     @property
     def key(self) -> dict[str, Any]:
         """Everything that distinguishes it, as JSON-ready data."""
-        return {"start": self.start, "seed": self.seed, "weights": digest_of(self.initial) if self.initial else None}
+        weights = digest_of(self.relative.state) if self.relative else None
+        return {"start": self.start, "seed": self.seed, "weights": weights}
 
 
 @dataclass(frozen=True)
 class FullTraining:
     """An architecture to be trained at full length with ``restarts`` random starts, the first of them ``seed``.
 
-    Where ``initial`` has weights for the architecture, each seed is also trained from them. All of it lies in
+    Where it was trained in a search as ``relative``, it also goes on from there, before all others. All of it lies in
     ``folder``. ``title`` says in words what it is for; ``trial_id`` is the study's trial and ``tier`` the end of the
     pair, where it is trained as one.
     """
@@ -66,7 +66,7 @@ class FullTraining:
     architecture: Architecture
     seed: int
     restarts: int = 1
-    initial: InitialWeights | None = None
+    relative: Relative | None = field(default=None, repr=False)
     title: str = ""
     trial_id: int | None = None
     tier: Tier | None = None
@@ -74,14 +74,18 @@ class FullTraining:
     @cached_property
     def runs(self) -> tuple[TrainingRun, ...]:
         """Its runs, in the order in which they are made."""
-        inherited = None if self.initial is None else self.initial(self.architecture)
-        starts: dict[Start, Mapping[str, Tensor] | None] = {"scratch": None}
-        if inherited is not None:
-            starts["inherited"] = inherited
-        pairs = [(number, start) for number in range(self.restarts) for start in starts]
+        starts: list[tuple[Start, int]] = [("scratch", number) for number in range(self.restarts)]
+        if self.relative is not None:
+            starts.insert(0, ("inherited", 0))
         return tuple(
-            TrainingRun(start, _seed_of(self.seed, number), position, len(pairs), starts[start])
-            for position, (number, start) in enumerate(pairs, 1)
+            TrainingRun(
+                start,
+                _seed_of(self.seed, number),
+                position,
+                len(starts),
+                self.relative if start == "inherited" else None,
+            )
+            for position, (start, number) in enumerate(starts, 1)
         )
 
 
@@ -139,7 +143,8 @@ class TaskStore:
             self.training.architecture,
             run.seed,
             number,
-            initial=run.initial,
+            relative=run.relative,
+            recipe=None if run.relative is None else self.evaluator.recipe.inheriting(self.evaluator.recipe.epochs),
             checkpoint=self._place(run) / CHECKPOINT,
             title=", ".join(filter(None, (self.training.title, run.title))),
         )
@@ -155,8 +160,8 @@ class TaskStore:
                 "finished trainings are kept, the same command continues with this one."
             )
         if outcome.evaluation.weights is not None:
-            start = None if run.initial is not None else self.evaluator.pretrained.of(self.training.architecture)
-            origins = header(() if start is None else start.origins)
+            start = self.evaluator.pretrained.of(self.training.architecture)
+            origins = header(run.relative.origins if run.relative else start.origins if start else ())
             write_atomically(place / WEIGHTS, weights_to_bytes(outcome.evaluation.weights, origins))
         record = {"made_from": self.origin((run,)), "evaluation": outcome.evaluation.model_dump(mode="json")}
         write_atomically(place / RECORD, schema.FULL_TRAINING.to_json(record))

@@ -74,7 +74,7 @@ class Posterior:
     @property
     def _count(self) -> int:
         """The number of costs among the losses."""
-        return self._history.losses.shape[1] - 1
+        return int(self._history.losses.shape[1]) - 1
 
     def _beyond_all(self, losses: Floats, probed: Floats) -> Floats:
         """Return a point [M] a little worse than all finished trials within the limits, and than the costs of probes.
