@@ -73,7 +73,7 @@ def test_a_pair_is_trained_as_long_as_there_is_time() -> None:
     seconds=st.floats(1, 10_000),
 )
 def test_trainings_end_in_their_time(jobs: list[float], workers: int, seconds: float) -> None:
-    assert max(max(jobs), sum(jobs) / workers) <= makespan(jobs, workers) + 1e-9
+    assert max(*jobs, sum(jobs) / workers) <= makespan(jobs, workers) + 1e-9
     assert makespan(jobs, workers) <= sum(jobs) + 1e-9
     found = lengths_within(seconds, jobs, workers, course=30, most=120)
     runs = jobs * (1 + found.restarts)

@@ -28,6 +28,7 @@ from ussearch.studies import Study, TrialRecord
 from ussearch.studies.context import StudyContext
 from ussearch.studies.executors import ExecutorFactory
 from ussearch.studies.resources import default_resources
+from ussearch.studies.rounds import best_of_each
 
 POSTPROCESSING = "postprocessing.json"
 EXAMPLES = 4
@@ -37,8 +38,13 @@ LATENCY = {"latency_ms", "latency_interval_ms", "latency_label", "extrapolated"}
 
 
 def choose_pair(study: Study, edge: int | None = None, cloud: int | None = None) -> Pair:
-    """Return the best candidates for both ends among the finished trials, or those that are named."""
-    return select_pair([_candidate(record) for record in study.trials()], edge, cloud)
+    """Return the best candidates for both ends among the finished trials, or those that are named.
+
+    Of an architecture whose training went on only the best trial counts, unless another is named.
+    """
+    records = study.trials()
+    chosen = {record.trial_id for record in best_of_each(records)} | {edge, cloud}
+    return select_pair([_candidate(record) for record in records if record.trial_id in chosen], edge, cloud)
 
 
 def train_pair(
