@@ -14,7 +14,7 @@ from ussearch.evaluators.evaluation import trained_part
 from ussearch.evaluators.inheritance import Inheritance
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset
 from ussearch.studies import Study, TrialRecord, search
-from ussearch.studies.rounds import Rounds, best_of_each, goes_on_from, relative_of
+from ussearch.studies.rounds import SPENT_AFTER, Rounds, best_of_each, goes_on_from, relative_of, spent
 
 NAMES = ("cea-net-standin", "cmunext-s", "unext")
 SPACE = SearchSpace.standard(64).based_on(NAMES)
@@ -155,3 +155,31 @@ def test_lengths_of_a_round() -> None:
     assert rounds.child_epochs == 8 and Rounds(3, 1).child_epochs == 1
     assert [slot for slot in range(3, 15) if rounds.goes_on(slot)] == [7, 8, 13, 14]
     assert rounds.trainings(3) == 0 and rounds.trainings(18) == pytest.approx(15 * 8 / 30)
+
+
+def test_weights_of_beaten_trials_without_children_are_spent() -> None:
+    front, beaten, parent = record(0, 0.9, 5), record(1, 0.4, 6), record(2, 0.4, 7)
+    child = record(3, 0.3, 8)
+    child = child.model_copy(
+        update={
+            "evaluation": child.evaluation.model_copy(
+                update={"inherited": Inheritance(relative=2, share=0.9, age_epochs=7)}
+            )
+        }
+    )
+    records = [front, beaten, parent, child]
+    assert spent(records, SPENT_AFTER) == frozenset()
+    assert spent(records, SPENT_AFTER + 1) == {1}
+    assert spent(records, SPENT_AFTER + 3) == {1, 3}, "a parent keeps its own"
+
+
+def test_what_is_spent_stays_spent_and_the_front_keeps_its_weights(tmp_path: Path) -> None:
+    study, _ = searched(tmp_path / "s", trials=40)
+    records = study.trials()
+    before: frozenset[int] = frozenset()
+    for slot in range(41):
+        now = spent(records[:slot], slot)
+        assert before <= now
+        before = now
+    assert before and {r.trial_id for r in records if not study.has_weights(r.trial_id)} == before
+    assert all(study.has_weights(record.trial_id) for record in study.front("edge", feasible_only=True))

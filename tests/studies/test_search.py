@@ -50,7 +50,7 @@ def test_same_seed_same_study_and_another_seed_another(tmp_path: Path) -> None:
 
 
 def test_each_end_gets_its_share_within_its_limits(tmp_path: Path) -> None:
-    _, records = run_search(tmp_path / "s", trials=12, edge_share=0.25)
+    _, records = run_search(tmp_path / "s", trials=12, edge_share=0.25, sampler=SamplerSettings(name="random"))
     assert Counter(record.role for record in records) == {"edge": 3, "cloud": 9}
     assert all(record.feasible("edge") for record in records if record.role == "edge")
     assert all(record.feasible("cloud") for record in records)

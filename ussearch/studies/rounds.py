@@ -50,18 +50,40 @@ class Rounds:
 def goes_on_from(records: Sequence[TrialRecord], tier: Tier, taken: Collection[int]) -> TrialRecord | None:
     """Return the trial that goes on: the youngest that lies on or near the front of an end; None without one.
 
-    Each architecture counts with its best trial, and each trial goes on once: ``taken`` have.
+    Each trial goes on once: ``taken`` have.
+    """
+    near = [record for record in near_front(records, tier) if record.trial_id not in taken]
+    return min(near, key=lambda r: (r.evaluation.age_epochs, -(r.objective or 0.0), r.trial_id), default=None)
+
+
+def near_front(records: Sequence[TrialRecord], tier: Tier) -> list[TrialRecord]:
+    """Return the trials within the limits of an end that lie on its front, or would with ``NEAR`` more.
+
+    Each architecture counts with its best trial. What is beaten once stays beaten, whatever comes later.
     """
     good = best_of_each([r for r in records if not r.failed and r.feasible(tier)])
     if not good:
-        return None
+        return []
     losses = distinguished(losses_of(good, tier))
-    near = [
-        record
-        for number, record in enumerate(good)
-        if record.trial_id not in taken and non_dominated(_raised(losses, number))[number]
-    ]
-    return min(near, key=lambda r: (r.evaluation.age_epochs, -(r.objective or 0.0), r.trial_id), default=None)
+    return [record for number, record in enumerate(good) if non_dominated(_raised(losses, number))[number]]
+
+
+SPENT_AFTER = 2 * ROUND
+"""A trial keeps its weights for so many slots, however it compares: a candidate near it may come."""
+
+
+def spent(records: Sequence[TrialRecord], slot: int) -> frozenset[int]:
+    """Return the trials from whose weights nothing starts any more in ``slot`` and those after it.
+
+    They are beaten on both ends, and had no children by the time that this was first asked. ``records`` are those that
+    the slot may see.
+    """
+    tiers: tuple[Tier, Tier] = ("edge", "cloud")
+    needed = {record.trial_id for tier in tiers for record in near_front(records, tier)}
+    old = [r.trial_id for r in records if r.trial_id + SPENT_AFTER <= slot and r.trial_id not in needed]
+    births = [(r.evaluation.inherited.relative, r.trial_id) for r in records if r.evaluation.inherited]
+    parents = {parent for parent, child in births if child < parent + SPENT_AFTER}
+    return frozenset(old) - parents
 
 
 def _raised(losses: Floats, number: int) -> Floats:

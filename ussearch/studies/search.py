@@ -235,9 +235,16 @@ class _Search:
         self._records[trial_id] = record.model_copy(
             update={"evaluation": evaluation.model_copy(update={"weights": None})}
         )
+        self._drop_weights()
         self._note_staff()
         LOG.log(logging.WARNING if record.failed else logging.INFO, "%s", _line(record))
         self._tell(events.TrialFinished(self._records[trial_id], self._front()))
+
+    def _drop_weights(self) -> None:
+        """Delete weights from which nothing starts any more, also where the search is killed now and resumed."""
+        unfinished = next(slot for slot in range(self._total + 1) if slot not in self._records)
+        for trial_id in self._slots.spent(unfinished, self._records):
+            self._study.drop_weights(trial_id)
 
     def _note_staff(self) -> None:
         self._timings.staffed(len(self._pending), ending=not self._more)

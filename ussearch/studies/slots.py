@@ -16,7 +16,7 @@ from ussearch.evaluators import CostsByTier, Evaluator, Recipe, Tier, TrainingTa
 from ussearch.events import OnEvent
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.records import TrialRecord
-from ussearch.studies.rounds import Rounds, goes_on_from, relative_of
+from ussearch.studies.rounds import Rounds, goes_on_from, relative_of, spent
 from ussearch.studies.study import Study
 from ussearch.studies.suggest import MAX_SUGGESTIONS, AnySpace, Suggestion, derived_seed, suggest, tier_of
 
@@ -81,13 +81,27 @@ class Slots:
         earlier = [records[each] for each in sorted(records) if each < trial_id]
         seen = [record for record in earlier if record.trial_id < self._seen(trial_id)]
         tier = tier_of(trial_id - len(self.bases), self.study.config.edge_share)
+        usable = self._with_weights(seen, trial_id)
         if self.rounds is not None and self.rounds.goes_on(trial_id):
             begun = {*(r.continues for r in earlier), *(each.continues for each in pending)}
-            found = goes_on_from(seen, tier, {each for each in begun if each is not None})
+            found = goes_on_from(usable, tier, {each for each in begun if each is not None})
             if found is not None:
                 return self._going_on(trial_id, found)
         taken = {*(r.architecture_id for r in earlier), *(each.architecture.id for each in pending)}
-        return self._sampled(trial_id, tier, seen, taken)
+        drawn = self._sampled(trial_id, tier, seen, taken)
+        if drawn is not None and self.rounds is not None and drawn.choices is not None:
+            drawn = replace(drawn, starts_from=relative_of(drawn.choices, usable))
+        return drawn
+
+    def spent(self, slot: int, records: Mapping[int, TrialRecord]) -> frozenset[int]:
+        """Return the trials from whose weights nothing starts any more in ``slot`` and those after it."""
+        if self.rounds is None:
+            return frozenset()
+        return spent([records[each] for each in sorted(records) if each < self._seen(slot)], slot)
+
+    def _with_weights(self, seen: Sequence[TrialRecord], slot: int) -> list[TrialRecord]:
+        gone = spent(seen, slot)
+        return [record for record in seen if record.trial_id not in gone]
 
     def task(self, candidate: Suggestion, limit_s: float | None) -> TrainingTask:
         """Return how a candidate is trained."""
@@ -123,8 +137,6 @@ class Slots:
             self.shortfall = (
                 f"{MAX_SUGGESTIONS} drafts for trial {trial_id} gave no new architecture within the {tier} limits"
             )
-        elif self.rounds is not None and found.choices is not None:
-            found = replace(found, starts_from=relative_of(found.choices, seen))
         return found
 
     def _base_costs(self, architecture: Architecture, taken: Collection[str]) -> tuple[CostsByTier | None, str]:

@@ -162,6 +162,14 @@ class Study:
             network.load_state_dict(weights)
         return network.eval()
 
+    def drop_weights(self, trial_id: int) -> None:
+        """Delete the weights of a trial from which nothing starts any more."""
+        self._weights_file(trial_id).unlink(missing_ok=True)
+
+    def has_weights(self, trial_id: int) -> bool:
+        """Return whether the weights of a trial are there: a search deletes those of beaten trials without children."""
+        return self._weights_file(trial_id).is_file()
+
     def weights(self, trial_id: int) -> dict[str, Tensor]:
         """Return the trained weights of a trial, in training form; raises UserError where it has none."""
         from safetensors.torch import load_file
@@ -169,7 +177,8 @@ class Study:
         path = self._weights_file(trial_id)
         if not path.exists():
             raise UserError(
-                f"Trial {trial_id} of {self.folder} has no weights ({path.name}): choose one that finished well."
+                f"Trial {trial_id} of {self.folder} has no weights ({path.name}): it failed, or was beaten and its "
+                "weights were deleted; choose one on the front."
             )
         with intact(path, REPEAT):
             return load_file(path)

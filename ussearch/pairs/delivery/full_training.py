@@ -114,8 +114,12 @@ def finalist_seed(study: Study, trial_id: int) -> int:
 
 
 def trained_relative(study: Study, trial_id: int) -> Relative | None:
-    """Return a trial as what its full training goes on from; None in studies of 0.1, whose candidates start afresh."""
-    return study.relative(trial_id) if isinstance(study.config.search_space, SearchSpace) else None
+    """Return a trial as what its full training goes on from; None where it starts afresh.
+
+    That is so in studies of 0.1, and where the search deleted the weights of a beaten trial.
+    """
+    goes_on = isinstance(study.config.search_space, SearchSpace) and study.has_weights(trial_id)
+    return study.relative(trial_id) if goes_on else None
 
 
 def train_finalists(
