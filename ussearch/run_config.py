@@ -79,6 +79,10 @@ class SpaceOptions(_Section):
     warm_start: Names | None = Field(
         default=None, description="Networks to try first: presets or architecture.yaml files, NAME,FILE…"
     )
+    base: Names | None = Field(
+        default=None,
+        description="Networks to edit, too: STUDY:TRIAL, an earlier winner with its weights, or FILE.yaml.",
+    )
     edge_share: float = Field(default=0.5, ge=0, le=1, description="Share of sampled trials drawn for the device.")
 
 

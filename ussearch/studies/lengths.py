@@ -76,8 +76,14 @@ def by_trials(asked: RunConfig, trials: int, recipe: Recipe, work: Work) -> Leng
         work.candidates,
         typical=work.child * work.typical,
         named=asked.space.warm_start is not None,
+        forced=_forced(asked, work),
     )
     return Lengths(recipe, seeds, trials, trials)
+
+
+def _forced(asked: RunConfig, work: Work) -> frozenset[str]:
+    """Return the names of the networks that were asked for as further bases."""
+    return frozenset(work.candidates[name].name for name in asked.space.base or ())
 
 
 def by_budget(asked: RunConfig, budget_s: float, recipe: Recipe, work: Work) -> Lengths:
@@ -90,7 +96,7 @@ def by_budget(asked: RunConfig, budget_s: float, recipe: Recipe, work: Work) -> 
         most = asked.search.trials or MOST_TRIALS
         seeds = named_seeds(work.evaluator, image_size, most, work.image_seconds, work.candidates)
     else:
-        seeds = bases.within(work.images, search_s, recipe.epochs)
+        seeds = bases.within(work.images, search_s, recipe.epochs, _forced(asked, work))
     left_s = search_s - work.images * recipe.epochs * seeds.image_seconds
     child_s = work.child * recipe.epochs * work.images * seeds.image_seconds / max(len(seeds.seeds), 1)
     children = max(int(left_s / child_s), 0) if child_s else 0

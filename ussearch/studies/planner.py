@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from statistics import median
@@ -13,17 +14,17 @@ from ussearch.accelerators import cards_of, choose_device, is_card
 from ussearch.datasets import FileProgress
 from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, Tier
-from ussearch.evaluators.pretrained import choose
+from ussearch.evaluators.pretrained import Pretrained, choose, with_earlier
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import ExecutionOptions, RunConfig
-from ussearch.search_spaces import FreeSpace, SearchSpace
+from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.search_spaces.free_space import NETWORK_CHOICES
 from ussearch.storage_url import require_driver
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.context import StudyContext, open_context
 from ussearch.studies.estimates import VALIDATION_FACTOR, TrainingSpeed, measure_card, measure_speed
-from ussearch.studies.initial import YAML, initial_candidates
+from ussearch.studies.initial import earlier_weights, initial_candidates, is_own
 from ussearch.studies.kept import Kept
 from ussearch.studies.lengths import (
     LEAST_EPOCHS,
@@ -70,10 +71,11 @@ def plan(
 def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progress: FileProgress | None) -> Plan:
     """Decide everything that is not decided by the sizes."""
     execution, image_size = sized.execution, sized.space.image_size or 0
-    candidates = initial_candidates(asked.space.warm_start, kept.architectures)
-    pretrained = kept.pretrained or choose(asked.training.pretrained, tuple(candidates.values()))
+    more = asked.space.base or ()
+    candidates = initial_candidates(asked.space.warm_start, kept.architectures, more)
+    pretrained = kept.pretrained or _pretrained(asked, candidates)
     profiles = _profiles(asked, kept)
-    own = {each.name: each for name, each in candidates.items() if name.endswith(YAML)}
+    own = {each.name: each for name, each in candidates.items() if is_own(name)}
     whole = kept.space or SearchSpace.standard(image_size, own)
     space, removals = whole.restricted(profiles["edge"].forbidden_features)
     study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
@@ -117,7 +119,7 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progr
         data=study_context.source,
         space=dict(space.choices),
         pretrained=study_context.pretrained,
-        own_architectures={name: candidates[name] for name in seeds.names if name.endswith(YAML)},
+        own_architectures={name: candidates[name] for name in seeds.names if is_own(name)},
         skipped=dict(seeds.skipped),
     )
     search_s, final_s = predicted(config, lengths, work)
@@ -137,6 +139,13 @@ def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progr
         given_up=tuple(given_up(asked, sized, lengths)),
         usual_budget=asked.budget is None and sized.budget is not None,
     )
+
+
+def _pretrained(asked: RunConfig, candidates: Mapping[str, Architecture]) -> Pretrained:
+    """Return what each candidate starts from: what others trained, or the earlier study that it is from."""
+    files = {file: candidates[name] for name, file in earlier_weights(asked.space.base or ()).items()}
+    presets = tuple(each for name, each in candidates.items() if name not in (asked.space.base or ()))
+    return with_earlier(choose(asked.training.pretrained, presets), files)
 
 
 def _profiles(asked: RunConfig, kept: Kept) -> dict[Tier, Profile]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ussearch.errors import UserError
@@ -74,13 +74,15 @@ def plan_seeds(
     *,
     typical: float,
     named: bool = False,
+    forced: Collection[str] = (),
 ) -> SeedPlan:
     """Choose among ``candidates``, by name, what starts a search of ``trials`` trials, at most half of them.
 
     ``image_seconds`` says how long one image of an architecture trains, ``typical`` is that of the search's own.
 
     Those that do not divide the image or fit neither profile are left out, as are those that would take over a
-    quarter of the run's training time. Where they were ``named`` all are taken as they are given instead.
+    quarter of the run's training time; those ``forced`` are taken however long they train. Where they were ``named``
+    all are taken as they are given instead.
 
     Raises UserError where a named preset cannot be trained at this size or within any limits.
     """
@@ -89,6 +91,9 @@ def plan_seeds(
     priced = PricedBases.of(evaluator, image_size, image_seconds, candidates)
     skipped, chosen = dict(priced.refused), list[tuple[float, Architecture]]()
     for seconds, architecture in priced.fitting:
+        if architecture.name in forced:
+            chosen.append((seconds, architecture))
+            continue
         total = sum(each for each, _ in chosen) + seconds + typical * max(trials - len(chosen) - 1, 0)
         if len(chosen) >= trials // 2:
             skipped[architecture.name] = f"cheaper presets fill half of the {trials} trials"
@@ -99,7 +104,7 @@ def plan_seeds(
             )
         else:
             chosen.append((seconds, architecture))
-    return _seed_plan(chosen, skipped)
+    return _seed_plan(chosen, skipped, candidates)
 
 
 LEAST_BASES = 2
@@ -114,6 +119,8 @@ class PricedBases:
 
     fitting: tuple[tuple[float, Architecture], ...]
     refused: Mapping[str, str]
+    candidates: Mapping[str, Architecture]
+    """All of them, by what they were asked for."""
 
     @classmethod
     def of(
@@ -127,7 +134,7 @@ class PricedBases:
         reasons = {name: _refusal(evaluator, each, image_size) for name, each in candidates.items()}
         fitting = [(image_seconds(each), each) for name, each in candidates.items() if not reasons[name]]
         refused = {name: reason for name, reason in reasons.items() if reason}
-        return cls(tuple(sorted(fitting, key=lambda item: item[0])), refused)
+        return cls(tuple(sorted(fitting, key=lambda item: item[0])), refused, candidates)
 
     def epochs_within(self, images: float, search_s: float, most: int) -> int:
         """Return how long bases are trained, at most ``most``: the two cheapest take a third of the search at most.
@@ -137,23 +144,32 @@ class PricedBases:
         epoch_s = images * sum(seconds for seconds, _ in self.fitting[:LEAST_BASES])
         return max(1, min(most, int(BASES_SHARE * search_s / epoch_s))) if epoch_s else most
 
-    def within(self, images: float, search_s: float, epochs: int) -> SeedPlan:
-        """Return the bases that a search of ``search_s`` seconds trains for ``epochs`` epochs of ``images`` images."""
+    def within(self, images: float, search_s: float, epochs: int, forced: Collection[str] = ()) -> SeedPlan:
+        """Return the bases that a search of ``search_s`` seconds trains for ``epochs`` epochs of ``images`` images.
+
+        Those ``forced``, by name, are among them.
+        """
         chosen, skipped = list(self.fitting[:LEAST_BASES]), dict(self.refused)
         for seconds, architecture in self.fitting[LEAST_BASES:]:
-            if images * epochs * (sum(each for each, _ in chosen) + seconds) <= BASES_SHARE * search_s:
+            if (
+                architecture.name in forced
+                or images * epochs * (sum(each for each, _ in chosen) + seconds) <= BASES_SHARE * search_s
+            ):
                 chosen.append((seconds, architecture))
             else:
                 skipped[architecture.name] = (
                     "published networks may take a third of the search, and cheaper ones do; a longer --budget or "
                     "--warm-start brings it in"
                 )
-        return _seed_plan(chosen, skipped)
+        return _seed_plan(chosen, skipped, self.candidates)
 
 
-def _seed_plan(chosen: Sequence[tuple[float, Architecture]], skipped: Mapping[str, str]) -> SeedPlan:
+def _seed_plan(
+    chosen: Sequence[tuple[float, Architecture]], skipped: Mapping[str, str], candidates: Mapping[str, Architecture]
+) -> SeedPlan:
+    asked = {each.id: name for name, each in candidates.items()}
     seeds = tuple(each for _, each in chosen)
-    return SeedPlan(seeds, tuple(each.name for each in seeds), skipped, sum(seconds for seconds, _ in chosen))
+    return SeedPlan(seeds, tuple(asked[each.id] for each in seeds), skipped, sum(seconds for seconds, _ in chosen))
 
 
 def named_seeds(

@@ -143,6 +143,7 @@ class _Search:
             if self._next not in self._records and not self._resources.may_begin(self._next, self._child_seconds()):
                 LOG.info("the time of the search is used up before trial %d", self._next)
                 self._total = self._next
+                self._study.end_at(self._total)
                 return
             if self._next not in self._records:
                 with self._timings.driver("drafting"):

@@ -99,6 +99,11 @@ class Study:
             study._write_config()
         return study
 
+    def end_at(self, trials: int) -> None:
+        """Keep how many trials there are in all: the time of the search is used up."""
+        self.config = self.config.changed(search={"trials": trials})
+        self._write_config()
+
     def lengthen(self, final_epochs: int, final_restarts: int) -> None:
         """Keep how long the pair is trained, and from how many random starts, as the time that is left allows."""
         lengths = {"final_epochs": final_epochs, "final_restarts": final_restarts}

@@ -1,6 +1,6 @@
 """Weights that others trained in networks of this package: which land where, and what a study starts from."""
 
-from ussearch.evaluators.pretrained.choice import choose
+from ussearch.evaluators.pretrained.choice import choose, with_earlier
 from ussearch.evaluators.pretrained.lineage import Origin, earlier_told, header, origins_in
 from ussearch.evaluators.pretrained.mapping import Landing, land
 from ussearch.evaluators.pretrained.start import FROM_SCRATCH, Pretrained, PretrainedStart
@@ -18,4 +18,5 @@ __all__ = [
     "land",
     "origins_in",
     "read_tensors",
+    "with_earlier",
 ]

@@ -99,6 +99,23 @@ def _own(file: Path, networks: Sequence[Architecture]) -> Pretrained:
     )
 
 
+def with_earlier(pretrained: Pretrained, files: Mapping[Path, Architecture]) -> Pretrained:
+    """Return the starts with those of networks that earlier studies trained, whose weights lie in ``files``.
+
+    Where nothing was to start from weights of others (``off``) these do not either. Raises UserError where a file does
+    not hold the weights of its network.
+    """
+    if pretrained.asked == OFF:
+        return pretrained
+    starts = []
+    for file, network in files.items():
+        misfit = next(_misfits(read_tensors(file), network), None)
+        if misfit is not None:
+            raise UserError(f"{file} does not hold the weights of {network.name} ({misfit}): restore it.")
+        starts.append(_start(network, file, sha256_of(file), None))
+    return pretrained.model_copy(update={"starts": (*pretrained.starts, *starts)})
+
+
 def _misfits(tensors: Mapping[str, Tensor], network: Architecture) -> Iterator[str]:
     """Yield in which tensors a file differs from the training form of a network."""
     wanted = build(network, device="meta").state_dict()

@@ -85,7 +85,8 @@ def _may_be_told(option: str, value: str) -> bool:
 def _names_or_files() -> Mapping[str, frozenset[str]]:
     """Return the options, and keys, that take names of the program or files of the user, with those names."""
     weights = frozenset({AUTO, OFF, *(source.name for source in known_weights())})
-    known = {"pretrained": weights, "warm_start": frozenset(preset_names())}
+    presets = frozenset(preset_names())
+    known = {"pretrained": weights, "warm_start": presets, "base": presets}
     options = [option for option in run_options() if option.keyword in known]
     return {key: known[option.keyword] for option in options for key in (option.flag, option.dotted)}
 
