@@ -35,7 +35,8 @@ ALLOWED["studies"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["compress"] = {*ALLOWED["evaluators"], "evaluators"}
 ALLOWED["pairs"] = {*ALLOWED["studies"], "studies", "compress", "serving"}
 ALLOWED["report"] = {*ALLOWED["pairs"], "pairs"} - {"serving"}
-ALLOWED["pipeline"] = {*ALLOWED["pairs"], "pairs"}
+ALLOWED["timetable"] = {*ALLOWED["pairs"], "pairs"}
+ALLOWED["pipeline"] = {*ALLOWED["timetable"], "timetable"}
 ALLOWED["api"] = {*ALLOWED, "pipeline"}
 """What each folder may import besides itself and the leaf modules; ``cli`` may import everything."""
 HEAVY = ("torch", "ray", "monai", "onnxruntime", "optuna", "sklearn", "scipy", "matplotlib", "plotly", "numpy")

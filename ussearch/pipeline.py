@@ -137,8 +137,7 @@ def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_
         )
         search(study, made.evaluator, made.space, seeds, on_event, resources=table.timed(resources))
     routing = RoutingRequest(share_policy(config.routing.offload_share))
-    compression = CompressionRequest(max_drop=config.compression.max_drop / 100) if config.compression.enabled else None
-    spec = ExportRequest(out=config.output.out, routing=routing, compression=compression, timed=True)
+    spec = ExportRequest(out=config.output.out, routing=routing, compression=_compression(config), timed=True)
     delivery = _finish(study, made.study_context, spec, table, on_event, make_executor=resources.executor)
     return replace(delivery, search_timings=resources.timings)
 
@@ -240,3 +239,8 @@ def _finish(
         verification = verify_bundle(bundle.folder)
     record = None if compressed is None else compressed.record
     return Delivery(study, pair, bundle, verification, table.seconds, compression=record)
+
+
+def _compression(config: RunConfig) -> CompressionRequest | None:
+    """Return what a run asks of the chain, besides the time that it may take."""
+    return CompressionRequest(max_drop=config.compression.max_drop / 100) if config.compression.enabled else None
