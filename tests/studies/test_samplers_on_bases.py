@@ -22,6 +22,7 @@ from ussearch.run_config import SamplerName
 from ussearch.search_spaces import SearchSpace, count
 from ussearch.search_spaces.edits.choices import changed
 from ussearch.studies import SamplerSettings
+from ussearch.studies.rounds import CHILD_SHARE
 from ussearch.studies.samplers import (
     FIRST_GENERATION,
     SAMPLERS,
@@ -211,12 +212,15 @@ def test_a_training_costs_the_arithmetic_at_the_size_at_which_the_network_sees_i
     whole = space.unedited("cea-net-standin")
     half = whole | {"input_scale": 0.5}
     pricing = ArchitecturePricing(space, Traced(), "edge")
-    prices = [pricing.price(choices) for choices in (whole, half)]
+    free = space.unedited("free") | {"free_stages": 3}
+    prices = [pricing.price(choices) for choices in (whole, half, free)]
     beside = MACS_BESIDE * 128**2
-    found = pricing.training(np.array([price.features for price in prices if price])) - beside
+    found = pricing.training(np.array([price.features for price in prices if price])) / CHILD_SHARE - beside
     counted = count(space.compose(whole), 128).macs
     assert found[0] == pytest.approx(counted, rel=0.01)
     assert found[1] == pytest.approx(counted / 4, rel=0.02)
+    composed = count(space.compose(free), 128).macs
+    assert (found[2] + beside) * CHILD_SHARE == pytest.approx(composed + beside, rel=0.01), "a whole course"
 
 
 def test_what_is_finished_is_described_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,8 @@ import numpy.typing as npt
 
 from ussearch.evaluators import Evaluator, Tier
 from ussearch.search_spaces import FreeSpace, SearchSpace
+from ussearch.search_spaces.space import FREE
+from ussearch.studies.rounds import CHILD_SHARE
 from ussearch.studies.samplers.pricing import Choices, Cost, Description, Pricing, Space
 
 Floats = npt.NDArray[np.float64]
@@ -60,8 +62,11 @@ class ArchitecturePricing(Pricing):
         return _priced(_Key(self.space), _Key(self.evaluator), self.tier, tuple(choices.items()))
 
     def training(self, features: Floats) -> Floats:
-        """Return the arithmetic of trainings, [N]: of networks at the sizes at which they see images, and beside it."""
-        return np.asarray(features[:, 0] + MACS_BESIDE * self.space.image_size**2, np.float64)
+        """Return the arithmetic of trainings, [N]: of networks at the sizes at which they see images, and beside it.
+
+        A free composition has no base to start from: it is trained for a whole course.
+        """
+        return np.asarray(features[:, 2] * (features[:, 0] + MACS_BESIDE * self.space.image_size**2), np.float64)
 
 
 class _Key:
@@ -91,6 +96,7 @@ def _described(space: _Key, choices: tuple[tuple[str, Any], ...]) -> Description
 @lru_cache(REMEMBERED)
 def _priced(space: _Key, evaluator: _Key, tier: Tier, choices: tuple[tuple[str, Any], ...]) -> Cost | None:
     architecture = space.value.compose(dict(choices))
+    course = 1.0 if dict(choices).get("base") == FREE else CHILD_SHARE
     if evaluator.value.refused(architecture, tier):
         return None
     try:
@@ -100,5 +106,5 @@ def _priced(space: _Key, evaluator: _Key, tier: Tier, choices: tuple[tuple[str, 
     return Cost(
         objectives=(costs.latency_ms, costs.memory_mib),
         feasible=costs.feasible,
-        features=(float(max(costs.macs, 1)), float(max(costs.parameters, 1))),
+        features=(float(max(costs.macs, 1)), float(max(costs.parameters, 1)), course),
     )
