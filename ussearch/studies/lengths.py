@@ -4,14 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from statistics import median
 
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture
 from ussearch.studies.budget import SHARES
 from ussearch.studies.config import StudyConfig
-from ussearch.studies.planning import ImageSeconds, PricedBases, SeedPlan, named_seeds, plan_seeds
+from ussearch.studies.planning import (
+    Feasibility,
+    ImageSeconds,
+    PricedBases,
+    SeedPlan,
+    feasibility,
+    named_seeds,
+    plan_seeds,
+)
 from ussearch.studies.sizes import with_usual_sizes
+from ussearch.studies.suggest import AnySpace
 
 MOST_TRIALS = 1000
 LEAST_EPOCHS = 10
@@ -28,20 +39,31 @@ class Work:
     Attributes:
         evaluator: trains them.
         candidates: networks that may be bases, by what they were asked for.
+        space: what is searched, as far as the device allows.
         images: of an epoch, validation included.
         image_seconds: how long one image of an architecture trains.
-        typical: median of that over random candidates.
         child: length of a child's training in courses of a base.
         side_by_side: how many trials train at a time.
     """
 
     evaluator: TrainEvaluator
     candidates: Mapping[str, Architecture]
+    space: AnySpace
+    seed: int
     images: float
     image_seconds: ImageSeconds
-    typical: float
     child: float
     side_by_side: int
+
+    @cached_property
+    def seen(self) -> Feasibility:
+        """What random candidates cost; asked for once, where it is needed."""
+        return feasibility(self.space, self.evaluator, self.seed)
+
+    @property
+    def typical(self) -> float:
+        """Median of how long one image of a random candidate trains."""
+        return median(map(self.image_seconds, self.seen.fitting))
 
 
 @dataclass(frozen=True)

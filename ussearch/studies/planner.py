@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from statistics import median
 
 import torch
 
@@ -19,7 +18,7 @@ from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.process_settings import intra_op_threads
 from ussearch.run_config import ExecutionOptions, RunConfig
 from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
-from ussearch.search_spaces.free_space import NETWORK_CHOICES
+from ussearch.search_spaces.free_space import NETWORK_CHOICES, Removal
 from ussearch.storage_url import require_driver
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.context import StudyContext, open_context
@@ -29,6 +28,7 @@ from ussearch.studies.kept import Kept
 from ussearch.studies.lengths import (
     LEAST_EPOCHS,
     SMALLEST_SIZE,
+    Lengths,
     Work,
     by_budget,
     by_trials,
@@ -38,7 +38,6 @@ from ussearch.studies.lengths import (
 )
 from ussearch.studies.plan import Plan
 from ussearch.studies.planning import (
-    feasibility,
     require_satisfiable,
 )
 from ussearch.studies.rounds import Rounds
@@ -69,72 +68,94 @@ def plan(
 
 
 def _decided(asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progress: FileProgress | None) -> Plan:
-    """Decide everything that is not decided by the sizes."""
-    execution, image_size = sized.execution, sized.space.image_size or 0
-    more = asked.space.base or ()
-    candidates = initial_candidates(asked.space.warm_start, kept.architectures, more)
-    pretrained = kept.pretrained or _pretrained(asked, candidates)
-    profiles = _profiles(asked, kept)
-    own = {each.name: each for name, each in candidates.items() if is_own(name)}
-    whole = kept.space or SearchSpace.standard(image_size, own)
-    space, removals = whole.restricted(profiles["edge"].forbidden_features)
-    study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
-    recipe = _recipe(asked, sized, kept.recipe or Recipe())
-    evaluator = study_context.evaluator(recipe)
-    seen = feasibility(space, evaluator, asked.seed)
-    with intra_op_threads(execution.worker_threads(threads)):
-        speed = _measured(study_context, recipe)
-    image_seconds = partial(speed.image_seconds, image_size=image_size)
-    work = Work(
-        evaluator=evaluator,
-        candidates=candidates,
-        images=VALIDATION_FACTOR * len(study_context.split.train),
-        image_seconds=image_seconds,
-        typical=median(map(image_seconds, seen.fitting)),
-        child=1.0 if kept.space else Rounds(0, recipe.epochs).child_epochs / recipe.epochs,
-        side_by_side=_side_by_side(execution, study_context.device),
-    )
+    """Decide everything that is not decided by the sizes; images become smaller where the budget asks for it."""
+    prepared = _Prepared.of(asked, sized, threads, kept, progress)
+    recipe, work = prepared.recipe, prepared.work
     if sized.budget is None:
-        lengths = by_trials(asked, sized.search.trials or 0, recipe, work)
-    else:
-        lengths = by_budget(asked, sized.budget, recipe, work)
-        too_short = asked.training.epochs is None and lengths.recipe.epochs < LEAST_EPOCHS
-        if too_short and asked.space.image_size is None and image_size > SMALLEST_SIZE:
-            smaller = sized.changed(space={"image_size": image_size // 2})
-            return _decided(asked, smaller, threads, kept, progress)
-    seeds = lengths.seeds
+        return _made(asked, sized, prepared, by_trials(asked, sized.search.trials or 0, recipe, work))
+    lengths, image_size = by_budget(asked, sized.budget, recipe, work), sized.space.image_size or 0
+    free = asked.training.epochs is None and asked.space.image_size is None
+    if free and lengths.recipe.epochs < LEAST_EPOCHS and image_size > SMALLEST_SIZE:
+        return _decided(asked, sized.changed(space={"image_size": image_size // 2}), threads, kept, progress)
+    return _made(asked, sized, prepared, lengths)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What is known at an image size before lengths are decided."""
+
+    study_context: StudyContext
+    recipe: Recipe
+    speed: TrainingSpeed
+    work: Work
+    removals: tuple[Removal, ...]
+
+    @classmethod
+    def of(
+        cls, asked: RunConfig, sized: RunConfig, threads: int, kept: Kept, progress: FileProgress | None
+    ) -> _Prepared:
+        """Prepare the data, choose the weights that others trained, and measure this machine."""
+        execution, image_size = sized.execution, sized.space.image_size or 0
+        candidates = initial_candidates(asked.space.warm_start, kept.architectures, asked.space.base or ())
+        pretrained = kept.pretrained or _pretrained(asked, candidates)
+        profiles = _profiles(asked, kept)
+        own = {each.name: each for name, each in candidates.items() if is_own(name)}
+        space, removals = (kept.space or SearchSpace.standard(image_size, own)).restricted(
+            profiles["edge"].forbidden_features
+        )
+        study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
+        recipe = _recipe(asked, sized, kept.recipe or Recipe())
+        with intra_op_threads(execution.worker_threads(threads)):
+            speed = _measured(study_context, recipe)
+        work = Work(
+            evaluator=study_context.evaluator(recipe),
+            candidates=candidates,
+            space=space,
+            seed=asked.seed,
+            images=VALIDATION_FACTOR * len(study_context.split.train),
+            image_seconds=partial(speed.image_seconds, image_size=image_size),
+            child=1.0 if kept.space else Rounds(0, recipe.epochs).child_epochs / recipe.epochs,
+            side_by_side=_side_by_side(execution, study_context.device),
+        )
+        return cls(study_context, recipe, speed, work, removals)
+
+
+def _made(asked: RunConfig, sized: RunConfig, prepared: _Prepared, lengths: Lengths) -> Plan:
+    """Return the plan with these lengths; raises UserError where nothing fits the device."""
+    work, seeds, context = prepared.work, lengths.seeds, prepared.study_context
+    require_satisfiable(work.seen, seeds, work.evaluator, context.profiles["edge"])
+    space = work.space
     if isinstance(space, SearchSpace):  # a child starts from a trained base, so that others are no bases here
         space = space.based_on([each.name for each in seeds.seeds])
-    study_context = replace(study_context, pretrained=pretrained.among(seeds.seeds))
-    require_satisfiable(seen, seeds, evaluator, profiles["edge"])
+    context = replace(context, pretrained=context.pretrained.among(seeds.seeds))
     config = StudyConfig(
         run=sized.changed(
             search={"trials": lengths.trials},
             space={"warm_start": seeds.names},
             training={"epochs": lengths.recipe.epochs, "final_epochs": final_epochs(asked, sized, lengths.recipe)},
         ),
-        edge=profiles["edge"],
-        cloud=profiles["cloud"],
+        edge=context.profiles["edge"],
+        cloud=context.profiles["cloud"],
         recipe=lengths.recipe,
-        data=study_context.source,
+        data=context.source,
         space=dict(space.choices),
-        pretrained=study_context.pretrained,
-        own_architectures={name: candidates[name] for name in seeds.names if is_own(name)},
+        pretrained=context.pretrained,
+        own_architectures={name: work.candidates[name] for name in seeds.names if is_own(name)},
         skipped=dict(seeds.skipped),
     )
     search_s, final_s = predicted(config, lengths, work)
     return Plan(
         config=config,
-        study_context=study_context,
+        study_context=context,
         space=space,
-        removals=removals,
+        removals=prepared.removals,
         depths_left_out=tuple(sorted(set(NETWORK_CHOICES["stages"]) - set(_free(space).choices["stages"]))),
         seeds=seeds,
-        feasibility=seen,
-        baselines=evaluator.baselines(),
+        feasibility=work.seen,
+        baselines=work.evaluator.baselines(),
         search_seconds=search_s,
         final_seconds=final_s,
-        speed=speed,
+        speed=prepared.speed,
         expected_trials=lengths.expected,
         given_up=tuple(given_up(asked, sized, lengths)),
         usual_budget=asked.budget is None and sized.budget is not None,
