@@ -1,0 +1,151 @@
+"""One network trained for all of the time, on all cores: as two restarts side by side, or with two threads.
+
+How many epochs that are is measured once on an idle machine (``speed``); the trainings themselves have that length, so
+that they may be made beside other work and be continued after a kill.
+"""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from multiprocessing import get_context
+from statistics import median
+from typing import Any, Literal
+
+import torch
+from safetensors.torch import load_file, save
+
+from hours.arms import Arm, Setting
+from ussearch.datasets import Normalisation
+from ussearch.evaluators import Recipe, predict
+from ussearch.evaluators.pretrained import land, read_tensors
+from ussearch.evaluators.training.engine import train, training_steps
+from ussearch.files import write_atomically
+from ussearch.process_settings import settle
+from ussearch.search_spaces import Network, build
+from ussearch.weights import require_file, weights_named
+
+Mode = Literal["restarts", "threads"]
+TIMED, WARM = 12, 4
+"""Steps that are timed, after so many that are not."""
+VALIDATION = 1.1
+"""An epoch with its validation, in epochs without (``studies.estimates.VALIDATION_FACTOR``)."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: plain data for another process."""
+
+    setting: Setting
+    arm: Arm
+    number: int
+    epochs: int
+    threads: int
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """What its row is called."""
+        return f"naive-{self.arm.key}-{self.threads}t-s{self.seed}-split{self.number}"
+
+
+def epochs_in(setting: Setting, arm: Arm, mode: Mode) -> int:
+    """Return how many epochs an arm is trained in its time: measured once, with all cores busy as they will be."""
+    name = f"speed-{arm.key}-{mode}"
+    row = setting.known(name)
+    if row is None:
+        threads, workers = (setting.cores, 1) if mode == "threads" else (1, setting.cores)
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            found = list(pool.map(_step_seconds, [(setting, arm, threads)] * workers))
+        row = setting.keep(name, {"step_seconds": max(found), "mode": mode, "machine_cores": setting.cores})
+    steps = -(-len(setting.naive_split(1).train) // Recipe().batch_size)
+    seconds = arm.seconds or setting.seconds
+    return max(1, int(seconds / (VALIDATION * steps * float(row["step_seconds"]))))
+
+
+def _step_seconds(wanted: tuple[Setting, Arm, int]) -> float:
+    setting, arm, threads = wanted
+    torch.set_num_threads(threads)
+    settle()
+    network = build(arm.architecture)
+    steps = training_steps(network, setting.images, setting.naive_split(1), Recipe(), torch.device("cpu"))
+    taken, before = [], time.perf_counter()
+    for _ in islice(steps, WARM + TIMED):
+        now = time.perf_counter()
+        taken.append(now - before)
+        before = now
+    return median(taken[WARM:])
+
+
+def trained(setting: Setting, arm: Arm, number: int, mode: Mode) -> dict[str, Any]:
+    """Return the better of an arm's trainings by the validation part; makes what is not there yet."""
+    epochs = epochs_in(setting, arm, mode)
+    threads, seeds = (setting.cores, (0,)) if mode == "threads" else (1, tuple(range(setting.cores)))
+    jobs = [Job(setting, arm, number, epochs, threads, seed) for seed in seeds]
+    ahead = [job for job in jobs if setting.known(job.name) is None]
+    with ProcessPoolExecutor(max(len(ahead), 1), mp_context=get_context("spawn")) as pool:
+        list(pool.map(run, ahead))
+    rows = [setting.known(job.name) for job in jobs]
+    return max((row for row in rows if row), key=lambda row: float(row["validation"]))
+
+
+def run(job: Job) -> None:
+    """Train and keep what validation says; test images are not looked at."""
+    torch.set_num_threads(job.threads)
+    settle()
+    setting, arm = job.setting, job.arm
+    parts = setting.naive_split(job.number)
+    torch.manual_seed(job.seed)
+    network = build(arm.architecture)
+    landing = None
+    if arm.weights:
+        source = weights_named(arm.weights)
+        normalisation = Normalisation.fit(setting.images.images, parts.train)
+        landing = land(read_tensors(require_file(source)[0]), source, network, normalisation)
+    checkpoint = setting.scratch / f"{job.name}.checkpoint"
+    checkpoint.parent.mkdir(parents=True, exist_ok=True)
+    recipe = Recipe(epochs=job.epochs)
+    result = train(network, setting.images, parts, recipe, seed=job.seed, pretrained=landing, checkpoint=checkpoint)
+    write_atomically(weights_file(setting, job.name), save(_whole(network)))
+    setting.keep(
+        job.name,
+        {
+            "name": job.name,
+            "network": arm.architecture.name,
+            "architecture": arm.architecture.id,
+            "weights": arm.weights,
+            "epochs": job.epochs,
+            "threads": job.threads,
+            "seed": job.seed,
+            "best_epoch": result.best_epoch,
+            "validation": max(record.objective for record in result.history),
+            "seconds": round(result.seconds, 1),
+            "latency_ms": setting.latency_ms(arm.architecture),
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+
+
+def weights_file(setting: Setting, name: str) -> Any:
+    """Return where the weights of a training are kept."""
+    return setting.scratch / f"{name}.safetensors"
+
+
+def probabilities(setting: Setting, arm: Arm, number: int, name: str) -> Any:
+    """Return what a trained network says of the test list, float32 [N, 1, H, W]."""
+    network = build(arm.architecture)
+    network.load_state_dict(load_file(weights_file(setting, name)))
+    parts = setting.naive_split(number)
+    normalisation = Normalisation.fit(setting.images.images, parts.train)
+    return predict(network.eval(), setting.images.images[list(parts.test)], normalisation)
+
+
+def _whole(network: Network) -> dict[str, torch.Tensor]:
+    return {name: value.contiguous() for name, value in network.state_dict().items()}
+
+
+def shorter(arm: Arm, seconds: float) -> Arm:
+    """Return an arm that is trained for less, to choose among networks."""
+    return replace(arm, key=f"{arm.key}-{seconds:.0f}s", seconds=seconds)

@@ -1,0 +1,170 @@
+"""Is the search worth its hours? ``ussearch run`` beside the best that the same hours give without it.
+
+BUSI (647 images), 128×128, its three published splits, raspberry-pi-5, two cores, 30 minutes each. Naive arms: LV-UNet
+from chance; the preset that validates best on split 1 after ten minutes; the better of both with all widths scaled to
+half of LV-UNet's milliseconds and to ours; the best pretrained preset. Ours: the edge network of the run that also
+makes the pair, from chance and with what lies on this machine. Test lists are read by the stage ``judge`` alone.
+
+    python benchmarks/worth.py --data DIR [--stages choose,ours,naive,judge,page] [--seconds 1800]
+
+``choose`` and ``naive`` have lengths in epochs, measured once on an idle machine (rows ``speed-…``), and may run beside
+other work; ``ours`` keeps to the clock and wants an idle one. Every row is a file in ``benchmarks/data/worth``, and the
+same command continues after a kill.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from hours import naive, ours, page
+from hours.arms import EDGE, ROOT, ROWS, SPLITS, Arm, Setting
+from hours.judged import judged
+
+from ussearch.errors import UserError
+from ussearch.evaluators import trace
+from ussearch.files import write_atomically
+from ussearch.hardware_profiles import load_profile
+from ussearch.search_spaces import load_preset, preset_names
+from ussearch.weights import known_weights, located
+
+REPORT = ROOT / "docs" / "results" / "worth.md"
+RIVAL = "lv-unet"
+CHOOSING_SHARE = 1 / 3
+"""Of the time: ten minutes of thirty for each preset that is tried on split 1."""
+LEAST_EPOCHS = 5
+"""A preset that is trained for fewer in that time is not tried."""
+STAGES = ("choose", "ours", "naive", "judge", "page")
+
+
+def main() -> int:
+    """Make the rows of the stages that are not there yet."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True, help="folder of BUSI, with the published lists in splits/")
+    parser.add_argument("--stages", default=",".join(STAGES))
+    parser.add_argument("--seconds", type=float, default=1800.0)
+    parser.add_argument("--rows", type=Path, default=ROWS)
+    parser.add_argument("--splits", default=",".join(map(str, SPLITS)))
+    parser.add_argument("--report", type=Path, default=REPORT)
+    arguments = parser.parse_args()
+    scratch = ROOT / "studies" / "worth" if arguments.rows == ROWS else arguments.rows / "scratch"
+    setting = Setting(arguments.data, seconds=arguments.seconds, rows=arguments.rows, scratch=scratch)
+    splits, stages = tuple(map(int, arguments.splits.split(","))), arguments.stages.split(",")
+    try:
+        if "choose" in stages:
+            choose(setting)
+        if "ours" in stages:
+            for number in splits:
+                for pretrained in ("off", "auto"):
+                    tell(ours.searched(setting, number, pretrained))
+        if "naive" in stages:
+            for number in splits:
+                for arm in arms(setting):
+                    tell(naive.trained(setting, arm, number, mode(setting)))
+        if "judge" in stages:
+            judge(setting, splits)
+        if "page" in stages:
+            write_atomically(arguments.report, page.page(setting, splits, arms(setting), mode(setting)))
+    except UserError as error:
+        print(f"worth.py: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def tell(row: dict[str, Any]) -> None:
+    """Print one row."""
+    print(f"{row['name']}: {row['network']}, {row['latency_ms']:.1f} ms", flush=True)
+
+
+def preset_arm(name: str, weights: str = "") -> Arm:
+    """Return a preset as it was published, from chance or from published weights."""
+    architecture = load_preset(name).architecture.for_task()
+    return Arm(f"{name}{'-pretrained' if weights else ''}", architecture.name, architecture, weights)
+
+
+def choose(setting: Setting) -> None:
+    """Decide on split 1, by validation: restarts or threads, the best preset, the best pretrained one."""
+    rival = preset_arm(RIVAL)
+    modes: tuple[naive.Mode, ...] = ("restarts", "threads")
+    found = {each: naive.trained(setting, rival, 1, each) for each in modes}
+    best_mode = max(modes, key=lambda each: float(found[each]["validation"]))
+    setting.keep("chosen-mode", {"mode": best_mode})
+    for weights in (False, True):
+        tried = {}
+        for arm in candidates(setting, pretrained=weights):
+            short = naive.shorter(arm, CHOOSING_SHARE * setting.seconds)
+            if naive.epochs_in(setting, short, best_mode) >= LEAST_EPOCHS:
+                row = naive.trained(setting, short, 1, best_mode)
+                tried[arm.architecture.name] = float(row["validation"])
+        best = max(tried, key=lambda name: tried[name])
+        setting.keep("chosen-pretrained" if weights else "chosen-preset", {"preset": best, "validation": tried})
+
+
+def candidates(setting: Setting, *, pretrained: bool) -> Iterator[Arm]:
+    """Yield every preset that fits the device, or those of them that start from weights on this machine."""
+    profile = load_profile(EDGE)
+    weights = {preset: source for source in known_weights() if located(source) for preset in source.presets}
+    for name in preset_names():
+        architecture = load_preset(name).architecture.for_task()
+        fits = setting.image_size % architecture.size_divisor == 0
+        if fits and trace(architecture, setting.image_size).costs(profile).feasible:
+            if not pretrained:
+                yield preset_arm(name)
+            elif name in weights:
+                yield preset_arm(name, weights[name].name)
+
+
+def chosen(setting: Setting, what: str, key: str) -> str:
+    """Return a decision of ``choose``; raises UserError where it was not made."""
+    row = setting.known(f"chosen-{what}")
+    if row is None:
+        raise UserError("Nothing is chosen yet: run the stage choose first.")
+    return str(row[key])
+
+
+def mode(setting: Setting) -> naive.Mode:
+    """Return how naive arms use two cores."""
+    return "threads" if chosen(setting, "mode", "mode") == "threads" else "restarts"
+
+
+def arms(setting: Setting) -> list[Arm]:
+    """Return the naive arms; those at our milliseconds once ours are known."""
+    best, pretrained = chosen(setting, "preset", "preset"), chosen(setting, "pretrained", "preset")
+    source = next(source.name for source in known_weights() if pretrained in source.presets)
+    found = [preset_arm(RIVAL), *([preset_arm(best)] if best != RIVAL else []), preset_arm(pretrained, source)]
+    half_ms = setting.latency_ms(load_preset(RIVAL).architecture.for_task()) / 2
+    for title, wanted_ms in (("half", half_ms), *our_latencies(setting)):
+        architecture = setting.at_latency(best, wanted_ms)
+        found.append(Arm(f"{best}-{title}", f"{architecture.name} ({title})", architecture))
+    return [replace(arm, title=arm.title) for arm in found]
+
+
+def our_latencies(setting: Setting) -> Iterator[tuple[str, float]]:
+    """Yield the milliseconds of the networks that were found from chance, by split."""
+    for number in SPLITS:
+        row = setting.known(f"ours-off-split{number}")
+        if row is not None and row["latency_ms"] is not None:
+            yield f"ours{number}", float(row["latency_ms"])
+
+
+def judge(setting: Setting, splits: tuple[int, ...]) -> None:
+    """Read the test lists: the only stage that does."""
+    for number in splits:
+        for arm in arms(setting):
+            row = naive.trained(setting, arm, number, mode(setting))
+            judged(setting, number, row["name"], naive.probabilities(setting, arm, number, row["name"]))
+        for pretrained in ("off", "auto"):
+            name = f"ours-{pretrained}-split{number}"
+            for tier in ("edge", "cloud"):
+                judged(setting, number, f"{name}-{tier}", ours.answers(setting, number, name, tier))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
