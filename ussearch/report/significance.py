@@ -19,6 +19,7 @@ from ussearch.evaluators.metrics.scores import Scores, score
 from ussearch.report.report_data import ReportData
 from ussearch.studies import TrialRecord
 from ussearch.studies.context import StudyContext
+from ussearch.studies.rounds import best_of_each
 
 Floats = npt.NDArray[np.float64]
 Method = Literal["paired", "unpaired"]
@@ -88,10 +89,16 @@ def compare(report_data: ReportData) -> CandidateComparison | None:
 
 
 def _rivals(report_data: ReportData) -> list[TrialRecord]:
-    """Return the candidates that are compared, the best first; all of one fidelity."""
+    """Return the candidates that are compared, the best first; all of one fidelity, each architecture once.
+
+    Those whose weights the search deleted are left out: they were beaten, and nothing tells their single images.
+    """
     fidelity = highest(record.evaluation.fidelity for record in report_data.good)
     peers = [record for record in report_data.good if record.evaluation.fidelity == fidelity]
+    peers = best_of_each(peers)
     fitting = [record for record in peers if record.feasible("edge")] or peers
+    known = [record for record in fitting if report_data.study.has_weights(record.trial_id)]
+    fitting = known if len(known) > 1 else fitting
     fitting.sort(key=lambda record: (-(record.objective or 0.0), record.trial_id))
     return [each for rank, each in enumerate(fitting) if rank < COMPARED or each.trial_id in report_data.report.edge]
 
