@@ -180,7 +180,7 @@ class RunConfig(_Section):
     cloud_profile: str = Field(default="x86-server", description="Where the strong network runs.")
     profiles_dir: Path | None = Field(default=None, description="Folder with profiles of your own.")
     budget: Duration | None = Field(
-        default=None, ge=1, description="Time for all training, such as 30m; decides the trials."
+        default=None, ge=1, description="Time of the whole run, such as 30m: it ends with a bundle then."
     )
     seed: int = Field(default=0, ge=0, description="Of everything random.")
     data: DataOptions = DataOptions()
