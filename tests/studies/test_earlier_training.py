@@ -11,7 +11,7 @@ import pytest
 from ussearch import schema
 from ussearch.datasets import ImageSet, split
 from ussearch.pairs.bundles.bundle import write_split
-from ussearch.studies.earlier_training import judged_and_trained, split_beside
+from ussearch.studies.earlier_training import judged_and_trained, keeps_apart, split_beside
 
 COUNT = 40
 
@@ -44,6 +44,7 @@ def test_a_study_knows_its_images_by_their_numbers(images: ImageSet, tmp_path: P
     (tmp_path / "split.json").write_text(schema.SPLIT.to_json(split(images, seed=0).to_record(images)))
     assert split_beside(weights) == tmp_path / "split.json"
     assert judged_and_trained(weights, images, split(images, seed=1)) == expected(images, images) > 0
+    assert keeps_apart(weights, split(images, seed=1)) == tmp_path / "split.json"
     assert judged_and_trained(weights, images, split(images, seed=0)) == 0
     other = replace(images, fingerprint="e" * 64)
     assert judged_and_trained(weights, other, split(other, seed=1)) == 0
@@ -58,6 +59,7 @@ def test_a_bundle_knows_them_one_by_one_in_any_order(images: ImageSet, tmp_path:
         images, ids=tuple(map(str, order)), digests=images.digests[order], images=images.images[order], fingerprint="e"
     )
     assert judged_and_trained(weights, other, split(other, seed=1)) == expected(images, other) > 0
+    assert keeps_apart(weights, split(other, seed=1)) is None, "no run on other data can go by that split"
 
 
 @pytest.mark.parametrize("text", [None, "{", "{}"])

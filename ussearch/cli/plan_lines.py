@@ -19,7 +19,7 @@ from ussearch.pipeline import Delivery
 from ussearch.run_options import run_options
 from ussearch.studies import StudyConfig
 from ussearch.studies.data_source import DataSource
-from ussearch.studies.earlier_training import judged_and_trained, split_beside
+from ussearch.studies.earlier_training import judged_and_trained, keeps_apart
 from ussearch.studies.plan import Plan
 from ussearch.studies.rounds import Rounds
 from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
@@ -152,10 +152,11 @@ def _trained_before_lines(plan: Plan) -> Iterator[str]:
     for start in plan.config.pretrained.starts:
         file = Path(start.file)
         if start.part == "network" and (count := judged_and_trained(file, images, split)):
-            keep = shlex.join(["--split-file", str(split_beside(file))])
+            earlier = keeps_apart(file, split)
+            remedy = "" if earlier is None else f"; --split-file {shlex.quote(str(earlier))} keeps them apart"
             yield (
                 f"note: {count} of the {counted(len(split.test), 'test image')} trained or selected the network in "
-                f"{file}, and figures on them flatter; {keep} keeps them apart"
+                f"{file}, and figures on them flatter{remedy}"
             )
 
 

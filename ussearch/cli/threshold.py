@@ -82,9 +82,10 @@ def _show(made: Bundle, goal: str) -> None:
             say(f"{tier.capitalize()}: {how.sentence}.")
             say(f"On {why.images} calibration images: {why.after.sentence} (before: {why.before.sentence}).")
             if not why.after.found:
+                auc = 0.5 if why.presence_auc is None else why.presence_auc
                 say(
                     f"Note: the {tier} network finds no lesion any more. By its surest pixels, images with and without "
-                    f"one differ with an area under the ROC curve of {why.presence_auc or 0.5:.2f} (0.5: not at all); "
+                    f"one differ with an area under the ROC curve of {auc:.2f} (0.5: not at all); "
                     "ask for less, or train it longer."
                 )
         for line in _rate_lines(manifest.postprocessing_choice.rates or {}, goal):

@@ -41,3 +41,11 @@ def judged_and_trained(weights: Path, images: ImageSet, split: Split) -> int:
         now = told_digests(images.digests, earlier.fingerprint)
         return sum(now[index] in known for index in split.test)
     return len(taught & set(split.test)) if earlier.fingerprint == split.fingerprint else 0
+
+
+def keeps_apart(weights: Path, split: Split) -> Path | None:
+    """Return the earlier split where it is of the very data set of ``split``, so that a run can go by it again."""
+    file = split_beside(weights)
+    if file is None or Split.from_record(schema.SPLIT.read(file)).fingerprint != split.fingerprint:
+        return None
+    return file

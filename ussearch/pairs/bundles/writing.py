@@ -154,8 +154,10 @@ def _write_member(folder: Path, tier: str, member: Member, data: PairData) -> Ne
     for name, source in companions.items():
         if source is not None:
             shutil.copyfile(source, place / name)
-    if member.weights and member.pretrained and origins_in(member.weights) is None:  # they were compressed
-        told = save(load_file(member.weights), header(member.pretrained.origins))
+    known = member.pretrained is not None or member.compression is not None  # the chain writes no headers
+    if member.weights and known and origins_in(member.weights) is None:
+        origins = member.pretrained.origins if member.pretrained else ()
+        told = save(load_file(member.weights), header(origins))
         write_atomically(place / "weights.safetensors", told)
     return NetworkEntry(
         architecture=member.architecture,
