@@ -85,14 +85,14 @@ def _cut(settings: Settings, size: int) -> Iterator[Task]:
 
 
 def architecture_of(name: str) -> Architecture:
-    """Return a preset for grey images, or one of the two depths of its encoder (``NAME-cut``, ``NAME-whole``)."""
+    """Return a preset for grey images, or a depth of its encoder (``NAME-cut`` as it is, ``NAME-whole``)."""
     preset, _, depth = name.rpartition("-")
     if depth not in ("cut", "whole"):
         return load_preset(name).architecture.for_task()
+    if depth == "cut":
+        return load_preset(preset).architecture.for_task()
     path = HERE / f"{name}.yaml"
-    if path.is_file():
-        return Architecture.from_yaml(path.read_text(encoding="utf-8"), str(path))
-    return load_preset(preset).architecture.for_task()
+    return Architecture.from_yaml(path.read_text(encoding="utf-8"), str(path))
 
 
 def _task(
