@@ -1,4 +1,4 @@
-"""Several networks as one: what numpy says of their answers, one file that onnxruntime reads, the sum of their costs."""
+"""Several networks as one: answers as numpy says, one file that onnxruntime reads, the sum of their costs."""
 
 from __future__ import annotations
 

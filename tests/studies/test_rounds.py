@@ -14,7 +14,7 @@ from ussearch.evaluators.evaluation import trained_part
 from ussearch.evaluators.inheritance import Inheritance
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset
 from ussearch.studies import Study, TrialRecord, search
-from ussearch.studies.rounds import SPENT_AFTER, Rounds, best_of_each, goes_on_from, relative_of, spent
+from ussearch.studies.rounds import SPENT_AFTER, Rounds, best_of_each, goes_on_from, near_front, relative_of, spent
 
 NAMES = ("cea-net-standin", "cmunext-s", "unext")
 SPACE = SearchSpace.standard(64).based_on(NAMES)
@@ -122,6 +122,12 @@ def test_the_youngest_on_or_near_the_front_goes_on() -> None:
     found = goes_on_from([old, young, near, beaten], "edge", {2})
     assert found is not None and found.trial_id == 1
     assert goes_on_from([old, young, near, beaten], "edge", {0, 1, 2}) is None
+
+
+def test_in_the_cloud_strength_alone_counts() -> None:
+    strongest, near, fast = record(0, 0.70, 30), record(1, 0.69, 35), record(2, 0.60, 4)
+    assert near_front([strongest, near, fast], "cloud") == [strongest, near]
+    assert near_front([strongest, near, fast], "edge") == [strongest, near, fast]
 
 
 def test_what_does_not_fit_never_goes_on() -> None:

@@ -14,6 +14,7 @@ from ussearch.evaluators import Costs
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.events import (
     CandidateSkipped,
+    EnsembleChosen,
     Event,
     FilesRead,
     PairChosen,
@@ -39,6 +40,7 @@ STAGES = {
     "plan": "Preparing data and plan",
     "search": "Searching",
     "full training": "Training the pair at full length",
+    "ensemble": "Choosing what answers in the cloud",
     "compress": "Making the edge network small",
     "route": "Fitting the router",
     "export": "Exporting",
@@ -104,6 +106,8 @@ class RunProgress:
                 self._finish_search(event)
             case PairChosen(pair):
                 self._pair(pair)
+            case EnsembleChosen(choice):
+                say(f"  cloud: {choice.sentence}")
             case StepEvaluated(verdict) | WidthMultiplierEvaluated(verdict):
                 say(f"  {verdict_line(verdict)}")
 

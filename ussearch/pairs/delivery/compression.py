@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from ussearch.compress import (
 from ussearch.datasets import read_frames, resize_image
 from ussearch.datasets.reading import Reading
 from ussearch.errors import UserError
-from ussearch.evaluators import Tier
 from ussearch.events import OnEvent, ignore
+from ussearch.pairs.delivery.cloud_ensemble import CloudEnsemble, choose_ensemble
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
 from ussearch.pairs.delivery.full_training import TrainedNetwork, finalist_seed
 from ussearch.studies import Study, StudyConfig
@@ -36,7 +36,7 @@ SHARE = 4
 LEAST_EPOCHS = 2
 TAUGHT = 1.6
 """How much longer an epoch with a teacher takes, for budgets alone: 1.1 was measured with UNeXt, a light one
-(``benchmarks/rounding.py``); heavier ones take longer."""
+(``benchmarks/rounding.py``); heavier ones take longer, and each of several as much again."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -47,7 +47,7 @@ class CompressionRequest:
     trial: int | None = None
     """None: the pair's edge network."""
     teacher: int | None = None
-    """None: the pair's cloud network."""
+    """None: what answers in the cloud, an average too."""
     epochs: int | None = None
     max_drop: float = 0.01
     steps: tuple[str, ...] | None = None
@@ -58,6 +58,11 @@ class CompressionRequest:
     """Folder of images without masks."""
     uniform: bool = True
     budget_seconds: float | None = None
+
+
+def taught(teachers: int) -> float:
+    """Return how much longer an epoch takes with so many teachers."""
+    return 1 + (TAUGHT - 1) * max(teachers, 1)
 
 
 def compression_folder(study: Study, trial_id: int) -> Path:
@@ -78,18 +83,21 @@ def compress_trial(
     """
     pair = choose_pair(study, request.trial, request.teacher)
     finalists = train_pair(study, study_context, pair, on_event)
-    return compress_finalist(study, study_context, finalists, request, on_event)
+    cloud = choose_ensemble(study, study_context, finalists, average=request.teacher is None)
+    return compress_finalist(study, study_context, finalists["edge"], cloud, request, on_event=on_event)
 
 
 def compress_finalist(
     study: Study,
     study_context: StudyContext,
-    finalists: Mapping[Tier, TrainedNetwork],
+    edge: TrainedNetwork,
+    cloud: CloudEnsemble,
     request: CompressionRequest,
+    *,
     on_event: OnEvent = ignore,
 ) -> Compressed:
-    """Send the trained edge network through the chain; the cloud network is its teacher."""
-    edge, cloud = finalists["edge"], finalists["cloud"]
+    """Send the trained edge network through the chain; what answers in the cloud is its teacher, an average too."""
+    teachers = cloud.teachers()
     config, profile = study.config, study.config.profiles["edge"]
     context = Context(
         images=study_context.images,
@@ -98,8 +106,8 @@ def compress_finalist(
         recipe=config.final_recipe,
         folder=compression_folder(study, edge.trial_id),
         speed=SpeedSource(profile, request.kit),
-        epochs=request.epochs or _epochs(request, config.final_epochs, _epoch_seconds(edge)),
-        teachers=() if cloud.trial_id == edge.trial_id else (cloud.network(),),
+        epochs=request.epochs or _epochs(request, config.final_epochs, _epoch_seconds(edge) * taught(len(teachers))),
+        teachers=teachers,
         unlabelled=_unlabelled(request, config),
         max_drop=request.max_drop,
         asked=frozenset(request.steps or ()),
@@ -140,7 +148,7 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
     budget_s = request.budget_seconds
     if budget_s is None:
         return ChainPlan(tuple(chosen), uniform, math.inf, skipped)
-    per_epoch = epoch_s * TAUGHT
+    per_epoch = epoch_s * taught(len(context.teachers))
     uniform_s = per_epoch * (context.recipe.epochs + context.epochs)
     seconds = {step.name: step.trainings() * context.epochs * per_epoch for step in chosen}
     uniform = uniform and "prune" in seconds
@@ -169,7 +177,7 @@ def _epochs(request: CompressionRequest, final_epochs: int, epoch_s: float) -> i
     if request.budget_seconds is None:
         return usual
     cheapest = min((step.trainings() for step in steps_named(request.steps) if step.trainings()), default=1)
-    return max(LEAST_EPOCHS, min(usual, int(request.budget_seconds / (cheapest * epoch_s * TAUGHT))))
+    return max(LEAST_EPOCHS, min(usual, int(request.budget_seconds / (cheapest * epoch_s))))
 
 
 def _epoch_seconds(trained: TrainedNetwork) -> float:
