@@ -183,7 +183,8 @@ class RunProgress:
         if pair.cloud.score < pair.edge.score:
             console.print(
                 f"No other candidate is stronger than the edge's so far (objective {pair.edge.score:.3f}, the cloud's "
-                f"{pair.cloud.score:.3f}): full training decides; a longer search finds stronger ones."
+                f"{pair.cloud.score:.3f}): full training decides, and an average may hold both; a longer search finds "
+                "stronger ones."
             )
 
     def _pair(self, pair: Pair) -> None:
