@@ -25,7 +25,7 @@ from ussearch.pairs.bundles.ensemble import EnsembleAttempt, EnsembleChoice, Ens
 from ussearch.pairs.delivery.cloud_networks import CloudNetwork, trained_networks
 from ussearch.pairs.delivery.full_training import TrainedNetwork
 from ussearch.runtime.masks import dice_and_iou
-from ussearch.search_spaces import Ensemble, Network
+from ussearch.search_spaces import Ensemble
 from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
 
@@ -53,15 +53,15 @@ class CloudEnsemble:
         alone = len(networks) == 1 and not self.choice.flips
         return networks[0] if alone else Ensemble(networks, self.choice.flips).eval()
 
-    def teachers(self) -> tuple[Network, ...]:
-        """Return the networks that teach the edge's by the mean of their probabilities; none where it is that alone.
+    @property
+    def teachers(self) -> tuple[CloudNetwork, ...]:
+        """The networks that teach the edge's by the mean of their probabilities; none where it is that alone.
 
         Features are learnt from the first one, which is another one than the edge's own where there is one. Mirrored
         answers would double what a lesson costs and are left out.
         """
-        others = [each for each in self.networks if not each.told.on_edge]
-        own = [each for each in self.networks if each.told.on_edge]
-        return tuple(each.network() for each in (*others, *own)) if others else ()
+        ordered = sorted(self.networks, key=lambda each: each.told.on_edge)
+        return () if ordered[0].told.on_edge else tuple(ordered)
 
 
 def choose_ensemble(
@@ -74,9 +74,9 @@ def choose_ensemble(
 ) -> CloudEnsemble:
     """Return what answers in the cloud and keep why in the study; a choice that was made from the same is taken as is.
 
-    Members are for nothing: they are trained already. Judged are the best two to ``MOST`` of them together and the
-    best one alone, each also mirrored, against the pair's cloud network, by the objective on validation images. What
-    exceeds the cloud's limits, or takes longer than ``budget_seconds`` to be judged and exported, is not tried.
+    Members are for nothing: they are trained already. Judged are the best two to ``MOST`` of them together, each also
+    mirrored, and the pair's cloud network mirrored, against that network alone, by the objective on validation images.
+    What exceeds the cloud's limits, or takes longer than ``budget_seconds`` to be judged and exported, is not tried.
     ``average`` False ships the pair's cloud network as it is.
     """
     pool = _Pool(study, study_context, finalists, average, budget_seconds)
@@ -167,10 +167,10 @@ class _Pool:
 
     def _candidates(self) -> Iterator[tuple[tuple[int, ...], bool]]:
         if self.average:
+            yield (self.single,), True
             for flips in (False, True):
-                for count in range(1, min(len(self.networks), MOST) + 1):
-                    if flips or count > 1 or self.single != 0:
-                        yield tuple(range(count)), flips
+                for count in range(2, min(len(self.networks), MOST) + 1):
+                    yield tuple(range(count)), flips
 
     def _attempt(self, members: tuple[int, ...], flips: bool) -> EnsembleAttempt:
         costs, change, objective = self.costs(members, flips), None, None
@@ -226,8 +226,6 @@ class _Pool:
         """Return why the cloud's runtime cannot have an average as one file; empty where it can."""
         context = self.study_context
         members = [self.networks[number].network() for number in attempt.members]
-        if len(members) == 1 and not attempt.flips:
-            return ""
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.onnx"
             try:

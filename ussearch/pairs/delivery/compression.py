@@ -34,9 +34,9 @@ FOLDER = "compressed"
 SHARE = 4
 """A step trains for a fourth of the epochs of the full training."""
 LEAST_EPOCHS = 2
-TAUGHT = 1.6
-"""How much longer an epoch with a teacher takes, for budgets alone: 1.1 was measured with UNeXt, a light one
-(``benchmarks/rounding.py``); heavier ones take longer, and each of several as much again."""
+TAUGHT = 1.3
+"""How much longer an epoch with teachers takes besides their answers, for budgets alone: 1.1 with answers was measured
+with UNeXt (``benchmarks/rounding.py``); the rest is a margin."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -58,11 +58,6 @@ class CompressionRequest:
     """Folder of images without masks."""
     uniform: bool = True
     budget_seconds: float | None = None
-
-
-def taught(teachers: int) -> float:
-    """Return how much longer an epoch takes with so many teachers."""
-    return 1 + (TAUGHT - 1) * max(teachers, 1)
 
 
 def compression_folder(study: Study, trial_id: int) -> Path:
@@ -97,8 +92,9 @@ def compress_finalist(
     on_event: OnEvent = ignore,
 ) -> Compressed:
     """Send the trained edge network through the chain; what answers in the cloud is its teacher, an average too."""
-    teachers = cloud.teachers()
     config, profile = study.config, study.config.profiles["edge"]
+    teachers_s = sum(each.seconds for each in cloud.teachers) * len(study_context.split.train)
+    epoch_s = _epoch_seconds(edge) * TAUGHT + teachers_s
     context = Context(
         images=study_context.images,
         split=study_context.split,
@@ -106,8 +102,8 @@ def compress_finalist(
         recipe=config.final_recipe,
         folder=compression_folder(study, edge.trial_id),
         speed=SpeedSource(profile, request.kit),
-        epochs=request.epochs or _epochs(request, config.final_epochs, _epoch_seconds(edge) * taught(len(teachers))),
-        teachers=teachers,
+        epochs=request.epochs or _epochs(request, config.final_epochs, epoch_s),
+        teachers=tuple(each.network() for each in cloud.teachers),
         unlabelled=_unlabelled(request, config),
         max_drop=request.max_drop,
         asked=frozenset(request.steps or ()),
@@ -115,7 +111,7 @@ def compress_finalist(
         seed=finalist_seed(study, edge.trial_id),
         on_event=on_event,
     )
-    plan = planned(steps_named(request.steps), context, _epoch_seconds(edge), request)
+    plan = planned(steps_named(request.steps), context, epoch_s, request)
     return compress(
         edge.training.architecture,
         edge.network(),
@@ -141,16 +137,16 @@ class ChainPlan:
 def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: CompressionRequest) -> ChainPlan:
     """Return the steps that fit into the request's budget, in their order; those that train nothing always do.
 
-    Uniform scaling takes one full training and goes first, then steps one by one, the last ones first.
+    ``epoch_s`` is an epoch with its teachers. Uniform scaling takes one full training and goes first, then steps one by
+    one, the last ones first.
     """
     chosen, uniform = list(steps), request.uniform
     skipped: dict[str, float] = {}
     budget_s = request.budget_seconds
     if budget_s is None:
         return ChainPlan(tuple(chosen), uniform, math.inf, skipped)
-    per_epoch = epoch_s * taught(len(context.teachers))
-    uniform_s = per_epoch * (context.recipe.epochs + context.epochs)
-    seconds = {step.name: step.trainings() * context.epochs * per_epoch for step in chosen}
+    uniform_s = epoch_s * (context.recipe.epochs + context.epochs)
+    seconds = {step.name: step.trainings() * context.epochs * epoch_s for step in chosen}
     uniform = uniform and "prune" in seconds
     if uniform and sum(seconds.values()) + uniform_s > budget_s:
         uniform, skipped["uniform scaling"] = False, uniform_s
@@ -159,7 +155,7 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
             skipped[step.name] = seconds.pop(step.name)
             chosen.remove(step)
     left_s = budget_s - (uniform_s if uniform else 0.0)
-    return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
+    return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * epoch_s, 1e-9), skipped)
 
 
 def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dict[str, str]:
