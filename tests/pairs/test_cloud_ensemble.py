@@ -154,10 +154,11 @@ def test_limits_and_time_are_kept_and_told(opened: Opened) -> None:
     shutil.rmtree(study.folder / FOLDER)
     cloud = context.profiles["cloud"]
     middle_ms = float(np.median([each.latency_ms for each in hurried.choice.attempts]))
-    limits = cloud.limits.model_copy(update={"latency_target_ms": middle_ms + cloud.postprocessing_ms(64)})
+    whole_ms = 1.0001 * middle_ms + cloud.postprocessing_ms(64)
+    limits = cloud.limits.model_copy(update={"frames_per_second": 1000 / whole_ms})
     narrow = replace(context, profiles={**context.profiles, "cloud": cloud.model_copy(update={"limits": limits})})
     found = choose_ensemble(study, narrow, finalists).choice
-    beyond = [each.latency_ms > middle_ms + 1e-9 for each in found.attempts]
+    beyond = [each.latency_ms > 1.0001 * middle_ms for each in found.attempts]
     assert any(beyond) and not all(beyond)
     assert ["beyond the cloud's limits" in each.reason for each in found.attempts] == beyond
     assert [each.change is None for each in found.attempts] == beyond
