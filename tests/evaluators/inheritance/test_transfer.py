@@ -45,7 +45,12 @@ def answers(network: Network, side: int = 128) -> Tensor:
         return network(torch.randn(1, network.architecture.image_channels, side, side))
 
 
-@pytest.mark.parametrize("name", preset_names())
+LARGE = ("laednet-l", "laednet-m", "unet")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in preset_names()]
+)
 def test_the_same_network_takes_over_everything(name: str) -> None:
     parent = trained(base(name))
     child, share = child_of(parent, {})
