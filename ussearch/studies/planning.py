@@ -216,7 +216,7 @@ def _excess(excess: Mapping[str, float], refused: Sequence[str]) -> str:
 def require_satisfiable(
     space: SearchSpace | FreeSpace, seen: Feasibility, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile
 ) -> None:
-    """Raise UserError where no preset, scaled down or not, and no random architecture keeps within the device's limits."""
+    """Raise UserError where no preset, scaled down or not, and no random architecture keeps within the limits."""
     if seen.feasible_share["edge"] > 0 or any(evaluator.costs(each)["edge"].feasible for each in seeds.seeds):
         return
     pricing = ArchitecturePricing(space, evaluator, "edge")

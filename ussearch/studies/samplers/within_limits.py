@@ -1,7 +1,7 @@
 """Bases that are beyond a device's limits, made to fit: narrower, or of a network that sees a smaller image.
 
-A few edits at random hardly ever make a network three times as fast, so that under tight limits next to no draw could be
-trained; and whether anything fits at all is seen at the small end.
+A few edits at random hardly ever make a network three times as fast, so that under tight limits next to no draw could
+be trained; and whether anything fits at all is seen at the small end.
 """
 
 from __future__ import annotations
