@@ -75,7 +75,7 @@ def print_plan(plan: Plan) -> None:
         f"full trainings{_lengths(config)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
-    done = f", {plan.finished} of {config.trials} trials are finished" if plan.finished else ""
+    done = f", {config.counted(plan.finished)} are finished" if plan.finished else ""
     console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two){done}")
     console.print("To beat (validation):")
     width = max(map(len, plan.baselines), default=0)

@@ -88,7 +88,7 @@ def _summary(report_data: ReportData) -> str:
     costs, metrics = best.costs("edge"), best.evaluation.metrics
     doubt = ", extrapolated" if costs.extrapolated else ""
     words = (
-        f"{len(report_data.report.records)} of {config.trials} trials finished; {len(report_data.report.edge)} on the "
+        f"{config.counted(len(report_data.report.records))} finished; {len(report_data.report.edge)} on the "
         f"front within {config.edge.latency_limit(config.image_size)}. The device's network is trial {best.trial_id} "
         f"({best.label}): objective {metrics.get('objective') or 0.0:.3f} on validation images in the search, "
         f"{costs.latency_ms:.1f} ms predicted{doubt}."

@@ -99,6 +99,11 @@ class StudyConfig(_Data):
         """How many candidates in all, presets included."""
         return self.run.search.trials or 0
 
+    def counted(self, finished: int) -> str:
+        """Return how many trials are finished and how many there are to be, of which a budget may leave some out."""
+        most = "at most " if self.run.budget is not None and finished < self.trials else ""
+        return f"{finished} of {most}{self.trials} trial{'' if self.trials == 1 else 's'}"
+
     @property
     def image_size(self) -> int:
         """Side of the network's input in pixels."""
