@@ -227,6 +227,7 @@ class _Search:
             sampler_attributes=candidate.sampler_attributes,
             started=pending.started,
             finished=_now(),
+            weights_bytes=sum(value.nbytes for value in (evaluation.weights or {}).values()),
             evaluation=evaluation,
         )
         self._study.keep(record, architecture)
