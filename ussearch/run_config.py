@@ -182,6 +182,9 @@ class RunConfig(_Section):
     profile: str = Field(description="Edge device, such as jetson-nano (see: ussearch profiles).")
     cloud_profile: str = Field(default="x86-server", description="Where the strong network runs.")
     profiles_dir: Path | None = Field(default=None, description="Folder with profiles of your own.")
+    max_latency_ms: float | None = Field(
+        default=None, gt=0, description="Limit on the device, post-processing included; that of the profile else."
+    )
     budget: Duration | None = Field(
         default=None, ge=1, description="Time of the whole run, such as 30m: it ends with a bundle then."
     )

@@ -16,6 +16,7 @@ from ussearch.search_spaces import FreeSpace, SearchSpace
 from ussearch.search_spaces.space import FREE
 from ussearch.studies.rounds import CHILD_SHARE
 from ussearch.studies.samplers.pricing import Choices, Cost, Description, Pricing, Space
+from ussearch.studies.samplers.within_limits import scales_within
 
 Floats = npt.NDArray[np.float64]
 MACS_BESIDE = 8_000
@@ -44,8 +45,16 @@ class ArchitecturePricing(Pricing):
         return self.space.choices
 
     def draw(self, space: Space, generator: np.random.Generator) -> dict[str, Any]:
-        """Return a base with a few edits."""
-        return super().draw(space, generator) if isinstance(self.space, FreeSpace) else self.space.draw(generator)
+        """Return a base with a few edits; one that is beyond the limits is scaled down to them first."""
+        if isinstance(self.space, FreeSpace):
+            return super().draw(space, generator)
+        drawn = self.space.draw(generator)
+        scales = self.scales_within(drawn["base"])
+        return drawn | scales[int(generator.integers(len(scales)))] if scales else drawn
+
+    def scales_within(self, base: str) -> tuple[dict[str, Any], ...]:
+        """Return the scales with which a base keeps within the limits; none where the smallest does not."""
+        return _scales(_Key(self.space), _Key(self.evaluator), self.tier, base)
 
     def child(self, space: Space, parents: Sequence[Choices], generator: np.random.Generator) -> dict[str, Any]:
         """Return a parent, or two of one base crossed, with an edit more."""
@@ -91,6 +100,15 @@ class _Key:
 def _described(space: _Key, choices: tuple[tuple[str, Any], ...]) -> Description:
     architecture = space.value.compose(dict(choices))
     return Description(architecture.id, tuple(space.value.encode(architecture)))
+
+
+@lru_cache(REMEMBERED)
+def _scales(space: _Key, evaluator: _Key, tier: Tier, base: str) -> tuple[dict[str, Any], ...]:
+    def fits(choices: Choices) -> bool:
+        cost = _priced(space, evaluator, tier, tuple(choices.items()))
+        return cost is not None and cost.feasible
+
+    return scales_within(space.value, base, fits)
 
 
 @lru_cache(REMEMBERED)
