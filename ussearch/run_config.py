@@ -99,6 +99,9 @@ class SearchOptions(_Section):
 
     trials: int | None = Field(default=None, ge=1, description="Candidates to train, presets included.")
     sampler: SamplerSettings = SamplerSettings()
+    max_weights_gib: float = Field(
+        default=2.0, ge=0, description="GiB of trials' weights that a study keeps; those on the front stay beyond it."
+    )
 
 
 class TrainingOptions(_Section):
