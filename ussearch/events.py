@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ussearch.compress import StepRecord, WidthMultiplierRecord
     from ussearch.evaluators import CostsByTier, EpochRecord, Tier
     from ussearch.pairs import Pair
+    from ussearch.pairs.bundles.ensemble import EnsembleChoice
     from ussearch.search_spaces import Architecture
     from ussearch.studies import Role, TrialRecord
     from ussearch.studies.plan import Plan
@@ -127,6 +128,13 @@ class PairChosen:
 
 
 @dataclass(frozen=True)
+class EnsembleChosen:
+    """Averages for the cloud were measured: what answers there is known."""
+
+    choice: EnsembleChoice
+
+
+@dataclass(frozen=True)
 class StepEvaluated:
     """A step of the chain was tried and judged."""
 
@@ -152,6 +160,7 @@ Event = (
     | TrialFinished
     | SearchFinished
     | PairChosen
+    | EnsembleChosen
     | StepEvaluated
     | WidthMultiplierEvaluated
 )

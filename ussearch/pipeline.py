@@ -13,11 +13,13 @@ import torch
 from ussearch.accelerators import wants_card
 from ussearch.compress import Compression
 from ussearch.evaluators import Tier
-from ussearch.events import FilesRead, OnEvent, PairChosen, PlanReady, StageStarted, ignore
+from ussearch.events import EnsembleChosen, FilesRead, OnEvent, PairChosen, PlanReady, StageStarted, ignore
 from ussearch.files import aside_of, recover
 from ussearch.pairs import Bundle, Pair, Verification, verify_bundle
 from ussearch.pairs.bundles.bundle import require_replaceable
+from ussearch.pairs.bundles.ensemble import EnsembleChoice
 from ussearch.pairs.bundles.router import replace_router, require_reroutable
+from ussearch.pairs.delivery.cloud_ensemble import choose_ensemble
 from ussearch.pairs.delivery.compression import CompressionRequest, compress_finalist
 from ussearch.pairs.delivery.export_pair import choose_pair, export_pair, train_pair
 from ussearch.pairs.delivery.router_training import RoutingRequest, fit_router
@@ -36,7 +38,7 @@ from ussearch.studies.resources import resources_for
 from ussearch.studies.storage import require_reachable
 from ussearch.studies.study import logged
 from ussearch.studies.timings import SearchTimings, outside_training
-from ussearch.timetable import Timetable
+from ussearch.timetable import Timetable, compression_asked
 
 LOG = logging.getLogger(__name__)
 BUNDLE = "bundle"
@@ -69,6 +71,8 @@ class Delivery:
     seconds: Mapping[str, float]
     compression: Compression | None = None
     """What the chain did to the edge network; None where it was left out."""
+    ensemble: EnsembleChoice | None = None
+    """Which networks answer in the cloud, and why."""
     search_timings: SearchTimings | None = None
     """Where the time of the search went; None where there was none."""
 
@@ -85,7 +89,8 @@ class Delivery:
             "edge_trial": self.pair.edge.number,
             "cloud_trial": self.pair.cloud.number,
             "verified": self.verification.passed,
-            "compression": None if self.compression is None else self.compression.model_dump(mode="json"),
+            "compression": self.compression and self.compression.model_dump(mode="json"),
+            "ensemble": self.ensemble and self.ensemble.model_dump(mode="json"),
             "costs": {tier: self.bundle.manifest.entry(tier).costs for tier in ("edge", "cloud")},
             "metrics": self.bundle.manifest.metrics.model_dump(mode="json"),
             "router": self.bundle.manifest.router.model_dump(mode="json", exclude={"model"}),
@@ -139,7 +144,7 @@ def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_
             study, made.evaluator, made.space, seeds, on_event, resources=table.timed(resources, made.expected_trials)
         )
     routing = RoutingRequest(share_policy(config.routing.offload_share))
-    spec = ExportRequest(out=config.output.out, routing=routing, compression=_compression(config), timed=True)
+    spec = ExportRequest(out=config.output.out, routing=routing, compression=compression_asked(config), timed=True)
     delivery = _finish(study, made.study_context, spec, table, on_event, make_executor=resources.executor)
     return replace(delivery, search_timings=resources.timings)
 
@@ -217,18 +222,21 @@ def _finish(
     table.lengthen(study, pair)
     with table.stage("full training", on_event):
         finalists = train_pair(study, study_context, pair, on_event, make_executor=make_executor)
+    with table.stage("ensemble", on_event):
+        spare_s = table.ensemble_seconds() if spec.timed else None
+        cloud = choose_ensemble(study, study_context, finalists, average=spec.cloud is None, budget_seconds=spare_s)
+        on_event(EnsembleChosen(cloud.choice))
     compressed = None
     if spec.compression is not None:
         with table.stage("compress", on_event):
             request = table.compression(spec.compression, phantoms=phantoms) if spec.timed else spec.compression
-            compressed = compress_finalist(study, study_context, finalists, request, on_event)
+            compressed = compress_finalist(study, study_context, finalists["edge"], cloud, request, on_event=on_event)
     with table.stage("route", on_event):
-        trained: dict[Tier, Architecture] = {tier: each.training.architecture for tier, each in finalists.items()}
-        shipped = trained if compressed is None else {**trained, "edge": compressed.candidate.architecture}
+        edge = compressed.candidate.architecture if compressed else finalists["edge"].training.architecture
         router = fit_router(
             study,
             study_context,
-            shipped,
+            {"edge": edge, "cloud": cloud.networks[0].architecture},
             table.routing(spec.routing, phantoms=phantoms) if spec.timed else spec.routing,
             pair_seconds=sum(each.evaluation.training_seconds for each in finalists.values()),
             make_executor=make_executor,
@@ -236,13 +244,8 @@ def _finish(
         )
     with table.stage("export", on_event):
         out = spec.out or study.folder / BUNDLE
-        bundle = export_pair(study, study_context, finalists, out, spec=router, compressed=compressed)
+        bundle = export_pair(study, study_context, finalists, cloud, out, spec=router, compressed=compressed)
     with table.stage("verify", on_event):
         verification = verify_bundle(bundle.folder)
     record = None if compressed is None else compressed.record
-    return Delivery(study, pair, bundle, verification, table.seconds, compression=record)
-
-
-def _compression(config: RunConfig) -> CompressionRequest | None:
-    """Return what a run asks of the chain, besides the time that it may take."""
-    return CompressionRequest(max_drop=config.compression.max_drop / 100) if config.compression.enabled else None
+    return Delivery(study, pair, bundle, verification, table.seconds, compression=record, ensemble=cloud.choice)

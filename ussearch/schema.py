@@ -204,10 +204,12 @@ MEASURES = Schema("compressed/NNNN/steps/measures-*.json", "measures of a networ
 SPECIALISED = Schema("specialised.json", "the report of ussearch specialise")
 PLAN_LINE = Schema("a line of plan.jsonl", "what a study decided by the clock")
 POSTPROCESSING = Schema("postprocessing.json", "what becomes of the probabilities of a pair")
+ENSEMBLE = Schema("ensembles/EDGE-CLOUD.json, and ensemble.json of a bundle", "what answers in the cloud")
 EVALUATION = Schema("BUNDLE-on-DATA.json", "the record of ussearch evaluate")
 KINDS = (
     *(RUN_CONFIG, STUDY, SPLIT, BASELINES, STORAGE, TRIAL, CHECKPOINT, ARCHITECTURE, PROFILE, RECIPE, FULL_TRAINING),
-    *(FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED, PLAN_LINE, POSTPROCESSING, EVALUATION),
+    *(FOLD, COMPRESSION, STEP, FORM, MEASURES, SPECIALISED, PLAN_LINE, POSTPROCESSING, ENSEMBLE),
+    EVALUATION,
 )
 """Everything that a study keeps, and what stands beside a bundle; a bundle's manifest has versions of its own
 (``runtime/manifest_versions.py``)."""

@@ -27,6 +27,11 @@ PHANTOM_COMPRESSION_S = 40.0
 PHANTOM_ROUTER_S = 60.0
 
 
+def compression_asked(config: RunConfig) -> CompressionRequest | None:
+    """Return what a run asks of the chain, besides the time that it may take; None for no chain."""
+    return CompressionRequest(max_drop=config.compression.max_drop / 100) if config.compression.enabled else None
+
+
 @dataclass
 class Timetable:
     """How long each stage took; with a ``budget``, how long each may take."""
@@ -79,6 +84,13 @@ class Timetable:
 
         lengths = budget.log.decided("full training", decide)
         study.lengthen(lengths["epochs"], lengths["restarts"])
+
+    def ensemble_seconds(self) -> float | None:
+        """Return how long averages for the cloud may take to be judged and exported: as long as the export may."""
+        if self.budget is None:
+            return None
+        share = self.budget.share_s("export", since="compress")
+        return float(self.budget.log.decided("seconds for an average", lambda: round(share, 3)))
 
     def compression(self, request: CompressionRequest, *, phantoms: bool) -> CompressionRequest:
         """Return what a run asks of the chain: as much as the time that is left allows."""

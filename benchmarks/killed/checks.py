@@ -26,7 +26,7 @@ REWRITTEN = (BUNDLE, "compression.json", "out_of_fold.csv")
 """What a command writes anew from what is kept: it has to be there, old or new."""
 STAGES = (
     ("search", ("trials", "study.db", "log.txt")),
-    ("full training", ("finalists",)),
+    ("full training", ("finalists", "ensembles")),
     ("compress", ("compressed",)),
     ("folds", ("router",)),
     ("export", ("bundle",)),

@@ -27,6 +27,8 @@ def test_run_leaves_a_study_and_a_verified_bundle(ussearch: Command, tiny_data: 
         "baseline: Otsu",
         "Timetable",
         "of the post-processed masks",
+        "Choosing what answers in the cloud",
+        "Cloud less edge: ",
     ):
         assert word in outcome.out
     records = Study.open(study).trials()
@@ -45,6 +47,9 @@ def test_run_prints_json_alone(ussearch: Command, tiny_data: Path, tmp_path: Pat
     assert outcome.status == 0, outcome.err
     result = json.loads(outcome.out)
     assert result["verified"] is True
+    bundle = Bundle.load(tmp_path / "s" / "bundle")
+    assert bundle.ensemble is not None and result["ensemble"] == bundle.ensemble.model_dump(mode="json")
+    assert bundle.manifest.cloud.ensemble == bundle.ensemble.title
     assert set(result["metrics"]["baselines"]) == {"empty", "mean mask", "Otsu"}
 
 

@@ -145,11 +145,11 @@ def test_python_has_the_same_options() -> None:
 
 
 def test_what_a_step_may_lose_reaches_the_chain() -> None:
-    from ussearch.pipeline import _compression
+    from ussearch.timetable import compression_asked
 
-    asked = _compression(run_config(max_drop=2.5))
+    asked = compression_asked(run_config(max_drop=2.5))
     assert asked is not None and asked.max_drop == pytest.approx(0.025)
-    assert _compression(run_config(compress=False)) is None
+    assert compression_asked(run_config(compress=False)) is None
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from tests.report.conftest import make_material, make_record, make_summary
 from ussearch.evaluators import Scores
-from ussearch.report.significance import compare, contributions, variance
+from ussearch.evaluators.metrics.segmentation import contributions
+from ussearch.report.significance import compare, variance
 
 images = st.lists(st.tuples(st.booleans(), st.booleans(), st.floats(0, 1)), min_size=2, max_size=20)
 
@@ -22,7 +23,7 @@ def test_the_mean_of_the_contributions_is_the_selection(rows: list[tuple[bool, b
     lesion, predicted = (np.array([row[place] for row in rows]) for place in (0, 1))
     dice = np.array([row[2] for row in rows])
     scores = Scores(dice=dice, iou=dice, auc=dice, hd95=dice, has_lesion=lesion, predicted_any=predicted)
-    assert contributions(scores).mean() == pytest.approx(scores.summary["objective"])
+    assert contributions(dice, lesion, predicted).mean() == pytest.approx(scores.summary["objective"])
 
 
 def test_the_variance_is_that_of_repeated_draws() -> None:

@@ -134,6 +134,12 @@ def test_the_youngest_on_or_near_the_front_goes_on() -> None:
     assert goes_on_from([old, young, near, beaten], "edge", {0, 1, 2}) is None
 
 
+def test_in_the_cloud_strength_alone_counts() -> None:
+    strongest, near, fast = record(0, 0.70, 30), record(1, 0.69, 35), record(2, 0.60, 4)
+    assert near_front([strongest, near, fast], "cloud") == [strongest, near]
+    assert near_front([strongest, near, fast], "edge") == [strongest, near, fast]
+
+
 def test_what_does_not_fit_never_goes_on() -> None:
     assert goes_on_from([record(0, 0.9, 1000)], "edge", ()) is None
 

@@ -237,6 +237,21 @@ def test_history_turns_objectives_and_leaves_failures_out() -> None:
     assert history.taken == [first, second, third]
 
 
+@pytest.mark.parametrize("limits_only", [False, True])
+def test_where_costs_are_limits_alone_the_first_objective_is_all_that_is_gained(limits_only: bool) -> None:
+    """Expected improvement of every textbook (Jones et al. 1998), however slow; else the slow gain less."""
+    everything = list(every_combination(SPACE))
+    trials = [trial(each, [0.1 * number, 1.0 + number]) for number, each in enumerate(everything[:9])]
+    history = history_of(trials)
+    pricing = type("Limits", (Pricing,), {"limits_only": limits_only})()
+    posterior = Posterior(history, CostCache(pricing, history.space), seed=0)
+    found, best = posterior.predict(everything), posterior.front[:, 0].min()
+    z = (best - found.mean) / found.spread
+    textbook = found.spread * (z * norm.cdf(z) + norm.pdf(z))
+    agrees = np.allclose(gain_per_training(posterior, everything), textbook)
+    assert agrees == limits_only == (found.costs.shape[1] == 0)
+
+
 class CheapAccuracy(Pricing):
     """A pricing whose only news is a cheap estimate of the first objective, which the choices do not tell."""
 

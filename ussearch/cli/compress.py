@@ -89,8 +89,9 @@ def _compressed(
         study_context = reopen_context(driven, accelerator, data)
         pair = choose_pair(driven, request.trial, request.teacher)
         if not quiet:
+            more = "" if request.teacher is not None else ", or by the average that answers in the cloud"
             say(
-                f"Trial {pair.edge.number}, taught by trial {pair.cloud.number}. What is not trained at full length "
+                f"Trial {pair.edge.number}, taught by trial {pair.cloud.number}{more}. What is not trained at full length "
                 f"yet is trained first ({driven.config.final_epochs} epochs), and kept."
             )
         with interruptible("the same command continues it"), Lines(quiet) as lines:

@@ -14,6 +14,7 @@ from ussearch.evaluators import Costs
 from ussearch.evaluators.evaluation import TRAINED
 from ussearch.events import (
     CandidateSkipped,
+    EnsembleChosen,
     Event,
     FilesRead,
     PairChosen,
@@ -39,6 +40,7 @@ STAGES = {
     "plan": "Preparing data and plan",
     "search": "Searching",
     "full training": "Training the pair at full length",
+    "ensemble": "Choosing what answers in the cloud",
     "compress": "Making the edge network small",
     "route": "Fitting the router",
     "export": "Exporting",
@@ -106,6 +108,8 @@ class RunProgress:
                 self._finish_search(event)
             case PairChosen(pair):
                 self._pair(pair)
+            case EnsembleChosen(choice):
+                say(f"  cloud: {choice.sentence}")
             case StepEvaluated(verdict) | WidthMultiplierEvaluated(verdict):
                 say(f"  {verdict_line(verdict)}")
 
@@ -182,7 +186,8 @@ class RunProgress:
         if pair.cloud.score < pair.edge.score:
             console.print(
                 f"No other candidate is stronger than the edge's so far (objective {pair.edge.score:.3f}, the cloud's "
-                f"{pair.cloud.score:.3f}): full training decides; a longer search finds stronger ones."
+                f"{pair.cloud.score:.3f}): full training decides, and an average may hold both; a longer search finds "
+                "stronger ones."
             )
 
     def _pair(self, pair: Pair) -> None:

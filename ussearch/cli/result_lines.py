@@ -10,6 +10,7 @@ from rich.table import Table
 
 from ussearch.cli.console import console, counted
 from ussearch.cli.option_values import spoken
+from ussearch.pairs.bundles.cloud_gain import gain_sentences
 from ussearch.pairs.bundles.evaluation import baseline_warnings
 from ussearch.pairs.bundles.latency import latency_told
 from ussearch.pipeline import Delivery
@@ -107,7 +108,7 @@ def verdicts(delivery: Delivery) -> list[str]:
     """Return what a reader of the figures should not overlook."""
     metrics, router = delivery.bundle.manifest.metrics, delivery.bundle.manifest.router
     asked, images = router.requested_share, counted(router.calibration_images, "calibration image")
-    lines = baseline_warnings(metrics)
+    lines = [*baseline_warnings(metrics), *gain_sentences(metrics.cloud_gain, delivery.ensemble)]
     if router.policy is None and router.reason:
         lines.append(
             f"Every image stays on the edge: {router.reason}. ussearch route with a policy sends some nevertheless."

@@ -4,7 +4,7 @@ Knows architectures, data and profiles; knows nothing of studies, samplers or fr
 """
 
 from ussearch.evaluators.baselines import trivial_baselines
-from ussearch.evaluators.costs import Costs, TracedNetwork, costs, trace
+from ussearch.evaluators.costs import Costs, TracedNetwork, costs, trace, trace_ensemble
 from ussearch.evaluators.evaluation import CostsByTier, Evaluation, Tier
 from ussearch.evaluators.evaluator import Evaluator, TrainEvaluator
 from ussearch.evaluators.metrics.scores import CONVENTION, Scores, Summary, score
@@ -43,6 +43,7 @@ __all__ = [
     "predict",
     "score",
     "trace",
+    "trace_ensemble",
     "train",
     "trivial_baselines",
 ]

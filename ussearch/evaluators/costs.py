@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
 from ussearch.hardware_profiles import Kernel, LatencyPrediction, Profile, peak_memory_mib, trace_kernels
-from ussearch.search_spaces import Architecture, NormalisedNetwork
+from ussearch.search_spaces import Architecture, Ensemble, NormalisedNetwork
 from ussearch.search_spaces.deploy import merge_
 from ussearch.search_spaces.network import build_folded
 
@@ -50,13 +50,17 @@ class Costs(BaseModel):
 
 @dataclass(frozen=True)
 class TracedNetwork:
-    """The kernels of one architecture's deploy form: traced once, priced for any profile."""
+    """The kernels of one architecture's deploy form, or of an ensemble's: traced once, priced for any profile.
+
+    ``architecture`` is the first member's; ``features`` are those of all.
+    """
 
     architecture: Architecture
     image_size: int
     kernels: tuple[Kernel, ...]
     parameters: int
     file_bytes: int
+    features: frozenset[str]
 
     def predict(self, profile: Profile) -> LatencyPrediction:
         """Return the predicted latency with the share of each kernel."""
@@ -66,7 +70,7 @@ class TracedNetwork:
         """Return the costs under ``profile``."""
         prediction = self.predict(profile)
         memory_mib = peak_memory_mib(self.kernels, self.parameters, profile)
-        refused = refusals(self.architecture, profile)
+        refused = _refusals(self.features, profile)
         return Costs(
             profile=profile.name,
             parameters=self.parameters,
@@ -92,16 +96,30 @@ def trace(architecture: Architecture, image_size: int) -> TracedNetwork:
 
     Raises ValueError where the architecture cannot be built or does not divide the image.
     """
-    if image_size % architecture.size_divisor:
-        raise ValueError(f"image side {image_size} is no multiple of {architecture.size_divisor}")
+    return _traced((architecture,), False, image_size)
+
+
+@lru_cache(maxsize=64)
+def trace_ensemble(architectures: tuple[Architecture, ...], flips: bool, image_size: int) -> TracedNetwork:
+    """Trace the mean of several networks as one module: their kernels, twice with ``flips``; errors as ``trace``."""
+    return _traced(architectures, flips, image_size)
+
+
+def _traced(architectures: tuple[Architecture, ...], flips: bool, image_size: int) -> TracedNetwork:
+    for each in architectures:
+        if image_size % each.size_divisor:
+            raise ValueError(f"image side {image_size} is no multiple of {each.size_divisor}")
+    first = architectures[0]
     with _no_collection():
-        network = merge_(build_folded(architecture))
-        shape = (1, architecture.image_channels, image_size, image_size)
+        members = [merge_(build_folded(architecture)) for architecture in architectures]
+        network = members[0] if len(members) == 1 and not flips else Ensemble(members, flips)
+        shape = (1, first.image_channels, image_size, image_size)
         tensors = _tensors(network)
         parameters = sum(tensor.numel() for tensor in tensors if isinstance(tensor, nn.Parameter))
         kernels = trace_kernels(NormalisedNetwork(network, mean=0.0, std=1.0), shape, named=_within_network)
         file_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
-        return TracedNetwork(architecture, image_size, kernels, parameters, file_bytes)
+        features = frozenset().union(*(each.features for each in architectures))
+        return TracedNetwork(first, image_size, kernels, parameters, file_bytes, features)
 
 
 def _tensors(network: nn.Module) -> list[Tensor]:
@@ -139,5 +157,9 @@ def costs(architecture: Architecture, image_size: int, profile: Profile) -> Cost
 
 def refusals(architecture: Architecture, profile: Profile) -> tuple[str, ...]:
     """Return why the device cannot run the architecture's operators: one ``feature: reason`` each; no tracing."""
-    refused = sorted(architecture.features & profile.forbidden_features.keys())
+    return _refusals(architecture.features, profile)
+
+
+def _refusals(features: frozenset[str], profile: Profile) -> tuple[str, ...]:
+    refused = sorted(features & profile.forbidden_features.keys())
     return tuple(f"{feature}: {profile.forbidden_features[feature]}" for feature in refused)

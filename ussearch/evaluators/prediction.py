@@ -13,7 +13,7 @@ from ussearch.accelerators import to_device, to_host
 from ussearch.datasets import Normalisation
 from ussearch.hardware_profiles import Profile
 from ussearch.hardware_profiles.onnx_files.export import ExportRecord, export_module
-from ussearch.search_spaces import Network, NormalisedNetwork, deploy
+from ussearch.search_spaces import Ensemble, Network, NormalisedNetwork, deploy
 
 
 @torch.no_grad()
@@ -41,7 +41,9 @@ def predict(
 
 
 def deploy_form(network: nn.Module) -> nn.Module:
-    """Return the deploy form of a searched network; any other module is taken to be in it already."""
+    """Return the deploy form of a searched network, or of each in an ensemble; others are taken to be in it already."""
+    if isinstance(network, Ensemble):
+        return Ensemble([deploy_form(member) for member in network.members], network.flips).eval()
     return deploy(network) if isinstance(network, Network) else network
 
 

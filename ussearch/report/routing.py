@@ -9,6 +9,7 @@ from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.pairs.bundles.route_report import RouteReport, route_report
 from ussearch.pairs.routing.curves import curve
 from ussearch.pairs.routing.router_comparison import LEARNED, ORACLE, RANDOM, SDC
+from ussearch.report.cloud import cloud_parts
 from ussearch.report.markup import chart, facts, figure_of, paragraph, percent, section, table
 from ussearch.report.plotting import LINE, MUTED, axis, base_layout
 from ussearch.report.report_data import ReportData
@@ -56,7 +57,7 @@ def routing_section(report_data: ReportData) -> str:
         return section("routing", "Pair and routing", paragraph(report_data.told(report_data.without_bundle)))
     manifest = bundle.manifest
     decided = [(name, report_data.told(words)) for name, words in decision(manifest)]
-    parts = [_figures(manifest), "<h3>The router</h3>", facts(decided)]
+    parts = [_figures(manifest), *cloud_parts(bundle, report_data.told), "<h3>The router</h3>", facts(decided)]
     if report_data.study_context is None:
         parts.append(paragraph(f"The curve needs the images. {report_data.about_images}", "note"))
     else:

@@ -15,7 +15,8 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Summary, predict
 from ussearch.evaluators.evaluation import highest
 from ussearch.evaluators.metrics.paired_bootstrap import paired_change
-from ussearch.evaluators.metrics.scores import Scores, score
+from ussearch.evaluators.metrics.scores import score
+from ussearch.evaluators.metrics.segmentation import contributions
 from ussearch.report.report_data import ReportData
 from ussearch.studies import TrialRecord
 from ussearch.studies.context import StudyContext
@@ -103,13 +104,6 @@ def _rivals(report_data: ReportData) -> list[TrialRecord]:
     return [each for rank, each in enumerate(fitting) if rank < COMPARED or each.trial_id in report_data.report.edge]
 
 
-def contributions(scores: Scores) -> Floats:
-    """Return what each image [N] adds to the objective: their mean is the objective."""
-    lesion = scores.has_lesion
-    weight = len(lesion) / max(int(lesion.sum()), 1)
-    return np.where(lesion, weight * scores.dice, -scores.predicted_any.astype(np.float64))
-
-
 def _paired(report_data: ReportData, rivals: Sequence[TrialRecord]) -> tuple[Difference, ...] | None:
     if report_data.study_context is None:
         return None
@@ -137,7 +131,8 @@ def _by_image(report_data: ReportData, study_context: StudyContext, record: Tria
     chosen = list(study_context.split.validation)
     normalisation = Normalisation(**evaluation.normalisation)
     probabilities = predict(network, study_context.images.images[chosen], normalisation)
-    values = contributions(score(probabilities, study_context.images.masks[chosen]))
+    found = score(probabilities, study_context.images.masks[chosen])
+    values = contributions(found.dice, found.has_lesion, found.predicted_any)
     return values if abs(float(values.mean()) - (record.objective or 0.0)) <= TOLERANCE else None
 
 

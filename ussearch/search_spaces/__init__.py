@@ -18,6 +18,7 @@ from ussearch.search_spaces.architecture import (
 from ussearch.search_spaces.blocks import BLOCKS
 from ussearch.search_spaces.counting import Counts, count
 from ussearch.search_spaces.deploy import NormalisedNetwork, deploy
+from ussearch.search_spaces.ensemble import Ensemble
 from ussearch.search_spaces.free_space import FreeSpace, Removal
 from ussearch.search_spaces.network import Network, build
 from ussearch.search_spaces.presets import Preset, load_preset, preset_names
@@ -32,6 +33,7 @@ __all__ = [
     "Counts",
     "DecoderLevel",
     "DetailBranch",
+    "Ensemble",
     "FreeSpace",
     "Head",
     "Network",

@@ -95,10 +95,13 @@ class Budget:
         """Return what is left of the budget; 0 where it is used up."""
         return max(self.seconds - self.log.elapsed_s, 0.0)
 
-    def share_s(self, stage: Stage) -> float:
-        """Return the time of a stage that begins now: its share of what is left for it and those after it."""
+    def share_s(self, stage: Stage, since: Stage | None = None) -> float:
+        """Return the time of a stage that begins now: its share of what is left for it and those after it.
+
+        ``since`` is the stage that begins now where it is an earlier one.
+        """
         names = list(SHARES)
-        ahead = [name for name in names[names.index(stage) :] if name in self.stages]
+        ahead = [name for name in names[names.index(since or stage) :] if name in self.stages]
         return self.left_s() * SHARES[stage] / sum(SHARES[name] for name in ahead)
 
     def decided_share_s(self, stage: Stage) -> float:

@@ -59,12 +59,14 @@ def goes_on_from(records: Sequence[TrialRecord], tier: Tier, taken: Collection[i
 def near_front(records: Sequence[TrialRecord], tier: Tier, near: float = NEAR) -> list[TrialRecord]:
     """Return the trials within the limits of an end that lie on its front, or would with ``near`` more.
 
-    Each architecture counts with its best trial. What is beaten once stays beaten, whatever comes later.
+    The cloud is searched for strength: there a front is the strongest, latency and memory are limits. Each architecture
+    counts with its best trial. What is beaten once stays beaten, whatever comes later.
     """
     good = best_of_each([r for r in records if not r.failed and r.feasible(tier)])
     if not good:
         return []
     losses = distinguished(losses_of(good, tier))
+    losses = losses[:, :1] if tier == "cloud" else losses
     return [record for number, record in enumerate(good) if non_dominated(_raised(losses, number, near))[number]]
 
 

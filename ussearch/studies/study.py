@@ -163,23 +163,23 @@ class Study:
     def network(self, trial_id: int) -> Network:
         """Return the trained network of a trial, in training form and evaluation mode, on the CPU."""
         network, weights = build(self.architecture(trial_id)), self.weights(trial_id)
-        with intact(self._weights_file(trial_id), REPEAT):
+        with intact(self.weights_file(trial_id), REPEAT):
             network.load_state_dict(weights)
         return network.eval()
 
     def drop_weights(self, trial_id: int) -> None:
         """Delete the weights of a trial from which nothing starts any more."""
-        self._weights_file(trial_id).unlink(missing_ok=True)
+        self.weights_file(trial_id).unlink(missing_ok=True)
 
     def has_weights(self, trial_id: int) -> bool:
         """Return whether the weights of a trial are there: a search deletes those of beaten trials without children."""
-        return self._weights_file(trial_id).is_file()
+        return self.weights_file(trial_id).is_file()
 
     def weights(self, trial_id: int) -> dict[str, Tensor]:
         """Return the trained weights of a trial, in training form; raises UserError where it has none."""
         from safetensors.torch import load_file
 
-        path = self._weights_file(trial_id)
+        path = self.weights_file(trial_id)
         if not path.exists():
             raise UserError(
                 f"Trial {trial_id} of {self.folder} has no weights ({path.name}): it failed, or was beaten and its "
@@ -188,7 +188,8 @@ class Study:
         with intact(path, REPEAT):
             return load_file(path)
 
-    def _weights_file(self, trial_id: int) -> Path:
+    def weights_file(self, trial_id: int) -> Path:
+        """Return where the weights of a trial lie, or lay."""
         return self.trial_folder(trial_id) / "weights.safetensors"
 
     def relative(self, trial_id: int) -> Relative:
@@ -217,7 +218,7 @@ class Study:
             weights = {name: value.contiguous() for name, value in record.evaluation.weights.items()}
             start = self._start_of(record.evaluation, architecture)
             origins = () if start is None else start.origins
-            write_atomically(self._weights_file(record.trial_id), save(weights, header(origins)))
+            write_atomically(self.weights_file(record.trial_id), save(weights, header(origins)))
         write_atomically(folder / "record.json", schema.TRIAL.to_json(record, indent=1))
 
     def _write_config(self) -> None:

@@ -32,6 +32,12 @@ def objective_of(lesion_dice: float | None, false_positives: float | None, empty
     return (lesion_dice or 0.0) - empty_share * (false_positives or 0.0)
 
 
+def contributions(dice: Floats, has_lesion: Bools, predicted_any: Bools) -> Floats:
+    """Return what each image [N] adds to the objective, by its Dice: their mean is the objective."""
+    weight = len(has_lesion) / max(int(has_lesion.sum()), 1)
+    return np.where(has_lesion, weight * dice, -predicted_any.astype(np.float64))
+
+
 class Detection(NamedTuple):
     """The figures that choose epochs; None where the data does not define them."""
 

@@ -100,6 +100,7 @@ ACTIVATIONS = {
     "tanh": "tanh",
     "gelu": "gelu",
     "exp": "exp",
+    "log": "log",
     "neg": "neg",
     "rsub": "sub",
     "sqrt": "sqrt",
@@ -154,6 +155,7 @@ KERNELS = {
     "pixel_shuffle": "depth_to_space",
     "pixel_unshuffle": "space_to_depth",
     "roll": "roll",
+    "flip": "slice",
 }
 """Kernels whose name differs from ATen's; several of ours may share one price."""
 

@@ -22,6 +22,7 @@ from ussearch.datasets.fingerprint import DIGESTS, told_digests
 from ussearch.errors import UserError
 from ussearch.files import require_writable
 from ussearch.hardware_profiles import Profile, parse_profile
+from ussearch.pairs.bundles.ensemble import ENSEMBLE, EnsembleChoice
 from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.runtime.bundle import ServingBundle
 from ussearch.runtime.integrity import MANIFEST, SEAL, file_names
@@ -50,6 +51,12 @@ class Bundle(ServingBundle):
         """Return the architecture of ``tier`` (``edge`` or ``cloud``)."""
         path = self.folder / tier / "architecture.yaml"
         return Architecture.from_yaml(path.read_text(encoding="utf-8"), str(path))
+
+    @property
+    def ensemble(self) -> EnsembleChoice | None:
+        """Which networks answer in the cloud, and why; None in bundles of before that was measured."""
+        path = self.folder / "cloud" / ENSEMBLE
+        return EnsembleChoice.model_validate(schema.ENSEMBLE.read(path)) if path.is_file() else None
 
     def split(self) -> Split:
         """Return the split whose test images the metrics speak of."""

@@ -11,6 +11,7 @@ from ussearch.datasets import ImageSet, Split
 from ussearch.errors import UserError
 from ussearch.evaluators import Tier, trivial_baselines
 from ussearch.evaluators.metrics.scores import CONVENTION, POSTPROCESSED, score
+from ussearch.pairs.bundles.cloud_gain import cloud_gain_on
 from ussearch.pairs.bundles.manifest import MetricsEntry
 from ussearch.pairs.bundles.presence_roc import PresenceRoc
 from ussearch.pairs.bundles.subgroups import Subgroup, subgroups_of
@@ -45,6 +46,10 @@ def evaluate_pair(pair: PairPredictor, images: ImageSet, split: Split) -> Metric
             "edge": PresenceRoc.of(edge, masks, images.groups[chosen], pair.postprocessing),
             "cloud": PresenceRoc.of(cloud, masks, images.groups[chosen], pair.cloud_postprocessing),
         },
+        cloud_gain={
+            "validation": cloud_gain_on(pair, images, list(split.validation)),
+            "test": cloud_gain_on(pair, images, chosen),
+        },
         **{tier: each.summary for tier, each in scores.items()},
     )
 
@@ -73,6 +78,11 @@ def differences(first: MetricsEntry, second: MetricsEntry, tolerance: float = 1e
         area, again = (None if each is None else each.auc for each in (roc, other))
         if not _agree(area, again, tolerance):
             found.append(f"{tier}.presence.auc")
+    for part, gain in (first.cloud_gain or {}).items():
+        again_gain = (second.cloud_gain or {}).get(part)
+        one, two = (None if each is None else each.mean for each in (gain, again_gain))
+        if not _agree(one, two, tolerance):
+            found.append(f"cloud_gain.{part}")
     return [*found, *_subgroup_differences(first.subgroups, second.subgroups, tolerance)] if first.subgroups else found
 
 

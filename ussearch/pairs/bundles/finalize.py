@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from ussearch import schema
 from ussearch.compress import Compression
 from ussearch.evaluators import Tier
 from ussearch.pairs.bundles.bundle import profile_in
+from ussearch.pairs.bundles.ensemble import ENSEMBLE, EnsembleChoice
 from ussearch.pairs.bundles.manifest import Manifest
 from ussearch.pairs.bundles.model_card import CARD, model_card
 from ussearch.pairs.bundles.shareable import record_without_places
@@ -16,6 +20,8 @@ from ussearch.serving.board import run_edge_source
 
 RUNNER = "run_edge.py"
 COMPRESSION = "edge/compression.json"
+CHOICE = f"cloud/{ENSEMBLE}"
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 def finalize(folder: Path, manifest: Manifest) -> None:
@@ -24,13 +30,18 @@ def finalize(folder: Path, manifest: Manifest) -> None:
     Its ``files`` are found anew. The runner is today's, also in a bundle of before: it reads what ``manifest`` says.
     """
     (folder / RUNNER).write_text(run_edge_source(), encoding="utf-8")
-    record = folder / COMPRESSION
-    compression = None
-    if record.is_file():
-        content = record_without_places(schema.COMPRESSION.read(record))
-        record.write_text(schema.COMPRESSION.to_json(content, indent=2) + "\n", encoding="utf-8")
-        compression = Compression.model_validate(content)
+    compression = _record(folder / COMPRESSION, schema.COMPRESSION, Compression)
+    choice = _record(folder / CHOICE, schema.ENSEMBLE, EnsembleChoice)
     tiers: tuple[Tier, ...] = ("edge", "cloud")
     profiles = {tier: profile_in(folder, tier) for tier in tiers}
-    (folder / CARD).write_text(model_card(manifest, profiles, compression), encoding="utf-8")
+    (folder / CARD).write_text(model_card(manifest, profiles, compression, choice), encoding="utf-8")
     write_manifest(folder, manifest.model_copy(update={"files": digests(folder)}).to_text())
+
+
+def _record(path: Path, kind: schema.Schema, model: type[_Model]) -> _Model | None:
+    """Return what a record in the bundle holds, and leave it there without places; None where there is none."""
+    if not path.is_file():
+        return None
+    content = record_without_places(kind.read(path))
+    path.write_text(kind.to_json(content, indent=2) + "\n", encoding="utf-8")
+    return model.model_validate(content)

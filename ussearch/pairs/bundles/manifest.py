@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ussearch.datasets.counts import DataCounts
 from ussearch.datasets.reading import Reading
+from ussearch.evaluators.metrics.paired_bootstrap import Change
 from ussearch.evaluators.pretrained import Origin
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.data_statistics import ImageStatistics
@@ -66,6 +67,9 @@ class NetworkEntry(_Part):
     )
     pretrained: PretrainedEntry | None = Field(
         default=None, description="weights of others that its training began with; none: from scratch"
+    )
+    ensemble: str = Field(
+        default="", description="what the file is the mean of; empty for a single network; the record is ensemble.json"
     )
     compression: str = Field(default="", description="steps that were kept; the record is edge/compression.json")
     opset: int
@@ -159,6 +163,9 @@ class MetricsEntry(_Part):
     subgroups: tuple[Subgroup, ...] = Field(description="none in bundles of format 1")
     presence: dict[str, PresenceRoc | None] | None = Field(
         default=None, description="None in bundles of before format 5"
+    )
+    cloud_gain: dict[str, Change | None] | None = Field(
+        default=None, description="lesion Dice of the cloud less that of the edge; None where nobody measured it"
     )
 
 

@@ -8,6 +8,8 @@ from ussearch.compress import Compression
 from ussearch.evaluators import Tier
 from ussearch.evaluators.pretrained import earlier_told
 from ussearch.hardware_profiles import Profile
+from ussearch.pairs.bundles.cloud_gain import gain_sentences
+from ussearch.pairs.bundles.ensemble import EnsembleChoice, ensemble_notes
 from ussearch.pairs.bundles.evaluation import baseline_warnings
 from ussearch.pairs.bundles.manifest import Manifest, NetworkEntry
 from ussearch.pairs.bundles.model_card_tables import (
@@ -36,13 +38,17 @@ PRESENCE = (
 Profiles = Mapping[Tier, Profile]
 
 
-def model_card(manifest: Manifest, profiles: Profiles, compression: Compression | None) -> str:
-    """Return the card in Markdown; ``compression`` is the record of the edge network's chain, None without one."""
+def model_card(
+    manifest: Manifest, profiles: Profiles, compression: Compression | None, choice: EnsembleChoice | None = None
+) -> str:
+    """Return the card in Markdown; ``compression`` is the record of the edge network's chain, ``choice`` that of what
+    answers in the cloud, None without one.
+    """
     sections = {
         "Intended use": _intended_use(manifest),
-        "Networks and devices": _networks(manifest, profiles),
+        "Networks and devices": _networks(manifest, profiles, choice),
         "Data": _data(manifest),
-        "Figures on the test images": _figures(manifest),
+        "Figures on the test images": _figures(manifest, choice),
         "Thresholds": _thresholds(manifest),
         "Compression": _compression(compression),
         "Limits": [bullets(_limits(manifest, profiles))],
@@ -87,7 +93,7 @@ def _intended_use(manifest: Manifest) -> list[str]:
     return ["It is meant:", bullets(intended), "It is not meant for:", bullets(not_intended)]
 
 
-def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
+def _networks(manifest: Manifest, profiles: Profiles, choice: EnsembleChoice | None) -> list[str]:
     notes = [f"{tier.capitalize()} device: {profile.trust}" for tier, profile in profiles.items()]
     if manifest.edge.device_file:
         notes.append(
@@ -98,6 +104,7 @@ def _networks(manifest: Manifest, profiles: Profiles) -> list[str]:
             f"The edge network's milliseconds are those of an engine in FP16: "
             f"{manifest.edge.costs.get('latency_label')}. `run_edge.py` computes its file in FP32."
         )
+    notes += ensemble_notes(choice) if choice is not None and choice.title else ()
     notes += filter(None, (_started(tier, manifest.entry(tier)) for tier in profiles))
     return [network_table(manifest, profiles), bullets(notes)]
 
@@ -145,11 +152,12 @@ def _data(manifest: Manifest) -> list[str]:
     return [bullets(facts), part_table(counts)]
 
 
-def _figures(manifest: Manifest) -> list[str]:
+def _figures(manifest: Manifest, choice: EnsembleChoice | None) -> list[str]:
     metrics = manifest.metrics
     if not metrics.subgroups:
         return ["The format of this bundle has no intervals; its means are in `bundle.yaml`.", metrics.convention]
     parts = [subgroups_table(_of(metrics.subgroups, "all"), ("lesion_dice", "iou", "hd95", "false_positive_rate"))]
+    parts += gain_sentences(metrics.cloud_gain, choice)
     titles = {
         "class": "### By class",
         "size": "### By size\n\nThirds of the test images with a lesion, by the share of the image that it covers.",

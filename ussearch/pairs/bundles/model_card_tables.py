@@ -107,7 +107,7 @@ def network_table(manifest: Manifest, profiles: Mapping[Tier, Profile]) -> str:
     entries = {tier: manifest.entry(tier) for tier in profiles}
     side = manifest.preprocessing.image_size
     lines: dict[str, list[str]] = {
-        "architecture": [entry.architecture for entry in entries.values()],
+        "architecture": [", ".join(filter(None, (each.architecture, each.ensemble))) for each in entries.values()],
         "trial of the study": [NOTHING if entry.trial is None else str(entry.trial) for entry in entries.values()],
         "starts from": [_start(entry) for entry in entries.values()],
         "device": [f"{profile.title} (`{profile.name}`)" for profile in profiles.values()],

@@ -25,6 +25,7 @@ from ussearch.hardware_profiles.onnx_files.export import ExportRecord, record_of
 from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.bundle import Bundle, require_replaceable, write_split
 from ussearch.pairs.bundles.data_statistics import ImageStatistics
+from ussearch.pairs.bundles.ensemble import ENSEMBLE
 from ussearch.pairs.bundles.finalize import finalize
 from ussearch.pairs.bundles.manifest import Cost, DataEntry, Manifest, NetworkEntry, PretrainedEntry, versions
 from ussearch.pairs.bundles.parity import parity, require_parity
@@ -39,6 +40,14 @@ Pixels = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
+class OtherNetwork:
+    """One more network of an average: its architecture and a safetensors file of its training form."""
+
+    architecture_yaml: str
+    weights: Path
+
+
+@dataclass(frozen=True)
 class Member:
     """One end of the pair as it comes from the search.
 
@@ -47,7 +56,8 @@ class Member:
     form. ``model`` is a file that is shipped instead of an export of ``network``, such as one in INT8; ``compression``
     is the record (JSON) of the steps that made the network small, ``kept`` names them; ``pretrained`` are the weights
     of others that its training began with. ``device_file`` is the network in the format of the device's own runtime,
-    shipped beside ``model.onnx``.
+    shipped beside ``model.onnx``. ``ensemble`` is the record of which networks answer here together, or why only one
+    does, ``mean_of`` says it in words; ``others`` are the networks of an average behind the first one.
     """
 
     network: nn.Module
@@ -63,6 +73,9 @@ class Member:
     compression: Path | None = None
     kept: str = ""
     pretrained: PretrainedEntry | None = None
+    ensemble: Path | None = None
+    mean_of: str = ""
+    others: tuple[OtherNetwork, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -149,11 +162,16 @@ def _write_member(folder: Path, tier: str, member: Member, data: PairData) -> Ne
     companions = {
         "weights.safetensors": member.weights,
         "compression.json": member.compression,
+        ENSEMBLE: member.ensemble,
         device_name: member.device_file,
     }
     for name, source in companions.items():
         if source is not None:
             shutil.copyfile(source, place / name)
+    for number, other in enumerate(member.others, 2):
+        (beside := place / f"member-{number}").mkdir()
+        (beside / "architecture.yaml").write_text(other.architecture_yaml, encoding="utf-8")
+        shutil.copyfile(other.weights, beside / "weights.safetensors")
     known = member.pretrained is not None or member.compression is not None  # the chain writes no headers
     if member.weights and known and origins_in(member.weights) is None:
         origins = member.pretrained.origins if member.pretrained else ()
@@ -166,6 +184,7 @@ def _write_member(folder: Path, tier: str, member: Member, data: PairData) -> Ne
         precision=member.precision,
         device_file=device_name,
         pretrained=member.pretrained,
+        ensemble=member.mean_of,
         compression=member.kept,
         opset=record.opset,
         ir_version=record.ir_version,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,8 +23,8 @@ from ussearch.compress import (
 from ussearch.datasets import read_frames, resize_image
 from ussearch.datasets.reading import Reading
 from ussearch.errors import UserError
-from ussearch.evaluators import Tier
 from ussearch.events import OnEvent, ignore
+from ussearch.pairs.delivery.cloud_ensemble import CloudEnsemble, choose_ensemble
 from ussearch.pairs.delivery.export_pair import choose_pair, train_pair
 from ussearch.pairs.delivery.full_training import TrainedNetwork, finalist_seed
 from ussearch.studies import Study, StudyConfig
@@ -34,9 +34,9 @@ FOLDER = "compressed"
 SHARE = 4
 """A step trains for a fourth of the epochs of the full training."""
 LEAST_EPOCHS = 2
-TAUGHT = 1.6
-"""How much longer an epoch with a teacher takes, for budgets alone: 1.1 was measured with UNeXt, a light one
-(``benchmarks/rounding.py``); heavier ones take longer."""
+TAUGHT = 1.3
+"""How much longer an epoch with teachers takes besides their answers, for budgets alone: 1.1 with answers was measured
+with UNeXt (``benchmarks/rounding.py``); the rest is a margin."""
 Pixels = npt.NDArray[np.uint8]
 
 
@@ -47,7 +47,7 @@ class CompressionRequest:
     trial: int | None = None
     """None: the pair's edge network."""
     teacher: int | None = None
-    """None: the pair's cloud network."""
+    """None: what answers in the cloud, an average too."""
     epochs: int | None = None
     max_drop: float = 0.01
     steps: tuple[str, ...] | None = None
@@ -78,19 +78,23 @@ def compress_trial(
     """
     pair = choose_pair(study, request.trial, request.teacher)
     finalists = train_pair(study, study_context, pair, on_event)
-    return compress_finalist(study, study_context, finalists, request, on_event)
+    cloud = choose_ensemble(study, study_context, finalists, average=request.teacher is None)
+    return compress_finalist(study, study_context, finalists["edge"], cloud, request, on_event=on_event)
 
 
 def compress_finalist(
     study: Study,
     study_context: StudyContext,
-    finalists: Mapping[Tier, TrainedNetwork],
+    edge: TrainedNetwork,
+    cloud: CloudEnsemble,
     request: CompressionRequest,
+    *,
     on_event: OnEvent = ignore,
 ) -> Compressed:
-    """Send the trained edge network through the chain; the cloud network is its teacher."""
-    edge, cloud = finalists["edge"], finalists["cloud"]
+    """Send the trained edge network through the chain; what answers in the cloud is its teacher, an average too."""
     config, profile = study.config, study.config.profiles["edge"]
+    teachers_s = sum(each.seconds for each in cloud.teachers) * len(study_context.split.train)
+    epoch_s = _epoch_seconds(edge) * TAUGHT + teachers_s
     context = Context(
         images=study_context.images,
         split=study_context.split,
@@ -98,8 +102,8 @@ def compress_finalist(
         recipe=config.final_recipe,
         folder=compression_folder(study, edge.trial_id),
         speed=SpeedSource(profile, request.kit),
-        epochs=request.epochs or _epochs(request, config.final_epochs, _epoch_seconds(edge)),
-        teachers=() if cloud.trial_id == edge.trial_id else (cloud.network(),),
+        epochs=request.epochs or _epochs(request, config.final_epochs, epoch_s),
+        teachers=tuple(each.network() for each in cloud.teachers),
         unlabelled=_unlabelled(request, config),
         max_drop=request.max_drop,
         asked=frozenset(request.steps or ()),
@@ -107,7 +111,7 @@ def compress_finalist(
         seed=finalist_seed(study, edge.trial_id),
         on_event=on_event,
     )
-    plan = planned(steps_named(request.steps), context, _epoch_seconds(edge), request)
+    plan = planned(steps_named(request.steps), context, epoch_s, request)
     return compress(
         edge.training.architecture,
         edge.network(),
@@ -133,16 +137,16 @@ class ChainPlan:
 def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: CompressionRequest) -> ChainPlan:
     """Return the steps that fit into the request's budget, in their order; those that train nothing always do.
 
-    Uniform scaling takes one full training and goes first, then steps one by one, the last ones first.
+    ``epoch_s`` is an epoch with its teachers. Uniform scaling takes one full training and goes first, then steps one by
+    one, the last ones first.
     """
     chosen, uniform = list(steps), request.uniform
     skipped: dict[str, float] = {}
     budget_s = request.budget_seconds
     if budget_s is None:
         return ChainPlan(tuple(chosen), uniform, math.inf, skipped)
-    per_epoch = epoch_s * TAUGHT
-    uniform_s = per_epoch * (context.recipe.epochs + context.epochs)
-    seconds = {step.name: step.trainings() * context.epochs * per_epoch for step in chosen}
+    uniform_s = epoch_s * (context.recipe.epochs + context.epochs)
+    seconds = {step.name: step.trainings() * context.epochs * epoch_s for step in chosen}
     uniform = uniform and "prune" in seconds
     if uniform and sum(seconds.values()) + uniform_s > budget_s:
         uniform, skipped["uniform scaling"] = False, uniform_s
@@ -151,7 +155,7 @@ def planned(steps: Sequence[Step], context: Context, epoch_s: float, request: Co
             skipped[step.name] = seconds.pop(step.name)
             chosen.remove(step)
     left_s = budget_s - (uniform_s if uniform else 0.0)
-    return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * per_epoch, 1e-9), skipped)
+    return ChainPlan(tuple(chosen), uniform, left_s / max(context.epochs * epoch_s, 1e-9), skipped)
 
 
 def _with_command(skipped: dict[str, float], study: Study, trial_id: int) -> dict[str, str]:
@@ -169,7 +173,7 @@ def _epochs(request: CompressionRequest, final_epochs: int, epoch_s: float) -> i
     if request.budget_seconds is None:
         return usual
     cheapest = min((step.trainings() for step in steps_named(request.steps) if step.trainings()), default=1)
-    return max(LEAST_EPOCHS, min(usual, int(request.budget_seconds / (cheapest * epoch_s * TAUGHT))))
+    return max(LEAST_EPOCHS, min(usual, int(request.budget_seconds / (cheapest * epoch_s))))
 
 
 def _epoch_seconds(trained: TrainedNetwork) -> float:

@@ -12,6 +12,7 @@ from ussearch.compress import Compressed, SpeedComparison
 from ussearch.compress.candidate import TFLITE, WEIGHTS
 from ussearch.evaluators import PretrainedStart, Tier, TracedNetwork, trace
 from ussearch.evaluators.evaluation import standing
+from ussearch.evaluators.pretrained import Origin
 from ussearch.events import OnEvent, ignore
 from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile
@@ -20,7 +21,8 @@ from ussearch.hardware_profiles.profile import Precision
 from ussearch.pairs.bundles.bundle import Bundle
 from ussearch.pairs.bundles.manifest import Cost, PretrainedEntry
 from ussearch.pairs.bundles.provenance import provenance_of
-from ussearch.pairs.bundles.writing import Member, PairData, write_bundle
+from ussearch.pairs.bundles.writing import Member, OtherNetwork, PairData, write_bundle
+from ussearch.pairs.delivery.cloud_ensemble import CloudEnsemble
 from ussearch.pairs.delivery.full_training import TrainedNetwork, train_finalists
 from ussearch.pairs.delivery.selection import Pair, PairCandidate, select_pair
 from ussearch.pairs.routing.attach_router import RouterSpec
@@ -73,12 +75,15 @@ def export_pair(
     study: Study,
     study_context: StudyContext,
     finalists: dict[Tier, TrainedNetwork],
+    cloud: CloudEnsemble,
     out: Path,
     *,
     spec: RouterSpec | None = None,
     compressed: Compressed | None = None,
 ) -> Bundle:
-    """Write the bundle of two trained ends to ``out``; ``compressed`` is what was made of the edge network.
+    """Write the bundle of two trained ends to ``out``: ``cloud`` is what answers there, perhaps more than one network.
+
+    ``compressed`` is what was made of the edge network.
 
     ``spec`` says what its router is made from.
     """
@@ -98,6 +103,7 @@ def export_pair(
     members = {tier: _member(study, tier, trained) for tier, trained in finalists.items()}
     if compressed is not None:
         members["edge"] = compressed_member(members["edge"], compressed, study.config.image_size)
+    members["cloud"] = averaged_member(members["cloud"], cloud)
     bundle = write_bundle(out, members["edge"], members["cloud"], data, spec, provenance=provenance_of(study))
     keep_postprocessing(study, bundle)
     return bundle
@@ -143,6 +149,30 @@ def compressed_member(member: Member, compressed: Compressed, image_size: int) -
         compression=compressed.record_file,
         kept=compressed.record.form,
     )
+
+
+def averaged_member(member: Member, ensemble: CloudEnsemble) -> Member:
+    """Return the cloud network as it was chosen: the average with its members and its record."""
+    first, *others = ensemble.networks
+    origins = first.told.origins
+    same = first.file == member.weights
+    return replace(
+        member,
+        network=ensemble.module(),
+        architecture=first.told.architecture,
+        architecture_yaml=first.architecture.to_yaml(),
+        trial=first.told.trial,
+        costs=ensemble.costs.model_dump(exclude={"excess", "refused"}),
+        weights=first.file,
+        pretrained=member.pretrained if same else _of_origins(origins),
+        ensemble=ensemble.file,
+        mean_of=ensemble.choice.title,
+        others=tuple(OtherNetwork(each.architecture.to_yaml(), each.file) for each in others),
+    )
+
+
+def _of_origins(origins: tuple[Origin, ...]) -> PretrainedEntry | None:
+    return PretrainedEntry(**origins[0].model_dump(), earlier=origins[1:]) if origins else None
 
 
 def _priced(traced: TracedNetwork, precision: Precision, profile: Profile, speed: SpeedComparison) -> dict[str, Cost]:

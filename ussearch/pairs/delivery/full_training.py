@@ -5,22 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from safetensors.torch import load_file
 
+from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Tier, TrainEvaluator
 from ussearch.evaluators.inheritance import Relative
 from ussearch.events import OnEvent, TrainingEpoch, ignore
 from ussearch.files import remove_folder
 from ussearch.pairs.delivery.tasks import (
+    RECORD,
     RETRAIN,
     WEIGHTS,
     FullTraining,
     FullTrainingFailed,
     TaskStore,
 )
-from ussearch.search_spaces import Network, SearchSpace, build
+from ussearch.search_spaces import Architecture, Network, SearchSpace, build
 from ussearch.studies import Study
 from ussearch.studies.damage import intact
 from ussearch.studies.executors import EpochDone, ExecutorFactory, Message, in_this_process, run_tasks
@@ -48,10 +51,26 @@ class TrainedNetwork:
 
     def network(self) -> Network:
         """Return the trained network in training form and evaluation mode, on the CPU."""
-        network = build(self.training.architecture)
-        with intact(self.weights, RETRAIN):
-            network.load_state_dict(load_file(self.weights))
-        return network.eval()
+        return network_of(self.training.architecture, self.weights)
+
+    def attempts(self) -> list[dict[str, Any]]:
+        """Return what is recorded of each run, in their order; ``weights`` names its file where it was kept."""
+        path = self.training.folder / RECORD
+        with intact(path, RETRAIN):
+            return [{"weights": WEIGHTS if each["kept"] else None, **each} for each in _attempts(path)]
+
+
+def network_of(architecture: Architecture, weights: Path) -> Network:
+    """Return the network with the weights in a file, in training form and evaluation mode, on the CPU."""
+    network = build(architecture)
+    with intact(weights, RETRAIN):
+        network.load_state_dict(load_file(weights))
+    return network.eval()
+
+
+def _attempts(path: Path) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = schema.FULL_TRAINING.read(path)["attempts"]
+    return found
 
 
 def train_fully(

@@ -45,8 +45,9 @@ class Pair:
 def select_pair(candidates: Sequence[PairCandidate], edge: int | None = None, cloud: int | None = None) -> Pair:
     """Return the best candidate within the device's limits and the best other one within the cloud profile's.
 
-    A candidate that is best at both ends serves the device, since a pair of one network has nothing to route;
-    only where no other fits the cloud does it serve both. ``edge`` and ``cloud`` name candidates by number instead.
+    A candidate that is best at both ends serves the device, since a pair of one network has nothing to route; the
+    cloud's average may hold it nevertheless (``cloud_ensemble``), and two networks that differ make a better one. Only
+    where no other fits the cloud does it serve both. ``edge`` and ``cloud`` name candidates by number instead.
     Candidates whose training was stopped early count only where no other fits. Among equal scores the faster one wins,
     then the earlier.
 

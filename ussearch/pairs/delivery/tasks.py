@@ -104,11 +104,13 @@ def _seed_of(seed: int, number: int) -> int:
 
 RETRAIN = "restore it, or delete its folder to have the network trained again"
 RECORD, WEIGHTS, CHECKPOINT = "record.json", "weights.safetensors", "checkpoint.safetensors"
+OTHERS = "weights-{}.safetensors"
+"""Weights of the run with this number, where another one is the best: an average may want them."""
 
 
 @dataclass(frozen=True)
 class TaskStore:
-    """What is kept of a full training: every run until all are made, then the best."""
+    """What is kept of a full training: every run until all are made, then the best, and the weights of the others."""
 
     training: FullTraining
     evaluator: TrainEvaluator
@@ -171,18 +173,20 @@ class TaskStore:
         """Keep the best of the runs, all of which are finished, in place of them and of what was kept before."""
         folder, architecture, runs = self.training.folder, self.training.architecture, self.training.runs
         done = [(run, *found) for run in runs if (found := self.finished(run))]
-        good = [(evaluation, place) for _, evaluation, place in done if evaluation.failure is None]
+        good = [evaluation for _, evaluation, _ in done if evaluation.failure is None]
         if not good:
             reason = f"{_name(architecture)} cannot be trained: {done[0][1].failure}."
             raise FullTrainingFailed(reason, self.training)
-        best, place = max(good, key=lambda item: -math.inf if item[0].objective is None else item[0].objective)
-        record = {
+        best = max(good, key=lambda each: -math.inf if each.objective is None else each.objective)
+        record: dict[str, Any] = {
             "made_from": self.origin(runs),
             "attempts": [_line(run, evaluation, evaluation is best) for run, evaluation, _ in done],
             "evaluation": best.model_dump(mode="json"),
         }
         with staged_directory(folder) as staging:  # without the runs
-            write_atomically(staging / WEIGHTS, (place / WEIGHTS).read_bytes())
+            for line, (_, _, place) in zip(record["attempts"], done, strict=True):
+                if line["weights"] is not None:
+                    write_atomically(staging / line["weights"], (place / WEIGHTS).read_bytes())
             write_atomically(staging / "architecture.yaml", architecture.to_yaml())
             if (folder / TRACEBACK).is_file():
                 write_atomically(staging / TRACEBACK, (folder / TRACEBACK).read_bytes())
@@ -221,4 +225,5 @@ def _line(run: TrainingRun, evaluation: Evaluation, kept: bool) -> dict[str, Any
         "training_seconds": evaluation.training_seconds,
         "failure": evaluation.failure,
         "kept": kept,
+        "weights": WEIGHTS if kept else OTHERS.format(run.number) if evaluation.failure is None else None,
     }

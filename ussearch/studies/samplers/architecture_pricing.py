@@ -28,7 +28,7 @@ REMEMBERED = 4096
 
 @dataclass(frozen=True)
 class ArchitecturePricing(Pricing):
-    """Objectives after the first are latency in ms and peak memory in MiB of ``tier``."""
+    """Objectives after the first are latency in ms and peak memory in MiB of ``tier``: in the cloud limits alone."""
 
     priced: ClassVar[bool] = True
     pool_size: ClassVar[int] = 64
@@ -38,6 +38,11 @@ class ArchitecturePricing(Pricing):
     space: SearchSpace | FreeSpace
     evaluator: Evaluator
     tier: Tier
+
+    @property
+    def limits_only(self) -> bool:  # type: ignore[override]  # read alone
+        """Whether the end is searched for strength up to its limits, not for speed."""
+        return self.tier == "cloud"
 
     @property
     def choices(self) -> Space:

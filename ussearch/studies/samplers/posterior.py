@@ -41,7 +41,8 @@ class Posterior:
     """Learns from a history with at least two finished trials; ``seed`` draws the trees of the regressor.
 
     Attributes:
-        front: losses [K, 1 + C] of the trials within the limits, the first one as learnt.
+        front: losses [K, 1 + C] of the trials within the limits, the first one as learnt; without costs (C = 0) where
+            these are limits alone.
         reference: a point [1 + C] a little worse than all of them.
     """
 
@@ -56,8 +57,9 @@ class Posterior:
             self._excess = Ensemble(*before, history.excess, seed)
         # NOTE: one lucky training would keep the search away from all that is really better.
         losses = np.concatenate([self._accuracy.predict(*before)[0][:, None], history.losses[:, 1:]], axis=1)
-        self.front = losses[history.feasible]
-        self.reference = self._beyond_all(losses, known[:, : self._count])
+        counted = 1 if cache.pricing.limits_only else losses.shape[1]
+        self.front = losses[history.feasible, :counted]
+        self.reference = self._beyond_all(losses, known[:, : self._count])[:counted]
 
     def predict(self, candidates: Sequence[Choices]) -> Prediction:
         """Return what is expected of P candidates, at their exact costs where they have been priced."""
@@ -69,7 +71,7 @@ class Posterior:
             within = ndtr(-excess / doubt)
         training = self._cache.pricing.training(known[:, self._count + 1 :])
         training = np.ones(len(candidates)) if np.isnan(training).any() else training
-        return Prediction(mean, spread, known[:, : self._count], within, training)
+        return Prediction(mean, spread, known[:, : len(self.reference) - 1], within, training)
 
     @property
     def _count(self) -> int:

@@ -49,6 +49,8 @@ class Pricing:
     As it is nothing has a price: costs are then predicted from those of finished trials.
     """
 
+    limits_only: bool = False
+    """Whether costs are limits alone: then what counts is the first objective, not hypervolume."""
     priced: ClassVar[bool] = False
     """Whether ``price`` may be asked."""
     pool_size: ClassVar[int] = 384
