@@ -23,8 +23,6 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from searched import arms, page, searches
 from searched.bench import ROOT, ROWS, Bench, one_thread
 
-from ussearch.files import write_atomically
-
 REPORT, PICTURE = ROOT / "docs" / "results" / "search.md", ROOT / "docs" / "pictures" / "search.png"
 KINDS = (*arms.TITLES, *searches.SAMPLERS, *(name + searches.FROM_CHANCE for name in ("surrogate", "random")))
 
@@ -37,7 +35,9 @@ def main() -> int:
     parser.add_argument("--seeds", default="0,1,2,3,4")
     parser.add_argument("--part", default="1/1", help="which of how many parts of the rows, such as 1/2")
     parser.add_argument("--rows", type=Path, default=ROWS, help="folder of finished rows")
-    parser.add_argument("--scratch", type=Path, default=ROOT / "studies" / "search", help="studies of unfinished searches")
+    parser.add_argument(
+        "--scratch", type=Path, default=ROOT / "studies" / "search", help="studies of unfinished searches"
+    )
     arguments = parser.parse_args()
     kinds, seeds = arguments.of.split(","), [int(seed) for seed in arguments.seeds.split(",")]
     if unknown := [kind for kind in kinds if kind not in KINDS]:

@@ -39,6 +39,7 @@ class Bench:
     epochs: int = EPOCHS
     phantoms: int = PHANTOMS
     trained_on: int = TRAINED_ON
+    judges_count: int = JUDGES
 
     @cached_property
     def images(self) -> ImageSet:
@@ -48,7 +49,9 @@ class Bench:
     @cached_property
     def judges(self) -> ImageSet:
         """Other phantoms, which score every network and do nothing else."""
-        return prepare(phantoms_from(PhantomParameters(count=JUDGES, seed=1, image_size=IMAGE_SIZE)), IMAGE_SIZE)
+        return prepare(
+            phantoms_from(PhantomParameters(count=self.judges_count, seed=1, image_size=IMAGE_SIZE)), IMAGE_SIZE
+        )
 
     @cached_property
     def split(self) -> Split:
@@ -78,7 +81,9 @@ class Bench:
     @cached_property
     def priced(self) -> PricedBases:
         """The presets that fit the device, cheapest first by the work of their training."""
-        return PricedBases.of(self.evaluator(), IMAGE_SIZE, lambda each: training_work(each, IMAGE_SIZE), self.space.bases)
+        return PricedBases.of(
+            self.evaluator(), IMAGE_SIZE, lambda each: training_work(each, IMAGE_SIZE), self.space.bases
+        )
 
     @cached_property
     def bases(self) -> SeedPlan:
