@@ -12,7 +12,7 @@ from typing import Any
 from unittest.mock import patch
 
 from searched.bench import EDGE, IMAGE_SIZE, Bench
-from ussearch.events import Event, TrialFinished
+from ussearch.events import Event, TrialFinished, TrialStarted
 from ussearch.files import write_atomically
 from ussearch.run_config import RunConfig
 from ussearch.studies import DataSource, Study, StudyConfig, TrialRecord, search
@@ -101,6 +101,7 @@ class _Clock:
     study: Study
     spent: float = 0.0
     mark: float = field(default_factory=time.process_time)
+    begun: float = 0.0
 
     def __post_init__(self) -> None:
         self.spent = sum(self.note(record)["seconds"] for record in self.study.trials())
@@ -113,14 +114,16 @@ class _Clock:
 
     def __call__(self, event: Event) -> None:
         """Note a trial that is finished."""
-        if isinstance(event, TrialFinished):
+        if isinstance(event, TrialStarted):
+            self.begun = time.process_time()
+        elif isinstance(event, TrialFinished):
             seconds = self.running
-            self.note(event.record, seconds)
+            self.note(event.record, seconds, time.process_time() - self.begun)
             self.spent += seconds
             print(f"{self.study.folder.name}: {self.spent:.0f} s, {_told(event.record)}", flush=True)
             self.mark = time.process_time()
 
-    def note(self, record: TrialRecord, seconds: float | None = None) -> dict[str, Any]:
+    def note(self, record: TrialRecord, seconds: float | None = None, training: float = 0.0) -> dict[str, Any]:
         """Return what is kept of a trial; one that a kill left without a note is charged with its training."""
         path = self.study.trial_folder(record.trial_id) / NOTE
         if path.exists():
@@ -139,7 +142,7 @@ class _Clock:
             "judged": None if record.failed else self.bench.judged(self.study.network(record.trial_id)),
             "latency_ms": record.costs().latency_ms,
             "macs": record.costs().macs,
-            "training_seconds": round(evaluation.training_seconds, 2),
+            "training_seconds": round(evaluation.training_seconds if seconds is None else training, 2),
             "seconds": round(evaluation.training_seconds if seconds is None else seconds, 2),
             "failure": evaluation.failure,
         }

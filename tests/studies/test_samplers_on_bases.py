@@ -129,6 +129,12 @@ def test_what_is_drawn_by_chance_is_a_base_with_few_edits(name: SamplerName) -> 
     assert all(changed(choices).keys() <= set(SPACE.edits_of(choices)) for choices in of_bases)
 
 
+def test_what_tpe_learns_value_by_value_is_a_base_with_few_edits_too() -> None:
+    found = [propose("tpe", seed, bases()).choices for seed in range(8)]
+    assert np.mean([edits(choices) for choices in found if choices["base"] != "free"]) <= 6
+    assert len({choices["base"] for choices in found}) >= 3
+
+
 @pytest.mark.parametrize("name", ["nsgaii", "nsgaiii"])
 def test_evolution_begins_with_trained_bases(name: SamplerName) -> None:
     parents = [each.choices for each in bases()]
