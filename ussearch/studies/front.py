@@ -75,7 +75,7 @@ def distinguished(losses: Floats) -> Floats:
 def in_steps(memory_mib: Floats | float) -> Floats:
     """Return memory rounded to steps of ``MEMORY_STEP``: what differs by less is equal."""
     step = np.log1p(MEMORY_STEP)
-    return np.exp(step * np.round(np.log(memory_mib) / step))
+    return np.asarray(np.exp(step * np.round(np.log(memory_mib) / step)), np.float64)
 
 
 def losses_of(records: Sequence[TrialRecord], tier: Tier) -> Floats:
