@@ -3,10 +3,14 @@
 300 phantoms at 64×64 for a Jetson Nano, 15 epochs, processor-seconds of one thread, judged on 300 other phantoms. Arms
 of full trainings from chance: (a) 40 uniform samples of the old space, (b) 40 random edits of presets, (c) every preset
 that fits. A search may cost as much as (c). Every finished row is a file in ``benchmarks/data/search``; the same
-command continues after a kill. Five seeds of everything take some 25 hours of one core.
+command continues after a kill, and several parts may run at once, on one machine. Five seeds of presets and of the
+default search take two hours of one core, one seed of both arms of draws (other seeds are then other orders of it) one
+and a half, two seeds of all other samplers two and a half.
 
     python benchmarks/search.py estimate
-    python benchmarks/search.py make [--of presets,surrogate,samples,edits] [--seeds 0,1] [--part I/N]
+    python benchmarks/search.py make --of presets,surrogate
+    python benchmarks/search.py make --of samples,edits --seeds 0
+    python benchmarks/search.py make --of tpe,gp,nsgaii,random,surrogate-from-chance,random-from-chance --seeds 0,1
     python benchmarks/search.py page
 """
 

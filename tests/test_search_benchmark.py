@@ -137,3 +137,25 @@ def test_from_chance_nothing_is_inherited(tmp_path: Path) -> None:
         found = searches.made(made, "random" + searches.FROM_CHANCE, 0, 1000.0)
     assert len(found["trials"]) == len(made.bases.seeds) + 1
     assert all(trial["relative"] is None and trial["epochs"] == 2 for trial in found["trials"])
+
+
+def test_the_page_tells_which_bars_hold(tmp_path: Path) -> None:
+    from searched import arms, page, searches
+
+    made = bench(tmp_path)
+    report, picture = tmp_path / "search.md", tmp_path / "search.png"
+    assert not page.written(made, report, picture)
+    for seed in range(2):
+        for name in arms.names(made, "presets", seed):
+            made.keep(name, {"name": name, **row(0.5, 20.0, seconds=10.0)})
+        trials = [{**row(0.4, 20.0, seconds=10.0), "training_seconds": 9.0}]
+        trials += [{**row(0.5 + 0.1 * seed, 10.0, seconds=15.0), "training_seconds": 14.0}]
+        made.keep(searches.name_of("surrogate", seed), {"trials": trials})
+    assert page.written(made, report, picture)
+    text = report.read_text()
+    assert f"| {arms.TITLES['samples']} | 0 | not made yet |" in text
+    assert "28% of its cost (28%, 28%) | 50% | 50% | holds |" in text  # 25 of 90 seconds
+    limit = made.profile.network_limit_ms(64)
+    gains = [(judged - 0.11) * math.log(limit / 10) / (0.39 * math.log(limit / 20)) - 1 for judged in (0.5, 0.6)]
+    assert f"exceeds (c) by {sum(gains) / 2:+.1%}" in text
+    assert picture.stat().st_size > 0
