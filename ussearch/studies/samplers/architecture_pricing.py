@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ussearch.evaluators import Evaluator, Tier
 from ussearch.search_spaces import FreeSpace, SearchSpace
 from ussearch.search_spaces.space import FREE
+from ussearch.studies.front import in_steps
 from ussearch.studies.rounds import CHILD_SHARE
 from ussearch.studies.samplers.pricing import Choices, Cost, Description, Pricing, Space
 from ussearch.studies.samplers.within_limits import scales_within
@@ -28,11 +29,14 @@ REMEMBERED = 4096
 
 @dataclass(frozen=True)
 class ArchitecturePricing(Pricing):
-    """Objectives after the first are latency in ms and peak memory in MiB of ``tier``: in the cloud limits alone."""
+    """Objectives after the first are latency in ms and peak memory in MiB of ``tier``, the latter in steps.
+
+    In the cloud both are limits alone.
+    """
 
     priced: ClassVar[bool] = True
-    pool_size: ClassVar[int] = 64
-    shortlist: ClassVar[int] = 4
+    pool_size: ClassVar[int] = 256
+    shortlist: ClassVar[int] = 16
     probes: ClassVar[int] = 12
 
     space: SearchSpace | FreeSpace
@@ -127,7 +131,7 @@ def _priced(space: _Key, evaluator: _Key, tier: Tier, choices: tuple[tuple[str, 
     except ValueError:
         return None
     return Cost(
-        objectives=(costs.latency_ms, costs.memory_mib),
+        objectives=(costs.latency_ms, float(in_steps(costs.memory_mib))),
         feasible=costs.feasible,
         features=(float(max(costs.macs, 1)), float(max(costs.parameters, 1)), course),
     )
