@@ -91,8 +91,8 @@ def _compressed(
         if not quiet:
             more = "" if request.teacher is not None else ", or by the average that answers in the cloud"
             say(
-                f"Trial {pair.edge.number}, taught by trial {pair.cloud.number}{more}. What is not trained at full length "
-                f"yet is trained first ({driven.config.final_epochs} epochs), and kept."
+                f"Trial {pair.edge.number}, taught by trial {pair.cloud.number}{more}. What is not trained at full "
+                f"length yet is trained first ({driven.config.final_epochs} epochs), and kept."
             )
         with interruptible("the same command continues it"), Lines(quiet) as lines:
             return compress_trial(driven, study_context, request, listener(lines))
