@@ -1,83 +1,97 @@
-"""Measures how many trainings each sampler needs on a sub-space of which every point was trained.
+"""Is a search cheap? The real one beside full trainings of samples, of edited presets and of all presets, on phantoms.
 
-``table`` trains the sub-space (320 points, two seeds each, phantoms at 64×64) and keeps it in
-``benchmarks/data/search_table.csv``; it goes on where it was stopped, and parts can run side by side. ``compare`` lets
-the samplers search it and writes ``docs/results/search.md``.
+300 phantoms at 64×64 for a Jetson Nano, 15 epochs, processor-seconds of one thread, judged on 300 other phantoms. Arms
+of full trainings from chance: (a) 40 uniform samples of the old space, (b) 40 random edits of presets, (c) every preset
+that fits. A search may cost as much as (c). Every finished row is a file in ``benchmarks/data/search``; the same
+command continues after a kill, and several parts may run at once, on one machine. Five seeds of presets and of the
+default search take two hours of one core, one seed of both arms of draws (other seeds are then other orders of it) one
+and a half, two seeds of all other samplers two and a half.
 
-    python benchmarks/search.py table [--part 1/4]
-    python benchmarks/search.py compare [--seeds 50] [--first-seed 0]
+    python benchmarks/search.py estimate
+    python benchmarks/search.py make --of presets,surrogate
+    python benchmarks/search.py make --of samples,edits --seeds 0
+    python benchmarks/search.py make --of tpe,gp,nsgaii,random,surrogate-from-chance,random-from-chance --seeds 0,1
+    python benchmarks/search.py page
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-from enumerated.contest import ENTRIES, OURS, Entry, Result, latencies, race
-from enumerated.race import Table, reference_point
-from enumerated.report import draw, page
-from enumerated.subspace import points
-from enumerated.table import SEEDS, read, train_part
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-CHECKS = 20
-"""Searches of each sampler where the result is only checked by counting in another way."""
-CHECKED = [entry for entry in ENTRIES if entry.title in ("random", OURS) or entry.title.startswith("NSGA-II")]
-DOCS = Path(__file__).resolve().parents[1] / "docs"
+from searched import arms, page, searches
+from searched.bench import ROOT, ROWS, Bench, one_thread
+
+REPORT, PICTURE = ROOT / "docs" / "results" / "search.md", ROOT / "docs" / "pictures" / "search.png"
+KINDS = (*arms.TITLES, *searches.SAMPLERS, *(name + searches.FROM_CHANCE for name in ("surrogate", "random")))
 
 
-def main() -> None:
-    """Train the table, or compare samplers on it."""
+def main() -> int:
+    """Make the rows that are not there yet, or the page of those that are."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    commands = parser.add_subparsers(dest="command", required=True)
-    table = commands.add_parser("table", help="train what is missing of the table")
-    table.add_argument("--part", default="1/1", help="which of how many equal parts, such as 2/4")
-    comparison = commands.add_parser("compare", help="search the table with every sampler and write the page")
-    comparison.add_argument("--seeds", type=int, default=50, help="searches of each sampler")
-    comparison.add_argument("--first-seed", type=int, default=0)
+    parser.add_argument("what", choices=("estimate", "make", "page"))
+    parser.add_argument("--of", default=",".join(KINDS), help="arms and samplers, in the order in which they are made")
+    parser.add_argument("--seeds", default="0,1,2,3,4")
+    parser.add_argument("--part", default="1/1", help="which of how many parts of the rows, such as 1/2")
+    parser.add_argument("--rows", type=Path, default=ROWS, help="folder of finished rows")
+    parser.add_argument(
+        "--scratch", type=Path, default=ROOT / "studies" / "search", help="studies of unfinished searches"
+    )
     arguments = parser.parse_args()
-    if arguments.command == "table":
-        part, _, parts = arguments.part.partition("/")
-        if not (part.isdigit() and parts.isdigit() and 1 <= int(part) <= int(parts)):
-            parser.error(f"--part {arguments.part} is no part such as 2/4")
-        train_part(int(part), int(parts))
-    elif len(read()) < len(SEEDS) * len(points()):
-        parser.error(f"{len(read())} of {len(SEEDS) * len(points())} trainings are there: run `table` first")
-    else:
-        compare(range(arguments.first_seed, arguments.first_seed + arguments.seeds))
+    kinds, seeds = arguments.of.split(","), [int(seed) for seed in arguments.seeds.split(",")]
+    if unknown := [kind for kind in kinds if kind not in KINDS]:
+        parser.error(f"--of {unknown[0]} is none of {', '.join(KINDS)}")
+    bench = Bench(arguments.rows, arguments.scratch)
+    one_thread()
+    if arguments.what == "estimate":
+        estimate(bench, kinds, seeds)
+    elif arguments.what == "make":
+        part, parts = map(int, arguments.part.split("/"))
+        for kind, seed in list(jobs(kinds, seeds))[part - 1 :: parts]:
+            make(bench, kind, seed)
+    elif not page.written(bench, REPORT, PICTURE):
+        print("search.py: there are no rows of an arm and a search yet: run `make` first.", file=sys.stderr)
+        return 2
+    return 0
 
 
-def compare(seeds: range) -> None:
-    """Let every sampler search, print and write the page and its picture."""
-    table = load_table()
-    results = raced(table, ENTRIES, seeds)
-    checks = {
-        "seeds exchanged: B is seen, A scores": raced(table.exchanged(), CHECKED, seeds[:CHECKS]),
-        "reference at Dice 0 and the slowest point": raced(table.from_nothing(), CHECKED, seeds[:CHECKS]),
-    }
-    text = page(read(), table, results, checks, seeds)
-    print(text)
-    (DOCS / "results" / "search.md").write_text(text, encoding="utf-8")
-    draw(results, table, DOCS / "pictures" / "search.png")
+def jobs(kinds: list[str], seeds: list[int]) -> Iterator[tuple[str, int]]:
+    """Yield what is made, all kinds of a seed before the next one."""
+    for seed in seeds:
+        yield from ((kind, seed) for kind in kinds)
 
 
-def raced(table: Table, entries: Sequence[Entry], seeds: range) -> list[Result]:
-    """Return the samplers' searches of one table."""
-    results = []
-    for entry in entries:
-        results.append(race(entry, table, seeds))
-        print(f"{entry.title}: {sorted(results[-1].needed)}", flush=True)
-    return results
+def make(bench: Bench, kind: str, seed: int) -> None:
+    """Make the rows of one seed of an arm, or one search."""
+    if kind not in arms.TITLES:
+        searches.made(bench, kind, seed, allowance(bench))
+        return
+    for name in arms.names(bench, kind, seed):
+        row = arms.made(bench, name)
+        print(f"{name}: {row['judged']} at {row['latency_ms']:.1f} ms in {row['seconds']:.0f} s", flush=True)
 
 
-def load_table() -> Table:
-    """Return the table: searches see seed A, seed B judges them."""
-    dice = {(row["point"], row["seed"]): row["objective"] or 0.0 for row in read()}
-    latency = latencies()
-    losses = [np.array([(-dice[number, seed], latency[number]) for number in range(len(latency))]) for seed in SEEDS]
-    return Table(points(), losses[0], losses[1], reference_point(losses[1]))
+def allowance(bench: Bench) -> float:
+    """Return the processor-seconds of a search: those of all presets that fit, made first where they are not there."""
+    return sum(arms.made(bench, name)["seconds"] for name in arms.names(bench, "presets", 0))
+
+
+def estimate(bench: Bench, kinds: list[str], seeds: list[int]) -> None:
+    """Tell the hours of what is asked for, by a full training of an arm's first network each."""
+    total = 0.0
+    for kind in kinds:
+        arm = kind if kind in arms.TITLES else "presets"
+        names = arms.names(bench, arm, seeds[0])
+        seconds = arms.made(bench, names[0])["seconds"] * len(names) * len(seeds)
+        total += seconds
+        print(f"{kind}: {seconds / 3600:.1f} h")
+    print(f"in all {total / 3600:.1f} h of one core")
 
 
 if __name__ == "__main__":
-    main()
+    raise SystemExit(main())

@@ -3,13 +3,14 @@
 BUSI (647 images), 128×128, its three published splits, raspberry-pi-5, two cores, 30 minutes each. Naive arms: LV-UNet
 from chance; the preset that validates best on split 1 after ten minutes; the better of both with all widths scaled to
 half of LV-UNet's milliseconds and to ours; the best pretrained preset. Ours: the edge network of the run that also
-makes the pair, from chance and with what lies on this machine. Test lists are read by the stage ``judge`` alone.
+makes the pair, from chance and with what lies on this machine; and a run whose device allows a third of LV-UNet's
+milliseconds. ``choose`` looks at split 1's validation part; test lists judge what the other stages made, once.
 
-    python benchmarks/worth.py --data DIR [--stages choose,ours,naive,judge,page] [--seconds 1800]
+    python benchmarks/worth.py --data DIR [--stages speed,choose,ours,limited,naive,page] [--seconds 1800]
 
-``choose`` and ``naive`` have lengths in epochs, measured once on an idle machine (rows ``speed-…``), and may run beside
-other work; ``ours`` keeps to the clock and wants an idle one. Every row is a file in ``benchmarks/data/worth``, and the
-same command continues after a kill.
+``choose`` and ``naive`` have lengths in epochs, measured by ``speed`` on an idle machine (rows ``speed-…``), and may
+run beside other work; ``ours`` and ``limited`` keep to the clock, with as much more time as today's machine is slower,
+and want an idle one. Every row is a file in ``benchmarks/data/worth``, and the same command continues after a kill.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 from hours import naive, ours, page
-from hours.arms import EDGE, ROOT, ROWS, SPLITS, Arm, Setting
+from hours.arms import EDGE, RIVAL, ROOT, ROWS, SPLITS, Arm, Setting
 from hours.judged import judged
 
 from ussearch.errors import UserError
@@ -36,12 +38,13 @@ from ussearch.search_spaces import load_preset, preset_names
 from ussearch.weights import known_weights, located
 
 REPORT = ROOT / "docs" / "results" / "worth.md"
-RIVAL = "lv-unet"
 CHOOSING_SHARE = 1 / 3
 """Of the time: ten minutes of thirty for each preset that is tried on split 1."""
 LEAST_EPOCHS = 5
 """A preset that is trained for fewer in that time is not tried."""
-STAGES = ("choose", "ours", "naive", "judge", "page")
+LIMIT = 1 / 3
+"""Of LV-UNet's milliseconds: what the device of the limited runs allows."""
+STAGES = ("speed", "choose", "ours", "limited", "naive", "page")
 
 
 def main() -> int:
@@ -58,18 +61,22 @@ def main() -> int:
     setting = Setting(arguments.data, seconds=arguments.seconds, rows=arguments.rows, scratch=scratch)
     splits, stages = tuple(map(int, arguments.splits.split(","))), arguments.stages.split(",")
     try:
+        if "speed" in stages:
+            measure(setting)
         if "choose" in stages:
             choose(setting)
         if "ours" in stages:
             for number in splits:
                 for pretrained in ("off", "auto"):
-                    tell(ours.searched(setting, number, pretrained))
+                    tell(search(setting, number, pretrained))
+        if "limited" in stages:
+            limit_ms = LIMIT * setting.latency_ms(load_preset(RIVAL).architecture.for_task())
+            for number in splits:
+                tell(search(setting, number, "off", limit_ms))
         if "naive" in stages:
             for number in splits:
                 for arm in arms(setting):
-                    tell(naive.trained(setting, arm, number, mode(setting)))
-        if "judge" in stages:
-            judge(setting, splits)
+                    tell(train(setting, arm, number))
         if "page" in stages:
             write_atomically(arguments.report, page.page(setting, splits, arms(setting), mode(setting)))
     except UserError as error:
@@ -87,6 +94,14 @@ def preset_arm(name: str, weights: str = "") -> Arm:
     """Return a preset as it was published, from chance or from published weights."""
     architecture = load_preset(name).architecture.for_task()
     return Arm(f"{name}{'-pretrained' if weights else ''}", architecture.name, architecture, weights)
+
+
+def measure(setting: Setting) -> None:
+    """Measure how long steps take, for the lengths of everything that goes by epochs."""
+    modes: tuple[naive.Mode, ...] = ("restarts", "threads")
+    for arm in [setting.yardstick, *candidates(setting, pretrained=False)]:
+        for each in modes:
+            print(f"{arm.key}, {each}: {naive.epochs_in(setting, arm, each)} epochs", flush=True)
 
 
 def choose(setting: Setting) -> None:
@@ -154,16 +169,20 @@ def our_latencies(setting: Setting) -> Iterator[tuple[str, float]]:
             yield f"ours{number}", float(row["latency_ms"])
 
 
-def judge(setting: Setting, splits: tuple[int, ...]) -> None:
-    """Read the test lists: the only stage that does."""
-    for number in splits:
-        for arm in arms(setting):
-            row = naive.trained(setting, arm, number, mode(setting))
-            judged(setting, number, row["name"], naive.probabilities(setting, arm, number, row["name"]))
-        for pretrained in ("off", "auto"):
-            name = f"ours-{pretrained}-split{number}"
-            for tier in ("edge", "cloud"):
-                judged(setting, number, f"{name}-{tier}", ours.answers(setting, number, name, tier))
+def search(setting: Setting, number: int, pretrained: str, limit_ms: float | None = None) -> dict[str, Any]:
+    """Return the row of a run, whose networks are judged."""
+    row = ours.searched(setting, number, pretrained, lambda: naive.pace(setting, mode(setting)), limit_ms)
+    for tier in ("edge", "cloud"):
+        judged(setting, number, f"{row['name']}-{tier}", partial(ours.answers, setting, number, row["name"], tier))
+    ours.routed(setting, number, row["name"])
+    return row
+
+
+def train(setting: Setting, arm: Arm, number: int) -> dict[str, Any]:
+    """Return the row of a naive arm, which is judged."""
+    row = naive.trained(setting, arm, number, mode(setting))
+    judged(setting, number, row["name"], partial(naive.probabilities, setting, arm, number, row["name"]))
+    return row
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from ussearch.studies import StudyConfig
 
 PLACES = {
     **{"trials": ("search", "trials"), "sampler": ("search", "sampler")},
+    **{"max_weights_gib": ("search", "max_weights_gib")},
     **{"image_size": ("space", "image_size"), "edge_share": ("space", "edge_share")},
     **{"initial_architectures": ("space", "warm_start"), "workers": ("execution", "workers")},
     **{"final_epochs": ("training", "final_epochs"), "final_restarts": ("training", "final_restarts")},

@@ -145,7 +145,7 @@ def test_a_run_keeps_a_log_and_shows_as_much_as_was_asked_for(
     assert {line.split(" ")[1] for line in shown if LINE.fullmatch(line)} == levels
     kept = (study / "log.txt").read_text().splitlines()
     assert kept and all(LINE.fullmatch(line) for line in kept)
-    assert any("INFO ussearch.pipeline: plan begins" in line for line in kept)
+    assert any("INFO ussearch.timetable: plan begins" in line for line in kept)
     assert any("INFO ussearch.studies.search: trial 1 (" in line for line in kept)
     assert any(re.search(r" INFO ussearch.studies.executors.local: worker \d+: task 1 ends", line) for line in kept)
     assert any("worker" in line and "task 0 begins" in line for line in shown) == ("DEBUG" in levels)

@@ -69,6 +69,8 @@ class SearchStarted:
 
     finished: int
     total: int
+    expected: int | None = None
+    """About how many trials there will be, where a clock ends the search; ``total`` is then the most."""
 
 
 @dataclass(frozen=True)

@@ -140,7 +140,9 @@ def _searched(config: RunConfig, made: Plan, study: Study, table: Timetable, on_
             threads=made.config.run.execution.worker_threads(torch.get_num_threads()),
             predicted_s=made.trial_seconds,
         )
-        search(study, made.evaluator, made.space, seeds, on_event, resources=table.timed(resources))
+        search(
+            study, made.evaluator, made.space, seeds, on_event, resources=table.timed(resources, made.expected_trials)
+        )
     routing = RoutingRequest(share_policy(config.routing.offload_share))
     spec = ExportRequest(out=config.output.out, routing=routing, compression=compression_asked(config), timed=True)
     delivery = _finish(study, made.study_context, spec, table, on_event, make_executor=resources.executor)

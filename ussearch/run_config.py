@@ -99,6 +99,9 @@ class SearchOptions(_Section):
 
     trials: int | None = Field(default=None, ge=1, description="Candidates to train, presets included.")
     sampler: SamplerSettings = SamplerSettings()
+    max_weights_gib: float = Field(
+        default=2.0, ge=0, description="GiB of trials' weights that a study keeps; those on the front stay beyond it."
+    )
 
 
 class TrainingOptions(_Section):
@@ -179,6 +182,9 @@ class RunConfig(_Section):
     profile: str = Field(description="Edge device, such as jetson-nano (see: ussearch profiles).")
     cloud_profile: str = Field(default="x86-server", description="Where the strong network runs.")
     profiles_dir: Path | None = Field(default=None, description="Folder with profiles of your own.")
+    max_latency_ms: float | None = Field(
+        default=None, gt=0, description="Limit on the device, post-processing included; that of the profile else."
+    )
     budget: Duration | None = Field(
         default=None, ge=1, description="Time of the whole run, such as 30m: it ends with a bundle then."
     )

@@ -59,9 +59,11 @@ class Timetable:
             stages = [name for name in SHARES if name != "compress" or config.compression.enabled]
             self.budget = Budget(config.budget, PlanLog(folder / PLAN, self.begun), stages)
 
-    def timed(self, resources: SearchResources) -> SearchResources:
-        """Return the resources of a search that ends in time."""
-        return resources if self.budget is None else replace(resources, may_begin=SearchClock(self.budget))
+    def timed(self, resources: SearchResources, expected: int) -> SearchResources:
+        """Return the resources of a search that ends in time, with about ``expected`` trials."""
+        if self.budget is None:
+            return resources
+        return replace(resources, may_begin=SearchClock(self.budget), expected=expected)
 
     def lengthen(self, study: Study, pair: Pair) -> None:
         """Decide how long a pair is trained in the time that is left, and from how many starts."""

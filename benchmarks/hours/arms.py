@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 ROWS = ROOT / "benchmarks" / "data" / "worth"
 EDGE, CLOUD = "raspberry-pi-5", "x86-server"
 SPLITS = (1, 2, 3)
+RIVAL = "lv-unet"
 NARROWEST, WIDEST, STEPS = 0.1, 2.0, 24
 
 
@@ -34,6 +35,12 @@ class Setting:
     cores: int = 2
     rows: Path = ROWS
     scratch: Path = ROOT / "studies" / "worth"
+
+    @property
+    def yardstick(self) -> Arm:
+        """The network by which machines are compared."""
+        architecture = load_preset(RIVAL).architecture.for_task()
+        return Arm(RIVAL, architecture.name, architecture)
 
     @cached_property
     def images(self) -> ImageSet:

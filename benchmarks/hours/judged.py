@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,13 @@ from busi.runs import Run
 from hours.arms import Setting
 
 
-def judged(setting: Setting, number: int, name: str, probabilities: Any) -> dict[str, Any]:
-    """Return the row of a network's figures on the test list ``number``; written once."""
+def judged(setting: Setting, number: int, name: str, answers: Callable[[], Any]) -> dict[str, Any]:
+    """Return the row of a network's figures on the test list ``number``; asked for its ``answers`` and written once."""
     place = f"judged-{name}"
     if (row := setting.known(place)) is not None:
         return row
     order = list(setting.split(number).test)
-    found = Judged.of(probabilities, setting.images.masks[order])
+    found = Judged.of(answers(), setting.images.masks[order])
     return setting.keep(
         place,
         {

@@ -1,7 +1,7 @@
 """One network trained for all of the time, on all cores: as two restarts side by side, or with two threads.
 
-How many epochs that are is measured once on an idle machine (``speed``); the trainings themselves have that length, so
-that they may be made beside other work and be continued after a kill.
+How many epochs that are is measured once, first of all on an idle machine (``speed-…``); the trainings themselves have
+that length, so that they may be made beside other work and be continued after a kill.
 """
 
 from __future__ import annotations
@@ -52,17 +52,45 @@ class Job:
 
 
 def epochs_in(setting: Setting, arm: Arm, mode: Mode) -> int:
-    """Return how many epochs an arm is trained in its time: measured once, with all cores busy as they will be."""
-    name = f"speed-{arm.key}-{mode}"
-    row = setting.known(name)
-    if row is None:
-        threads, workers = (setting.cores, 1) if mode == "threads" else (1, setting.cores)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            found = list(pool.map(_step_seconds, [(setting, arm, threads)] * workers))
-        row = setting.keep(name, {"step_seconds": max(found), "mode": mode, "machine_cores": setting.cores})
+    """Return how many epochs an arm is trained in its time."""
     steps = -(-len(setting.naive_split(1).train) // Recipe().batch_size)
     seconds = arm.seconds or setting.seconds
-    return max(1, int(seconds / (VALIDATION * steps * float(row["step_seconds"]))))
+    return max(1, int(seconds / (VALIDATION * steps * _known_step_seconds(setting, arm, mode))))
+
+
+def _known_step_seconds(setting: Setting, arm: Arm, mode: Mode) -> float:
+    """Return how long a step takes on the idle machine on which the first network was measured.
+
+    That of a network which is measured later is its ratio to the first one's, as both are then.
+    """
+    name = f"speed-{arm.architecture.id}-{mode}"
+    row = setting.known(name)
+    if row is None:
+        seconds, now = step_seconds(setting, arm, mode), 1.0
+        if setting.known(_first(setting, mode)) is not None:
+            now = pace(setting, mode)
+        row = setting.keep(name, {"network": arm.architecture.name, "step_seconds": seconds / now, "mode": mode})
+    return float(row["step_seconds"])
+
+
+def _first(setting: Setting, mode: Mode) -> str:
+    return f"speed-{setting.yardstick.architecture.id}-{mode}"
+
+
+def step_seconds(setting: Setting, arm: Arm, mode: Mode) -> float:
+    """Return how long a step of training takes now, with all cores busy."""
+    threads, workers = (setting.cores, 1) if mode == "threads" else (1, setting.cores)
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return max(pool.map(_step_seconds, [(setting, arm, threads)] * workers))
+
+
+def pace(setting: Setting, mode: Mode) -> float:
+    """Return how much longer a step takes now than when the first network was measured; 1 before that.
+
+    Machines differ from day to day: who works in a time of the clock gets as much more of it.
+    """
+    row = setting.known(_first(setting, mode))
+    return 1.0 if row is None else step_seconds(setting, setting.yardstick, mode) / float(row["step_seconds"])
 
 
 def _step_seconds(wanted: tuple[Setting, Arm, int]) -> float:

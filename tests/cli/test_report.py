@@ -6,11 +6,13 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.cli.conftest import Command
 from ussearch.datasets import Split
 from ussearch.report import gather
+from ussearch.report.published import Rival, best_preset, lengths, published_section, rivals
 from ussearch.report.routing import decision
 from ussearch.report.segmentations import examples
 from ussearch.report.significance import compare
@@ -41,6 +43,26 @@ def test_ties_are_judged_image_by_image_and_differ_as_the_records_do(tiny_study:
     for each in found.differences:
         assert each.mean == pytest.approx(dice[each.trial_id] - dice[found.best], abs=1e-4)
         assert each.low <= each.mean <= each.high
+
+
+def test_the_edge_network_is_held_against_the_best_preset_on_the_same_images(tiny_study: Path) -> None:
+    material = gather(tiny_study)
+    preset = best_preset(material)
+    assert preset is not None and material.study_context is not None
+    published, whole, shipped = rivals(material, material.study_context, preset)
+    assert published.answers["validation"].mean() == pytest.approx(preset.evaluation.metrics["lesion_dice"], abs=1e-4)
+    finalist = dict(material.finalists)[material.pair["edge"]]
+    assert whole.answers["validation"].mean() == pytest.approx(finalist.metrics["lesion_dice"], abs=1e-4)
+    assert whole.epochs == finalist.age_epochs
+    np.testing.assert_allclose(shipped.answers["test"], whole.answers["test"], atol=0.01)
+    html = published_section(material)
+    assert f"{100 * (whole.answers['test'] - published.answers['test']).mean():+.1f}" in html
+
+
+def test_unequal_lengths_are_no_comparison_like_for_like() -> None:
+    preset, edge = Rival("LV-UNet (trial 2)", 12, 5.0, {}), Rival("edge", 33.4, 4.0, {})
+    assert "trained for 12 epochs, the edge network for 33" in lengths(preset, edge)
+    assert "not like for like" in lengths(preset, edge) and "not like for like" not in lengths(edge, preset)
 
 
 def test_pictures_are_test_images_in_order_of_dice(tiny_study: Path) -> None:

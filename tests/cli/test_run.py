@@ -115,6 +115,20 @@ def test_post_processing_that_takes_all_of_a_frame_leaves_nothing_for_a_network(
     assert f"Nothing fits jetson-nano: {limits}; random architectures take" in " ".join(outcome.err.split())
 
 
+def test_a_tighter_limit_than_the_profiles(ussearch: Command, tiny_study: Path, tiny_data: Path) -> None:
+    run = ("run", "--profile", "raspberry-pi-5", "--data", tiny_data, *TINY_RUN, "--dry-run", "--max-latency-ms")
+    outcome = ussearch(*run, 1.5)
+    assert outcome.status == 0, outcome.err
+    assert "at most 1.5 ms" in outcome.out and "0% of random architectures fit" in outcome.out
+    outcome = ussearch(*run, 0.3)
+    assert outcome.status == 2 and "no preset fits with the narrowest widths" in " ".join(outcome.err.split())
+    assert ussearch(*run, 0).status == 2
+    resumed = ("run", "--profile", "jetson-nano", "--study", tiny_study, "--resume", "--max-latency-ms", 5)
+    outcome = ussearch(*resumed)
+    assert outcome.status == 2
+    assert "made with another latency limit (41.7 ms, not 5.0)" in " ".join(outcome.err.split())
+
+
 def test_a_runtime_of_a_device_is_a_profile_everywhere(
     ussearch: Command, tiny_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

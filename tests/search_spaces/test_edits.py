@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -10,9 +12,12 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from ussearch.errors import UserError
-from ussearch.search_spaces import Architecture, SearchSpace, build, deploy, load_preset, preset_names
+from ussearch.search_spaces import Architecture, SearchSpace, build, load_preset, preset_names
 from ussearch.search_spaces.edits import EDITS, edit_choices, edited, neutral, sentence
 from ussearch.search_spaces.edits.choices import derivation, derived
+from ussearch.search_spaces.edits.draft import Draft
+from ussearch.search_spaces.edits.legal import legalise
+from ussearch.search_spaces.edits.widths import Factors, rescale
 
 SPACE = SearchSpace.standard(128)
 BASES = sorted(SPACE.bases)
@@ -44,22 +49,31 @@ def test_neutral_edits_are_the_published_network(name: str) -> None:
     assert space.compose(choices).id == base(name).id
 
 
-@settings(max_examples=12, deadline=None)
-@given(architecture=candidates())
-def test_any_edits_train_one_step_and_deploy_to_rounding(architecture: Architecture) -> None:
-    torch.manual_seed(0)
-    network = build(architecture).train()
-    images = torch.randn(2, 1, 128, 128)
-    outputs = network.forward_all(images)
-    assert all(output.shape == (2, 1, 128, 128) for output in outputs)
-    loss = torch.stack([functional.binary_cross_entropy_with_logits(o, (images > 0).float()) for o in outputs]).sum()
-    loss.backward()  # type: ignore[no-untyped-call]
-    torch.optim.SGD(network.parameters(), 1e-4).step()
-    network.set_schedule(1.0)
-    with torch.no_grad():
-        expected = network.eval()(images)
-        found = deploy(network)(images)
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3 * float(expected.abs().max()) + 1e-5)
+@pytest.mark.parametrize("name", preset_names())
+def test_an_edit_undone_leaves_parameters_and_output(name: str) -> None:
+    """The way through a draft and back, which neutral edits alone would not take."""
+    draft = Draft.of(edited(base(name), {"input_scale": 0.75}, 256))
+    legalise(draft)
+    rescale(draft, Factors())
+    draft.input_size = None
+    made = draft.architecture()
+    assert made.id == base(name).id
+    outputs = []
+    for architecture in (base(name), made):
+        torch.manual_seed(0)
+        network = build(architecture).eval()
+        side = max(64, architecture.size_divisor)
+        with torch.no_grad():
+            outputs.append(network(torch.linspace(-1, 1, side * side).reshape(1, 1, side, side)))
+    torch.testing.assert_close(outputs[1], outputs[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_every_published_network_that_fits_is_contained(size: int) -> None:
+    space = SearchSpace.standard(size)
+    fitting = [name for name in preset_names() if size % base(name).size_divisor == 0]
+    assert fitting == sorted(space.bases) and len(fitting) >= len(preset_names()) - (size < 128)
+    assert all(space.contains(base(name)) for name in fitting)
 
 
 @settings(max_examples=60, deadline=None)
@@ -153,7 +167,26 @@ def test_a_candidate_is_told_in_words() -> None:
 
 
 def test_the_space_is_large() -> None:
-    assert SearchSpace.standard(256).log10_size > 20
+    space = SearchSpace.standard(256)
+    for name in space.choices["base"]:
+        meant = space.edits_of(space.unedited(name))
+        assert sum(math.log10(len(space.choices[edit])) for edit in meant) > 20, name
+    random = np.random.default_rng(0)
+    drawn = {
+        space.compose({name: values[random.integers(len(values))] for name, values in space.choices.items()}).id
+        for _ in range(60)
+    }
+    assert len(drawn) == 60, "combinations are networks of their own"
+
+
+def test_a_free_composition_that_is_edited_comes_back_and_is_told() -> None:
+    choices = SPACE.unedited("free") | {"input_scale": 0.5, "stage_width_1": 0.5}
+    choices |= {"free_stages": 4, "free_decoder": "light", "free_experts": 4}
+    made = SPACE.told(choices)
+    assert SPACE.choices_of(made) == choices
+    assert made.name == f"free composition {SPACE.base(choices).id}, image × 0.5, stage 2 × 0.5"
+    narrower, _ = SPACE.restricted({"dynamic_conv": "no"})
+    assert not narrower.contains(made), "what a device takes away is not there"
 
 
 def test_a_device_takes_bases_and_values_away() -> None:

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from ussearch.cli.progress import RunProgress
 from ussearch.errors import UserError
+from ussearch.events import SearchStarted
 from ussearch.studies.budget import SHARES, Budget, PlanLog, SearchClock
+
+from .conftest import make_config
 
 
 class Clock:
@@ -83,3 +87,16 @@ def test_a_search_ends_where_a_candidate_would_not_fit_any_more(tmp_path: Path) 
     assert not may_begin(4, 0)
     again = SearchClock(Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock=clock)))
     assert again(2, 10_000) and not again(3, 0), "as it was decided"
+
+
+def test_progress_tells_the_trials_expected_not_the_most_that_a_budget_has_numbers_for(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    RunProgress()(SearchStarted(3, 51, 17))
+    RunProgress()(SearchStarted(3, 5))
+    out = capsys.readouterr().out
+    assert "3 of about 17 trials are finished" in out and "3 of 5 trials are finished" in out
+    config = make_config(trials=6)
+    budgeted = config.model_copy(update={"run": config.run.model_copy(update={"budget": 600.0})})
+    assert config.counted(3) == "3 of 6 trials"
+    assert budgeted.counted(3) == "3 of at most 6 trials" and budgeted.counted(6) == "6 of 6 trials"

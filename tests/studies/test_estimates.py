@@ -6,7 +6,7 @@ import itertools
 import time
 from collections.abc import Iterator
 from functools import partial
-from statistics import median
+from statistics import mean
 
 import pytest
 import torch
@@ -18,7 +18,8 @@ from ussearch.accelerators import Device, supplied
 from ussearch.datasets import ImageSet, Split
 from ussearch.evaluators import Recipe, train
 from ussearch.search_spaces import Architecture, FreeSpace, Network, build, load_preset
-from ussearch.studies import TrainingSpeed, estimate_training_seconds, estimates, measure_speed, plan
+from ussearch.studies import TrainingSpeed, estimate_training_seconds, estimates, measure_speed, planner
+from ussearch.studies.budget import SHARES
 from ussearch.studies.estimates import fitted_prices, launches, measure_card, training_work
 
 
@@ -123,17 +124,18 @@ def test_a_budget_on_a_card_buys_what_its_steps_say(monkeypatch: pytest.MonkeyPa
     """Launches decide on this one: U-Net, with the most work of all, takes less than the small network of many."""
     card = TimedCard(1e-5, 1e-9)
     monkeypatch.setattr(estimates, "training_steps", card.steps)
-    monkeypatch.setattr(plan, "measure_card", partial(measure_card, clock=card.clock))
-    monkeypatch.setattr(plan, "measure_speed", None)
+    monkeypatch.setattr(planner, "measure_card", partial(measure_card, clock=card.clock))
+    monkeypatch.setattr(planner, "measure_speed", None)
     sizes = {"image_size": 64, "phantoms": 40, "epochs": 3, "warm_start": ["unet", "bmis"]}
-    asked = run_config(profile="x86-server", budget=30, workers=3, pretrained="off", **sizes)
+    asked = run_config(profile="x86-server", budget=3, workers=3, pretrained="off", **sizes)
     with supplied(card):
-        made = plan.plan(asked)
+        made = planner.plan(asked)
     unet, small = (load_preset(name).architecture.for_task() for name in ("unet", "bmis"))
     steps = 3 * len(made.study_context.split.train) / made.config.recipe.batch_size
     assert made.trial_seconds(unet) == pytest.approx(1.1 * steps * 1e-5 * launches(unet))
     assert made.trial_seconds(unet) < made.trial_seconds(small)
-    typical = median(made.trial_seconds(each) for each in made.feasibility.fitting)
-    assert made.config.trials == int(plan.SEARCH_SHARE * (plan.training_seconds(asked) or 0) / typical), (
+    bases = [made.trial_seconds(unet), made.trial_seconds(small)]
+    child = mean(bases) / 3  # one epoch of three
+    assert made.expected_trials == 2 + int((SHARES["search"] * 3 - sum(bases)) / child), (
         "further workers on the one card are not counted on"
     )

@@ -12,9 +12,19 @@ from tests.studies.conftest import CLOUD, EDGE, SPLIT, FormulaEvaluator, made_co
 from ussearch.evaluators import Evaluation, OnEpoch, TrainingTask
 from ussearch.evaluators.evaluation import trained_part
 from ussearch.evaluators.inheritance import Inheritance
+from ussearch.run_config import SamplerSettings
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset
 from ussearch.studies import Study, TrialRecord, search
-from ussearch.studies.rounds import SPENT_AFTER, Rounds, best_of_each, goes_on_from, near_front, relative_of, spent
+from ussearch.studies.rounds import (
+    SPENT_AFTER,
+    Rounds,
+    best_of_each,
+    crowded_out,
+    goes_on_from,
+    near_front,
+    relative_of,
+    spent,
+)
 
 NAMES = ("cea-net-standin", "cmunext-s", "unext")
 SPACE = SearchSpace.standard(64).based_on(NAMES)
@@ -189,3 +199,27 @@ def test_what_is_spent_stays_spent_and_the_front_keeps_its_weights(tmp_path: Pat
         before = now
     assert before and {r.trial_id for r in records if not study.has_weights(r.trial_id)} == before
     assert all(study.has_weights(record.trial_id) for record in study.front("edge", feasible_only=True))
+
+
+def test_where_weights_take_too_much_the_beaten_leave_then_the_near_and_the_front_stays() -> None:
+    front, near, beaten, later = record(0, 0.9, 5), record(1, 0.89, 6), record(2, 0.4, 7), record(3, 0.3, 8)
+    records = [each.model_copy(update={"weights_bytes": 100}) for each in (front, near, beaten, later)]
+    assert crowded_out(records, (), 400) == frozenset()
+    assert crowded_out(records, (), 399) == {2}
+    assert crowded_out(records, {2}, 200) == {3}
+    assert crowded_out(records, (), 200) == {2, 3}
+    assert crowded_out(records, (), 0) == {1, 2, 3}
+
+
+def test_a_study_keeps_to_its_limit_of_weights_in_one_part_or_two(tmp_path: Path) -> None:
+    sampler = SamplerSettings(name="random")
+    room = 4 * 8  # bytes of four trials, of two values each
+    whole, _ = searched(tmp_path / "whole", trials=16, sampler=sampler, max_weights_gib=room / 2**30)
+    for trials in (9, 16):
+        parts, _ = searched(tmp_path / "parts", trials=trials, sampler=sampler, max_weights_gib=room / 2**30)
+    assert outcome(parts.trials()) == outcome(whole.trials())
+    kept = {record.trial_id for record in whole.trials() if whole.has_weights(record.trial_id)}
+    assert kept == {record.trial_id for record in parts.trials() if parts.has_weights(record.trial_id)}
+    front = {r.trial_id for tier in ("edge", "cloud") for r in near_front(whole.trials(), tier, 0.0)}
+    assert front <= kept and len(kept) <= max(4, len(front))
+    assert len(kept) < 16 - len(spent(whole.trials(), 16)), "the limit deletes more than what is beaten and old"

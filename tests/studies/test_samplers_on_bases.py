@@ -13,15 +13,18 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from scipy.stats import norm
 
 from tests.studies.conftest import EDGE, FormulaEvaluator
-from ussearch.evaluators import costs
+from ussearch.evaluators import TrainingTask, costs
 from ussearch.run_config import SamplerName
 from ussearch.search_spaces import SearchSpace, count
 from ussearch.search_spaces.edits.choices import changed
-from ussearch.studies import SamplerSettings
+from ussearch.studies import SamplerSettings, TrialRecord
+from ussearch.studies.front import in_steps
 from ussearch.studies.rounds import CHILD_SHARE
 from ussearch.studies.samplers import (
     FIRST_GENERATION,
@@ -36,7 +39,7 @@ from ussearch.studies.samplers import (
 from ussearch.studies.samplers.acquisition import gain_per_training
 from ussearch.studies.samplers.architecture_pricing import MACS_BESIDE
 from ussearch.studies.samplers.posterior import Prediction
-from ussearch.studies.suggest import DIRECTIONS, distributions_of
+from ussearch.studies.suggest import DIRECTIONS, _as_told, distributions_of
 
 SPACE = SearchSpace.standard(64)
 EVALUATOR = FormulaEvaluator()
@@ -127,6 +130,12 @@ def test_what_is_drawn_by_chance_is_a_base_with_few_edits(name: SamplerName) -> 
     assert len({choices["base"] for choices in drawn}) >= 4
     assert 1 <= np.mean([edits(choices) for choices in of_bases]) <= 6  # one value at a time would be over 80
     assert all(changed(choices).keys() <= set(SPACE.edits_of(choices)) for choices in of_bases)
+
+
+def test_what_tpe_learns_value_by_value_is_a_base_with_few_edits_too() -> None:
+    found = [propose("tpe", seed, bases()).choices for seed in range(8)]
+    assert np.mean([edits(choices) for choices in found if choices["base"] != "free"]) <= 6
+    assert len({choices["base"] for choices in found}) >= 3
 
 
 @pytest.mark.parametrize("name", ["nsgaii", "nsgaiii"])
@@ -221,6 +230,37 @@ def test_a_training_costs_the_arithmetic_at_the_size_at_which_the_network_sees_i
     assert found[1] == pytest.approx(counted / 4, rel=0.02)
     composed = count(space.compose(free), 128).macs
     assert (found[2] + beside) * CHILD_SHARE == pytest.approx(composed + beside, rel=0.01), "a whole course"
+
+
+@given(memory=st.floats(100, 2000), share=st.floats(0, 0.5))
+def test_memory_is_told_in_steps_of_two_percent(memory: float, share: float) -> None:
+    more = memory * (1 + share)
+    assert abs(float(in_steps(memory)) / memory - 1) <= 0.011
+    assert in_steps(more) >= in_steps(memory)
+    assert (in_steps(more) > in_steps(memory)) or share < 0.0201
+    assert float(in_steps(in_steps(memory))) == pytest.approx(float(in_steps(memory)))
+
+
+def test_samplers_see_finished_trials_and_candidates_alike() -> None:
+    choices = SPACE.unedited("cea-net-standin")
+    architecture = SPACE.compose(choices)
+    costs = EVALUATOR.costs(architecture)
+    evaluation = EVALUATOR.evaluate(TrainingTask(architecture, 0))
+    record = TrialRecord(
+        trial_id=0,
+        role="preset",
+        architecture_id=architecture.id,
+        choices=choices,
+        started="",
+        finished="",
+        evaluation=evaluation,
+    )
+    price = ArchitecturePricing(SPACE, EVALUATOR, "edge").price(choices)
+    assert price is not None
+    told = _as_told(record, SPACE.choices, "edge").values
+    assert told[1:] == list(price.objectives)
+    assert told[1] == costs["edge"].latency_ms
+    assert told[2] != costs["edge"].memory_mib
 
 
 def test_what_is_finished_is_described_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

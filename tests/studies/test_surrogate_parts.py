@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -278,3 +279,47 @@ def test_a_cheap_accuracy_is_learnt_from() -> None:
     assert all(cache.affordable(choices) for choices in rest)
     gains = gain_per_training(Posterior(history, cache, seed=0), rest)
     assert gains[np.argmax(estimates[12:])] == gains.max()
+
+
+class Courses(Pricing):
+    """Latency in ``unit`` by width; one kind has no price, and another is the only one with a longer training."""
+
+    priced: ClassVar[bool] = True
+    probes: ClassVar[int] = 0
+
+    def __init__(self, unit: float = 1.0) -> None:
+        self.unit = unit
+
+    def price(self, choices: Mapping[str, Any]) -> Cost | None:
+        if choices["kind"] == "b":
+            return None
+        return Cost((choices["width"] * self.unit,), True, (1.0 if choices["kind"] == "c" else 0.25,))
+
+    def training(self, features: Floats) -> Floats:
+        return np.asarray(features[:, 0])
+
+
+def finished_with(kinds: str, unit: float = 1.0) -> History:
+    found = [each for each in every_combination(SPACE) if each["kind"] in kinds]
+    return history_of([trial(each, [each["width"] / 80, each["width"] * unit]) for each in found[::2]])
+
+
+def test_a_price_that_becomes_known_changes_no_column_of_what_was_learnt() -> None:
+    history = finished_with("ab")
+    cache = CostCache(Courses(), history.space)
+    posterior = Posterior(history, cache, seed=0)
+    last = [each for each in every_combination(SPACE) if each["kind"] == "c"]
+    before = gain_per_training(posterior, last)
+    assert all(cache.affordable(choices) for choices in last)
+    assert np.isfinite([before, gain_per_training(posterior, last)]).all()
+
+
+def test_what_a_candidate_promises_does_not_depend_on_the_unit_of_costs() -> None:
+    left = [each for each in every_combination(SPACE) if each["kind"] == "c"]
+    gains = []
+    for unit in (1.0, 1000.0):
+        history = finished_with("a", unit)
+        cache = CostCache(Courses(unit), history.space)
+        assert all(cache.affordable(choices) for choices in left)
+        gains.append(gain_per_training(Posterior(history, cache, seed=0), left))
+    assert gains[0] == pytest.approx(gains[1], rel=1e-6)

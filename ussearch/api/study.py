@@ -46,7 +46,7 @@ class Study(studies.Study):
 
     def __repr__(self) -> str:
         config = self.config
-        counts = f"{len(self.trials())} of {config.trials} trials"
+        counts = config.counted(len(self.trials()))
         return f"Study({str(self.folder)!r}: {counts}, {config.data.name} on {config.edge.name})"
 
     def pareto(self) -> ParetoReport:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ussearch.cli.console import EXTRAPOLATED, counted, excess, interval, milliseconds
+from ussearch.cli.console import EXTRAPOLATED, excess, interval, milliseconds
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -102,7 +102,7 @@ def _left_out(skipped: Mapping[str, str]) -> dict[str, list[str]]:
 def _title(report: ParetoReport) -> str:
     config = report.study.config
     title = f"{config.data.name}, {config.image_size}×{config.image_size}, validation images; {report.fidelity}; "
-    return f"{title}{len(report.records)} of {counted(config.trials, 'trial')}"
+    return f"{title}{config.counted(len(report.records))}"
 
 
 def _table(report: ParetoReport, *, intervals: bool) -> Table:

@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
@@ -15,7 +16,6 @@ from ussearch.cli.option_values import spoken
 from ussearch.cli.run_parameters import is_of_reading
 from ussearch.datasets.checking.check import SPLIT_NOT_USED
 from ussearch.datasets.reading.rows import loss_rows, reading_rows
-from ussearch.pipeline import Delivery
 from ussearch.run_options import run_options
 from ussearch.studies import StudyConfig
 from ussearch.studies.data_source import DataSource
@@ -25,6 +25,9 @@ from ussearch.studies.rounds import Rounds
 from ussearch.studies.timings import TRAINING_STAGES, SearchTimings
 from ussearch.weights import require_digest
 from ussearch.weights.asked import OFF
+
+if TYPE_CHECKING:
+    from ussearch.pipeline import Delivery
 
 
 def print_plan(plan: Plan) -> None:
@@ -75,7 +78,7 @@ def print_plan(plan: Plan) -> None:
         f"full trainings{_lengths(config)}"
     )
     search, final = spoken(plan.search_seconds), spoken(plan.final_seconds)
-    done = f", {plan.finished} of {config.trials} trials are finished" if plan.finished else ""
+    done = f", {config.counted(plan.finished)} are finished" if plan.finished else ""
     console.print(f"Predicted time: search {search}, full training {final} (to about a factor of two){done}")
     console.print("To beat (validation):")
     width = max(map(len, plan.baselines), default=0)

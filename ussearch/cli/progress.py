@@ -55,6 +55,7 @@ class RunProgress:
         self._quiet = quiet
         self._live = LiveView(quiet)
         self._total = self._finished = 0
+        self._of = ""
         self._running: dict[int, float] = {}
         self._trainings: dict[str, int] = {}
         self._last_line = time.monotonic()
@@ -86,11 +87,12 @@ class RunProgress:
                 self._live.expect(plan.config.edge.network_limit_ms(plan.config.image_size), baselines)
             case CandidateSkipped(name, reason):
                 console.print(f"  preset {name} left out: {reason}")
-            case SearchStarted(finished, total):
-                self._total, self._finished = total, finished
+            case SearchStarted(finished, total, expected):
+                self._total, self._finished = expected or total, finished
+                self._of = f"about {expected}" if expected else str(total)
                 if finished:
-                    console.print(f"  {finished} of {total} trials are finished already")
-                self._live.begin(f"{finished} of {total} trials", total, finished)
+                    console.print(f"  {finished} of {self._of} trials are finished already")
+                self._live.begin(f"{finished} of {self._of} trials", self._total, finished)
             case TrainingEpoch(trial_id=None):
                 self._training(event)
             case TrialStarted() | TrialRepeated() | TrainingEpoch():
@@ -138,7 +140,8 @@ class RunProgress:
         """Draw which trials run, and how far all of them have come; ``_running`` holds the share that each has done."""
         names = ", ".join(str(trial_id) for trial_id in sorted(self._running)) or "–"
         done = self._finished + sum(self._running.values())
-        self._live.update(f"{self._finished} of {self._total} trials, now {names}", done)
+        total = max(self._total, self._finished + len(self._running))
+        self._live.update(f"{self._finished} of {self._of} trials, now {names}", done, total)
 
     def _trial(self, record: TrialRecord, front: tuple[TrialRecord, ...]) -> None:
         self._last_line = time.monotonic()

@@ -35,11 +35,7 @@ def run(
 
     from ussearch.cli.console import print_json
     from ussearch.cli.counting import counting
-    from ussearch.cli.interrupts import interruptible
     from ussearch.cli.plan_lines import print_plan, print_timings
-    from ussearch.cli.progress import RunProgress
-    from ussearch.cli.result_lines import print_delivery
-    from ussearch.pipeline import run as run_pipeline
     from ussearch.process_settings import settle
     from ussearch.studies.kept import Kept
     from ussearch.studies.planner import plan
@@ -50,6 +46,12 @@ def run(
             made = plan(asked, Kept.of(asked, asked.output.study), progress)
         print_json(made.to_dict()) if json_output else print_plan(made)
         return
+
+    from ussearch.cli.interrupts import interruptible  # what a plan does not need takes seconds
+    from ussearch.cli.progress import RunProgress
+    from ussearch.cli.result_lines import print_delivery
+    from ussearch.pipeline import run as run_pipeline
+
     with interruptible("the same command with --resume continues it"), RunProgress(quiet=json_output) as progress:
         delivery = run_pipeline(asked, progress)
     if json_output:

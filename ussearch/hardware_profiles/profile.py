@@ -158,6 +158,12 @@ class Profile(_Part):
         """Return what is left of the latency limit for the network; 0 or less where post-processing takes it all."""
         return self.limits.latency_target_ms - self.postprocessing_ms(image_size)
 
+    def limited_to(self, latency_ms: float) -> Profile:
+        """Return the profile with another latency limit."""
+        return self.model_copy(
+            update={"limits": self.limits.model_copy(update={"frames_per_second": 1000 / latency_ms})}
+        )
+
     def latency_limit(self, image_size: int) -> str:
         """Return the latency limit in words: ``41.7 ms, of which 2.1 ms are for post-processing``."""
         whole = f"{self.limits.latency_target_ms:.1f} ms"

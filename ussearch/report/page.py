@@ -18,6 +18,7 @@ from ussearch.report.importance import importance_section
 from ussearch.report.markup import asset, document, text
 from ussearch.report.presence import presence_section
 from ussearch.report.progress import progress_section
+from ussearch.report.published import published_section
 from ussearch.report.report_data import ReportData, gather
 from ussearch.report.reproduction import reproduction_section
 from ussearch.report.routing import routing_section
@@ -33,6 +34,7 @@ CONTENTS = {
     "progress": "Progress",
     "importance": "Importance",
     "compression": "Compression",
+    "published": "Presets",
     "routing": "Routing",
     "presence": "False alarms",
     "data": "Data",
@@ -69,6 +71,7 @@ def page(report_data: ReportData) -> str:
         progress_section(report_data),
         importance_section(report_data),
         compression_section(report_data),
+        published_section(report_data),
         routing_section(report_data),
         presence_section(report_data),
         data_section(report_data),
@@ -88,7 +91,7 @@ def _summary(report_data: ReportData) -> str:
     costs, metrics = best.costs("edge"), best.evaluation.metrics
     doubt = ", extrapolated" if costs.extrapolated else ""
     words = (
-        f"{len(report_data.report.records)} of {config.trials} trials finished; {len(report_data.report.edge)} on the "
+        f"{config.counted(len(report_data.report.records))} finished; {len(report_data.report.edge)} on the "
         f"front within {config.edge.latency_limit(config.image_size)}. The device's network is trial {best.trial_id} "
         f"({best.label}): objective {metrics.get('objective') or 0.0:.3f} on validation images in the search, "
         f"{costs.latency_ms:.1f} ms predicted{doubt}."

@@ -23,7 +23,7 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         ("threads", "as in the command; all cores where it names none"),
         ("trained on", ", ".join(devices) or "nothing yet"),
         ("sampler, evaluator", f"{config.sampler.name}, {config.evaluator}"),
-        ("trials", f"{len(report_data.report.records)} of {config.trials}"),
+        ("trials", config.counted(len(report_data.report.records))),
         ("full training", f"{config.final_epochs} epochs, random starts: {config.final_restarts}"),
         ("data", f"{report_data.data_name}, fingerprint {config.data.fingerprint}"),
         ("pretrained weights", _started(config.pretrained, names=report_data.names)),

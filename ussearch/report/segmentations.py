@@ -17,7 +17,7 @@ from ussearch.report.markup import paragraph, section, text
 from ussearch.report.report_data import ReportData
 from ussearch.report.thumbnails import picture, svg_outline
 from ussearch.runtime.postprocessing import Postprocessing
-from ussearch.search_spaces import build
+from ussearch.search_spaces import Network, build
 from ussearch.studies.context import StudyContext
 from ussearch.studies.damage import intact
 
@@ -91,17 +91,25 @@ def _shipped(report_data: ReportData, study_context: StudyContext, chosen: list[
     }
 
 
-def _trained(report_data: ReportData, study_context: StudyContext, chosen: list[int]) -> dict[int, Answers]:
+def trained_network(report_data: ReportData, trial_id: int) -> Network | None:
+    """Return a finalist after its full training; None where its weights are not there."""
     from safetensors.torch import load_file
 
+    weights = found_at(finalist_folder(report_data.study, trial_id)) / "weights.safetensors"
+    if not weights.exists():
+        return None
+    network = build(report_data.study.architecture(trial_id))
+    with intact(weights, RETRAIN):
+        network.load_state_dict(load_file(weights))
+    return network
+
+
+def _trained(report_data: ReportData, study_context: StudyContext, chosen: list[int]) -> dict[int, Answers]:
     found = {}
     for trial_id, evaluation in report_data.finalists[:MOST_FINALISTS]:
-        weights = found_at(finalist_folder(report_data.study, trial_id)) / "weights.safetensors"
-        if evaluation.normalisation is None or not weights.exists():
+        network = trained_network(report_data, trial_id)
+        if evaluation.normalisation is None or network is None:
             continue
-        network = build(report_data.study.architecture(trial_id))
-        with intact(weights, RETRAIN):
-            network.load_state_dict(load_file(weights))
         normalisation = Normalisation.from_record(evaluation.normalisation)
         answer = predict(network, study_context.images.images[chosen], normalisation)
         found[trial_id] = Answers(answer, "its full training")

@@ -89,6 +89,8 @@ class Block(_Data):
             found.add(DYNAMIC_CONV)
         if self.norm == "layer" or self.kind == "shifted_mlp":
             found.add("norm:layer")
+        if self.norm_last:
+            found.add("norm:after_activation")
         return found
 
 

@@ -104,11 +104,14 @@ class SearchSpace:
         """Return the architecture of a full set of choices."""
         name, base = choices["base"], self.base(choices)
         made = edited(base, choices, self.image_size)
-        if made is base or name == FREE:
+        if made is base:
             return made
         meant = {edit: choices[edit] for edit in meaningful(made)}
-        told = sentence(self.titles.get(name, name), meant)
-        return made.model_copy(update={"name": told, "derivation": derivation(name, meant)})
+        title = f"free composition {base.id}" if name == FREE else self.titles.get(name, name)
+        composed = {each: choices[each] for each in self._free_choices if name == FREE}
+        return made.model_copy(
+            update={"name": sentence(title, meant), "derivation": derivation(name, composed | meant)}
+        )
 
     def told(self, choices: Choices) -> Architecture:
         """Return the architecture of a full set of choices, told without edits that change nothing beside the others.
@@ -166,11 +169,10 @@ class SearchSpace:
         for name, base in self.bases.items():
             if base.id == architecture.id:
                 return self.unedited(name)
-        found = derived(architecture.derivation) if architecture.derivation else None
-        if found is not None and found[0] in self.bases:
+        found = derived(architecture.derivation, self.choices) if architecture.derivation else None
+        if found is not None and found[0] in self.choices["base"]:
             choices = self.unedited(found[0]) | found[1]
-            known = all(choices[name] in values for name, values in self.choices.items())
-            return choices if known and self.compose(choices).id == architecture.id else None
+            return choices if self.compose(choices).id == architecture.id else None
         free = self.free.choices_of(architecture) if FREE in self.choices["base"] else None
         if free is None:
             return None

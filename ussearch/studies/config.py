@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
+from operator import attrgetter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -89,8 +90,7 @@ class StudyConfig(_Data):
     @model_validator(mode="after")
     def _decided(self) -> Self:
         """Refuse a run of which something was left open."""
-        asked = (self.run.search.trials, self.run.space.image_size)
-        if None in asked:
+        if None in (self.run.search.trials, self.run.space.image_size):
             raise ValueError("run: trials and image size must be decided")
         return self
 
@@ -98,6 +98,11 @@ class StudyConfig(_Data):
     def trials(self) -> int:
         """How many candidates in all, presets included."""
         return self.run.search.trials or 0
+
+    def counted(self, finished: int) -> str:
+        """Return how many trials are finished and how many there are to be, of which a budget may leave some out."""
+        most = "at most " if self.run.budget is not None and finished < self.trials else ""
+        return f"{finished} of {most}{self.trials} trial{'' if self.trials == 1 else 's'}"
 
     @property
     def image_size(self) -> int:
@@ -190,7 +195,7 @@ class StudyConfig(_Data):
                 f"{_read_otherwise(self.data, other.data)}: resume with the same data, or name another study folder."
             )
         for field, title in _DECISIVE.items():
-            before, after = getattr(self, field), getattr(other, field)
+            before, after = attrgetter(field)(self), attrgetter(field)(other)
             # NOTE: which presets are planned follows from the number of trials; a study keeps those it began with.
             replanned = field in ("initial_architectures", "pretrained") and self.trials != other.trials
             if before != after and not replanned:
@@ -212,6 +217,7 @@ _DECISIVE: Mapping[str, str] = {
     "sampler": "sampler",
     "evaluator": "evaluator",
     "workers": "number of workers",
+    "run.search.max_weights_gib": "limit of kept weights",
     "pretrained": "choice of pretrained weights",
 }
 """Fields that results depend on, with their names in errors."""

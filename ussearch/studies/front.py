@@ -69,8 +69,13 @@ def beats(metrics: Summary, baselines: Mapping[str, Summary]) -> bool:
 
 def distinguished(losses: Floats) -> Floats:
     """Return losses in which memory differs only by steps of ``MEMORY_STEP``: less is within what is predicted."""
-    steps = np.round(np.log(losses[:, 2:]) / np.log1p(MEMORY_STEP))
-    return np.concatenate([losses[:, :2], steps], axis=1)
+    return np.concatenate([losses[:, :2], in_steps(losses[:, 2:])], axis=1)
+
+
+def in_steps(memory_mib: Floats | float) -> Floats:
+    """Return memory rounded to steps of ``MEMORY_STEP``: what differs by less is equal."""
+    step = np.log1p(MEMORY_STEP)
+    return np.asarray(np.exp(step * np.round(np.log(memory_mib) / step)), np.float64)
 
 
 def losses_of(records: Sequence[TrialRecord], tier: Tier) -> Floats:

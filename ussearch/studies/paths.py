@@ -116,7 +116,8 @@ def asked_before(study: Path | str | None, resume: bool) -> dict[str, Any] | Non
 def as_continued(config: RunConfig, folder: Path) -> RunConfig:
     """Return the configuration with data and workers of the study that it continues, where it names none.
 
-    Raises UserError where it asks for another full training than the study's: what is finished would not be made again.
+    Raises UserError where it asks for another full training or latency limit than the study's: what is finished would
+    not be made again.
     """
     if not config.output.resume or not Study.exists(folder):
         return config
@@ -128,6 +129,12 @@ def as_continued(config: RunConfig, folder: Path) -> RunConfig:
                 f"The study in {folder} was made with another number of {title} ({known}, not {asked}): resume with "
                 "the same, or name another study folder."
             )
+    if config.max_latency_ms is not None and config.max_latency_ms != before.run.max_latency_ms:
+        known_ms = before.edge.limits.latency_target_ms
+        raise UserError(
+            f"The study in {folder} was made with another latency limit ({known_ms:.1f} ms, not "
+            f"{config.max_latency_ms:.1f}): resume with the same, or name another study folder."
+        )
     changes: dict[str, Any] = {}
     if config.execution.workers is None:
         changes["execution"] = {"workers": before.workers}

@@ -123,7 +123,7 @@ class _Prepared:
 def _made(asked: RunConfig, sized: RunConfig, prepared: _Prepared, lengths: Lengths) -> Plan:
     """Return the plan with these lengths; raises UserError where nothing fits the device."""
     work, seeds, context = prepared.work, lengths.seeds, prepared.study_context
-    require_satisfiable(work.seen, seeds, work.evaluator, context.profiles["edge"])
+    require_satisfiable(work.space, work.seen, seeds, work.evaluator, context.profiles["edge"])
     space = work.space
     if isinstance(space, SearchSpace):  # a child starts from a trained base, so that others are no bases here
         space = space.based_on([each.name for each in seeds.seeds])
@@ -173,6 +173,8 @@ def _profiles(asked: RunConfig, kept: Kept) -> dict[Tier, Profile]:
     """Return both ends' profiles, those that a study was made with before those of this version."""
     folders = () if asked.profiles_dir is None else (asked.profiles_dir,)
     shipped = [load_profile(name, folders) for name in (asked.profile, asked.cloud_profile)]
+    if asked.max_latency_ms is not None:
+        shipped[0] = shipped[0].limited_to(asked.max_latency_ms)
     edge, cloud = (kept.profiles.get(profile.name, profile) for profile in shipped)
     for now, before in zip(shipped, (edge, cloud), strict=True):
         if now != before:

@@ -9,6 +9,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace, preset_names
+from ussearch.studies.samplers import ArchitecturePricing
 
 ImageSeconds = Callable[[Architecture], float]
 LARGEST_SHARE = 0.25
@@ -212,13 +213,19 @@ def _excess(excess: Mapping[str, float], refused: Sequence[str]) -> str:
     return ", ".join([*over, *refused])
 
 
-def require_satisfiable(seen: Feasibility, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile) -> None:
-    """Raise UserError where neither a preset nor any random architecture keeps within the device's limits."""
+def require_satisfiable(
+    space: SearchSpace | FreeSpace, seen: Feasibility, seeds: SeedPlan, evaluator: TrainEvaluator, edge: Profile
+) -> None:
+    """Raise UserError where no preset, scaled down or not, and no random architecture keeps within the limits."""
     if seen.feasible_share["edge"] > 0 or any(evaluator.costs(each)["edge"].feasible for each in seeds.seeds):
+        return
+    pricing = ArchitecturePricing(space, evaluator, "edge")
+    if isinstance(space, SearchSpace) and any(pricing.scales_within(base) for base in space.bases):
         return
     low, high = seen.latency_range_ms["edge"]
     image_size = evaluator.images.image_size
     raise UserError(
         f"Nothing fits {edge.name}: its limit is {edge.limits_in_words(image_size)}; random architectures take "
-        f"{low:.1f} to {high:.1f} ms at {image_size} pixels; choose a smaller --image-size or another profile."
+        f"{low:.1f} to {high:.1f} ms at {image_size} pixels, and no preset fits with the narrowest widths; choose a "
+        "smaller --image-size or another profile."
     )

@@ -38,6 +38,8 @@ class TrialRecord(BaseModel):
     """What the sampler needs to remember of this trial, such as its generation."""
     started: str
     finished: str
+    weights_bytes: int = 0
+    """Of its weights when they were kept; 0 in older records and where there are none."""
     evaluation: Evaluation
 
     @property

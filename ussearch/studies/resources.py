@@ -35,6 +35,7 @@ class SearchResources:
         storage: URL of the database; None: the study's own file, or the database it used last.
         limit_s: the longest that an architecture's evaluation may take; None: no limit.
         may_begin: whether the candidate of a slot may still begin, which should take so many seconds.
+        expected: about how many trials there will be, where ``may_begin`` ends the search; None: all that it is of.
         timings: filled in by the search.
     """
 
@@ -42,6 +43,7 @@ class SearchResources:
     storage: str | None = field(default=None, repr=False)
     limit_s: Callable[[Architecture], float | None] = _unlimited
     may_begin: Callable[[int, float], bool] = _always
+    expected: int | None = None
     timings: SearchTimings = field(default_factory=SearchTimings)
 
 

@@ -56,8 +56,8 @@ def goes_on_from(records: Sequence[TrialRecord], tier: Tier, taken: Collection[i
     return min(near, key=lambda r: (r.evaluation.age_epochs, -(r.objective or 0.0), r.trial_id), default=None)
 
 
-def near_front(records: Sequence[TrialRecord], tier: Tier) -> list[TrialRecord]:
-    """Return the trials within the limits of an end that lie on its front, or would with ``NEAR`` more.
+def near_front(records: Sequence[TrialRecord], tier: Tier, near: float = NEAR) -> list[TrialRecord]:
+    """Return the trials within the limits of an end that lie on its front, or would with ``near`` more.
 
     The cloud is searched for strength: there a front is the strongest, latency and memory are limits. Each architecture
     counts with its best trial. What is beaten once stays beaten, whatever comes later.
@@ -67,7 +67,7 @@ def near_front(records: Sequence[TrialRecord], tier: Tier) -> list[TrialRecord]:
         return []
     losses = distinguished(losses_of(good, tier))
     losses = losses[:, :1] if tier == "cloud" else losses
-    return [record for number, record in enumerate(good) if non_dominated(_raised(losses, number))[number]]
+    return [record for number, record in enumerate(good) if non_dominated(_raised(losses, number, near))[number]]
 
 
 SPENT_AFTER = 2 * ROUND
@@ -88,10 +88,30 @@ def spent(records: Sequence[TrialRecord], slot: int) -> frozenset[int]:
     return frozenset(old) - parents
 
 
-def _raised(losses: Floats, number: int) -> Floats:
-    """Return losses where one row's objective is better by ``NEAR``."""
+def crowded_out(records: Sequence[TrialRecord], gone: Collection[int], most_bytes: float) -> frozenset[int]:
+    """Return the trials whose weights leave so that all that are kept take no more than ``most_bytes``.
+
+    ``gone`` have left before. The beaten go before those near a front, the older before the younger; those on the
+    front of an end stay, whatever they take.
+    """
+    kept = [record for record in records if record.trial_id not in gone and record.weights_bytes]
+    tiers: tuple[Tier, Tier] = ("edge", "cloud")
+    near, on_front = (
+        {record.trial_id for tier in tiers for record in near_front(records, tier, within)} for within in (NEAR, 0.0)
+    )
+    surplus = sum(record.weights_bytes for record in kept) - most_bytes
+    leaving: set[int] = set()
+    for record in sorted(kept, key=lambda r: (r.trial_id in near, r.trial_id)):
+        if surplus > 0 and record.trial_id not in on_front:
+            leaving.add(record.trial_id)
+            surplus -= record.weights_bytes
+    return frozenset(leaving)
+
+
+def _raised(losses: Floats, number: int, by: float) -> Floats:
+    """Return losses where one row's objective is better."""
     raised: Floats = losses.copy()
-    raised[number, 0] -= NEAR
+    raised[number, 0] -= by
     return raised
 
 

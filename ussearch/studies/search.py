@@ -106,7 +106,7 @@ class _Search:
             self._storage.reconcile(self._ordered())
             for trial_id in self._records:  # a kill just after a record was written leaves the checkpoint behind
                 self._study.checkpoint(trial_id).unlink(missing_ok=True)
-        self._tell(events.SearchStarted(len(self._records), self._total))
+        self._tell(events.SearchStarted(len(self._records), self._total, self._resources.expected))
         LOG.info("search of %d trials begins; %d are finished", self._total, len(self._records))
         try:
             if not self._study.baselines:
@@ -227,6 +227,7 @@ class _Search:
             sampler_attributes=candidate.sampler_attributes,
             started=pending.started,
             finished=_now(),
+            weights_bytes=sum(value.nbytes for value in (evaluation.weights or {}).values()),
             evaluation=evaluation,
         )
         self._study.keep(record, architecture)
@@ -256,8 +257,10 @@ class _Search:
 
     def _give_up(self) -> str:
         """Return what to tell a user who stopped the search."""
+        expected = self._resources.expected
+        of = self._total if expected is None else f"about {expected}"
         message = (
-            f"Stopped after {len(self._records)} of {self._total} trials, all of them kept: the same command with "
+            f"Stopped after {len(self._records)} of {of} trials, all of them kept: the same command with "
             f"--resume continues the study in {self._study.folder}."
         )
         LOG.info("stopped after %d of %d trials", len(self._records), self._total)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from ussearch import events
@@ -16,7 +16,7 @@ from ussearch.evaluators import CostsByTier, Evaluator, Recipe, Tier, TrainingTa
 from ussearch.events import OnEvent
 from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.records import TrialRecord
-from ussearch.studies.rounds import Rounds, goes_on_from, relative_of, spent
+from ussearch.studies.rounds import Rounds, crowded_out, goes_on_from, relative_of, spent
 from ussearch.studies.study import Study
 from ussearch.studies.suggest import MAX_SUGGESTIONS, AnySpace, Suggestion, derived_seed, suggest, tier_of
 
@@ -43,6 +43,7 @@ class Slots:
     tell: OnEvent
     shortfall: str | None = None
     """Why the last draft gave none."""
+    _crowded_out: dict[int, frozenset[int]] = field(default_factory=dict)
 
     @cached_property
     def bases(self) -> tuple[Suggestion, ...]:
@@ -97,11 +98,24 @@ class Slots:
         """Return the trials from whose weights nothing starts any more in ``slot`` and those after it."""
         if self.rounds is None:
             return frozenset()
-        return spent([records[each] for each in sorted(records) if each < self._seen(slot)], slot)
+        return self._gone([records[each] for each in sorted(records) if each < self._seen(slot)], slot)
 
     def _with_weights(self, seen: Sequence[TrialRecord], slot: int) -> list[TrialRecord]:
-        gone = spent(seen, slot)
+        gone = self._gone(seen, slot)
         return [record for record in seen if record.trial_id not in gone]
+
+    def _gone(self, seen: Sequence[TrialRecord], slot: int) -> frozenset[int]:
+        """Return the trials whose weights are spent by ``slot``, or had to leave for others in it or a slot before."""
+        most_bytes = self.study.config.run.search.max_weights_gib * 2**30
+        if sum(record.weights_bytes for record in seen) <= most_bytes:
+            return spent(seen, slot)
+        crowded: frozenset[int] = frozenset()
+        for each in range(len(self.bases), slot + 1):
+            if each not in self._crowded_out:
+                known = [record for record in seen if record.trial_id < self._seen(each)]
+                self._crowded_out[each] = crowded | crowded_out(known, crowded | spent(known, each), most_bytes)
+            crowded = self._crowded_out[each]
+        return crowded | spent(seen, slot)
 
     def task(self, candidate: Suggestion, limit_s: float | None) -> TrainingTask:
         """Return how a candidate is trained."""

@@ -16,6 +16,7 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from ussearch.evaluators import Costs, CostsByTier, Evaluator, Tier
 from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace
 from ussearch.studies.config import StudyConfig
+from ussearch.studies.front import in_steps
 from ussearch.studies.records import Role, TrialRecord
 from ussearch.studies.rounds import best_of_each
 from ussearch.studies.samplers import FIRST_GENERATION, ArchitecturePricing, make_sampler
@@ -171,8 +172,17 @@ def _replayed(
         study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)
         # NOTE: presets of older studies have no choices; a trial without would leave NSGA-II nothing to cross.
         known = [*best_of_each(records), *(record for record in records if record.failed)]
-        study.add_trials([finished_trial(record, space.choices, tier) for record in known if record.choices])
+        study.add_trials([_as_told(record, space.choices, tier) for record in known if record.choices])
     return study
+
+
+def _as_told(record: TrialRecord, space: Space, tier: Tier) -> FrozenTrial:
+    """Return a finished trial as samplers see it: a little less memory is no advantage that any child should have."""
+    trial = finished_trial(record, space, tier)
+    if trial.values is not None:
+        score, latency_ms, memory_mib = trial.values
+        trial.values = [score, latency_ms, float(in_steps(memory_mib))]
+    return trial
 
 
 def _affordable(evaluator: Evaluator, architecture: Architecture, tier: Tier) -> CostsByTier | None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from ussearch.evaluators.inheritance.axes import parameter_layouts
 from ussearch.evaluators.inheritance.matching import matching_paths
 from ussearch.evaluators.inheritance.transfer import inherit, recalibrate
-from ussearch.search_spaces import Architecture, Network, build, load_preset, preset_names
+from ussearch.search_spaces import Architecture, Network, SearchSpace, build, load_preset, preset_names
 from ussearch.search_spaces.edits import edited
 
 
@@ -43,7 +45,12 @@ def answers(network: Network, side: int = 128) -> Tensor:
         return network(torch.randn(1, network.architecture.image_channels, side, side))
 
 
-@pytest.mark.parametrize("name", preset_names())
+LARGE = ("laednet-l", "laednet-m", "unet")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in LARGE else ()) for name in preset_names()]
+)
 def test_the_same_network_takes_over_everything(name: str) -> None:
     parent = trained(base(name))
     child, share = child_of(parent, {})
@@ -109,3 +116,31 @@ def test_recalibrated_norms_have_the_statistics_of_the_images() -> None:
         seen = torch.stack([conv(batch.repeat(1, 3, 1, 1)).mean(dim=(0, 2, 3)) for batch in batches])
     torch.testing.assert_close(norm.running_mean, seen.mean(0), rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1 and not network.training
+
+
+def test_groups_that_make_fewer_channels_have_parts_of_their_own() -> None:
+    """CMUNeXt's fusion has a group for the skip and one for what comes from below."""
+    parent = trained(base("cmunext-s"))
+    child, _ = child_of(parent, {"level_width_3": 0.5})
+    mine, theirs = (network.state_dict()["levels.3.blocks.0.body.conv.weight"] for network in (child, parent))
+    half, whole = len(mine) // 2, len(theirs) // 2
+    assert torch.equal(mine[:half], theirs[:half, : mine.shape[1]])
+    assert torch.equal(mine[half:], theirs[whole : whole + half, : mine.shape[1]])
+
+
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 8))])
+def test_any_candidate_starts_from_any_of_its_base(seed: int) -> None:
+    """The channels that are told apart add up to those that there are."""
+    generator, space = np.random.default_rng(seed), SearchSpace.standard(64)
+    relatives: dict[str, tuple[Architecture, dict[str, Tensor]]] = {}
+    met = 0
+    while met < 8:
+        choices = space.draw(generator)
+        network = build(space.told(choices))
+        for name, layout in parameter_layouts(network.architecture).items():
+            shape = network.get_parameter(name).shape
+            assert [sum(segments) for segments in layout.segments] == list(shape[: len(layout.segments)]), name
+        if choices["base"] in relatives:
+            assert 0 <= inherit(network, *relatives[choices["base"]]).share <= 1
+            met += 1
+        relatives[choices["base"]] = (network.architecture, network.state_dict())

@@ -162,10 +162,13 @@ class _Tracer(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leav
         return axis
 
     def _convolved(self, args: Sequence[Any]) -> Axis:
-        """Return the axis of what a convolution makes; depthwise ones keep that of their input."""
+        """Return the axis of what a convolution makes; grouped ones keep that of their input where it is as long."""
         image, weight, bias, *_, transposed, _, groups = args
-        before = self._axis_of(image)
-        after = before if groups > 1 else Axis(int(weight.shape[1] if transposed else weight.shape[0]))
+        before, made = self._axis_of(image), int(weight.shape[1] * groups if transposed else weight.shape[0])
+        if groups == 1:
+            after = Axis(made)
+        else:  # else each group makes a part of its own
+            after = before if made == before.length else Axis(made, [Axis(made // groups) for _ in range(groups)])
         name = self._made_of.get(id(weight))
         if name is not None:
             out, into = self.axes[name][-2:]

@@ -74,14 +74,21 @@ def changed(choices: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def derivation(base: str, choices: Mapping[str, Any]) -> str:
-    """Return a candidate as text that ``derived`` reads: ``lv-unet; stage_width_2=0.75; decoder=light``."""
-    return "; ".join([base, *(f"{name}={value}" for name, value in changed(choices).items())])
+    """Return a candidate as text that ``derived`` reads: ``lv-unet; stage_width_2=0.75; decoder=light``.
+
+    ``choices`` that are no edits are those of a base that is composed; all of them are told.
+    """
+    told = {name: value for name, value in choices.items() if name not in neutral()} | changed(choices)
+    return "; ".join([base, *(f"{name}={value}" for name, value in told.items())])
 
 
-def derived(text: str) -> tuple[str, dict[str, Any]] | None:
-    """Return the base and the edits of a ``derivation``; None where it names what does not exist."""
+def derived(text: str, values: Mapping[str, tuple[Any, ...]] | None = None) -> tuple[str, dict[str, Any]] | None:
+    """Return the base and the edits of a ``derivation``; None where it names what does not exist.
+
+    ``values`` are those of a space, where a base may be composed; those of the edits without.
+    """
     base, *parts = text.split("; ")
-    values = edit_choices()
+    values = edit_choices() if values is None else values
     edits: dict[str, Any] = {}
     for part in parts:
         name, _, told = part.partition("=")

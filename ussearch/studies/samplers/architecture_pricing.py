@@ -14,8 +14,10 @@ import numpy.typing as npt
 from ussearch.evaluators import Evaluator, Tier
 from ussearch.search_spaces import FreeSpace, SearchSpace
 from ussearch.search_spaces.space import FREE
+from ussearch.studies.front import in_steps
 from ussearch.studies.rounds import CHILD_SHARE
 from ussearch.studies.samplers.pricing import Choices, Cost, Description, Pricing, Space
+from ussearch.studies.samplers.within_limits import scales_within
 
 Floats = npt.NDArray[np.float64]
 MACS_BESIDE = 8_000
@@ -27,11 +29,14 @@ REMEMBERED = 4096
 
 @dataclass(frozen=True)
 class ArchitecturePricing(Pricing):
-    """Objectives after the first are latency in ms and peak memory in MiB of ``tier``: in the cloud limits alone."""
+    """Objectives after the first are latency in ms and peak memory in MiB of ``tier``, the latter in steps.
+
+    In the cloud both are limits alone.
+    """
 
     priced: ClassVar[bool] = True
-    pool_size: ClassVar[int] = 64
-    shortlist: ClassVar[int] = 4
+    pool_size: ClassVar[int] = 256
+    shortlist: ClassVar[int] = 16
     probes: ClassVar[int] = 12
 
     space: SearchSpace | FreeSpace
@@ -49,8 +54,16 @@ class ArchitecturePricing(Pricing):
         return self.space.choices
 
     def draw(self, space: Space, generator: np.random.Generator) -> dict[str, Any]:
-        """Return a base with a few edits."""
-        return super().draw(space, generator) if isinstance(self.space, FreeSpace) else self.space.draw(generator)
+        """Return a base with a few edits; one that is beyond the limits is scaled down to them first."""
+        if isinstance(self.space, FreeSpace):
+            return super().draw(space, generator)
+        drawn = self.space.draw(generator)
+        scales = self.scales_within(drawn["base"])
+        return drawn | scales[int(generator.integers(len(scales)))] if scales else drawn
+
+    def scales_within(self, base: str) -> tuple[dict[str, Any], ...]:
+        """Return the scales with which a base keeps within the limits; none where the smallest does not."""
+        return _scales(_Key(self.space), _Key(self.evaluator), self.tier, base)
 
     def child(self, space: Space, parents: Sequence[Choices], generator: np.random.Generator) -> dict[str, Any]:
         """Return a parent, or two of one base crossed, with an edit more."""
@@ -99,6 +112,15 @@ def _described(space: _Key, choices: tuple[tuple[str, Any], ...]) -> Description
 
 
 @lru_cache(REMEMBERED)
+def _scales(space: _Key, evaluator: _Key, tier: Tier, base: str) -> tuple[dict[str, Any], ...]:
+    def fits(choices: Choices) -> bool:
+        cost = _priced(space, evaluator, tier, tuple(choices.items()))
+        return cost is not None and cost.feasible
+
+    return scales_within(space.value, base, fits)
+
+
+@lru_cache(REMEMBERED)
 def _priced(space: _Key, evaluator: _Key, tier: Tier, choices: tuple[tuple[str, Any], ...]) -> Cost | None:
     architecture = space.value.compose(dict(choices))
     course = 1.0 if dict(choices).get("base") == FREE else CHILD_SHARE
@@ -109,7 +131,7 @@ def _priced(space: _Key, evaluator: _Key, tier: Tier, choices: tuple[tuple[str, 
     except ValueError:
         return None
     return Cost(
-        objectives=(costs.latency_ms, costs.memory_mib),
+        objectives=(costs.latency_ms, float(in_steps(costs.memory_mib))),
         feasible=costs.feasible,
         features=(float(max(costs.macs, 1)), float(max(costs.parameters, 1)), course),
     )

@@ -21,13 +21,13 @@ class WholeDraws(BaseSampler):
     """Where the sampler would draw a candidate value by value at random, the problem draws the whole of it.
 
     Of bases and edits nearly every value changes nothing in a candidate that anybody wants; drawn one by one, nearly
-    every one would.
+    every one would. A sampler that learns value by value decides those in which a draw differs from what is finished.
     """
 
     def __init__(
         self, sampler: BaseSampler, pricing: Pricing, space: Space, seed: int, *, startup: int | None = None
     ) -> None:
-        """After ``startup`` finished trials ``sampler`` draws values one by one itself; None: it never should."""
+        """After ``startup`` finished trials ``sampler`` decides values one by one; None: it never should."""
         self._sampler, self._pricing, self._space = sampler, pricing, space
         self._seed, self._startup = seed, startup
 
@@ -38,13 +38,18 @@ class WholeDraws(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        """Return what the sampler proposes, a draw where it proposes nothing."""
+        """Return what the sampler proposes; where that is nothing a draw, without what the sampler is to decide."""
         if not self._in_vain(study, trial):
             shared = self._sampler.infer_relative_search_space(study, trial)
             proposed = self._sampler.sample_relative(study, trial, shared)
-            if proposed or self._learns_by_value(study):
+            if proposed:
                 return proposed
-        return self._pricing.draw(self._space, np.random.default_rng((self._seed, trial.number)))
+        drawn = self._pricing.draw(self._space, np.random.default_rng((self._seed, trial.number)))
+        finished = [each.params for each in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))]
+        if self._startup is None or len(finished) < self._startup or self._in_vain(study, trial):
+            return drawn
+        nearest = max(finished, key=lambda params: sum(params[name] == drawn[name] for name in drawn))
+        return {name: value for name, value in drawn.items() if value == nearest[name]}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -66,7 +71,3 @@ class WholeDraws(BaseSampler):
     def _in_vain(self, study: Study, trial: FrozenTrial) -> bool:
         last = [each for each in study.get_trials(deepcopy=False) if each.number < trial.number][-IN_VAIN:]
         return len(last) == IN_VAIN and all(each.state == TrialState.FAIL for each in last)
-
-    def _learns_by_value(self, study: Study) -> bool:
-        finished = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-        return self._startup is not None and len(finished) >= self._startup

@@ -1,0 +1,1 @@
+"""Parts of ``benchmarks/search.py``: a search beside full trainings of what is there without one."""
