@@ -161,8 +161,7 @@ def export(
 
     ``data`` says where the data set lies now, if it was moved since.
     """
-    spec = spec or ExportRequest()
-    table = Timetable()
+    spec, table = spec or ExportRequest(), Timetable()
     with Study.driven(folder) as study:
         with table.stage("plan", on_event):
             require_replaceable(spec.out or folder / BUNDLE)
