@@ -166,6 +166,17 @@ def test_the_nearest_relative_has_the_fewest_edits_that_change_shapes(edits: dic
     assert relative_of(SPACE.unedited("cmunext-s"), records) is None
 
 
+def test_only_edits_of_one_free_composition_are_relatives() -> None:
+    composed = SPACE.unedited("free") | {"free_stages": 3}
+    records = [record(0, 0.6, 5, choices=composed), record(1, 0.6, 5, choices=SPACE.unedited("unext"))]
+    assert relative_of(composed | {"free_stages": 4}, records) is None
+    found = relative_of(composed | {"decoder": "light"}, records)
+    assert found is not None and found.trial_id == 0
+    drawn = SPACE.unedited("unext") | {"free_stages": 4, "decoder": "light"}  # Optuna's samplers draw every choice
+    found = relative_of(drawn, records)
+    assert found is not None and found.trial_id == 1
+
+
 def test_lengths_of_a_round() -> None:
     rounds = Rounds(bases=3, epochs=30)
     assert rounds.child_epochs == 8 and Rounds(3, 1).child_epochs == 1

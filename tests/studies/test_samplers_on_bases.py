@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, ClassVar
 
@@ -230,6 +230,10 @@ def test_a_training_costs_the_arithmetic_at_the_size_at_which_the_network_sees_i
     assert found[1] == pytest.approx(counted / 4, rel=0.02)
     composed = count(space.compose(free), 128).macs
     assert (found[2] + beside) * CHILD_SHARE == pytest.approx(composed + beside, rel=0.01), "a whole course"
+    seen = replace(pricing, relatives=frozenset({"unext"})).price(half)
+    assert seen is not None and prices[1] is not None
+    assert seen.features[-1] * CHILD_SHARE == prices[1].features[-1], "no relative is there: a whole course"
+    assert seen.objectives == prices[1].objectives
 
 
 @given(memory=st.floats(100, 2000), share=st.floats(0, 0.5))

@@ -21,7 +21,7 @@ from ussearch.search_spaces.presets import load_preset, preset_names
 
 FREE = "free"
 """The base that is composed of choices of its own, by no publication."""
-_FREE_PREFIX = "free_"
+FREE_PREFIX = "free_"
 Choices = Mapping[str, Any]
 _FEATURES = {
     "stage_family": "block:{}",
@@ -69,7 +69,7 @@ class SearchSpace:
         bases = {name: base for name, base in bases.items() if image_size % base.size_divisor == 0}
         free = FreeSpace.standard(image_size)
         choices = {"base": (*bases, FREE), **edit_choices()}
-        choices |= {_FREE_PREFIX + name: values for name, values in free.choices.items()}
+        choices |= {FREE_PREFIX + name: values for name, values in free.choices.items()}
         return cls(
             image_size, MappingProxyType(bases), MappingProxyType(choices), MappingProxyType(known | dict(titles or {}))
         )
@@ -85,7 +85,7 @@ class SearchSpace:
     @property
     def free(self) -> FreeSpace:
         """The free composition alone."""
-        own = {name.removeprefix(_FREE_PREFIX): values for name, values in self._free_choices.items()}
+        own = {name.removeprefix(FREE_PREFIX): values for name, values in self._free_choices.items()}
         return FreeSpace(self.image_size, MappingProxyType(own))
 
     def suggest(self, trial: Trial) -> Architecture:
@@ -96,7 +96,7 @@ class SearchSpace:
         """Return what the edits of a set of choices start from."""
         if choices["base"] == FREE:
             return self.free.compose(
-                {name.removeprefix(_FREE_PREFIX): choices[name] for name in choices if name.startswith(_FREE_PREFIX)}
+                {name.removeprefix(FREE_PREFIX): choices[name] for name in choices if name.startswith(FREE_PREFIX)}
             )
         return self.bases[choices["base"]]
 
@@ -154,7 +154,7 @@ class SearchSpace:
 
     @property
     def _free_choices(self) -> dict[str, tuple[Any, ...]]:
-        return {name: values for name, values in self.choices.items() if name.startswith(_FREE_PREFIX)}
+        return {name: values for name, values in self.choices.items() if name.startswith(FREE_PREFIX)}
 
     def unedited(self, base: str) -> dict[str, Any]:
         """Return the choices of a base as it is."""
@@ -176,7 +176,7 @@ class SearchSpace:
         free = self.free.choices_of(architecture) if FREE in self.choices["base"] else None
         if free is None:
             return None
-        return self.unedited(FREE) | {_FREE_PREFIX + name: value for name, value in free.items()}
+        return self.unedited(FREE) | {FREE_PREFIX + name: value for name, value in free.items()}
 
     def contains(self, architecture: Architecture) -> bool:
         """Return whether some set of choices composes this architecture (whatever its name)."""
@@ -201,13 +201,13 @@ class SearchSpace:
             else:
                 bases[name] = base
         free, of_free = self.free.restricted(forbidden)
-        removals += [Removal(_FREE_PREFIX + each.choice, each.value, each.reason) for each in of_free]
+        removals += [Removal(FREE_PREFIX + each.choice, each.value, each.reason) for each in of_free]
         kept: dict[str, tuple[Any, ...]] = {"base": (*bases, FREE)}
         for name, values in edit_choices().items():
             reasons = {value: _reason(name, value, forbidden) for value in values}
             kept[name] = tuple(value for value in values if reasons[value] is None)
             removals += [Removal(name, value, reason) for value, reason in reasons.items() if reason is not None]
-        kept |= {_FREE_PREFIX + name: values for name, values in free.choices.items()}
+        kept |= {FREE_PREFIX + name: values for name, values in free.choices.items()}
         if not bases:
             raise UserError("The profile forbids every base: relax its rules.")
         return replace(self, bases=MappingProxyType(bases), choices=MappingProxyType(kept)), tuple(removals)

@@ -13,6 +13,7 @@ from typing import Any
 from ussearch.evaluators import Tier
 from ussearch.evaluators.evaluation import standing
 from ussearch.search_spaces.edits import neutral
+from ussearch.search_spaces.space import FREE, FREE_PREFIX
 from ussearch.studies.front import Floats, distinguished, losses_of, non_dominated
 from ussearch.studies.records import TrialRecord
 
@@ -132,14 +133,24 @@ def _worth(record: TrialRecord) -> tuple[float, float]:
 def relative_of(choices: Mapping[str, Any], records: Sequence[TrialRecord]) -> TrialRecord | None:
     """Return the trained relative that a candidate starts from: of its base, by the fewest edits; None without one.
 
-    Among equally near ones the older and better goes first.
+    Among equally near ones the older and better goes first. Free compositions are of one base where they were composed
+    alike.
     """
     kin = [
         record
         for record in best_of_each([r for r in records if not r.failed])
-        if record.choices is not None and record.choices.get("base") == choices.get("base")
+        if record.choices is not None and _base_of(record.choices) == _base_of(choices)
     ]
     return min(kin, key=lambda r: (_distance(choices, r.choices or {}), -_worth(r)[1], r.trial_id), default=None)
+
+
+def _base_of(choices: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what candidates of one base have in common: its name, or all that a free composition is made of."""
+    base = choices.get("base")
+    return (
+        base,
+        *(sorted(each for each in choices.items() if each[0].startswith(FREE_PREFIX)) if base == FREE else ()),
+    )
 
 
 SHAPES = ("width", "depth", "kernel", "expansion", "family", "deep_stages", "stem_stride", "decoder")

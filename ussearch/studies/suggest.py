@@ -144,9 +144,9 @@ def suggest(
     ids are ``taken`` are not proposed again. Objectives and limits are those of ``tier``, so that each end evolves on
     its own figures.
     """
-    sampler = make_sampler(
-        config.sampler, derived_seed(config.seed, trial_id, 0), ArchitecturePricing(space, evaluator, tier)
-    )
+    trained = frozenset((record.choices or {}).get("base", "") for record in records if not record.failed)
+    pricing = ArchitecturePricing(space, evaluator, tier, trained if isinstance(space, SearchSpace) else None)
+    sampler = make_sampler(config.sampler, derived_seed(config.seed, trial_id, 0), pricing)
     optuna_study = _replayed(sampler, space, records, tier)
     seen = {record.architecture_id for record in records} | set(taken)
     for _ in range(MAX_SUGGESTIONS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -42,6 +42,8 @@ class ArchitecturePricing(Pricing):
     space: SearchSpace | FreeSpace
     evaluator: Evaluator
     tier: Tier
+    relatives: frozenset[str] | None = None
+    """Bases of which something trained is there to start from; None: of all."""
 
     @property
     def limits_only(self) -> bool:  # type: ignore[override]  # read alone
@@ -77,12 +79,16 @@ class ArchitecturePricing(Pricing):
 
     def price(self, choices: Choices) -> Cost | None:
         """Return the costs; None where the end cannot run the architecture or it cannot be built."""
-        return _priced(_Key(self.space), _Key(self.evaluator), self.tier, tuple(choices.items()))
+        found = _priced(_Key(self.space), _Key(self.evaluator), self.tier, tuple(choices.items()))
+        if found is None or self.relatives is None or choices.get("base") in self.relatives:
+            return found
+        return replace(found, features=(*found.features[:-1], 1.0))
 
     def training(self, features: Floats) -> Floats:
         """Return the arithmetic of trainings, [N]: of networks at the sizes at which they see images, and beside it.
 
-        A free composition has no base to start from: it is trained for a whole course.
+        A free composition has no base to start from, a candidate of a base that is not trained yet neither: they are
+        trained for a whole course.
         """
         return np.asarray(features[:, 2] * (features[:, 0] + MACS_BESIDE * self.space.image_size**2), np.float64)
 
