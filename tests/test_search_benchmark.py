@@ -154,7 +154,7 @@ def test_the_page_tells_which_bars_hold(tmp_path: Path) -> None:
     assert page.written(made, report, picture)
     text = report.read_text()
     assert f"| {arms.TITLES['samples']} | 0 | not made yet |" in text
-    assert "28% of its cost (28%, 28%) | 50% | 50% | holds |" in text  # 25 of 90 seconds
+    assert "28% of its cost (28%, 28%) | 50% | 50% | holds, by 2 of 5 seeds |" in text  # 25 of 90 seconds
     limit = made.profile.network_limit_ms(64)
     gains = [(judged - 0.11) * math.log(limit / 10) / (0.39 * math.log(limit / 20)) - 1 for judged in (0.5, 0.6)]
     assert f"exceeds (c) by {sum(gains) / 2:+.1%}" in text

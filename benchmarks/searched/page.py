@@ -98,7 +98,7 @@ def _table(bench: Bench, made: Mapping[str, Curves], ours: Curves) -> Iterator[s
             continue
         seconds, volumes = (fmean(curve.end[at] for curve in curves.values()) for at in (0, 1))
         reached = shares(curves, ours)
-        verdict = "holds" if median(reached) <= least else "**missed**"
+        verdict = _verdict(median(reached) <= least, len(reached))
         yield (
             f"| {title} | {_trainings(bench, arm)} | {volumes:.3f} | {seconds:.0f} | {_share(median(reached))} of its "
             f"cost ({', '.join(map(_share, sorted(reached)))}) | {least:.0%} | {goal:.0%} | {verdict} |"
@@ -117,19 +117,25 @@ def _trainings(bench: Bench, arm: str) -> int:
     return len({row["name"] for seed in SEEDS for row in arm_rows(bench, arm, seed)})
 
 
+def _verdict(holds: bool, seeds: int) -> str:
+    so_far = "" if seeds == len(SEEDS) else f", by {seeds} of {len(SEEDS)} seeds"
+    return ("holds" if holds else "**missed**") + so_far
+
+
 def _share(value: float) -> str:
     return "never" if value == float("inf") else f"{value:.0%}"
 
 
 def _gain(made: Mapping[str, Curves], ours: Curves) -> Iterator[str]:
     mean, low, high = interval(gains(made["presets"], ours))
-    holds = mean >= LEAST_GAIN and low > 0
-    told = f"95 % interval over seeds {low:+.1%} to {high:+.1%}" if len(ours) > 1 else "one seed, no interval"
+    many = len(ours) > 1
+    told = f"95 % interval over seeds {low:+.1%} to {high:+.1%}" if many else "one seed, no interval yet"
+    verdict = _verdict(mean >= LEAST_GAIN and (low > 0 or not many), len(ours))
     yield "![Hypervolume over processor-seconds](../pictures/search.png)"
     yield ""
     yield (
         f"At equal cost the search exceeds (c) by {mean:+.1%} ({told}); asked are {LEAST_GAIN:.0%}, interval above 0: "
-        f"{'holds' if holds else '**missed**'}."
+        f"{verdict}."
     )
     yield ""
 
