@@ -86,7 +86,7 @@ def request_for(study: Path, data: Path, **changes: Any) -> RunConfig:
 def test_in_every_stage_of_run(tiny_data: Path, tmp_path: Path) -> None:
     rival = Rival(tmp_path, tmp_path / "study", tiny_data)
     pipeline.run(request_for(tmp_path / "study", tiny_data, budget=1), rival.hears)
-    assert rival.stages == ["plan", "search", "full training", "compress", "route", "export", "verify"]
+    assert rival.stages == ["plan", "search", "full training", "ensemble", "compress", "route", "export", "verify"]
     assert not list(tmp_path.rglob("lock.json"))
 
 
@@ -102,7 +102,7 @@ def test_in_every_stage_of_export(study: Path, tiny_data: Path, tmp_path: Path) 
     rival = Rival(tmp_path, study, tiny_data)
     spec = pipeline.ExportRequest(compression=CompressionRequest(steps=("fuse",)))
     pipeline.export(study, spec, on_event=rival.hears)
-    assert rival.stages == ["plan", "full training", "compress", "route", "export", "verify"]
+    assert rival.stages == ["plan", "full training", "ensemble", "compress", "route", "export", "verify"]
 
 
 def test_while_a_router_is_fitted(study: Path, tiny_data: Path, tmp_path: Path) -> None:

@@ -77,6 +77,13 @@ def test_a_damaged_line_is_one_sentence(tmp_path: Path) -> None:
         PlanLog(path, clock=Clock())
 
 
+def test_the_two_cheapest_bases_are_trained_at_any_budget(tmp_path: Path) -> None:
+    clock = Clock()
+    may_begin = SearchClock(Budget(1, PlanLog(tmp_path / "plan.jsonl", clock=clock)))
+    clock.now += 10
+    assert [may_begin(number, 5) for number in range(4)] == [True, True, False, False]
+
+
 def test_a_search_ends_where_a_candidate_would_not_fit_any_more(tmp_path: Path) -> None:
     clock = Clock()
     may_begin = SearchClock(Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock=clock)))

@@ -106,9 +106,9 @@ class Bundle(pairs.Bundle):
         >>> import ussearch
         >>> figures = ussearch.Bundle.load("bundle").figures
         >>> sorted(figures)[:7]
-        ['baselines', 'cloud', 'convention', 'costs', 'edge', 'images', 'offload_share']
+        ['baselines', 'cloud', 'cloud_gain', 'convention', 'costs', 'edge', 'images']
         >>> sorted(figures)[7:]
-        ['presence', 'routed', 'subgroups']
+        ['offload_share', 'presence', 'routed', 'subgroups']
         >>> figures["images"], round(figures["routed"]["lesion_dice"], 2)
         (8, 0.89)
         >>> figures["costs"]["edge"]["latency_ms"]

@@ -18,6 +18,8 @@ SHARES: Mapping[Stage, float] = MappingProxyType(
     {"search": 0.45, "full training": 0.27, "compress": 0.12, "route": 0.11, "export": 0.05}
 )
 """Of the time that is left when the plan is made, by stage in their order; what a stage leaves goes to those after."""
+LEAST_BASES = 2
+"""So many of the cheapest bases are trained at any budget."""
 GRACE_S = 60.0
 """A run may end so long after its budget, and a tenth of it besides."""
 
@@ -116,9 +118,11 @@ class SearchClock:
     budget: Budget
 
     def __call__(self, trial_id: int, seconds: float) -> bool:
-        """Return whether the slot's candidate, which should take so many ``seconds``, may begin."""
+        """Return whether the slot's candidate, which should take so many ``seconds``, may begin; the first ones do."""
         log = self.budget.log
         end_s = float(
             log.decided("the search ends at", lambda: round(log.elapsed_s + self.budget.share_s("search"), 3))
         )
+        if trial_id < LEAST_BASES:
+            return True
         return bool(log.decided(f"trial {trial_id} begins", lambda: log.elapsed_s + seconds <= end_s))

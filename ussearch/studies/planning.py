@@ -9,6 +9,7 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Evaluator, Tier, TrainEvaluator
 from ussearch.hardware_profiles import Profile
 from ussearch.search_spaces import Architecture, FreeSpace, SearchSpace, preset_names
+from ussearch.studies.budget import LEAST_BASES
 from ussearch.studies.samplers import ArchitecturePricing
 
 ImageSeconds = Callable[[Architecture], float]
@@ -108,8 +109,6 @@ def plan_seeds(
     return _seed_plan(chosen, skipped, candidates)
 
 
-LEAST_BASES = 2
-"""So many of the cheapest bases are trained at any budget."""
 BASES_SHARE = 1 / 3
 """Of the search's time, at most, for other bases."""
 
