@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from inherited.ordering import ordered
+from inherited.page import CHILDREN
 from ussearch.datasets import ImageSet, PhantomParameters, Split, phantoms_from, prepare
 from ussearch.evaluators import Recipe, TrainingTask, predict, trace
 from ussearch.evaluators.inheritance import Relative, inherit
@@ -27,14 +29,19 @@ from ussearch.search_spaces.edits import neutral
 from ussearch.studies.rounds import CHILD_SHARE, SHAPES
 
 ROWS = Path(__file__).resolve().parents[1] / "data" / "inheritance"
+SCRATCH = Path(__file__).resolve().parents[2] / "studies" / "inheritance"
+"""Weights of the bases: they are made again in a minute, and no part of the rows."""
 BASES = ("cea-net-standin", "unext", "cmunext-s")
-CHILDREN, IMAGE_SIZE, PHANTOMS, JUDGES = 40, 64, 300, 300
+IMAGE_SIZE, PHANTOMS, JUDGES = 64, 300, 300
 EDGE = "jetson-nano"
 LEAST_SHAPES = 3
 """Edits that change shapes, at least, in a child."""
 SHORT = 2 / 15
 """Length of a child's training, in full trainings: a seventh, where the bar is set."""
-ARMS = ("full A", "full B", "inherited", "inherited, longer", "crude copy", "function kept", "parent", "scratch")
+ARMS = (
+    *("full A", "full B", "inherited", "inherited, longer", "by importance", "crude copy", "function kept"),
+    *("parent", "scratch"),
+)
 SEEDS = {"base": 0, "full A": 1, "full B": 2}
 
 
@@ -89,9 +96,16 @@ class Bench:
         return trace(architecture, IMAGE_SIZE).costs(load_profile(EDGE)).feasible
 
     def relative(self, base: str) -> Relative:
-        """Return a trained base."""
-        state = load_file(self.rows / f"base-{base}.safetensors")
-        return Relative(0, self.epochs, load_preset(base).architecture.for_task(), state)
+        """Return a trained base; one whose weights are not on this machine is trained again."""
+        if not self.weights(base).exists():
+            place(self, "base", base).unlink()
+            made(self, "base", base)
+        return Relative(0, self.epochs, load_preset(base).architecture.for_task(), load_file(self.weights(base)))
+
+    def weights(self, base: str) -> Path:
+        """Return where the weights of a trained base are kept."""
+        folder = SCRATCH if self.rows == ROWS else self.rows
+        return folder / f"base-{base}.safetensors"
 
 
 def _shapes(choices: Mapping[str, Any]) -> int:
@@ -135,7 +149,8 @@ def made(bench: Bench, arm: str, which: str | int) -> dict[str, Any]:
         **more,
     }
     if arm == "base":
-        write_atomically(path.with_name(f"base-{base}.safetensors"), save(_whole(network.state_dict())))
+        bench.weights(base).parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(bench.weights(base), save(_whole(network.state_dict())))
     write_atomically(path, json.dumps(row, indent=1) + "\n")
     return row
 
@@ -161,7 +176,9 @@ def trained(bench: Bench, arm: str, base: str, architecture: Architecture) -> tu
         return parent.eval(), {}
     epochs = max(1, round(CHILD_SHARE * bench.epochs)) if arm == "inherited, longer" else short
     task = TrainingTask(architecture, 3, recipe=bench.recipe.inheriting(epochs))
-    if arm.startswith("inherited"):
+    if arm == "by importance":
+        relative = replace(relative, state=ordered(relative.architecture, relative.state))
+    if arm.startswith("inherited") or arm == "by importance":
         return run(bench, TrainingTask(architecture, 3, recipe=task.recipe, relative=relative))
     torch.manual_seed(3)
     fresh = build(architecture)

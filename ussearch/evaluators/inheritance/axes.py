@@ -45,6 +45,12 @@ class Axis:
         axis = self.root()
         return tuple(chain.from_iterable(part.segments for part in axis.parts)) if axis.parts else (axis.length,)
 
+    @property
+    def leaves(self) -> tuple[Axis, ...]:
+        """The axes that were concatenated, or itself; equal ones are the same object."""
+        axis = self.root()
+        return tuple(chain.from_iterable(part.leaves for part in axis.parts)) if axis.parts else (axis,)
+
     def unite(self, other: Axis) -> None:
         """Note that ``other`` is the same axis; raises ValueError where their parts contradict each other."""
         first, second = self.root(), other.root()
@@ -66,6 +72,8 @@ class ParameterLayout:
 
     segments: tuple[Segments, ...]
     kernel: tuple[int, ...]
+    leaves: tuple[tuple[int, ...], ...] = ()
+    """Of each segment a number: where two have the same, their channels are the same."""
 
 
 @lru_cache(maxsize=64)
@@ -73,11 +81,17 @@ def parameter_layouts(architecture: Architecture) -> Mapping[str, ParameterLayou
     """Return the layout of every parameter of an architecture's network, by name."""
     network = build(architecture, device="meta").eval()
     side = max(8 * architecture.size_divisor, 32)
-    axes = parameter_axes(_AllOutputs(network), (1, architecture.image_channels, side, side))
-    return {
-        name: ParameterLayout(axes[f"network.{name}"], tuple(value.shape[channel_dimensions(value.shape) :]))
-        for name, value in network.named_parameters()
-    }
+    axes = _traced(_AllOutputs(network), (1, architecture.image_channels, side, side))
+    numbers: dict[int, int] = {}
+    layouts = {}
+    for name, value in network.named_parameters():
+        found = axes[f"network.{name}"]
+        layouts[name] = ParameterLayout(
+            tuple(axis.segments for axis in found),
+            tuple(value.shape[channel_dimensions(value.shape) :]),
+            tuple(tuple(numbers.setdefault(id(leaf), len(numbers)) for leaf in axis.leaves) for axis in found),
+        )
+    return layouts
 
 
 class _AllOutputs(nn.Module):
@@ -97,12 +111,17 @@ def parameter_axes(network: nn.Module, input_shape: Sequence[int]) -> dict[str, 
     One entry a dimension up to the kernel: the last two dimensions of a parameter with four or more are its kernel.
     ``network`` is called with an image of ``input_shape`` [1, C, H, W], in evaluation mode and without gradients.
     """
+    axes = _traced(network, input_shape)
+    return {name: tuple(axis.segments for axis in each) for name, each in axes.items()}
+
+
+def _traced(network: nn.Module, input_shape: Sequence[int]) -> Mapping[str, Sequence[Axis]]:
     tracer = _Tracer(network)
     image = torch.empty(tuple(input_shape), device="meta")
     tracer.features[id(image)] = Axis(int(input_shape[1]))
     with torch.no_grad(), tracer:
         network(image)
-    return {name: tuple(axis.segments for axis in axes) for name, axes in tracer.axes.items()}
+    return tracer.axes
 
 
 def channel_dimensions(shape: Sequence[int]) -> int:
