@@ -147,6 +147,14 @@ def test_every_command_in_a_data_folder_leaves_it_as_it_was(checked: Callable[..
         (2, ("export", study, "--no-compress", "--out", ".")),
         (2, ("export", study, "--no-compress", "--out", "bundle")),
         (0, ("verify", bundle, *data)),
+        (0, ("threshold", bundle, "--false-positives", "90%", *data, "--out", out / "bolder")),
+        (2, ("threshold", bundle, "--false-positives", "90%", *data, "--out", ".")),
+        (2, ("threshold", bundle, "--false-positives", "90%", *data, "--out", "benign")),
+        (0, ("evaluate", bundle, *data, "--out", out / "record.json")),
+        (2, ("evaluate", bundle, *data, "--out", "results.csv")),
+        (0, ("weights", "list")),
+        (2, ("weights", "add", "results.csv")),
+        (2, ("weights", "get", "nothing")),
         (0, ("check", bundle / "edge" / "model.onnx", "--profile", "jetson-nano")),
         (0, ("bench", bundle / "edge" / "model.onnx")),
         (0, ("presets",)),
@@ -175,4 +183,4 @@ def test_every_command_in_a_data_folder_leaves_it_as_it_was(checked: Callable[..
 
 def command_of(arguments: tuple[object, ...]) -> str:
     """Return the words of a command line that name the command."""
-    return " ".join(map(str, arguments[: 2 if arguments[0] in {"data", "profile"} else 1]))
+    return " ".join(map(str, arguments[: 2 if arguments[0] in {"data", "profile", "weights"} else 1]))
