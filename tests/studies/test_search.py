@@ -118,7 +118,6 @@ def test_a_failed_candidate_is_not_tried_again(tmp_path: Path) -> None:
     assert len(evaluator.trained) == 1
 
 
-@pytest.mark.slow
 def test_an_exhausted_space_ends_with_a_reason(tmp_path: Path) -> None:
     tight = EDGE.model_copy(update={"limits": EDGE.limits.model_copy(update={"memory_mib": 1.0})})
 

@@ -75,7 +75,7 @@ def test_draws_keep_within_tight_limits_that_next_to_no_edit_reaches() -> None:
     """A quarter of the lightest base: draws as the space makes them hardly ever are."""
     space = SPACE.based_on(("cea-net-standin", "mobilenetv2-unet"))
     limit = min(macs(space.unedited(base)) for base in space.bases) / 4
-    pricing = ArchitecturePricing(space, ByArithmetic(limit / 1e6), "edge")  # type: ignore[arg-type]
+    pricing = ArchitecturePricing(space, ByArithmetic(limit / 1e6), "edge")
     generators = [np.random.default_rng(0) for _ in range(2)]
     drawn = [pricing.draw(space.choices, generators[0]) for _ in range(14)]
     plain = [space.draw(generators[1]) for _ in range(14)]

@@ -18,6 +18,8 @@ from ussearch.studies.samplers.hypervolume_improvement import expected_improveme
 from ussearch.studies.samplers.posterior import Posterior
 
 Choices = dict[str, Any]
+MOST_PRICED = 64
+"""Candidates of a proposal that are priced, a tenth of a second each, before none of them counts as affordable."""
 MOST_ENUMERATED = 100_000
 """Combinations that are walked through where a pool holds nothing new; larger spaces are never used up."""
 
@@ -44,6 +46,7 @@ class Acquisition:
         """Return a new candidate at random, within the limits where prices are known."""
         pricing, generator = self.cache.pricing, np.random.default_rng(self.seed)
         drawn = self._new(pricing.draw(self.history.space, generator) for _ in range(pricing.pool_size))
+        drawn = itertools.islice(drawn, MOST_PRICED)
         first = next(drawn)
         return next((each for each in itertools.chain([first], drawn) if self.cache.affordable(each)), first)
 
@@ -51,7 +54,7 @@ class Acquisition:
         """Return the new candidate that promises most; where prices are known, one within the limits.
 
         The pool is ranked by predicted costs; then candidates are priced, a shortlist at a time, until some can be
-        afforded, and the best of those at exact costs is taken.
+        afforded, and the best of those at exact costs is taken; the first one where none of the best can.
         """
         pricing, generator = self.cache.pricing, np.random.default_rng(self.seed)
         pool = list(self._new(candidate_pool(pricing, self.history.space, self._parents(), generator)))
@@ -59,7 +62,7 @@ class Acquisition:
         ranked = _ranked(pool, posterior)
         if not pricing.priced:
             return ranked[0]
-        for start in range(0, len(ranked), pricing.shortlist):
+        for start in range(0, min(len(ranked), MOST_PRICED), pricing.shortlist):
             within = [each for each in ranked[start : start + pricing.shortlist] if self.cache.affordable(each)]
             if within:
                 return _ranked(within, posterior)[0]
