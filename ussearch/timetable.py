@@ -12,8 +12,8 @@ from pathlib import Path
 from ussearch.events import OnEvent, StageStarted
 from ussearch.pairs import Pair
 from ussearch.pairs.delivery.compression import CompressionRequest
-from ussearch.pairs.delivery.final_lengths import epoch_seconds, lengths_within
-from ussearch.pairs.delivery.router_training import RoutingRequest
+from ussearch.pairs.delivery.final_lengths import epoch_seconds, lengths_beside_router
+from ussearch.pairs.delivery.router_training import FOLDS, RoutingRequest
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import SearchSpace
 from ussearch.studies import Study
@@ -72,10 +72,12 @@ class Timetable:
         budget, config = self.budget, study.config
 
         def decide() -> dict[str, int]:
-            found = lengths_within(
+            found = lengths_beside_router(
                 budget.share_s("full training"),
+                budget.share_s("route", since="full training"),
                 list(epoch_seconds(study, pair).values()),
                 config.workers,
+                folds=FOLDS,
                 course=config.recipe.epochs,
                 most=config.final_epochs,
                 goes_on=isinstance(config.search_space, SearchSpace),

@@ -80,6 +80,7 @@ def _first(setting: Setting, mode: Mode) -> str:
 def step_seconds(setting: Setting, arm: Arm, mode: Mode) -> float:
     """Return how long a step of training takes now, with all cores busy."""
     threads, workers = (setting.cores, 1) if mode == "threads" else (1, setting.cores)
+    _ = setting.images  # read once: what is known of a setting goes along to its processes
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         return max(pool.map(_step_seconds, [(setting, arm, threads)] * workers))
 
@@ -113,6 +114,8 @@ def trained(setting: Setting, arm: Arm, number: int, mode: Mode) -> dict[str, An
     threads, seeds = (setting.cores, (0,)) if mode == "threads" else (1, tuple(range(setting.cores)))
     jobs = [Job(setting, arm, number, epochs, threads, seed) for seed in seeds]
     ahead = [job for job in jobs if setting.known(job.name) is None]
+    if ahead:
+        _ = setting.images
     with ProcessPoolExecutor(max(len(ahead), 1), mp_context=get_context("spawn")) as pool:
         list(pool.map(run, ahead))
     rows = [setting.known(job.name) for job in jobs]

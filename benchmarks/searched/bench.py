@@ -18,6 +18,7 @@ from ussearch.files import write_atomically
 from ussearch.hardware_profiles import Profile, load_profile
 from ussearch.search_spaces import Architecture, Network, SearchSpace
 from ussearch.studies.estimates import training_work
+from ussearch.studies.lengths import FREE_COURSE, usual_free
 from ussearch.studies.planning import PricedBases, SeedPlan
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,7 +92,18 @@ class Bench:
 
         Chosen as ``run --budget`` does: the two cheapest, others while they take at most a third.
         """
-        return self.priced.within(1.0, sum(work for work, _ in self.priced.fitting), 1)
+        return self.priced.within(1.0, self.work, 1)
+
+    @property
+    def work(self) -> float:
+        """The work of an image in the full trainings of all presets that fit."""
+        return sum(work for work, _ in self.priced.fitting)
+
+    @cached_property
+    def searched(self) -> SearchSpace:
+        """The space of a search: its bases, and free compositions where ``run --budget`` would try some."""
+        free = usual_free(self.space, 0, lambda each: training_work(each, IMAGE_SIZE)) <= FREE_COURSE * self.work
+        return self.space.based_on([each.name for each in self.bases.seeds], free=free)
 
     def fits(self, architecture: Architecture) -> bool:
         """Return whether the device can run it within its limits."""

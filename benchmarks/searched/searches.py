@@ -41,10 +41,8 @@ def made(bench: Bench, sampler: str, seed: int, seconds: float) -> dict[str, Any
     with Study.driven(study.folder) as driven:
         clock = _Clock(bench, driven)
         resources = SearchResources(may_begin=lambda trial_id, _: clock.spent + clock.running < seconds)
-        bases = bench.bases.seeds
-        space = bench.space.based_on([each.name for each in bases])
         with _from_chance() if sampler.endswith(FROM_CHANCE) else _as_it_is():
-            search(driven, bench.evaluator(), space, bases, clock, resources=resources)
+            search(driven, bench.evaluator(), bench.searched, bench.bases.seeds, clock, resources=resources)
         trials = [clock.note(record) for record in driven.trials()]
     row = bench.keep(name, {"name": name, "sampler": sampler, "seed": seed, "limit": seconds, "trials": trials})
     shutil.rmtree(study.folder)
@@ -85,7 +83,7 @@ def _study(bench: Bench, sampler: str, seed: int) -> Study:
         cloud=bench.profile,
         recipe=bench.recipe,
         data=DataSource.of(bench.images),
-        space=dict(bench.space.based_on([each.name for each in seeds]).choices),
+        space=dict(bench.searched.choices),
     )
     return Study.create(folder, config, bench.split)
 

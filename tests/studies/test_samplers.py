@@ -131,6 +131,23 @@ def test_surrogate_never_proposes_what_exceeds_a_known_limit() -> None:
     assert all(cost(trial.params) <= limit for trial in study.trials[1:])
 
 
+class Lengthy(Prices):
+    """One family takes nine times as long to be trained as the others."""
+
+    def price(self, choices: Mapping[str, Any]) -> Cost:
+        return Cost((cost(choices),), True, features=(9.0 if choices["family"] == "slow" else 1.0,))
+
+    def training(self, features: Any) -> Any:
+        return np.asarray(features)[:, 0]
+
+
+def test_while_nothing_is_learnt_what_takes_long_is_rarely_drawn() -> None:
+    """Of four families one would be a quarter of the draws; by lot among eight it is about a twenty-eighth."""
+    sampler = SurrogateSampler(0, Lengthy(), startup=40)
+    drawn = [dict(trial.params)["family"] for trial in searched(sampler, 40).trials[1:]]
+    assert drawn.count("slow") <= 5 and len(set(drawn)) >= 3
+
+
 @reaches(feasible=above(0.8))
 def limits_learnt(seed: int, folder: Path) -> dict[str, float]:
     """The share of proposals behind the first eight that keep a limit of which only trials tell."""

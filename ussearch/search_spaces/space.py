@@ -212,10 +212,10 @@ class SearchSpace:
             raise UserError("The profile forbids every base: relax its rules.")
         return replace(self, bases=MappingProxyType(bases), choices=MappingProxyType(kept)), tuple(removals)
 
-    def based_on(self, names: Collection[str]) -> SearchSpace:
-        """Return the space whose bases are those of ``names`` that it has, and the free composition."""
+    def based_on(self, names: Collection[str], *, free: bool = True) -> SearchSpace:
+        """Return the space whose bases are those of ``names`` that it has, and the free composition if it is wanted."""
         bases = {name: base for name, base in self.bases.items() if name in names}
-        choices = {**self.choices, "base": (*bases, FREE)}
+        choices = {**self.choices, "base": (*bases, FREE) if free else tuple(bases)}
         return replace(self, bases=MappingProxyType(bases), choices=MappingProxyType(choices))
 
     @property

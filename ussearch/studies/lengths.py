@@ -9,7 +9,7 @@ from statistics import median
 
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.run_config import RunConfig
-from ussearch.search_spaces import Architecture
+from ussearch.search_spaces import Architecture, SearchSpace
 from ussearch.studies.budget import SHARES
 from ussearch.studies.config import StudyConfig
 from ussearch.studies.planning import (
@@ -28,6 +28,10 @@ MOST_TRIALS = 1000
 LEAST_EPOCHS = 10
 """A budget that leaves the cheapest bases fewer epochs sees smaller images instead."""
 SMALLEST_SIZE = 64
+FREE_COURSE = 0.05
+"""Of a search with a budget: where a free composition usually takes more, none is tried. It has nothing to start from,
+hence trains for a whole course, of which four relatives of a published network and more are made."""
+FREE_DRAWS = 8
 ROOM = 3
 """A search with a budget has numbers for so many times the children that are predicted: the clock ends it."""
 
@@ -65,15 +69,30 @@ class Work:
         """Median of how long one image of a random candidate trains."""
         return median(map(self.image_seconds, self.seen.fitting))
 
+    def free_course_s(self, epochs: int) -> float:
+        """Return how long a free composition usually trains for a whole course; 0 in a space of nothing else."""
+        if not isinstance(self.space, SearchSpace):
+            return 0.0
+        return epochs * self.images * usual_free(self.space, self.seed, self.image_seconds)
+
+
+def usual_free(space: SearchSpace, seed: int, image_seconds: ImageSeconds) -> float:
+    """Return the median of how long one image of a free composition trains."""
+    return median(image_seconds(space.free.sample(seed + number)) for number in range(FREE_DRAWS))
+
 
 @dataclass(frozen=True)
 class Lengths:
-    """The bases and lengths of a search; ``expected`` trials are predicted, ``trials`` is where it ends at last."""
+    """The bases and lengths of a search; ``expected`` trials are predicted, ``trials`` is where it ends at last.
+
+    ``free`` tells whether free compositions are tried.
+    """
 
     recipe: Recipe
     seeds: SeedPlan
     trials: int
     expected: int
+    free: bool = True
 
 
 def given_up(asked: RunConfig, sized: RunConfig, lengths: Lengths) -> Iterator[str]:
@@ -86,6 +105,8 @@ def given_up(asked: RunConfig, sized: RunConfig, lengths: Lengths) -> Iterator[s
         )
     if lengths.recipe.epochs < (usual.training.epochs or 0):
         yield f"{usual.training.epochs} epochs for published networks: it allows {lengths.recipe.epochs}"
+    if not lengths.free:
+        yield f"free compositions, which start from nothing: one takes more than {FREE_COURSE:.0%} of the search"
 
 
 def by_trials(asked: RunConfig, trials: int, recipe: Recipe, work: Work) -> Lengths:
@@ -111,7 +132,8 @@ def _forced(asked: RunConfig, work: Work) -> frozenset[str]:
 def by_budget(asked: RunConfig, budget_s: float, recipe: Recipe, work: Work) -> Lengths:
     """Return the lengths of a search within its share of ``budget_s``."""
     search_s, image_size = SHARES["search"] * budget_s * work.side_by_side, work.evaluator.images.image_size
-    bases = PricedBases.of(work.evaluator, image_size, work.image_seconds, work.candidates)
+    started = [each.name for each in work.candidates.values() if work.evaluator.pretrained.of(each)]
+    bases = PricedBases.of(work.evaluator, image_size, work.image_seconds, work.candidates, started)
     if asked.training.epochs is None:
         recipe = recipe.model_copy(update={"epochs": bases.epochs_within(work.images, search_s, recipe.epochs)})
     if asked.space.warm_start is not None:
@@ -123,7 +145,8 @@ def by_budget(asked: RunConfig, budget_s: float, recipe: Recipe, work: Work) -> 
     child_s = work.child * recipe.epochs * work.images * seeds.image_seconds / max(len(seeds.seeds), 1)
     children = max(int(left_s / child_s), 0) if child_s else 0
     trials = asked.search.trials or min(MOST_TRIALS, len(seeds.seeds) + max(ROOM * children, 2))
-    return Lengths(recipe, seeds, trials, min(trials, len(seeds.seeds) + children))
+    free = work.free_course_s(recipe.epochs) <= FREE_COURSE * search_s
+    return Lengths(recipe, seeds, trials, min(trials, len(seeds.seeds) + children), free)
 
 
 def final_epochs(asked: RunConfig, sized: RunConfig, recipe: Recipe) -> int:

@@ -126,7 +126,7 @@ def _made(asked: RunConfig, sized: RunConfig, prepared: _Prepared, lengths: Leng
     require_satisfiable(work.space, work.seen, seeds, work.evaluator, context.profiles["edge"])
     space = work.space
     if isinstance(space, SearchSpace):  # a child starts from a trained base, so that others are no bases here
-        space = space.based_on([each.name for each in seeds.seeds])
+        space = space.based_on([each.name for each in seeds.seeds], free=lengths.free)
     context = replace(context, pretrained=context.pretrained.among(seeds.seeds))
     config = StudyConfig(
         run=sized.changed(

@@ -121,6 +121,8 @@ class PricedBases:
     refused: Mapping[str, str]
     candidates: Mapping[str, Architecture]
     """All of them, by what they were asked for."""
+    pretrained: frozenset[str] = frozenset()
+    """Names of the architectures that start from weights which others trained."""
 
     @classmethod
     def of(
@@ -129,28 +131,37 @@ class PricedBases:
         image_size: int,
         image_seconds: ImageSeconds,
         candidates: Mapping[str, Architecture],
+        pretrained: Collection[str] = (),
     ) -> PricedBases:
         """Price ``candidates``, by name."""
         reasons = {name: _refusal(evaluator, each, image_size) for name, each in candidates.items()}
         fitting = [(image_seconds(each), each) for name, each in candidates.items() if not reasons[name]]
         refused = {name: reason for name, reason in reasons.items() if reason}
-        return cls(tuple(sorted(fitting, key=lambda item: item[0])), refused, candidates)
+        return cls(tuple(sorted(fitting, key=lambda item: item[0])), refused, candidates, frozenset(pretrained))
+
+    @property
+    def least(self) -> tuple[tuple[float, Architecture], ...]:
+        """What no search is planned without: the two cheapest, and the cheapest that starts from others' weights."""
+        cheapest = self.fitting[:LEAST_BASES]
+        started = [each for each in self.fitting if each[1].name in self.pretrained]
+        return (*cheapest, *(each for each in started[:1] if each not in cheapest))
 
     def epochs_within(self, images: float, search_s: float, most: int) -> int:
-        """Return how long bases are trained, at most ``most``: the two cheapest take a third of the search at most.
+        """Return how long bases are trained, at most ``most``: the ``least`` take a third of the search at most.
 
         ``images`` are those of an epoch, ``search_s`` the seconds of all workers together.
         """
-        epoch_s = images * sum(seconds for seconds, _ in self.fitting[:LEAST_BASES])
+        epoch_s = images * sum(seconds for seconds, _ in self.least)
         return max(1, min(most, int(BASES_SHARE * search_s / epoch_s))) if epoch_s else most
 
     def within(self, images: float, search_s: float, epochs: int, forced: Collection[str] = ()) -> SeedPlan:
         """Return the bases that a search of ``search_s`` seconds trains for ``epochs`` epochs of ``images`` images.
 
-        Those ``forced``, by name, are among them.
+        Those ``forced``, by name, are among them. What starts from others' weights is taken before what does not.
         """
-        chosen, skipped = list(self.fitting[:LEAST_BASES]), dict(self.refused)
-        for seconds, architecture in self.fitting[LEAST_BASES:]:
+        chosen, skipped = list(self.least), dict(self.refused)
+        others = [each for each in self.fitting if each not in chosen]
+        for seconds, architecture in sorted(others, key=lambda each: each[1].name not in self.pretrained):
             if (
                 architecture.name in forced
                 or images * epochs * (sum(each for each, _ in chosen) + seconds) <= BASES_SHARE * search_s

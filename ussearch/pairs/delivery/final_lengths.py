@@ -40,6 +40,28 @@ def lengths_within(
     return FinalLengths(max(1, min(once, most)), 0)
 
 
+def lengths_beside_router(
+    seconds: float,
+    router_s: float,
+    epoch_s: Sequence[float],
+    workers: int,
+    *,
+    folds: int,
+    course: int,
+    most: int,
+    goes_on: bool = True,
+) -> FinalLengths:
+    """Return the lengths of trainings that take ``seconds``, and ``router_s`` besides where no router can use those.
+
+    A learned router needs the pair trained without each of ``folds`` in turn, on all the others' images; the other
+    arguments are those of ``lengths_within``.
+    """
+    found = lengths_within(seconds, epoch_s, workers, course=course, most=most, goes_on=goes_on)
+    if (folds - 1) * found.epochs * makespan(epoch_s, workers) <= router_s:
+        return found
+    return lengths_within(seconds + router_s, epoch_s, workers, course=course, most=most, goes_on=goes_on)
+
+
 def makespan(seconds: Sequence[float], workers: int) -> float:
     """Return how long jobs take on so many workers, the longest first, each on whoever is free first."""
     busy = [0.0] * max(1, workers)

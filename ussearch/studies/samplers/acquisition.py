@@ -20,6 +20,8 @@ from ussearch.studies.samplers.posterior import Posterior
 Choices = dict[str, Any]
 MOST_PRICED = 64
 """Candidates of a proposal that are priced, a tenth of a second each, before none of them counts as affordable."""
+LOTS = 8
+"""Candidates among which one is drawn by lot."""
 MOST_ENUMERATED = 100_000
 """Combinations that are walked through where a pool holds nothing new; larger spaces are never used up."""
 
@@ -43,18 +45,29 @@ class Acquisition:
     seed: tuple[int, int]
 
     def random(self) -> Choices:
-        """Return a new candidate at random, within the limits where prices are known."""
+        """Return a new candidate at random; where prices are known, one within the limits.
+
+        Then it is drawn by lot among the first of those, each as likely as it is quickly trained: nobody knows what any
+        is good for, and a network that has nothing to start from can cost as much as ten others.
+        """
         pricing, generator = self.cache.pricing, np.random.default_rng(self.seed)
         drawn = self._new(pricing.draw(self.history.space, generator) for _ in range(pricing.pool_size))
-        drawn = itertools.islice(drawn, MOST_PRICED)
         first = next(drawn)
-        return next((each for each in itertools.chain([first], drawn) if self.cache.affordable(each)), first)
+        if not pricing.priced:
+            return first
+        tried = itertools.islice(itertools.chain([first], drawn), MOST_PRICED)
+        lots = list(itertools.islice(filter(self.cache.affordable, tried), LOTS))
+        costs = [cost.features for each in lots if (cost := self.cache.cost(each)) is not None]
+        if not lots:
+            return first
+        chances = 1 / pricing.training(np.array(costs))
+        return lots[int(generator.choice(len(lots), p=chances / chances.sum()))]
 
     def best(self) -> Choices:
         """Return the new candidate that promises most; where prices are known, one within the limits.
 
         The pool is ranked by predicted costs; then candidates are priced, a shortlist at a time, until some can be
-        afforded, and the best of those at exact costs is taken; the first one where none of the best can.
+        afforded, and the best of those at exact costs is taken; one at random where none of the best can.
         """
         pricing, generator = self.cache.pricing, np.random.default_rng(self.seed)
         pool = list(self._new(candidate_pool(pricing, self.history.space, self._parents(), generator)))
@@ -66,7 +79,7 @@ class Acquisition:
             within = [each for each in ranked[start : start + pricing.shortlist] if self.cache.affordable(each)]
             if within:
                 return _ranked(within, posterior)[0]
-        return ranked[0]
+        return self.random()
 
     def _parents(self) -> list[Choices]:
         """Return the choices of the front within the limits."""
