@@ -20,7 +20,7 @@ from ussearch import schema
 from ussearch.datasets import Normalisation
 from ussearch.evaluators import Tier, predict, score
 from ussearch.files import sha256_of
-from ussearch.pairs import Bundle, verify_bundle
+from ussearch.pairs import Bundle, Parity, verify_bundle
 from ussearch.pairs.bundles.cloud_gain import gain_sentences
 from ussearch.pairs.bundles.ensemble import EnsembleChoice
 from ussearch.pairs.delivery import cloud_ensemble
@@ -117,6 +117,21 @@ def test_the_choice_is_kept_and_made_again_where_networks_differ(
         path.unlink()
         shutil.copyfile(path.with_name("weights.safetensors"), path)
     assert choose_ensemble(*opened).choice.made_from != first.choice.made_from
+
+
+def test_an_average_whose_file_answers_otherwise_does_not_ship(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As onnxruntime once did where all networks were sure: a run of half an hour ended without a pair."""
+    study = opened[0]
+    (record,) = (study.folder / FOLDER).glob("*.json")
+    undisturbed = record.read_bytes()
+    record.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(cloud_ensemble, "parity", lambda *_: Parity(8, 53.0, 21.0, 1.0))
+        choice = choose_ensemble(*opened).choice
+    helpful = [each for each in choice.attempts if each.change is not None and each.change.mean >= LEAST_GAIN]
+    assert all("average network differs from the trained one" in each.reason for each in helpful)
+    assert choice.chosen == (choice.single,) and not choice.flips and not any(each.kept for each in choice.attempts)
+    record.write_bytes(undisturbed)
 
 
 KILLED = """

@@ -22,6 +22,7 @@ from ussearch.evaluators.metrics.segmentation import Floats, contributions
 from ussearch.evaluators.prediction import export_network
 from ussearch.files import write_atomically
 from ussearch.pairs.bundles.ensemble import EnsembleAttempt, EnsembleChoice, EnsembleMember
+from ussearch.pairs.bundles.parity import parity, require_parity
 from ussearch.pairs.delivery.cloud_networks import CloudNetwork, trained_networks
 from ussearch.pairs.delivery.full_training import TrainedNetwork
 from ussearch.runtime.masks import dice_and_iou
@@ -34,6 +35,8 @@ MOST = 4
 """Networks of an average; each more brings less and costs as much."""
 LEAST_GAIN = 0.001
 """Of the objective on validation images; an average that brings less is not worth its milliseconds."""
+ASKED_AGAIN = 8
+"""Validation images on which the file of an average has to answer as it does."""
 Probabilities = npt.NDArray[np.float32]
 
 
@@ -223,16 +226,15 @@ class _Pool:
         return self._answers[number, mirrored]
 
     def _refusal(self, attempt: EnsembleAttempt) -> str:
-        """Return why the cloud's runtime cannot have an average as one file; empty where it can."""
-        context = self.study_context
-        members = [self.networks[number].network() for number in attempt.members]
+        """Return why the cloud's runtime cannot have an average as one file that answers alike; empty where it can."""
+        context, profile = self.study_context, self.study_context.profiles["cloud"]
+        some = np.asarray(context.images.images[list(context.split.validation)[:ASKED_AGAIN]])
+        ensemble = Ensemble([self.networks[number].network() for number in attempt.members], attempt.flips).eval()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "model.onnx"
             try:
-                ensemble = Ensemble(members, attempt.flips)
-                export_network(
-                    ensemble, context.normalisation, context.images.image_size, context.profiles["cloud"], file
-                )
+                export_network(ensemble, context.normalisation, context.images.image_size, profile, file)
+                require_parity(parity(file, ensemble, context.normalisation, some), "average")
             except UserError as error:
                 return str(error)
         return ""
