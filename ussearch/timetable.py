@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ussearch.events import OnEvent, StageStarted
@@ -16,7 +16,7 @@ from ussearch.pairs.delivery.final_lengths import epoch_seconds, lengths_beside_
 from ussearch.pairs.delivery.router_training import FOLDS, RoutingRequest
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import SearchSpace
-from ussearch.studies import Study
+from ussearch.studies import FullLength, Study
 from ussearch.studies.budget import SHARES, Budget, PlanLog, SearchClock
 from ussearch.studies.resources import SearchResources
 
@@ -66,26 +66,27 @@ class Timetable:
         return replace(resources, may_begin=SearchClock(self.budget), expected=expected)
 
     def lengthen(self, study: Study, pair: Pair) -> None:
-        """Decide how long a pair is trained in the time that is left, and from how many starts."""
+        """Decide how long each end of a pair is trained in the time that is left, and from how many starts."""
         if self.budget is None:
             return
         budget, config = self.budget, study.config
 
-        def decide() -> dict[str, int]:
+        def decide() -> dict[str, dict[str, int]]:
             found = lengths_beside_router(
                 budget.share_s("full training"),
                 budget.share_s("route", since="full training"),
-                list(epoch_seconds(study, pair).values()),
+                epoch_seconds(study, pair),
                 config.workers,
                 folds=FOLDS,
                 course=config.recipe.epochs,
                 most=config.final_epochs,
                 goes_on=isinstance(config.search_space, SearchSpace),
             )
-            return asdict(found)
+            return {tier: length.model_dump() for tier, length in found.items()}
 
         lengths = budget.log.decided("full training", decide)
-        study.lengthen(lengths["epochs"], lengths["restarts"])
+        edge = FullLength.model_validate(lengths.get("edge", lengths))
+        study.lengthen({"edge": edge, "cloud": FullLength.model_validate(lengths.get("cloud", edge))})
 
     def ensemble_seconds(self) -> float | None:
         """Return how long averages for the cloud may take to be judged and exported: as long as the export may."""

@@ -173,6 +173,22 @@ def test_killed_it_goes_on_at_its_last_epoch(tmp_path: Path, monkeypatch: pytest
     assert not list(folder.rglob("checkpoint*"))
 
 
+def test_each_training_has_its_own_length(tmp_path: Path) -> None:
+    evaluator, told = make_evaluator(epochs=1), list[tuple[int, int]]()
+
+    def note(event: Event) -> None:
+        assert isinstance(event, TrainingEpoch)
+        told.append((event.record.epoch, event.epochs))
+
+    trainings = [FullTraining(tmp_path / str(epochs), ARCHITECTURE, seed=5, epochs=epochs) for epochs in (2, None)]
+    twice, once = train_fully(trainings, evaluator, on_event=note)
+    assert told == [(1, 2), (2, 2), (1, 1)]
+    assert (twice.evaluation.epochs, once.evaluation.epochs) == (2, 1)
+    alone = train_fully([FullTraining(tmp_path / "alone", ARCHITECTURE, seed=5)], make_evaluator(epochs=2))[0]
+    assert alone.weights.read_bytes() == twice.weights.read_bytes() != once.weights.read_bytes()
+    train_fully(trainings, evaluator, on_event=lambda _: pytest.fail("trained again"))
+
+
 @pytest.mark.slow
 def test_side_by_side_in_processes_they_become_what_they_become_here(tmp_path: Path) -> None:
     evaluator, relative = make_evaluator(), Relative(0, 3.0, ARCHITECTURE, build(ARCHITECTURE).state_dict())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,11 +15,12 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Recipe, TrainEvaluator
 from ussearch.events import Event, TrainingEpoch
 from ussearch.hardware_profiles import check_onnx, load_profile
-from ussearch.pairs.delivery.full_training import finalist_folder, train_finalists
+from ussearch.pairs.bundles.provenance import provenance_of
+from ussearch.pairs.delivery.full_training import finalist_folder, length_of, train_finalists
 from ussearch.pairs.delivery.specialised import refuse_foreign_trainings, train_specialised
 from ussearch.runtime.onnx_network import OnnxNetwork
 from ussearch.search_spaces import FreeSpace
-from ussearch.studies import DataSource, Study, search
+from ussearch.studies import DataSource, FullLength, Study, search
 from ussearch.studies.context import StudyContext
 from ussearch.studies.specialise import Specialised, specialise
 
@@ -104,6 +106,29 @@ def test_what_the_study_trained_in_full_is_taken_over(
     (again,) = train_specialised(found, study_context, 1, tmp_path)
     assert again.network.weights.read_bytes() == (finalist_folder(study, trial_id) / "weights.safetensors").read_bytes()
     assert again.network.evaluation.costs["edge"].profile == "raspberry-pi-4"
+
+
+def test_the_ends_of_a_study_are_trained_as_long_as_it_says(
+    study: Study, study_context: StudyContext, tmp_path: Path
+) -> None:
+    shutil.copytree(study.folder, tmp_path / "s")
+    given, study = study, Study.open(tmp_path / "s")
+    trials = [record.trial_id for record in study.trials() if not record.failed][:2]
+    study.lengthen({"edge": FullLength(epochs=2, restarts=1), "cloud": FullLength(epochs=1, restarts=2)})
+    evaluator = study_context.evaluator(study.config.final_recipe)
+    found = train_finalists(study, evaluator, {"edge": trials[0], "cloud": trials[1]})
+    assert {tier: each.evaluation.epochs for tier, each in found.items()} == {"edge": 2, "cloud": 1}
+    starts = {tier: [each["start"] for each in trained.attempts()].count("scratch") for tier, trained in found.items()}
+    assert starts == {"edge": 1, "cloud": 2}
+    reopened = Study.open(study.folder)
+    assert reopened.config.full_length("cloud") == FullLength(epochs=1, restarts=2) == length_of(reopened, trials[1])
+    assert length_of(reopened, trials[0]) == reopened.config.full_length("edge") == FullLength(epochs=2, restarts=1)
+    told = provenance_of(reopened).full_training
+    assert (
+        told
+        == "the edge network trained for 2 epochs from 1 random start, the cloud's for 1 epoch from 2 random starts"
+    )
+    assert provenance_of(given).full_training == "the pair trained for 2 epochs from 1 random start"
 
 
 @pytest.mark.parametrize("kind", ["file", "folder", "empty folder", "nothing"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from tests.configurations import run_config
 from tests.studies.conftest import FormulaEvaluator
-from ussearch.evaluators import Recipe
+from ussearch.evaluators import Recipe, Tier
 from ussearch.evaluators.pretrained import Pretrained
-from ussearch.pairs.delivery.final_lengths import FinalLengths, lengths_beside_router, lengths_within, makespan
+from ussearch.pairs.delivery.final_lengths import lengths_beside_router, lengths_within
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset
 from ussearch.studies.budget import SHARES
 from ussearch.studies.lengths import Work, by_budget, given_up
@@ -97,33 +98,54 @@ def test_a_run_on_data_takes_an_hour_unless_it_is_told_how_long() -> None:
     assert with_usual_budget(run_config(trials=None), on_cards=False).budget is None, "phantoms have sizes of their own"
 
 
-def test_a_pair_is_trained_as_long_as_there_is_time() -> None:
-    assert lengths_within(100, [1.0, 4.0], 2, course=30, most=120) == FinalLengths(25, 0)
-    assert lengths_within(100, [1.0, 4.0], 1, course=30, most=120) == FinalLengths(20, 0)
-    assert lengths_within(400, [1.0, 4.0], 2, course=30, most=120) == FinalLengths(80, 1)
-    assert lengths_within(10_000, [1.0, 4.0], 2, course=30, most=120) == FinalLengths(120, 1)
-    assert lengths_within(0, [1.0, 4.0], 2, course=30, most=120) == FinalLengths(1, 0)
-    assert lengths_within(100, [1.0, 4.0], 2, course=30, most=120, goes_on=False) == FinalLengths(25, 1)
+def lengths(seconds: float, edge_s: float, cloud_s: float | None, workers: int, **others: Any) -> list[tuple[int, int]]:
+    """Return epochs and restarts of each end; a course is 30 epochs, the most are 120."""
+    epoch_s: dict[Tier, float] = {"edge": edge_s} if cloud_s is None else {"edge": edge_s, "cloud": cloud_s}
+    found = lengths_within(seconds, epoch_s, workers, course=30, most=120, **others)
+    return [(each.epochs, each.restarts) for each in found.values()]
+
+
+def test_both_ends_of_a_pair_are_trained_for_as_much_time() -> None:
+    assert lengths(100, 1.0, 4.0, 2) == [(50, 1), (25, 0)], "time for a course from scratch besides"
+    assert lengths(50, 1.0, 4.0, 2) == [(50, 0), (12, 0)]
+    assert lengths(100, 1.0, 4.0, 1) == [(50, 0), (12, 0)], "half of the time each"
+    assert lengths(240, 1.0, 4.0, 2) == [(120, 1), (30, 1)]
+    assert lengths(10_000, 1.0, 4.0, 2) == [(120, 1), (120, 1)]
+    assert lengths(0, 1.0, 4.0, 2) == [(1, 0), (1, 0)]
+    assert lengths(100, 1.0, 4.0, 2, goes_on=False) == [(100, 1), (25, 1)]
+    assert lengths(100, 1.0, 4.0, 4) == [(100, 1), (25, 0)], "a worker for each of both runs"
+    assert lengths(50, 1.0, None, 2) == [(50, 1)], "one that serves both ends"
 
 
 def test_time_that_no_router_can_use_trains_the_pair() -> None:
     """Two networks of 1 s an epoch, side by side; without each of three folds they train on twice the images in all."""
-    lengths = {"folds": 3, "course": 30, "most": 120}
-    assert lengths_beside_router(20, 40, [1.0, 1.0], 2, **lengths) == FinalLengths(20, 0)
-    assert lengths_beside_router(20, 39, [1.0, 1.0], 2, **lengths) == FinalLengths(59, 0)
-    assert lengths_beside_router(200, 360, [1.0, 1.0], 2, **lengths) == FinalLengths(100, 1)
-    assert lengths_beside_router(400, 360, [1.0, 1.0], 2, **lengths) == FinalLengths(120, 1), "no longer than that"
+
+    def beside(seconds: float, router_s: float, cloud_s: float = 1.0) -> list[tuple[int, int]]:
+        epoch_s: dict[Tier, float] = {"edge": 1.0, "cloud": cloud_s}
+        found = lengths_beside_router(seconds, router_s, epoch_s, 2, folds=3, course=30, most=120)
+        return [(each.epochs, each.restarts) for each in found.values()]
+
+    assert beside(20, 40) == [(20, 0), (20, 0)]
+    assert beside(20, 39) == [(59, 0), (59, 0)]
+    assert beside(20, 39, cloud_s=4.0) == [(59, 0), (14, 0)]
+    assert beside(200, 360) == [(100, 1), (100, 1)]
+    assert beside(400, 360) == [(120, 1), (120, 1)], "no longer than that"
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    jobs=st.lists(st.floats(0.1, 50), min_size=1, max_size=6),
-    workers=st.integers(1, 4),
+    epoch_s=st.lists(st.floats(0.1, 50), min_size=1, max_size=2),
+    workers=st.integers(1, 5),
     seconds=st.floats(1, 10_000),
 )
-def test_trainings_end_in_their_time(jobs: list[float], workers: int, seconds: float) -> None:
-    assert max(*jobs, sum(jobs) / workers) <= makespan(jobs, workers) + 1e-9
-    assert makespan(jobs, workers) <= sum(jobs) + 1e-9
-    found = lengths_within(seconds, jobs, workers, course=30, most=120)
-    runs = jobs * (1 + found.restarts)
-    assert found.epochs == 1 or found.epochs * makespan(runs, workers) <= seconds * (1 + 1e-9)
+def test_trainings_end_in_their_time(epoch_s: list[float], workers: int, seconds: float) -> None:
+    """As ``train_fully`` hands out runs: the ends of fewer runs first, each run to who is free first."""
+    tiers: tuple[Tier, Tier] = ("edge", "cloud")
+    found = lengths_within(seconds, dict(zip(tiers, epoch_s, strict=False)), workers, course=30, most=120)
+    ends = sorted(zip(found.values(), epoch_s, strict=True), key=lambda end: end[0].restarts)
+    busy = [0.0] * workers
+    for length, each_s in ends:
+        for _ in range(1 + length.restarts):
+            busy[busy.index(min(busy))] += length.epochs * each_s
+    least_s = sum(each for each, end in zip(epoch_s, found.values(), strict=True) if end.epochs == 1)
+    assert max(busy) <= seconds * (1 + 1e-9) + least_s

@@ -5,9 +5,11 @@ from __future__ import annotations
 import yaml
 
 from ussearch.evaluators import Pretrained
+from ussearch.pairs.bundles.provenance import told_length
 from ussearch.pairs.bundles.shareable import shareable
 from ussearch.report.markup import facts, section, text
 from ussearch.report.report_data import ReportData
+from ussearch.studies import StudyConfig
 
 
 def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
@@ -24,7 +26,7 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         ("trained on", ", ".join(devices) or "nothing yet"),
         ("sampler, evaluator", f"{config.sampler.name}, {config.evaluator}"),
         ("trials", config.counted(len(report_data.report.records))),
-        ("full training", f"{config.final_epochs} epochs, random starts: {config.final_restarts}"),
+        ("full training", _full_training(config)),
         ("data", f"{report_data.data_name}, fingerprint {config.data.fingerprint}"),
         ("pretrained weights", _started(config.pretrained, names=report_data.names)),
         ("split", report_data.split_source),
@@ -35,6 +37,12 @@ def reproduction(report_data: ReportData) -> list[tuple[str, str]]:
         made = ", ".join(f"{name} {version}" for name, version in report_data.bundle.manifest.versions.items())
         found.append(("bundle made with", made))
     return found
+
+
+def _full_training(config: StudyConfig) -> str:
+    edge, cloud = config.full_length("edge"), config.full_length("cloud")
+    told = told_length(edge.epochs, edge.restarts)
+    return told if edge == cloud else f"edge {told}; cloud {told_length(cloud.epochs, cloud.restarts)}"
 
 
 def _started(pretrained: Pretrained, *, names: bool) -> str:

@@ -5,7 +5,7 @@ Prints nothing: progress is told by ``ussearch.events``.
 """
 
 from ussearch.run_config import SamplerSettings
-from ussearch.studies.config import StudyConfig
+from ussearch.studies.config import FullLength, StudyConfig
 from ussearch.studies.data_source import DataSource
 from ussearch.studies.estimates import TrainingSpeed, estimate_training_seconds, measure_speed
 from ussearch.studies.front import front, front_hypervolume, hypervolume, non_dominated
@@ -16,6 +16,7 @@ from ussearch.studies.suggest import Suggestion
 
 __all__ = [
     "DataSource",
+    "FullLength",
     "Role",
     "SamplerSettings",
     "SearchInterrupted",

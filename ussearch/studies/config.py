@@ -55,6 +55,13 @@ def _now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
+class FullLength(_Data):
+    """How long a network of the pair is trained, from so many random starts besides going on from its trial."""
+
+    epochs: int = Field(ge=1)
+    restarts: int = Field(ge=0)
+
+
 class StudyConfig(_Data):
     """What was asked for, resolved; written to ``study.yaml``."""
 
@@ -73,6 +80,8 @@ class StudyConfig(_Data):
     """Initial architectures that came from files, by what was given, as they were then."""
     skipped: dict[str, str] = {}
     """Presets that were left out, with the reason."""
+    cloud_length: FullLength | None = None
+    """Of the cloud's full training, where a budget left it another one than the edge's; None: the same."""
     evaluator: Literal["train", "shared", "auto"] = "train"
     """How candidates are judged; in studies of before 0.2.0 some may have been by shared weights or short trainings."""
     halving: dict[str, int] | None = None
@@ -144,13 +153,18 @@ class StudyConfig(_Data):
 
     @property
     def final_epochs(self) -> int:
-        """Length of the training of the two networks that are chosen in the end."""
+        """Length of the training of the two networks that are chosen in the end; ``full_length`` tells them apart."""
         return self.run.training.final_epochs or USUAL_FINAL_EPOCHS
 
     @property
     def final_restarts(self) -> int:
         """How often each of them is trained from random starts, besides going on; the best on validation is kept."""
         return 1 if (asked := self.run.training.final_restarts) is None else asked
+
+    def full_length(self, tier: Tier) -> FullLength:
+        """Return how long an end is trained."""
+        edge = FullLength(epochs=self.final_epochs, restarts=self.final_restarts)
+        return edge if tier == "edge" else self.cloud_length or edge
 
     @property
     def seed(self) -> int:
@@ -173,7 +187,7 @@ class StudyConfig(_Data):
 
     @property
     def final_recipe(self) -> Recipe:
-        """The recipe at the length of the two networks that are chosen in the end."""
+        """The recipe at full length, that of the edge network."""
         return self.recipe.model_copy(update={"epochs": self.final_epochs, "steps": None})
 
     def to_yaml(self) -> str:

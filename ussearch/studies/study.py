@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from ussearch.evaluators.inheritance import Relative
 from ussearch.evaluators.pretrained import header
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
-from ussearch.studies.config import StudyConfig
+from ussearch.studies.config import FullLength, StudyConfig
 from ussearch.studies.damage import intact
 from ussearch.studies.front import front
 from ussearch.studies.locking import held
@@ -104,10 +104,11 @@ class Study:
         self.config = self.config.changed(search={"trials": trials})
         self._write_config()
 
-    def lengthen(self, final_epochs: int, final_restarts: int) -> None:
-        """Keep how long the pair is trained, and from how many random starts, as the time that is left allows."""
-        lengths = {"final_epochs": final_epochs, "final_restarts": final_restarts}
-        self.config = self.config.changed(training=lengths)
+    def lengthen(self, lengths: Mapping[Tier, FullLength]) -> None:
+        """Keep how long each end of the pair is trained, as the time that is left allows."""
+        edge, cloud = lengths["edge"], lengths["cloud"]
+        changed = self.config.changed(training={"final_epochs": edge.epochs, "final_restarts": edge.restarts})
+        self.config = changed.model_copy(update={"cloud_length": None if cloud == edge else cloud})
         self._write_config()
 
     @property

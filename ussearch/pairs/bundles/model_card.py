@@ -264,8 +264,7 @@ def _reproduction(manifest: Manifest) -> list[str]:
     if provenance is not None:
         facts += [
             f"Seed {provenance.seed}, workers {provenance.workers}, sampler {provenance.sampler}, evaluator "
-            f"{provenance.evaluator}, {provenance.trials} trials; the pair trained for {provenance.final_epochs} "
-            f"epochs from {provenance.final_restarts} random start{'s' if provenance.final_restarts > 1 else ''}, on "
+            f"{provenance.evaluator}, {provenance.trials} trials; {provenance.full_training}, on "
             f"{', '.join(provenance.trained_on)}.",
             f"Study begun: {provenance.begun}.",
             "Capitals in the commands stand for files and folders, whose names stay with the study.",

@@ -62,9 +62,10 @@ def train_pair(
     ``make_executor`` has the workers, as many as the study had where it is not given.
     """
     trial_ids: dict[Tier, int] = {"edge": pair.edge.number, "cloud": pair.cloud.number}
+    course = min(study.config.full_length(tier).epochs for tier in trial_ids)
     return train_finalists(
         study,
-        study_context.evaluator(study.config.final_recipe),
+        study_context.evaluator(study.config.final_recipe.model_copy(update={"epochs": course})),
         trial_ids,
         on_event,
         make_executor=make_executor or default_resources(study.config.workers).executor,

@@ -2,76 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 from ussearch.evaluators import Tier
 from ussearch.pairs.delivery.selection import Pair
-from ussearch.studies import Study
+from ussearch.studies import FullLength, Study
 
-
-@dataclass(frozen=True)
-class FinalLengths:
-    """``epochs`` of every run; ``restarts`` from scratch besides the one that goes on from the search."""
-
-    epochs: int
-    restarts: int
+Seconds = Mapping[Tier, float]
 
 
 def lengths_within(
-    seconds: float, epoch_s: Sequence[float], workers: int, *, course: int, most: int, goes_on: bool = True
-) -> FinalLengths:
+    seconds: float, epoch_s: Seconds, workers: int, *, course: int, most: int, goes_on: bool = True
+) -> dict[Tier, FullLength]:
     """Return the lengths of trainings that take ``seconds`` in all on so many ``workers``.
+
+    Both ends have as much time: a light network is trained for more epochs than a heavy one, or from a random start
+    besides, instead of waiting for it.
 
     Args:
         seconds: that are left.
-        epoch_s: seconds of an epoch of each network.
+        epoch_s: seconds of an epoch of each network; an end that serves both is there once.
         workers: how many run side by side.
         course: epochs of a base in the search; a start from scratch of less brings nothing.
         most: epochs, however much time is left.
         goes_on: whether networks go on from the search; else each starts from scratch, once.
     """
-    once = int(seconds / makespan(epoch_s, workers))
-    twice = int(seconds / makespan([*epoch_s, *epoch_s], workers))
-    if not goes_on:
-        return FinalLengths(max(1, min(once, most)), 1)
-    if twice >= course:
-        return FinalLengths(min(twice, most), 1)
-    return FinalLengths(max(1, min(once, most)), 0)
+    own_s = seconds if workers >= len(epoch_s) else seconds / len(epoch_s)
+    apart = max(1, workers // len(epoch_s))
+
+    def length(epoch_s: float) -> FullLength:
+        once, twice = int(own_s / max(epoch_s, 1e-9)), int(own_s * min(apart, 2) / max(2 * epoch_s, 1e-9))
+        if goes_on and twice >= course:
+            return FullLength(epochs=min(twice, most), restarts=1)
+        return FullLength(epochs=max(1, min(once, most)), restarts=0 if goes_on else 1)
+
+    return {tier: length(each) for tier, each in epoch_s.items()}
 
 
 def lengths_beside_router(
     seconds: float,
     router_s: float,
-    epoch_s: Sequence[float],
+    epoch_s: Seconds,
     workers: int,
     *,
     folds: int,
     course: int,
     most: int,
     goes_on: bool = True,
-) -> FinalLengths:
+) -> dict[Tier, FullLength]:
     """Return the lengths of trainings that take ``seconds``, and ``router_s`` besides where no router can use those.
 
     A learned router needs the pair trained without each of ``folds`` in turn, on all the others' images; the other
     arguments are those of ``lengths_within``.
     """
     found = lengths_within(seconds, epoch_s, workers, course=course, most=most, goes_on=goes_on)
-    if (folds - 1) * found.epochs * makespan(epoch_s, workers) <= router_s:
+    once_s = [found[tier].epochs * each for tier, each in epoch_s.items()]
+    if (folds - 1) * (max(once_s) if workers > 1 else sum(once_s)) <= router_s:
         return found
     return lengths_within(seconds + router_s, epoch_s, workers, course=course, most=most, goes_on=goes_on)
 
 
-def makespan(seconds: Sequence[float], workers: int) -> float:
-    """Return how long jobs take on so many workers, the longest first, each on whoever is free first."""
-    busy = [0.0] * max(1, workers)
-    for job in sorted(seconds, reverse=True):
-        busy[busy.index(min(busy))] += job
-    return max(*busy, 1e-9)
-
-
-def epoch_seconds(study: Study, pair: Pair) -> Mapping[Tier, float]:
-    """Return how long an epoch of each end took in the search; an end that serves both is there once."""
+def epoch_seconds(study: Study, pair: Pair) -> Seconds:
+    """Return how long an epoch of each end took in the search; an end that serves both is there once, as the edge."""
     trials: dict[int, Tier] = {}
     tiers: tuple[tuple[Tier, int], ...] = (("edge", pair.edge.number), ("cloud", pair.cloud.number))
     for tier, trial_id in tiers:

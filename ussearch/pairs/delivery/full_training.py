@@ -24,7 +24,7 @@ from ussearch.pairs.delivery.tasks import (
     TaskStore,
 )
 from ussearch.search_spaces import Architecture, Network, SearchSpace, build
-from ussearch.studies import Study
+from ussearch.studies import FullLength, Study
 from ussearch.studies.damage import intact
 from ussearch.studies.executors import EpochDone, ExecutorFactory, Message, in_this_process, run_tasks
 from ussearch.studies.suggest import derived_seed
@@ -104,14 +104,15 @@ def _make_runs(
     stores: Sequence[TaskStore], evaluator: TrainEvaluator, make_executor: ExecutorFactory, on_event: OnEvent
 ) -> None:
     """Make every run that is not finished; one whose worker was lost is tried once more."""
-    ahead = [(store, run) for store in stores for run in store.training.runs if not store.finished(run)]
+    # NOTE: ends have as much time as each other, so that one of fewer runs has the longer ones, which begin first.
+    ordered = sorted(stores, key=lambda store: len(store.training.runs))
+    ahead = [(store, run) for store in ordered for run in store.training.runs if not store.finished(run)]
     tasks = [store.task(run, number) for number, (store, run) in enumerate(ahead)]
 
     def tell(message: Message) -> None:
         if isinstance(message, EpochDone):
             task, (store, _) = tasks[message.trial_id], ahead[message.trial_id]
-            epochs = evaluator.recipe.epochs
-            on_event(TrainingEpoch(task.title, message.record, epochs, tier=store.training.tier))
+            on_event(TrainingEpoch(task.title, message.record, store.recipe.epochs, tier=store.training.tier))
 
     for outcome in run_tasks(tasks, evaluator, make_executor, tell):
         store, run = ahead[outcome.trial_id]
@@ -141,6 +142,17 @@ def trained_relative(study: Study, trial_id: int) -> Relative | None:
     return study.relative(trial_id) if goes_on else None
 
 
+def length_of(study: Study, trial_id: int) -> FullLength:
+    """Return how long a trial was trained in full; the edge's length where it was not."""
+    folder = finalist_folder(study, trial_id)
+    if not (folder / RECORD).is_file():
+        return study.config.full_length("edge")
+    with intact(folder / RECORD, RETRAIN):
+        epochs = int(schema.FULL_TRAINING.read(folder / RECORD)["evaluation"]["epochs"])
+        starts = [each["start"] for each in _attempts(folder / RECORD)]
+    return FullLength(epochs=epochs, restarts=starts.count("scratch"))
+
+
 def train_finalists(
     study: Study,
     evaluator: TrainEvaluator,
@@ -156,16 +168,18 @@ def train_finalists(
     tiers: dict[int, Tier] = {}
     for tier, trial_id in trial_ids.items():
         tiers.setdefault(trial_id, tier)  # one that serves both is trained once
+    lengths = {tier: study.config.full_length(tier) for tier in tiers.values()}
     trainings = [
         FullTraining(
             finalist_folder(study, trial_id),
             study.architecture(trial_id),
             finalist_seed(study, trial_id),
-            study.config.final_restarts,
+            lengths[tier].restarts,
             trained_relative(study, trial_id),
             title=tier,
             trial_id=trial_id,
             tier=tier,
+            epochs=lengths[tier].epochs,
         )
         for trial_id, tier in tiers.items()
     ]

@@ -50,6 +50,8 @@ class FoldTraining:
     evaluator: TrainEvaluator
     seed: int
     folds: int = FOLDS
+    cloud_epochs: int | None = None
+    """Length of the cloud's trainings; None: that of the evaluator's recipe, as the edge's."""
 
     @property
     def finished(self) -> bool:
@@ -85,6 +87,7 @@ class FoldTraining:
                 architecture,
                 derived_seed(self.seed, 2 * number + (tier == "cloud"), FOLD_TRAINING),
                 title=f"router, fold {number} of {self.folds}, {tier}",
+                epochs=self.cloud_epochs if tier == "cloud" else None,
             )
             for tier, architecture in architectures.items()
         ]
@@ -164,6 +167,7 @@ def fold_training(
         study_context.evaluator(study.config.final_recipe),
         seed=study.config.seed,
         folds=folds,
+        cloud_epochs=study.config.full_length("cloud").epochs,
     )
 
 

@@ -20,6 +20,7 @@ from ussearch.pairs.delivery.full_training import (
     TrainedNetwork,
     finalist_folder,
     finalist_seed,
+    length_of,
     train_fully,
     trained_relative,
 )
@@ -67,8 +68,15 @@ def train_specialised(
         folder = out / FINALISTS / known.folder
         _copy_finalist(study, known, folder)
         relative = None if known.trial is None else trained_relative(study, known.trial)
+        length = config.full_length("edge") if known.trial is None else length_of(study, known.trial)
         training = FullTraining(
-            folder, known.architecture, _seed_of(study, known), config.final_restarts, relative, title=known.label
+            folder,
+            known.architecture,
+            _seed_of(study, known),
+            length.restarts,
+            relative,
+            title=known.label,
+            epochs=length.epochs,
         )
         trainings[folder] = known, training
     networks = train_fully(

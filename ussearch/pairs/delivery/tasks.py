@@ -15,7 +15,7 @@ import numpy as np
 
 from ussearch import schema
 from ussearch.errors import UserError
-from ussearch.evaluators import Evaluation, Tier, TrainEvaluator, TrainingTask
+from ussearch.evaluators import Evaluation, Recipe, Tier, TrainEvaluator, TrainingTask
 from ussearch.evaluators.inheritance import Relative
 from ussearch.evaluators.pretrained import header
 from ussearch.evaluators.training.checkpoints import digest_of
@@ -70,6 +70,8 @@ class FullTraining:
     title: str = ""
     trial_id: int | None = None
     tier: Tier | None = None
+    epochs: int | None = None
+    """None: as long as the evaluator's recipe."""
 
     @cached_property
     def runs(self) -> tuple[TrainingRun, ...]:
@@ -115,13 +117,19 @@ class TaskStore:
     training: FullTraining
     evaluator: TrainEvaluator
 
+    @property
+    def recipe(self) -> Recipe:
+        """How it is trained from a random start."""
+        recipe, epochs = self.evaluator.recipe, self.training.epochs
+        return recipe if epochs is None else recipe.model_copy(update={"epochs": epochs})
+
     def origin(self, runs: tuple[TrainingRun, ...]) -> dict[str, Any]:
         """Return everything that the outcome of some runs depends on."""
         evaluator = self.evaluator
         start = evaluator.pretrained.of(self.training.architecture)
         return {
             "architecture_id": self.training.architecture.id,
-            "recipe": identity_of(evaluator.recipe),
+            "recipe": identity_of(self.recipe),
             "image_size": evaluator.images.image_size,
             "fingerprint": evaluator.images.fingerprint,
             "split": [list(evaluator.split.train), list(evaluator.split.validation)],
@@ -146,7 +154,7 @@ class TaskStore:
             run.seed,
             number,
             relative=run.relative,
-            recipe=None if run.relative is None else self.evaluator.recipe.inheriting(self.evaluator.recipe.epochs),
+            recipe=self.recipe if run.relative is None else self.recipe.inheriting(self.recipe.epochs),
             checkpoint=self._place(run) / CHECKPOINT,
             title=", ".join(filter(None, (self.training.title, run.title))),
         )
