@@ -56,7 +56,7 @@ def _reasons(choice: EnsembleChoice) -> Iterator[str]:
     if best is None:
         yield choice.reason
     elif best.change is not None:
-        tried = sum(each.change is not None for each in choice.attempts)
+        tried = sum(each.change is not None and each.averages for each in choice.attempts)
         verdict = "ships and brought" if best.kept else "was left, since it brought"
         yield (
             f"of {tried} averages that were tried the best one, {best.title}, {verdict} "

@@ -32,7 +32,10 @@ class EnsembleMember(_Part):
 
 
 class EnsembleAttempt(_Part):
-    """An average that was looked at; ``change`` is that of the objective by validation image, from the single one."""
+    """What was looked at, an average or the strongest network alone.
+
+    ``change`` is that of the objective by validation image, from the single network.
+    """
 
     members: tuple[int, ...] = Field(description="positions among the members")
     flips: bool
@@ -47,6 +50,11 @@ class EnsembleAttempt(_Part):
     def title(self) -> str:
         """What it is, in words."""
         return ensemble_title(len(self.members), self.flips)
+
+    @property
+    def averages(self) -> bool:
+        """Whether it is an average at all, not the strongest network alone."""
+        return len(self.members) > 1 or self.flips
 
 
 class EnsembleChoice(_Part):
@@ -76,7 +84,7 @@ class EnsembleChoice(_Part):
     @property
     def best_attempt(self) -> EnsembleAttempt | None:
         """The average that brought most, whether it ships or not; None where none was tried."""
-        tried = [each for each in self.attempts if each.change is not None]
+        tried = [each for each in self.attempts if each.change is not None and each.averages]
         return max(tried, key=lambda each: each.change.mean if each.change else 0.0, default=None)
 
 

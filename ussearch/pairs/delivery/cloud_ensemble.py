@@ -77,10 +77,10 @@ def choose_ensemble(
 ) -> CloudEnsemble:
     """Return what answers in the cloud and keep why in the study; a choice that was made from the same is taken as is.
 
-    Members are for nothing: they are trained already. Judged are the best two to ``MOST`` of them together, each also
-    mirrored, and the pair's cloud network mirrored, against that network alone, by the objective on validation images.
-    What exceeds the cloud's limits, or takes longer than ``budget_seconds`` to be judged and exported, is not tried.
-    ``average`` False ships the pair's cloud network as it is.
+    Judged are the best two to ``MOST`` trained networks together, each also mirrored, and the pair's cloud network
+    mirrored, against that network alone, by the objective on validation images; where none is better, the strongest
+    alone. What exceeds the cloud's limits, or takes longer than ``budget_seconds`` to be judged and exported, is not
+    tried. ``average`` False ships the pair's cloud network as it is.
     """
     pool = _Pool(study, study_context, finalists, average, budget_seconds)
     path = study.folder / FOLDER / f"{finalists['edge'].trial_id:04d}-{finalists['cloud'].trial_id:04d}.json"
@@ -145,11 +145,9 @@ class _Pool:
         """Judge all averages and return what ships."""
         attempts = [self._attempt(members, flips) for members, flips in self._candidates()]
         better = [each for each in attempts if each.change is not None and each.change.mean >= LEAST_GAIN]
-        better.sort(key=lambda each: (-each.change.mean if each.change else 0.0, each.latency_ms))
+        better.sort(key=lambda a: (not a.averages, -a.change.mean if a.change else 0.0, a.latency_ms))
         chosen: tuple[int, ...] = (self.single,)
-        flips, reason = False, "no average is better than the single network"
-        if not attempts:
-            reason = "no average was to be tried" if not self.average else "no other network is there to average with"
+        flips, reason = False, "nothing else is better" if self.average else "no average was to be tried"
         for each in better:
             refusal = self._refusal(each)
             kept = each.model_copy(update={"kept": not refusal, "reason": refusal or f"ships: {each.reason}"})
@@ -171,6 +169,8 @@ class _Pool:
     def _candidates(self) -> Iterator[tuple[tuple[int, ...], bool]]:
         if self.average:
             yield (self.single,), True
+            if self.single:
+                yield (0,), False  # it costs no time: a cloud weaker than its edge helps nobody
             for flips in (False, True):
                 for count in range(2, min(len(self.networks), MOST) + 1):
                     yield tuple(range(count)), flips
@@ -181,8 +181,8 @@ class _Pool:
         if not costs.feasible:
             limits = self.study_context.profiles["cloud"].limits_in_words(self.study_context.images.image_size)
             reason = f"beyond the cloud's limits ({limits})"
-        elif self.budget_seconds is not None and seconds > self.budget_seconds:
-            reason = f"about {seconds:.0f} s to judge and export it did not fit into the budget"
+        elif self.budget_seconds is not None and seconds > self.budget_seconds and (flips or len(members) > 1):
+            reason = "judging and exporting it did not fit into the budget"
         else:
             values = self._values(members, flips)
             split, images = self.study_context.split, self.study_context.images
