@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from ussearch.evaluators import Tier
 from ussearch.events import OnEvent, StageStarted
 from ussearch.pairs import Pair
 from ussearch.pairs.delivery.compression import CompressionRequest
-from ussearch.pairs.delivery.final_lengths import epoch_seconds, lengths_beside_router
+from ussearch.pairs.delivery.final_lengths import epoch_seconds, lengths_within, router_fits
 from ussearch.pairs.delivery.router_training import FOLDS, RoutingRequest
 from ussearch.run_config import RunConfig
 from ussearch.search_spaces import SearchSpace
@@ -69,24 +71,31 @@ class Timetable:
         """Decide how long each end of a pair is trained in the time that is left, and from how many starts."""
         if self.budget is None:
             return
-        budget, config = self.budget, study.config
+        budget, config, epoch_s = self.budget, study.config, epoch_seconds(study, pair)
 
-        def decide() -> dict[str, dict[str, int]]:
-            found = lengths_beside_router(
+        def lengths() -> dict[Tier, FullLength]:
+            return lengths_within(
                 budget.share_s("full training"),
-                budget.share_s("route", since="full training"),
-                epoch_seconds(study, pair),
+                epoch_s,
                 config.workers,
-                folds=FOLDS,
                 course=config.recipe.epochs,
                 most=config.final_epochs,
                 goes_on=isinstance(config.search_space, SearchSpace),
             )
-            return {tier: length.model_dump() for tier, length in found.items()}
 
-        lengths = budget.log.decided("full training", decide)
-        edge = FullLength.model_validate(lengths.get("edge", lengths))
-        study.lengthen({"edge": edge, "cloud": FullLength.model_validate(lengths.get("cloud", edge))})
+        def decide() -> dict[str, Any]:
+            found, router_s = lengths(), budget.share_s("route", since="full training")
+            learns = router_fits(found, epoch_s, config.workers, FOLDS, router_s)
+            if not learns:
+                budget.leave_out("route")
+                found = lengths()
+            return {**{tier: length.model_dump() for tier, length in found.items()}, "router": learns}
+
+        decided = budget.log.decided("full training", decide)
+        if not decided["router"]:
+            budget.leave_out("route")
+        edge = FullLength.model_validate(decided["edge"])
+        study.lengthen({"edge": edge, "cloud": FullLength.model_validate(decided.get("cloud", edge))})
 
     def ensemble_seconds(self) -> float | None:
         """Return how long averages for the cloud may take to be judged and exported: as long as the export may."""
@@ -104,5 +113,6 @@ class Timetable:
     def routing(self, request: RoutingRequest, *, phantoms: bool) -> RoutingRequest:
         """Return what a run asks of the router's training: as much as the time that is left allows."""
         if self.budget is not None:
-            return replace(request, budget_seconds=self.budget.decided_share_s("route"))
+            time_s = self.budget.decided_share_s("route") if "route" in self.budget.stages else 0.0
+            return replace(request, budget_seconds=time_s)
         return replace(request, budget_seconds=PHANTOM_ROUTER_S) if phantoms else request

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from ussearch import timetable
 from ussearch.cli.progress import RunProgress
 from ussearch.errors import UserError
 from ussearch.events import SearchStarted
+from ussearch.pairs.delivery.compression import CompressionRequest
+from ussearch.pairs.delivery.router_training import RoutingRequest
+from ussearch.search_spaces import SearchSpace
 from ussearch.studies.budget import SHARES, Budget, PlanLog, SearchClock
+from ussearch.timetable import Timetable
 
 from .conftest import make_config
 
@@ -44,6 +51,31 @@ def test_stages_that_a_run_does_not_have_leave_their_time(tmp_path: Path) -> Non
     budget = Budget(100, PlanLog(tmp_path / "plan.jsonl", clock=Clock()), ("search", "full training"))
     assert budget.share_s("search") == pytest.approx(100 * 0.45 / 0.72)
     assert budget.share_s("full training") == pytest.approx(100)
+
+
+def test_a_router_that_cannot_be_learnt_leaves_its_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 550 s the pair has 270 and the router 110, in which nobody trains it without each of three folds."""
+    monkeypatch.setattr(timetable, "epoch_seconds", lambda *_: {"edge": 1.0, "cloud": 2.0})
+    space = SearchSpace.standard(64)
+    config = SimpleNamespace(workers=2, recipe=SimpleNamespace(epochs=30), final_epochs=1000, search_space=space)
+
+    def table(clock: Clock, lengths: dict[Any, Any]) -> Timetable:
+        made = Timetable(budget=Budget(1000, PlanLog(tmp_path / "plan.jsonl", clock=clock)))
+        clock.now += 450
+        made.lengthen(cast(Any, SimpleNamespace(config=config, lengthen=lengths.update)), cast(Any, None))
+        return made
+
+    clock, lengths, again = Clock(), dict[Any, Any](), dict[Any, Any]()
+    made = table(clock, lengths)
+    pair_s = 550 * 0.27 / 0.44
+    expected = {"edge": int(pair_s / 2), "cloud": int(pair_s / 4)}
+    assert {tier: each.epochs for tier, each in lengths.items()} == expected
+    assert {each.restarts for each in lengths.values()} == {1}
+    assert made.routing(RoutingRequest(), phantoms=False).budget_seconds == 0
+    compress_s = made.compression(CompressionRequest(), phantoms=False).budget_seconds
+    assert compress_s == pytest.approx(550 * 0.12 / 0.17, abs=0.01)
+    resumed = table(Clock(), again)
+    assert again == lengths and resumed.routing(RoutingRequest(), phantoms=False).budget_seconds == 0
 
 
 def test_a_decision_is_taken_once_and_time_goes_on(tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ from tests.configurations import run_config
 from tests.studies.conftest import FormulaEvaluator
 from ussearch.evaluators import Recipe, Tier
 from ussearch.evaluators.pretrained import Pretrained
-from ussearch.pairs.delivery.final_lengths import lengths_beside_router, lengths_within
+from ussearch.pairs.delivery.final_lengths import lengths_within, router_fits
 from ussearch.search_spaces import Architecture, SearchSpace, load_preset
+from ussearch.studies import FullLength
 from ussearch.studies.budget import SHARES
 from ussearch.studies.lengths import Work, by_budget, given_up
 from ussearch.studies.planning import PricedBases
@@ -117,19 +118,16 @@ def test_both_ends_of_a_pair_are_trained_for_as_much_time() -> None:
     assert lengths(50, 1.0, None, 2) == [(50, 1)], "one that serves both ends"
 
 
-def test_time_that_no_router_can_use_trains_the_pair() -> None:
-    """Two networks of 1 s an epoch, side by side; without each of three folds they train on twice the images in all."""
-
-    def beside(seconds: float, router_s: float, cloud_s: float = 1.0) -> list[tuple[int, int]]:
-        epoch_s: dict[Tier, float] = {"edge": 1.0, "cloud": cloud_s}
-        found = lengths_beside_router(seconds, router_s, epoch_s, 2, folds=3, course=30, most=120)
-        return [(each.epochs, each.restarts) for each in found.values()]
-
-    assert beside(20, 40) == [(20, 0), (20, 0)]
-    assert beside(20, 39) == [(59, 0), (59, 0)]
-    assert beside(20, 39, cloud_s=4.0) == [(59, 0), (14, 0)]
-    assert beside(200, 360) == [(100, 1), (100, 1)]
-    assert beside(400, 360) == [(120, 1), (120, 1)], "no longer than that"
+def test_a_router_is_learnt_from_the_pair_trained_without_each_fold() -> None:
+    """Without each of three folds, networks train on twice the images in all."""
+    lengths: dict[Tier, FullLength] = {
+        "edge": FullLength(epochs=40, restarts=1),
+        "cloud": FullLength(epochs=10, restarts=0),
+    }
+    epoch_s: dict[Tier, float] = {"edge": 1.0, "cloud": 3.0}
+    assert router_fits(lengths, epoch_s, 2, 3, 80.0) and not router_fits(lengths, epoch_s, 2, 3, 79.0)
+    assert router_fits(lengths, epoch_s, 1, 3, 140.0) and not router_fits(lengths, epoch_s, 1, 3, 139.0)
+    assert router_fits(lengths, {"edge": 1.0}, 1, 5, 160.0) and not router_fits(lengths, {"edge": 1.0}, 1, 5, 159.0)
 
 
 @settings(max_examples=60, deadline=None)

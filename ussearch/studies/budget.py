@@ -93,6 +93,10 @@ class Budget:
     log: PlanLog
     stages: Collection[Stage] = tuple(SHARES)
 
+    def leave_out(self, stage: Stage) -> None:
+        """Let the others have the time of a stage that has no use for it."""
+        self.stages = [each for each in self.stages if each != stage]
+
     def left_s(self) -> float:
         """Return what is left of the budget; 0 where it is used up."""
         return max(self.seconds - self.log.elapsed_s, 0.0)

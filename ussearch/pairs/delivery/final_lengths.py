@@ -39,27 +39,15 @@ def lengths_within(
     return {tier: length(each) for tier, each in epoch_s.items()}
 
 
-def lengths_beside_router(
-    seconds: float,
-    router_s: float,
-    epoch_s: Seconds,
-    workers: int,
-    *,
-    folds: int,
-    course: int,
-    most: int,
-    goes_on: bool = True,
-) -> dict[Tier, FullLength]:
-    """Return the lengths of trainings that take ``seconds``, and ``router_s`` besides where no router can use those.
+def router_fits(
+    lengths: Mapping[Tier, FullLength], epoch_s: Seconds, workers: int, folds: int, router_s: float
+) -> bool:
+    """Return whether a router can be learnt in ``router_s`` from a pair that is trained for so long.
 
-    A learned router needs the pair trained without each of ``folds`` in turn, on all the others' images; the other
-    arguments are those of ``lengths_within``.
+    It needs both networks trained without each of ``folds`` in turn, on all the others' images.
     """
-    found = lengths_within(seconds, epoch_s, workers, course=course, most=most, goes_on=goes_on)
-    once_s = [found[tier].epochs * each for tier, each in epoch_s.items()]
-    if (folds - 1) * (max(once_s) if workers > 1 else sum(once_s)) <= router_s:
-        return found
-    return lengths_within(seconds + router_s, epoch_s, workers, course=course, most=most, goes_on=goes_on)
+    once_s = [lengths[tier].epochs * each for tier, each in epoch_s.items()]
+    return (folds - 1) * (max(once_s) if workers > 1 else sum(once_s)) <= router_s
 
 
 def epoch_seconds(study: Study, pair: Pair) -> Seconds:
