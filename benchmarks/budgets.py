@@ -120,7 +120,7 @@ def made(data: Path | None, minutes: float, workers: int, taken: int) -> Row:
             seconds=round(seconds, 1),
             status=status,
             verified=verified == 0,
-            presets=sum(record.role == "preset" and not record.failed for record in records),
+            presets=len({each.architecture_id for each in records if each.role == "preset" and not each.failed}),
             trials=len(records),
             image_size=Study.open(study).config.image_size if records else 0,
         )
