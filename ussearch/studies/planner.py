@@ -45,6 +45,8 @@ from ussearch.studies.sizes import with_usual_budget, with_usual_sizes, with_usu
 from ussearch.studies.suggest import AnySpace
 
 LOG = logging.getLogger(__name__)
+MEASURED_S = 1.0
+"""How long a processor is timed, and warmed up before; a fourth of it where no budget has to be kept."""
 
 
 def plan(
@@ -106,7 +108,7 @@ class _Prepared:
         study_context = open_context(asked, image_size, profiles, progress, pretrained=pretrained)
         recipe = _recipe(asked, sized, kept.recipe or Recipe())
         with intra_op_threads(execution.worker_threads(threads)):
-            speed = _measured(study_context, recipe)
+            speed = _measured(study_context, recipe, MEASURED_S if sized.budget is not None else MEASURED_S / 4)
         work = Work(
             evaluator=study_context.evaluator(recipe),
             candidates=candidates,
@@ -192,12 +194,12 @@ def _side_by_side(execution: ExecutionOptions, device: torch.device) -> int:
     return min(execution.trials_at_a_time, len(cards) or execution.trials_at_a_time)
 
 
-def _measured(study_context: StudyContext, recipe: Recipe) -> TrainingSpeed:
-    """Return how fast this process trains what the run will train."""
+def _measured(study_context: StudyContext, recipe: Recipe, seconds: float) -> TrainingSpeed:
+    """Return how fast this process trains what the run will train; a processor is timed for about ``seconds``."""
     images, device = study_context.images, study_context.device
     if is_card(device):
         return measure_card(images, study_context.split, recipe, device)
-    return measure_speed(images.image_size, recipe.batch_size)
+    return measure_speed(images.image_size, recipe.batch_size, seconds)
 
 
 def _recipe(asked: RunConfig, sized: RunConfig, usual: Recipe) -> Recipe:

@@ -118,6 +118,7 @@ class _Search:
         finally:
             for pending in self._pending.values():
                 self._storage.abandon(pending.number)
+            self._storage.close()
         self._note_staff()
         LOG.info("search ends with %d trials; %s", len(self._records), self._shortfall or "complete")
         self._tell(events.SearchFinished(len(self._records), self._total, self._shortfall, self._front()))

@@ -138,6 +138,11 @@ class StudyStorage:
         require_driver(url)
         return cls(_rdb(normalised(url)), space, name)
 
+    def close(self) -> None:
+        """Let go of the database; what SQLite's log still holds comes into its file now, not at some later time."""
+        self._storage.remove_session()
+        self._storage.engine.dispose()
+
     @quiet_optuna()
     def _opened(self) -> optuna.Study:
         return optuna.create_study(
