@@ -141,12 +141,22 @@ def processor_seconds_of_children() -> float:
     return usage.ru_utime + usage.ru_stime
 
 
+LIBRARIES = "import pydantic, rich.console, typer, yaml"
+"""What every command needs before it can say anything."""
+
+
 def test_help_answers_at_once() -> None:
-    command = [sys.executable, "-m", "ussearch", "--help"]
-    times = []
-    for _ in range(5):
-        start = processor_seconds_of_children()
-        output = subprocess.run(command, capture_output=True, text=True, check=True)
-        times.append(processor_seconds_of_children() - start)
-    assert "run" in output.stdout
-    assert min(times) < 0.4
+    """In three and a half times what the libraries take alone; torch takes ten times that.
+
+    They are asked in turn: machines have been seen to need half as much again from one hour to the next.
+    """
+    commands = ([sys.executable, "-m", "ussearch", "--help"], [sys.executable, "-c", LIBRARIES])
+    times: list[list[float]] = [[], []]
+    for _ in range(7):
+        for command, taken in zip(commands, times, strict=True):
+            start = processor_seconds_of_children()
+            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+            taken.append(processor_seconds_of_children() - start)
+            assert ("run" in output) == (command is commands[0])
+    answer_s, libraries_s = map(min, times)
+    assert answer_s < 3.5 * libraries_s
