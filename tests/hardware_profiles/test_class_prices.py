@@ -56,7 +56,12 @@ def test_small_profiles_ship_what_the_program_fits(fits: Fits) -> None:
 
     for name in (RUY_32, RUY_8):
         found, profile = shipped(fits, name), load_profile(name)
-        assert found.validation == profile.validation
+        assert found.validation is not None and profile.validation is not None
+        fitted, ships = found.validation.model_dump(), profile.validation.model_dump()
+        for accuracy in ("accuracy", "macs_only"):  # fitted anew: the processor decides the last of four digits
+            assert fitted.pop(accuracy) == pytest.approx(ships.pop(accuracy), rel=2e-3), accuracy
+        assert fitted.pop("relative_error") == pytest.approx(ships.pop("relative_error"), abs=1.5e-3)
+        assert fitted == ships
         assert profile.provenance["latency"].source == found.provenance["latency"]["source"]
         for network in fits.measured(name).networks[::7]:
             expected_ms = found.latency.total_ms(network.kernels)
