@@ -12,7 +12,6 @@ core is taken by a process that counts, at the usual priority. Wants an idle mac
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import subprocess
 import sys
@@ -20,9 +19,11 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+
+from csv_rows import append, lines
 
 from ussearch.files import write_atomically
 from ussearch.studies import Study
@@ -85,7 +86,7 @@ def main() -> int:
                 parser.error("images were asked for: give their folder with --data, or --of phantoms.")
             if (data, minutes, workers, arguments.taken) not in {row.key for row in read(arguments.rows)}:
                 row = made(arguments.data if data == "images" else None, minutes, workers, arguments.taken)
-                write(arguments.rows, row)
+                append(arguments.rows, row)
                 print(f"{'kept  ' if row.kept else 'BROKEN'} {row}", flush=True)
     rows = read(arguments.rows)
     write_atomically(arguments.report, page(rows))
@@ -164,26 +165,12 @@ def page(rows: Sequence[Row]) -> str:
 
 def read(path: Path) -> list[Row]:
     """Return the rows that there are."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [_row(line) for line in csv.DictReader(file)]
+    return [_row(line) for line in lines(path)]
 
 
 def _row(line: dict[str, str]) -> Row:
     kinds = {"data": str, "minutes": float, "seconds": float, "verified": lambda text: text == "True"}
     return Row(**{name: kinds.get(name, int)(text) for name, text in line.items()})
-
-
-def write(path: Path, row: Row) -> None:
-    """Add a row to the table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [each.name for each in fields(Row)], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerow(asdict(row))
 
 
 if __name__ == "__main__":

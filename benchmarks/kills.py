@@ -12,18 +12,18 @@ places that have a row there are not tried again, so that the program continues 
 from __future__ import annotations
 
 import argparse
-import csv
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from csv_rows import append, lines
 from killed.checks import (
     BUNDLE,
     digests,
@@ -170,28 +170,14 @@ def kill(watched: Sequence[Undisturbed], count: int, path: Path, work: Path) -> 
         for undisturbed, n in filter(None, places):
             if (undisturbed.command.name, n) not in known:
                 row = undisturbed.killed(n, work)
-                write(path, [row])
+                append(path, row)
                 print(f"{'ok  ' if row.passed else 'WRONG'} {row}", flush=True)
 
 
 def read(path: Path) -> list[Row]:
     """Return the rows that there are."""
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    return [Row(**{**row, **{name: int(row[name]) for name in ("n", "finished", "next_status")}}) for row in rows]
-
-
-def write(path: Path, rows: Sequence[Row]) -> None:
-    """Add rows to the table."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, [each.name for each in fields(Row)], lineterminator="\n")
-        if new:
-            writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    numbers = ("n", "finished", "next_status")
+    return [Row(**{**row, **{name: int(row[name]) for name in numbers}}) for row in lines(path)]
 
 
 if __name__ == "__main__":

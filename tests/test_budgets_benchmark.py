@@ -33,7 +33,7 @@ def test_rows_come_back_as_they_were_written(tmp_path: Path) -> None:
 
     rows = [budgets.Row("images", 0.5, 1, 1, 2, 31.5, 0, verified, 2, 4, 128) for verified in (True, False)]
     for row in rows:
-        budgets.write(tmp_path / "rows.csv", row)
+        budgets.append(tmp_path / "rows.csv", row)
     assert budgets.read(tmp_path / "rows.csv") == rows
     assert budgets.read(tmp_path / "none.csv") == []
 

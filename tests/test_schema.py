@@ -23,7 +23,7 @@ from ussearch.hardware_profiles import Profile, load_profile, parse_profile
 from ussearch.runtime.manifest_versions import MANIFEST
 from ussearch.schema import KEY, Schema
 from ussearch.search_spaces import Architecture, load_preset
-from ussearch.studies.storage import existing_storage
+from ussearch.studies.database import existing_storage
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "files.md"
 THREE = Schema(

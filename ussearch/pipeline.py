@@ -29,13 +29,13 @@ from ussearch.run_config import RunConfig
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study, search
 from ussearch.studies.context import StudyContext, reopen_context
+from ussearch.studies.database import require_reachable
 from ussearch.studies.executors import ExecutorFactory, require_cluster
 from ussearch.studies.kept import Kept
 from ussearch.studies.paths import as_continued, claimed
 from ussearch.studies.plan import Plan
 from ussearch.studies.planner import plan
 from ussearch.studies.resources import resources_for
-from ussearch.studies.storage import require_reachable
 from ussearch.studies.study import logged
 from ussearch.studies.timings import SearchTimings, outside_training
 from ussearch.timetable import Timetable, compression_asked

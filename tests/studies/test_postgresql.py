@@ -21,8 +21,8 @@ from tests.studies.conftest import SPACE, FormulaEvaluator, make_config, outcome
 from ussearch.errors import UserError
 from ussearch.search_spaces import Architecture
 from ussearch.studies import Study, search
+from ussearch.studies.database import require_reachable
 from ussearch.studies.resources import SearchResources
-from ussearch.studies.storage import require_reachable
 
 PASSWORD = f"secret{secrets.token_hex(8)}@/:%"
 QUOTED = PASSWORD.replace("%", "%25").replace("@", "%40").replace("/", "%2F").replace(":", "%3A")

@@ -24,12 +24,12 @@ from ussearch.studies.samplers.acquisition import gain_per_training
 from ussearch.studies.samplers.candidate_pool import candidate_pool, combinations, every_combination
 from ussearch.studies.samplers.cost_cache import CostCache
 from ussearch.studies.samplers.cost_features import completed, logarithms
-from ussearch.studies.samplers.ensemble import Ensemble
 from ussearch.studies.samplers.features import Features, choice_blocks, standardised
 from ussearch.studies.samplers.gaussian_process import GaussianProcess
 from ussearch.studies.samplers.history import History, shared_distributions
 from ussearch.studies.samplers.hypervolume_improvement import expected_improvement
 from ussearch.studies.samplers.posterior import Posterior
+from ussearch.studies.samplers.voting import VotingRegressor
 
 Floats = npt.NDArray[np.float64]
 SPACE: dict[str, tuple[Any, ...]] = {"kind": ("a", "b", "c"), "width": (8, 64, 16), "flag": (False, True)}
@@ -135,7 +135,9 @@ def features_of(values: Floats) -> Features:
 def ensemble_fit(seed: int, folder: Path) -> dict[str, float]:
     """Of predictions with the truth; the spread far off as a multiple of that nearby; errors within 2.5 spreads."""
     inputs, values, known = regression(40, seed)
-    ensemble = Ensemble(features_of(inputs[known]), features_of(inputs[known]), 100 + 5 * values[known], seed=seed)
+    ensemble = VotingRegressor(
+        features_of(inputs[known]), features_of(inputs[known]), 100 + 5 * values[known], seed=seed
+    )
     mean, spread = ensemble.predict(features_of(inputs[~known]), features_of(inputs[~known]))
     far = features_of(inputs[~known] + 20)
     errors = np.abs(mean - (100 + 5 * values[~known]))
@@ -153,7 +155,7 @@ def test_ensemble_predicts_and_knows_where_it_cannot(tmp_path: Path) -> None:
 @pytest.mark.parametrize("values", [np.zeros(4), np.array([0.0, 0.0, 0.0, 1e6])])
 def test_ensemble_takes_ties_and_outliers(values: Floats) -> None:
     inputs = features_of(np.random.default_rng(0).random((4, 2)))
-    mean, spread = Ensemble(inputs, inputs, values, seed=0).predict(inputs, inputs)
+    mean, spread = VotingRegressor(inputs, inputs, values, seed=0).predict(inputs, inputs)
     assert np.isfinite(mean).all()
     assert (spread > 0).all()
 

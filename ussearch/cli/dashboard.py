@@ -22,7 +22,7 @@ def dashboard(
     from ussearch.cli.console import console
     from ussearch.errors import UserError
     from ussearch.studies import Study
-    from ussearch.studies.storage import existing_storage, storage_errors
+    from ussearch.studies.database import existing_storage, storage_errors
 
     opened = Study.open(study)
     try:

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
-from operator import attrgetter
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -16,7 +15,6 @@ from typing_extensions import Self
 
 from ussearch import schema
 from ussearch.documents import parse_yaml
-from ussearch.errors import UserError
 from ussearch.evaluators import FROM_SCRATCH, Pretrained, Recipe, Tier
 from ussearch.evaluators.training.recipe import recipe_of_record
 from ussearch.hardware_profiles import Profile
@@ -198,67 +196,3 @@ class StudyConfig(_Data):
     def from_yaml(cls, text: str, source: str = "study.yaml") -> StudyConfig:
         """Read a configuration; raises UserError naming ``source`` and the first field that is wrong."""
         return parse_yaml(cls, text, source, schema.STUDY, "restore it or start anew")
-
-    def check_continued_by(self, other: StudyConfig, folder: str) -> None:
-        """Raise UserError where ``other`` asks for something else than this study, so that it cannot continue it."""
-        drawn_alike = (other.seed, other.image_size) == (self.seed, self.image_size)
-        # NOTE: other phantoms are drawn from another seed or in another size, and that is what the user changed.
-        if other.data.fingerprint != self.data.fingerprint and (drawn_alike or other.data.name != self.data.name):
-            raise UserError(
-                f"The study in {folder} was made with the data set {_named(self.data)}, not with {_named(other.data)}"
-                f"{_read_otherwise(self.data, other.data)}: resume with the same data, or name another study folder."
-            )
-        for field, title in _DECISIVE.items():
-            before, after = attrgetter(field)(self), attrgetter(field)(other)
-            # NOTE: which presets are planned follows from the number of trials; a study keeps those it began with.
-            replanned = field in ("initial_architectures", "pretrained") and self.trials != other.trials
-            if before != after and not replanned:
-                raise UserError(
-                    f"The study in {folder} was made with another {title} ({_difference(before, after)}): resume "
-                    "with the same, or name another study folder."
-                )
-
-
-_DECISIVE: Mapping[str, str] = {
-    "seed": "seed",
-    "image_size": "image size",
-    "edge": "edge profile",
-    "cloud": "cloud profile",
-    "recipe": "training recipe",
-    "space": "search space",
-    "initial_architectures": "list of initial architectures",
-    "edge_share": "share of edge trials",
-    "sampler": "sampler",
-    "evaluator": "evaluator",
-    "workers": "number of workers",
-    "run.search.max_weights_gib": "limit of kept weights",
-    "pretrained": "choice of pretrained weights",
-}
-"""Fields that results depend on, with their names in errors."""
-
-
-def _named(data: DataSource) -> str:
-    return f"{data.name!r} ({data.images} images, fingerprint {data.fingerprint[:12]})"
-
-
-def _read_otherwise(before: DataSource, after: DataSource) -> str:
-    """Return in which option of the reading two data sets differ; nothing where they do in none."""
-    if before.reading is None or after.reading is None:
-        return ""
-    asked = [
-        {"lesion": each.masks.lesion, **each.model_dump(include={"region", "folders", "groups", "grey_scale"})}
-        for each in (before.reading, after.reading)
-    ]
-    return "" if asked[0] == asked[1] else f" (read with {_difference(*asked)})"
-
-
-def _difference(before: Any, after: Any) -> str:
-    """Return the first thing that differs between two values, in words."""
-    if isinstance(before, Profile) and isinstance(after, Profile) and before.name != after.name:
-        return f"{before.name}, not {after.name}"
-    if isinstance(before, BaseModel) and isinstance(after, BaseModel):
-        before, after = before.model_dump(mode="json"), after.model_dump(mode="json")
-    if isinstance(before, dict) and isinstance(after, dict):
-        key = next(key for key in {**before, **after} if before.get(key) != after.get(key))
-        return f"{key}: {_difference(before.get(key), after.get(key))}"
-    return f"{before}, not {after}"

@@ -14,12 +14,13 @@ from ussearch.errors import UserError
 from ussearch.evaluators import Evaluation, Evaluator, TrainingTask
 from ussearch.events import OnEvent
 from ussearch.search_spaces import Architecture
+from ussearch.studies.database import storage_errors
 from ussearch.studies.executors import EpochDone, Executor, Message, TaskOutcome, after, keep_traceback, loss_of
 from ussearch.studies.front import front
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.resources import SearchResources
 from ussearch.studies.slots import Slots
-from ussearch.studies.storage import StudyStorage, storage_errors
+from ussearch.studies.storage import StudyStorage
 from ussearch.studies.study import Study
 from ussearch.studies.suggest import AnySpace, Suggestion
 

@@ -3,99 +3,25 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import optuna
-from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState
-from pydantic import BaseModel, ConfigDict
-from sqlalchemy import create_engine
-from sqlalchemy.exc import IntegrityError, ProgrammingError, SQLAlchemyError
 
 from ussearch import schema
 from ussearch.errors import UserError
 from ussearch.files import write_atomically
-from ussearch.storage_url import absolute, hide_passwords, normalised, require_driver, without_password
+from ussearch.storage_url import absolute, normalised, require_driver, without_password
+from ussearch.studies.database import PLACE, TIMEOUT_S, StorageLocation, known_place, rdb_storage
 from ussearch.studies.records import TrialRecord
 from ussearch.studies.suggest import DIRECTIONS, Space, Suggestion, finished_trial, quiet_optuna, running_trial
 
 STUDY_NAME = "search"
 """Of the Optuna study in the study's own file; one in a shared database has a name of its own."""
-PLACE = "storage.json"
-_TIMEOUT_S = 60
-_ATTEMPTS = 5
-"""Two drivers that make the tables of a new database at the same moment disturb each other, once."""
-
-
-class StorageLocation(BaseModel):
-    """Where the database of a study lies if not in its folder; ``url`` without its password."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    """Of the Optuna study; unique, because other studies share the database."""
-    url: str
-
-
-@contextmanager
-def storage_errors(folder: Path, url: str | None = None) -> Iterator[None]:
-    """Turn what SQLite, SQLAlchemy and Optuna raise for a database they cannot use into one sentence."""
-    try:
-        yield
-    except (sqlite3.Error, SQLAlchemyError, StorageInternalError) as error:
-        reason = _reason(error)
-        if url is None and not (folder / PLACE).exists():
-            raise UserError(
-                f"The database of the study in {folder} cannot be used ({reason}): free some space or mend the disk; "
-                "the same command with --resume continues, all finished trials are kept."
-            ) from error
-        raise UserError(
-            f"The database of the study in {folder} cannot be used ({reason}): mend it or give another --storage; the "
-            "same command with --resume continues, all finished trials are kept."
-        ) from None  # what the driver raised may hold the password
-
-
-def require_reachable(url: str) -> None:
-    """Raise UserError where there is no database at ``url``, or it does not let us in."""
-    require_driver(url)
-    full = normalised(url)
-    engine = create_engine(full, **_engine_settings(full))
-    try:
-        engine.connect().close()
-    except SQLAlchemyError as error:
-        reason = _reason(error)
-        raise UserError(
-            f"The database {hide_passwords(url)} cannot be used ({reason}): check --storage, and that the server runs."
-        ) from None  # what the driver raised may hold the password
-    finally:
-        engine.dispose()
-
-
-def _reason(error: Exception) -> str:
-    return hide_passwords(str(getattr(error, "orig", None) or error.__cause__ or error).strip().splitlines()[0])
-
-
-def existing_storage(folder: Path, url: str | None = None) -> RDBStorage:
-    """Return Optuna's storage of the study in ``folder`` for tools that only read; nothing is made or reconciled.
-
-    ``url`` gives the database with its password, where it needs one. Raises UserError where there is no database yet.
-    """
-    place = _known_place(folder)
-    url = url or (place.url if place else None)
-    if url is not None:
-        require_reachable(url)
-        return _rdb(normalised(url))
-    path = folder / "study.db"
-    if not path.is_file():
-        raise UserError(f"{folder} has no {path.name} yet: expected a study whose search has begun; start it first.")
-    return _rdb(f"sqlite:///{path}")
 
 
 class StudyStorage:
@@ -109,7 +35,7 @@ class StudyStorage:
     @classmethod
     def of(cls, folder: Path, space: Space, url: str | None = None) -> StudyStorage:
         """Open the storage of the study in ``folder``: the database at ``url``, the last one used, or its own file."""
-        place = _known_place(folder)
+        place = known_place(folder)
         url = url or (place.url if place else None)
         if url is None:
             return cls.in_file(folder / "study.db", space)
@@ -123,20 +49,20 @@ class StudyStorage:
     def in_file(cls, path: Path, space: Space) -> StudyStorage:
         """Open or create a SQLite file in write-ahead mode, so that readers never wait for the writer."""
         try:
-            with sqlite3.connect(path, timeout=_TIMEOUT_S) as connection:
+            with sqlite3.connect(path, timeout=TIMEOUT_S) as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.close()
         except sqlite3.Error as error:
             raise UserError(
                 f"{path} cannot be used ({error}): delete it, it is made again from the trials' records."
             ) from error
-        return cls(_rdb(f"sqlite:///{path}"), space)
+        return cls(rdb_storage(f"sqlite:///{path}"), space)
 
     @classmethod
     def in_database(cls, url: str, space: Space, name: str) -> StudyStorage:
         """Open or create the Optuna study ``name`` in the database at ``url``, which others may use, too."""
         require_driver(url)
-        return cls(_rdb(normalised(url)), space, name)
+        return cls(rdb_storage(normalised(url)), space, name)
 
     def close(self) -> None:
         """Let go of the database; what SQLite's log still holds comes into its file now, not at some later time."""
@@ -208,39 +134,6 @@ class StudyStorage:
             and tuple(trial.values) == record.objectives("edge")
             for trial in complete
         )
-
-
-@quiet_optuna()
-def _rdb(url: str) -> RDBStorage:
-    """Return Optuna's storage at ``url``; connections that have gone stale between long trials are made anew."""
-    for _ in range(_ATTEMPTS - 1):
-        try:
-            return RDBStorage(url, engine_kwargs=_engine_settings(url))
-        except (IntegrityError, ProgrammingError):
-            time.sleep(0.5)
-    return RDBStorage(url, engine_kwargs=_engine_settings(url))
-
-
-def _engine_settings(url: str) -> dict[str, Any]:
-    connection: dict[str, Any] = {}
-    if url.startswith("sqlite"):
-        connection["timeout"] = _TIMEOUT_S
-    elif "+psycopg:" in url:
-        connection["client_encoding"] = "utf8"  # databases made without an encoding would answer in bytes
-    return {"pool_pre_ping": True, "connect_args": connection}
-
-
-def _known_place(folder: Path) -> StorageLocation | None:
-    """Return where the study's database was last; None where it is the file in its folder."""
-    path = folder / PLACE
-    if not path.exists():
-        return None
-    try:
-        return StorageLocation.model_validate(schema.STORAGE.read(path))
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path} is damaged: delete it, and give --storage again; the database is made from the records."
-        ) from error
 
 
 def _is_result(trial: optuna.trial.FrozenTrial, by_trial_id: Mapping[int, TrialRecord]) -> bool:

@@ -18,6 +18,7 @@ from ussearch.evaluators.pretrained import header
 from ussearch.files import write_atomically
 from ussearch.search_spaces import Architecture, Network, build
 from ussearch.studies.config import FullLength, StudyConfig
+from ussearch.studies.continuation import require_same_study
 from ussearch.studies.damage import intact
 from ussearch.studies.front import front
 from ussearch.studies.locking import held
@@ -93,7 +94,7 @@ class Study:
         Raises UserError where it was made from other data or with other settings than ``config`` asks for.
         """
         study = cls.open(folder)
-        study.config.check_continued_by(config, str(folder))
+        require_same_study(study.config, config, str(folder))
         if config.trials != study.config.trials:
             study.config = study.config.changed(search={"trials": config.trials})
             study._write_config()

@@ -11,10 +11,10 @@ from scipy.special import ndtr
 
 from ussearch.studies.samplers.cost_cache import CostCache
 from ussearch.studies.samplers.cost_features import candidate_features, completed, finished_features, logarithms
-from ussearch.studies.samplers.ensemble import Ensemble
 from ussearch.studies.samplers.features import Features, choice_blocks, standardised
 from ussearch.studies.samplers.history import History
 from ussearch.studies.samplers.pricing import Choices
+from ussearch.studies.samplers.voting import VotingRegressor
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[Features, Features]
@@ -56,10 +56,10 @@ class Posterior:
         self._probes = cache.probes()
         self._finished = finished_features(history, cache)
         before, _, known = self._features(self._probes)
-        self._accuracy = Ensemble(*before, history.losses[:, 0], seed)
+        self._accuracy = VotingRegressor(*before, history.losses[:, 0], seed)
         self._excess = None
         if not cache.pricing.priced and not history.feasible.all():
-            self._excess = Ensemble(*before, history.excess, seed)
+            self._excess = VotingRegressor(*before, history.excess, seed)
         probed = known[:, : self._count]
         self._positive = (np.concatenate([history.losses[:, 1:], probed]) > 0).all(axis=0)
         # NOTE: one lucky training would keep the search away from all that is really better.

@@ -12,7 +12,7 @@ Floats = npt.NDArray[np.float64]
 TREES = 50
 
 
-class Ensemble:
+class VotingRegressor:
     """Learns values [N] from columns; predicts mean and standard deviation [M] of what is free of noise.
 
     The process sees ``wide`` columns, of which it finds out what matters; the trees split on any column that comes by
