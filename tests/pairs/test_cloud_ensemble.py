@@ -158,7 +158,7 @@ def test_killed_before_it_was_kept_it_comes_out_the_same(opened: Opened) -> None
     study = opened[0]
     (record,) = (study.folder / FOLDER).glob("*.json")
     undisturbed = record.read_bytes()
-    record.unlink()
+    shutil.rmtree(study.folder / FOLDER)
     child = subprocess.run([sys.executable, "-c", KILLED, str(study.folder)], cwd=ROOT, check=False)
     assert child.returncode == -signal.SIGKILL and not list((study.folder / FOLDER).glob("*"))
     assert choose_ensemble(*opened).file.read_bytes() == undisturbed
@@ -209,7 +209,10 @@ def test_a_bundle_of_an_average_is_one_file_and_tells_what_it_is_made_of(
     assert entry.ensemble == "the mean of 2 networks, each on the picture and its mirror image"
     assert bundle.manifest.edge.ensemble == ""
     record = bundle.ensemble
-    assert record is not None
+    assert record is not None and cloud.model is not None
+    assert sha256_of(folder / "model.onnx") == sha256_of(cloud.model) == record.model, "what was tried is what ships"
+    cloud.model.write_bytes(cloud.model.read_bytes()[:-1])
+    assert cloud.model is None, "a damaged file is exported anew"
     places = (folder, folder / "member-2")
     assert [sha256_of(each / "weights.safetensors") for each in places] == [
         record.members[number].weights for number in record.chosen

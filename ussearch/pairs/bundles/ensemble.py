@@ -70,6 +70,7 @@ class EnsembleChoice(_Part):
     chosen: tuple[int, ...] = Field(description="positions among the members, in the order of the bundle's folders")
     flips: bool
     reason: str
+    model: str = Field(default="", description="SHA-256 of the file that was tried and ships; empty for one network")
 
     @property
     def title(self) -> str:

@@ -20,7 +20,7 @@ from ussearch.evaluators import THRESHOLD, Costs, Tier, predict, trace_ensemble
 from ussearch.evaluators.metrics.paired_bootstrap import Change, paired_change
 from ussearch.evaluators.metrics.segmentation import Floats, contributions
 from ussearch.evaluators.prediction import export_network
-from ussearch.files import write_atomically
+from ussearch.files import sha256_of, write_atomically
 from ussearch.pairs.bundles.ensemble import EnsembleAttempt, EnsembleChoice, EnsembleMember
 from ussearch.pairs.bundles.parity import parity, require_parity
 from ussearch.pairs.delivery.cloud_networks import CloudNetwork, trained_networks
@@ -31,6 +31,7 @@ from ussearch.studies import Study
 from ussearch.studies.context import StudyContext
 
 FOLDER = "ensembles"
+MODEL = ".onnx"
 MOST = 4
 """Networks of an average; each more brings less and costs as much."""
 LEAST_GAIN = 0.001
@@ -49,6 +50,12 @@ class CloudEnsemble:
     file: Path
     """The record of the choice, in the study."""
     costs: Costs
+
+    @property
+    def model(self) -> Path | None:
+        """The average as the file that was tried, beside the record; None where there is none or it was damaged."""
+        path = self.file.with_suffix(MODEL)
+        return path if self.choice.model and path.is_file() and sha256_of(path) == self.choice.model else None
 
     def module(self) -> nn.Module:
         """Return it as one network, in training form and evaluation mode, on the CPU."""
@@ -82,8 +89,8 @@ def choose_ensemble(
     alone. What exceeds the cloud's limits, or takes longer than ``budget_seconds`` to be judged and exported, is not
     tried. ``average`` False ships the pair's cloud network as it is.
     """
-    pool = _Pool(study, study_context, finalists, average, budget_seconds)
     path = study.folder / FOLDER / f"{finalists['edge'].trial_id:04d}-{finalists['cloud'].trial_id:04d}.json"
+    pool = _Pool(study, study_context, finalists, path.with_suffix(MODEL), average, budget_seconds)
     choice = _kept(path, pool.made_from)
     if choice is None:
         choice = pool.choose()
@@ -107,6 +114,8 @@ class _Pool:
     study: Study
     study_context: StudyContext
     finalists: Mapping[Tier, TrainedNetwork]
+    model: Path
+    """Where the file of the average that ships is kept: an export of four networks takes longer than judging them."""
     average: bool
     budget_seconds: float | None
     _answers: dict[tuple[int, bool], Probabilities] = field(default_factory=dict)
@@ -147,13 +156,14 @@ class _Pool:
         better = [each for each in attempts if each.change is not None and each.change.mean >= LEAST_GAIN]
         better.sort(key=lambda a: (not a.averages, -a.change.mean if a.change else 0.0, a.latency_ms))
         chosen: tuple[int, ...] = (self.single,)
-        flips, reason = False, "nothing else is better" if self.average else "no average was to be tried"
+        flips, reason, model = False, "nothing else is better" if self.average else "no average was to be tried", ""
         for each in better:
             refusal = self._refusal(each)
             kept = each.model_copy(update={"kept": not refusal, "reason": refusal or f"ships: {each.reason}"})
             attempts[attempts.index(each)] = kept
             if not refusal:
-                chosen, flips, reason = _principal_first(each.members, self.single), each.flips, each.reason
+                chosen, flips, reason = self._ordered(each), each.flips, each.reason
+                model = sha256_of(self.model) if each.averages else ""
                 break
         members: tuple[EnsembleMember, ...] = tuple(each.told for each in self.networks)
         return EnsembleChoice(
@@ -164,7 +174,12 @@ class _Pool:
             chosen=chosen,
             flips=flips,
             reason=reason,
+            model=model,
         )
+
+    def _ordered(self, attempt: EnsembleAttempt) -> tuple[int, ...]:
+        """Return its members with the pair's own cloud network in front, whose name and trial a bundle tells."""
+        return tuple(sorted(attempt.members, key=lambda number: (number != self.single, number)))
 
     def _candidates(self) -> Iterator[tuple[tuple[int, ...], bool]]:
         if self.average:
@@ -229,20 +244,18 @@ class _Pool:
         """Return why the cloud's runtime cannot have an average as one file that answers alike; empty where it can."""
         context, profile = self.study_context, self.study_context.profiles["cloud"]
         some = np.asarray(context.images.images[list(context.split.validation)[:ASKED_AGAIN]])
-        ensemble = Ensemble([self.networks[number].network() for number in attempt.members], attempt.flips).eval()
+        networks = [self.networks[number].network() for number in self._ordered(attempt)]
+        ensemble = Ensemble(networks, attempt.flips).eval()
         with tempfile.TemporaryDirectory() as folder:
-            file = Path(folder) / "model.onnx"
+            file = Path(folder) / self.model.name
             try:
                 export_network(ensemble, context.normalisation, context.images.image_size, profile, file)
                 require_parity(parity(file, ensemble, context.normalisation, some), "average")
             except UserError as error:
                 return str(error)
+            if attempt.averages:
+                write_atomically(self.model, file.read_bytes())
         return ""
-
-
-def _principal_first(members: Sequence[int], single: int) -> tuple[int, ...]:
-    """Return members with the pair's own cloud network in front, whose name and trial a bundle tells."""
-    return tuple(sorted(members, key=lambda number: (number != single, number)))
 
 
 def _told(change: Change) -> str:

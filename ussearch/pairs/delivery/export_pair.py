@@ -165,6 +165,7 @@ def averaged_member(member: Member, ensemble: CloudEnsemble) -> Member:
         trial=first.told.trial,
         costs=ensemble.costs.model_dump(exclude={"excess", "refused"}),
         weights=first.file,
+        model=ensemble.model,
         pretrained=member.pretrained if same else _of_origins(origins),
         ensemble=ensemble.file,
         mean_of=ensemble.choice.title,
