@@ -106,6 +106,7 @@ def test_bad_input_is_one_sentence(
     assert not (tiny_study / "compressed").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_chain_goes_on(ussearch: Command, study: Path) -> None:
     steps = ("--trial", 1, "--steps", "fuse,prune,distil")  # of the others prune finds too little to take
     arguments = ("compress", study, *steps, "--epochs", 2, "--max-drop", 100, "--no-uniform")

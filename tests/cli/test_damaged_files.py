@@ -15,7 +15,7 @@ FILES = sorted(
     for path in FIXTURE.rglob("*")
     if path.suffix in {".json", ".yaml", ".safetensors"}
 )
-OFTEN_READ = {"finalists/0001/record.json", "split.json"}
+OFTEN_READ = {"split.json"}
 
 
 @pytest.mark.parametrize(

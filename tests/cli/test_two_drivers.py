@@ -98,6 +98,7 @@ def study(tiny_study: Path, tmp_path: Path) -> Path:
     return copy
 
 
+@pytest.mark.slow
 def test_in_every_stage_of_export(study: Path, tiny_data: Path, tmp_path: Path) -> None:
     rival = Rival(tmp_path, study, tiny_data)
     spec = pipeline.ExportRequest(compression=CompressionRequest(steps=("fuse",)))
