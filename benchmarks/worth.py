@@ -3,8 +3,8 @@
 BUSI (647 images), 128×128, its three published splits, raspberry-pi-5, two cores, 30 minutes each. Naive arms: LV-UNet
 from chance; the preset that validates best on split 1 after ten minutes; the better of both with all widths scaled to
 half of LV-UNet's milliseconds and to ours; the best pretrained preset. Ours: the edge network of the run that also
-makes the pair, from chance and with what lies on this machine; and a run whose device allows a third of LV-UNet's
-milliseconds. ``choose`` looks at split 1's validation part; test lists judge what the other stages made, once.
+makes the pair, from chance and with what lies on this machine; and runs whose device allows a half and a third of
+LV-UNet's milliseconds. ``choose`` looks at split 1's validation part; test lists judge what the others made, once.
 
     python benchmarks/worth.py --data DIR [--stages speed,choose,ours,limited,naive,page] [--seconds 1800]
 
@@ -19,7 +19,6 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hours import naive, ours, page
 from hours.arms import EDGE, RIVAL, ROOT, ROWS, SPLITS, Arm, Setting
 from hours.judged import judged
+from hours.ours import Search
 
 from ussearch.errors import UserError
 from ussearch.evaluators import trace
@@ -42,8 +42,13 @@ CHOOSING_SHARE = 1 / 3
 """Of the time: ten minutes of thirty for each preset that is tried on split 1."""
 LEAST_EPOCHS = 5
 """A preset that is trained for fewer in that time is not tried."""
-LIMIT = 1 / 3
-"""Of LV-UNet's milliseconds: what the device of the limited runs allows."""
+HALF = 1 / 2
+"""Of LV-UNet's milliseconds."""
+SEARCHES = {
+    "ours": (Search("ours", "off"), Search("ours", "auto")),
+    "limited": (Search("half", "off", HALF), Search("third", "off", 1 / 3)),
+}
+"""The runs of a stage."""
 STAGES = ("speed", "choose", "ours", "limited", "naive", "page")
 
 
@@ -65,20 +70,15 @@ def main() -> int:
             measure(setting)
         if "choose" in stages:
             choose(setting)
-        if "ours" in stages:
+        for each in (each for stage in stages for each in SEARCHES.get(stage, ())):
             for number in splits:
-                for pretrained in ("off", "auto"):
-                    tell(search(setting, number, pretrained))
-        if "limited" in stages:
-            limit_ms = LIMIT * setting.latency_ms(load_preset(RIVAL).architecture.for_task())
-            for number in splits:
-                tell(search(setting, number, "off", limit_ms))
+                tell(search(setting, number, each))
         if "naive" in stages:
             for number in splits:
-                for arm in arms(setting):
+                for arm in arms(setting, number):
                     tell(train(setting, arm, number))
         if "page" in stages:
-            write_atomically(arguments.report, page.page(setting, splits, arms(setting), mode(setting)))
+            write_atomically(arguments.report, page.page(setting, splits, arms(setting, splits[0]), mode(setting)))
     except UserError as error:
         print(f"worth.py: {error}", file=sys.stderr)
         return 2
@@ -149,29 +149,28 @@ def mode(setting: Setting) -> naive.Mode:
     return "threads" if chosen(setting, "mode", "mode") == "threads" else "restarts"
 
 
-def arms(setting: Setting) -> list[Arm]:
-    """Return the naive arms; those at our milliseconds once ours are known."""
+def arms(setting: Setting, number: int) -> list[Arm]:
+    """Return the naive arms of a split: networks as published, and scaled to half of LV-UNet's time and to ours.
+
+    Our milliseconds are those of the run from chance on that split; that arm is there once the run is.
+    """
     best, pretrained = chosen(setting, "preset", "preset"), chosen(setting, "pretrained", "preset")
     source = next(source.name for source in known_weights() if pretrained in source.presets)
     found = [preset_arm(RIVAL), *([preset_arm(best)] if best != RIVAL else []), preset_arm(pretrained, source)]
-    half_ms = setting.latency_ms(load_preset(RIVAL).architecture.for_task()) / 2
-    for title, wanted_ms in (("half", half_ms), *our_latencies(setting)):
-        architecture = setting.at_latency(best, wanted_ms)
-        found.append(Arm(f"{best}-{title}", f"{architecture.name} ({title})", architecture))
-    return [replace(arm, title=arm.title) for arm in found]
+    wanted_ms = {"half": HALF * setting.latency_ms(setting.yardstick.architecture)}
+    row = setting.known(f"ours-off-split{number}")
+    if row is not None and row["latency_ms"] is not None:
+        wanted_ms["ours"] = float(row["latency_ms"])
+    for title, target_ms in wanted_ms.items():
+        architecture = setting.at_latency(best, target_ms)
+        words = {"half": "half of LV-UNet's milliseconds", "ours": "the milliseconds of ours"}[title]
+        found.append(Arm(f"{best}-{title}", f"{best} scaled to {words}", architecture))
+    return found
 
 
-def our_latencies(setting: Setting) -> Iterator[tuple[str, float]]:
-    """Yield the milliseconds of the networks that were found from chance, by split."""
-    for number in SPLITS:
-        row = setting.known(f"ours-off-split{number}")
-        if row is not None and row["latency_ms"] is not None:
-            yield f"ours{number}", float(row["latency_ms"])
-
-
-def search(setting: Setting, number: int, pretrained: str, limit_ms: float | None = None) -> dict[str, Any]:
+def search(setting: Setting, number: int, asked: Search) -> dict[str, Any]:
     """Return the row of a run, whose networks are judged."""
-    row = ours.searched(setting, number, pretrained, lambda: naive.pace(setting, mode(setting)), limit_ms)
+    row = ours.searched(setting, number, asked, lambda: naive.pace(setting, mode(setting)))
     for tier in ("edge", "cloud"):
         judged(setting, number, f"{row['name']}-{tier}", partial(ours.answers, setting, number, row["name"], tier))
     ours.routed(setting, number, row["name"])

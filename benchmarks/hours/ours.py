@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,19 +24,31 @@ OFFLOAD = 0.3
 """Share of images at which a pair is judged."""
 
 
-def searched(
-    setting: Setting, number: int, pretrained: str, pace: Callable[[], float], limit_ms: float | None = None
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Search:
+    """A run: what it may start from, and which share of LV-UNet's milliseconds its device allows its network."""
+
+    title: str
+    pretrained: str
+    share: float | None = None
+
+    def name(self, number: int) -> str:
+        """Return what its row and its study on the published list ``number`` are called."""
+        return f"{self.title}-{self.pretrained}-split{number}"
+
+
+def searched(setting: Setting, number: int, search: Search, pace: Callable[[], float]) -> dict[str, Any]:
     """Return the row of a run; it is made where it is not there yet, and continued where it was stopped.
 
-    ``pace`` measures how much slower this machine is than the naive arms'; ``limit_ms`` is that of the network alone.
+    ``pace`` measures how much slower this machine is than the naive arms'.
     """
-    name = f"{'ours' if limit_ms is None else 'limited'}-{pretrained}-split{number}"
+    name = search.name(number)
     if (row := setting.known(name)) is not None:
         return row
     study, slower = setting.scratch / name, pace()
     tighter: tuple[str, ...] = ()
-    if limit_ms is not None:
+    if search.share is not None:
+        limit_ms = search.share * setting.latency_ms(setting.yardstick.architecture)
         whole_ms = limit_ms + load_profile(EDGE).postprocessing_ms(setting.image_size)
         tighter = ("--max-latency-ms", f"{whole_ms:.3f}")
     command = [
@@ -43,7 +56,7 @@ def searched(
         *("--data", str(setting.lesions), "--split-file", str(setting.list_of(number))),
         *("--budget", f"{slower * setting.seconds:.0f}s", "--study", str(study)),
         *tighter,
-        *("--image-size", str(setting.image_size), "--workers", str(setting.cores), "--pretrained", pretrained),
+        *("--image-size", str(setting.image_size), "--workers", str(setting.cores), "--pretrained", search.pretrained),
         *(("--resume",) if Study.exists(study) else ()),
     ]
     start = time.perf_counter()
