@@ -173,9 +173,9 @@ def test_one_verdict(case: Case, checked: Callable[..., Any], ussearch: Command,
 
 READ = (
     *("case_folders", "mask_suffix", "isic_suffix", "labels_folder", "nnunet", "beside_seg", "beside_mask"),
-    *("per_patient", "patient_subfolders", "cvat_voc", "upper_ext", "unicode"),
+    *("per_patient", "patient_subfolders", "cvat_voc", "upper_ext", "unicode", "coco", "labelme", "yolo"),
 )
-NAMED = {"supervisely": "Supervisely", "coco": "COCO", "labelme": "LabelMe", "yolo": "YOLO"}
+NAMED = {"supervisely": "Supervisely"}
 
 
 def test_layouts(case: Case, ussearch: Command) -> None:

@@ -250,19 +250,9 @@ def test_pictures_of_what_was_found_are_no_images() -> None:
 
 # What cannot be read is named, with advice that spoils nothing.
 
-LABELME = {"imagePath": "0.png", "imageData": None, "shapes": [{"label": "lesion", "points": [[1, 2], [3, 4], [5, 2]]}]}
-COCO = {"images": [], "annotations": [{"segmentation": [[1, 2, 3, 4, 5, 6]]}], "categories": []}
-POLYGON = "0 0.3 0.3 0.6 0.3 0.6 0.6\n"
 OTHERS: dict[str, tuple[str, str, str]] = {
-    "LabelMe polygons": ("{}.png", "{}.json", json.dumps(LABELME)),
-    "LabelMe": ("images/{}.png", "labels/{}.json", json.dumps({**LABELME, "imageData": "A" * 300_000})),
-    "COCO annotations": ("images/{}.png", "annotations/instances_{}.json", json.dumps(COCO)),
-    "COCO": ("train/{}.jpg", "train/_annotations.coco.json", json.dumps(COCO)),
     "Supervisely annotations": ("ds/img/{}.png", "ds/ann/{}.png.json", "{}"),
-    "YOLO labels": ("images/train/{}.png", "labels/train/{}.txt", POLYGON),
-    "YOLO": ("{}.png", "{}.txt", "1 0.5 0.5 0.25 0.25\n"),
     "VGG Image Annotator": ("{}.png", "via_project.json", json.dumps({"_via_settings": {}})),
-    "CVAT annotations": ("images/{}.png", "annotations.xml", "<?xml version='1.0'?><annotations></annotations>"),
     "PASCAL VOC boxes": (
         "JPEGImages/{}.png",
         "Annotations/{}.xml",

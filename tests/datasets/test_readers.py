@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,32 @@ def draw(path: Path, value: int = 200) -> None:
     Image.fromarray(pixels).save(path)
 
 
+SQUARE = [6, 5, 18, 5, 18, 15, 6, 15]
+COCO = {
+    "images": [{"id": 1, "file_name": "a.png", "height": 20, "width": 24}],
+    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "segmentation": [SQUARE]}],
+    "categories": [{"id": 1, "name": "lesion"}],
+}
+LABELME = {"imagePath": "a.png", "shapes": [{"label": "lesion", "points": [[6, 5], [18, 5], [18, 15], [6, 15]]}]}
+CVAT = (
+    '<annotations><image name="a.png" height="20" width="24">'
+    '<polygon label="lesion" points="6,5;18,5;18,15;6,15"/></image></annotations>'
+)
+TEXTS: dict[str, dict[str, str]] = {
+    "coco": {"annotations/instances_default.json": json.dumps(COCO)},
+    "labelme": {"a.json": json.dumps(LABELME)},
+    "cvat": {"annotations.xml": CVAT},
+    "yolo": {"labels/a.txt": "0 0.25 0.25 0.75 0.25 0.75 0.75 0.25 0.75\n"},
+    "manifest": {"images.csv": "image,mask\nshots/a.png,drawn masks/1.png\nshots/b.png,\n"},
+    "kvasir-seg": {"kavsir_bboxes.json": "{}"},
+}
+"""Files beside the pictures of a layout."""
+
 LAYOUTS: dict[str, list[str]] = {
+    "coco": ["images/a.png"],
+    "labelme": ["a.png"],
+    "cvat": ["images/a.png"],
+    "yolo": ["images/a.png"],
     "busi": ["benign/benign (1).png", "benign/benign (1)_mask.png", "normal/normal (1).png"],
     "hc18": ["000_HC.png", "000_HC_Annotation.png", "000_2HC.png", "000_2HC_Annotation.png"],
     "tn3k": [
@@ -44,10 +70,9 @@ LAYOUTS: dict[str, list[str]] = {
 def build(root: Path, name: str) -> Path:
     for file in LAYOUTS[name]:
         draw(root / file)
-    if name == "kvasir-seg":
-        (root / "kavsir_bboxes.json").write_text("{}")
-    if name == "manifest":
-        (root / "images.csv").write_text("image,mask\nshots/a.png,drawn masks/1.png\nshots/b.png,\n")
+    for file, text in TEXTS.get(name, {}).items():
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        (root / file).write_text(text)
     return root
 
 
@@ -71,7 +96,7 @@ def test_layout_is_recognised_at_the_root_and_one_level_above(tmp_path: Path, na
         assert mask.sum() == (120 if sample.masks else 0)
 
 
-@pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"hc18"}))
+@pytest.mark.parametrize("name", sorted(set(LAYOUTS) - {"hc18", "coco", "labelme", "cvat", "yolo"}))
 def test_every_layout_survives_as_a_manifest(tmp_path: Path, name: str) -> None:
     dataset = open_dataset(build(tmp_path, name))
     (tmp_path / "images.csv").write_text(manifest_text(dataset))

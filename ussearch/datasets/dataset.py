@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.reading import Folders, Reading
 from ussearch.errors import UserError
 
@@ -39,21 +40,26 @@ Pixels = npt.NDArray[np.uint8]
 class Sample:
     """One image and the masks drawn on it.
 
-    ``id`` is the POSIX path of the image relative to the root of the data set. ``masks`` are united; an
-    empty tuple means that the image is known to show nothing. ``label`` and ``patient`` are None where the
-    source does not tell. ``frame`` counts from 0 inside a file of several frames. ``part`` is the part of a split
-    that the source itself puts the image in (``train``, ``validation``, ``calibration`` or ``test``), None where it
-    does not split. ``spacing_mm`` are the height and width of a pixel.
+    ``id`` is the POSIX path of the image relative to the root of the data set. ``masks``, files or what a tool keeps as
+    shapes, are united; an empty tuple means that the image is known to show nothing. ``label`` and ``patient`` are None
+    where the source does not tell. ``frame`` counts from 0 inside a file of several frames. ``part`` is the part of a
+    split that the source itself puts the image in (``train``, ``validation``, ``calibration`` or ``test``), None where
+    it does not split. ``spacing_mm`` are the height and width of a pixel.
     """
 
     id: str
     image: Path
-    masks: tuple[Path, ...] = ()
+    masks: tuple[Path | Drawing, ...] = ()
     label: str | None = None
     patient: str | None = None
     frame: int = 0
     part: str | None = None
     spacing_mm: tuple[float, float] | None = None
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it was read from."""
+        return (self.image, *(mask.file if isinstance(mask, Drawing) else mask for mask in self.masks))
 
 
 @dataclass(frozen=True)

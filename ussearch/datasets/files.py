@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Pixels, Sample
 from ussearch.datasets.reading import Reading
@@ -138,7 +139,8 @@ class FileSource:
 
     def content_hash(self, sample: Sample) -> str:
         """Return the SHA-256 of the content of the image and of each mask, and of how they are read."""
-        parts = [self._hashes.sha256(path) for path in (sample.image, *sample.masks)]
+        masks = (each.sha256 if isinstance(each, Drawing) else self._hashes.sha256(each) for each in sample.masks)
+        parts = [self._hashes.sha256(sample.image), *masks]
         cropped = ["cropped"] if is_dicom_sample(sample.image) else []
         return hashlib.sha256(" ".join([*parts, str(sample.frame), *cropped]).encode()).hexdigest()
 

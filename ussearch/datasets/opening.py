@@ -10,6 +10,7 @@ from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
 from ussearch.datasets.readers import READERS, Reader
 from ussearch.datasets.readers.base import Rank
+from ussearch.datasets.readers.drawn import shapes_left_out
 from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.folder_roles import with_roles
 from ussearch.datasets.readers.found_files import files_below
@@ -46,7 +47,7 @@ def open_dataset(
     _require_content(folder)
     chosen, place = _recognised(folder, [READERS[reader]] if reader else [READERS[name] for name in READERS])
     listing = chosen.read(place)
-    outside = left_out(folder, listing)
+    outside = [*left_out(folder, listing), *(shapes_left_out(chosen, place) if reader is None else [])]
     problems = (*listing.all_problems(), *outside, *unused_columns(place, listing, groups))
     fatal = [problem for problem in problems if problem.fatal]
     if chosen.rank == Rank.GENERAL and not listing.samples and all(each.kind == "missing mask" for each in fatal):
@@ -99,6 +100,7 @@ def _recognised(folder: Path, readers: list[Reader]) -> tuple[Reader, Path]:
     below = [path for path in sorted(folder.iterdir()) if _is_readable(path)]
     for places in ([folder], below):
         found = [(reader, place) for place in places for reader in readers if reader.matches(place)]
+        found = [each for each in found if len(readers) == 1 or not each[0].gives_way(each[1])]
         found = [each for each in found if places is not below or not _holds_masks_alone(*each)]
         found = [each for each in found if each[0].rank == max(reader.rank for reader, _ in found)]
         if general and places is below and _are_one_set(found, below):

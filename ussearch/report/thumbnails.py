@@ -79,7 +79,7 @@ class Gallery:
 
 
 def _files(sample: Sample) -> tuple[Path, ...]:
-    return (sample.image, *sample.masks)
+    return (sample.image, *(mask for mask in sample.masks if isinstance(mask, Path)))
 
 
 def _visible(pixels: Pixels) -> Pixels:

@@ -3,7 +3,19 @@
 A reader lists files by name. It decodes nothing, writes nothing and never stops at the first fault.
 """
 
-from ussearch.datasets.readers import busi, hc18, manifest, nerve, paired_folders, plain, tn3k
+from ussearch.datasets.readers import (
+    busi,
+    coco,
+    cvat,
+    hc18,
+    labelme,
+    manifest,
+    nerve,
+    paired_folders,
+    plain,
+    tn3k,
+    yolo,
+)
 from ussearch.datasets.readers.base import READERS, Listing, Reader, add_reader
 
 __all__ = [
@@ -12,10 +24,14 @@ __all__ = [
     "Reader",
     "add_reader",
     "busi",
+    "coco",
+    "cvat",
     "hc18",
+    "labelme",
     "manifest",
     "nerve",
     "paired_folders",
     "plain",
     "tn3k",
+    "yolo",
 ]

@@ -134,6 +134,11 @@ class Reader(ABC):
     def matches(self, root: Path) -> bool:
         """Tell whether the folder ``root`` has this layout, from names alone."""
 
+    def gives_way(self, root: Path) -> bool:
+        """Tell whether what fits is likelier meant otherwise, so that it is taken only where the user names it."""
+        del root
+        return False
+
     @abstractmethod
     def read(self, root: Path) -> Listing:
         """List the samples under ``root`` and what does not fit; decodes nothing and never stops early."""

@@ -14,6 +14,7 @@ from ussearch.runtime.frames import RASTER_SUFFIXES
 
 _SYSTEM_FOLDERS = {"__macosx", "@eadir", "__pycache__", "$recycle.bin", "system volume information"}
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini", "dicomdir"}
+_LOOK = 1 << 16  # bytes at either end of a file
 _NAMED_SUFFIXES = 5  # letters of a suffix that names a type; DICOM files without one may end in .1234567
 
 
@@ -79,6 +80,17 @@ def files_below(folder: Path) -> list[FoundFile]:
                 stem = plain_name(_stem(path))
                 found.append(FoundFile(path, below + name, role, part, folders, aside, stem))
     return sorted(found, key=lambda file: file.place.split("/"))
+
+
+def ends_of(path: Path) -> str:
+    """Return the beginning and the end of a file as text; empty where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LOOK)
+            file.seek(max(len(head), path.stat().st_size - _LOOK))
+            return (head + b"\n" + file.read()).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _is_visible(name: str) -> bool:

@@ -28,7 +28,7 @@ def left_out(folder: Path, listing: Listing) -> list[Problem]:
         files = files_below(folder)
     except UserError:  # a folder beside the data set that cannot be listed
         return []
-    used = {path for sample in listing.samples for path in (sample.image, *sample.masks)} | listing.noted
+    used = {path for sample in listing.samples for path in sample.files} | listing.noted
     places = {path.parent for path in used}
     images = [file for file in files if file.path not in used and file.is_image]
     foreign = [file for file in files if file.path not in used and not file.is_image and file.path.parent in places]

@@ -230,7 +230,7 @@ class _Rows:
             )
         if any(problem.fatal for problem in self._listing.problems):  # such as of rows that could not be taken
             return
-        used = (path for sample in self._listing.samples for path in (sample.image, *sample.masks))
+        used = (path for sample in self._listing.samples for path in sample.files)
         if unlisted := self._files.unlisted(used):
             self._listing.note(
                 "left out",

@@ -7,6 +7,7 @@ import io
 import os
 from pathlib import Path
 
+from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.dataset import Dataset, Sample
 from ussearch.datasets.readers import READERS
 from ussearch.errors import UserError
@@ -33,12 +34,17 @@ def manifest_text(dataset: Dataset, folder: Path | None = None) -> str:
             f"Masks of the layout {dataset.reader} may be outlines, filled while they are read, which a manifest "
             f"cannot say: give {dataset.root} itself."
         )
+    if any(isinstance(mask, Drawing) for sample in dataset.samples for mask in sample.masks):
+        raise UserError(
+            f"The annotations of {dataset.root} are shapes ({dataset.reader}), which a manifest cannot name: "
+            f"give {dataset.root} itself."
+        )
     base = dataset.root if folder is None else folder
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEAD)
     for sample in dataset.samples:
-        masks = [_below(base, mask) for mask in sample.masks]
+        masks = [_below(base, mask) for mask in sample.files[1:]]
         if len(masks) > 1 and any(";" in mask for mask in masks):
             raise UserError(
                 f"Masks of {sample.id} have a semicolon in their names, which separates masks: rename them."

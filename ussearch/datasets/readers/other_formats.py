@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ussearch.datasets.readers.found_files import FoundFile
+from ussearch.datasets.readers.found_files import FoundFile, ends_of
 from ussearch.runtime.frames import RASTER_SUFFIXES
 
-_LOOK = 1 << 16  # bytes at either end of a file
 _SAMPLE = 5  # files of each type that are looked at
-_YOLO_LINE = re.compile(r"\d+(?:\s+-?\d*\.?\d+(?:e-?\d+)?){4,}")
 
 
 @dataclass(frozen=True)
@@ -29,27 +26,12 @@ def _has(*keys: str) -> Callable[[FoundFile, str], bool]:
     return lambda file, text: all(key in text for key in keys)
 
 
-def _is_coco(file: FoundFile, text: str) -> bool:
-    return sum(f'"{key}"' in text for key in ("images", "annotations", "categories")) > 1
-
-
 def _is_supervisely(file: FoundFile, text: str) -> bool:
     named = Path(file.path.stem).suffix.lower() in RASTER_SUFFIXES  # such as 01.png.json
     return (named and file.role == "masks") or ('"classTitle"' in text and '"objects"' in text)
 
 
-def _is_yolo(file: FoundFile, text: str) -> bool:
-    lines = [line for line in text.splitlines()[:20] if line.strip()]
-    return bool(lines) and all(_YOLO_LINE.fullmatch(line.strip()) for line in lines)
-
-
 FORMATS = (
-    OtherFormat(
-        "LabelMe polygons",
-        "export masks from LabelMe (labelme2voc.py writes SegmentationClassPNG/ beside JPEGImages/)",
-        (".json",),
-        _has('"shapes"', '"imagePath"'),
-    ),
     OtherFormat(
         "Supervisely annotations",
         "export masks from Supervisely (the app 'Export as masks')",
@@ -62,19 +44,6 @@ FORMATS = (
         (".json", ".csv"),
         lambda file, text: "_via_" in text or "shape_attributes" in text,
     ),
-    OtherFormat(
-        "COCO annotations",
-        "export masks from the annotation tool (in CVAT 'Segmentation mask'), or draw them with pycocotools' annToMask",
-        (".json",),
-        _is_coco,
-    ),
-    OtherFormat(
-        "YOLO labels",
-        "export masks from the annotation tool, or fill the polygons, one PNG for each image",
-        (".txt",),
-        _is_yolo,
-    ),
-    OtherFormat("CVAT annotations", "export them from CVAT as 'Segmentation mask'", (".xml",), _has("<annotations")),
     OtherFormat(
         "PASCAL VOC boxes", "boxes are no masks: draw the lesions' outlines", (".xml",), _has("<annotation", "<bndbox")
     ),
@@ -93,7 +62,7 @@ def other_format(files: Sequence[FoundFile]) -> str | None:
     """Return what annotations ``files`` hold and how they become masks, as parts of a sentence; None without any."""
     for each in FORMATS:
         own = [file for file in files if file.path.name.lower().endswith(each.suffixes)]
-        if any(each.fits(file, _ends(file.path)) for file in own[:_SAMPLE]):
+        if any(each.fits(file, ends_of(file.path)) for file in own[:_SAMPLE]):
             return _told(each.name, own, each.remedy)
     segmentations = [file for file in files if file.role == "masks" and file.is_image and not file.is_raster]
     if segmentations:
@@ -109,14 +78,3 @@ def _told(name: str, files: Sequence[FoundFile], remedy: str) -> str:
     kind = files[0].path.suffix.lower() or "such"
     counted = f"{len(files)} {kind} file" + ("s" if len(files) > 1 else "")
     return f"it holds {name} ({counted}, such as {files[0].place}), and masks as images were expected; {remedy}"
-
-
-def _ends(path: Path) -> str:
-    """Return the beginning and the end of a file as text; empty where it cannot be read."""
-    try:
-        with path.open("rb") as file:
-            head = file.read(_LOOK)
-            file.seek(max(len(head), path.stat().st_size - _LOOK))
-            return (head + b"\n" + file.read()).decode("utf-8", "replace")
-    except OSError:
-        return ""

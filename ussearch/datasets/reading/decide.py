@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.cache import cache_folder
 from ussearch.datasets.dataset import Dataset
 from ussearch.datasets.files import FileSource
@@ -86,14 +87,15 @@ def decide(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions
 def _masks(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions) -> MaskReading:
     """Decide which labels are lesion, and ask about masks that look like something else."""
     found = [mask for each in facts for mask in each.masks]
-    names = [
+    files = [
         str(name)
         for sample, each in zip(dataset.samples, facts, strict=True)
         for name in (sample.masks or (sample.id,))[: len(each.masks)]
     ]
-    masks = decide_labels(found, asked.lesion)
+    names = next((mask.names for each in dataset.samples for mask in each.masks if isinstance(mask, Drawing)), ())
+    masks = decide_labels(found, asked.lesion, names)
     filled = asked.fill_outlines or (isinstance(dataset.source, FileSource) and dataset.source.outlines)
-    ask_about_doubtful(names, found, masks, filled)
+    ask_about_doubtful(files, found, masks, filled)
     return masks
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ussearch.datasets.annotations.shapes import Pixels
 from ussearch.datasets.reading.hollow import is_hollow
 from ussearch.datasets.reading.label_noise import NEAR, FoundLabel, without_noise
 from ussearch.datasets.reading.mask_labels import (
@@ -14,8 +15,9 @@ from ussearch.datasets.reading.mask_labels import (
     WHITE,
     LabelCounts,
     LabelPlane,
-    code_of,
     distance,
+    label_code,
+    label_name,
     name_of,
 )
 from ussearch.datasets.reading.model import LabelRow, MaskReading
@@ -57,6 +59,18 @@ class MaskFacts:
         ground = (visible or counts).at_the_border
         return cls(counts, visible, plane.all_transparent, plane.colours, (height, width), is_hollow(codes != ground))
 
+    @classmethod
+    def of_layers(cls, layers: Mapping[int, Pixels], size: tuple[int, int]) -> MaskFacts:
+        """Count what was drawn as shapes: layers uint8 {0, 1} by label, which may overlap, and what none covers."""
+        rest = np.ones(size, np.uint8)
+        for layer in layers.values():
+            rest &= layer ^ 1
+        planes = {0: rest, **dict(sorted(layers.items()))}
+        pixels = np.array([int(plane.sum()) for plane in planes.values()], np.int64)
+        edges = [np.concatenate([plane[0], plane[-1], plane[1:-1, 0], plane[1:-1, -1]]) for plane in planes.values()]
+        border = np.array([int(edge.sum()) for edge in edges], np.int64)
+        return cls(LabelCounts(np.array(list(planes), np.int64), pixels, pixels, border), None, False, None, size)
+
     def read(self, *, by_alpha: bool, by_colour: bool) -> LabelCounts:
         """Return the labels as the data set reads them."""
         if by_alpha and self.visible is not None:
@@ -71,7 +85,7 @@ class MaskFacts:
         return self.counts
 
 
-def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None) -> MaskReading:
+def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None, names: tuple[str, ...] = ()) -> MaskReading:
     """Decide which labels are lesion.
 
     Zero (a level, an index, black; with alpha what is transparent) and the label that is most frequent at the borders
@@ -80,6 +94,7 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None) -> Mask
     Args:
         masks: all mask files of the data set.
         lesion: labels that the user named, such as ``1,2``.
+        names: of the labels of shapes, whose background is what none covers.
 
     Raises:
         Question: several structures, or a background that is not plain.
@@ -89,13 +104,19 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None) -> Mask
     by_colour = _by_colour(masks)
     found = _gathered(mask.read(by_alpha=by_alpha, by_colour=by_colour) for mask in masks)
     if not found:
-        return MaskReading(lesion=lesion)
-    main, noise = without_noise(found)
-    _refuse_photographs(found, main, noise)
-    chosen = _named(lesion, main) if lesion is not None else _told(found, main, noise, by_alpha)
+        return MaskReading(lesion=lesion, names=names)
+    main, noise = (set(found), set[int]()) if names else without_noise(found)
+    if not names:
+        _refuse_photographs(found, main, noise)
+    if lesion is not None:
+        chosen = _named(lesion, main, names)
+    elif names:
+        chosen = _the_one_structure(found, main, main - {0}, 0, names)
+    else:
+        chosen = _told(found, main, noise, by_alpha)
     rows = tuple(
         LabelRow(
-            label=name_of(code),
+            label=label_name(code, names),
             meaning="lesion" if code in chosen else "background",
             pixels=found[code].pixels,
             masks=found[code].masks,
@@ -109,6 +130,7 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None) -> Mask
         alpha=by_alpha,
         palette_colours=by_colour,
         lesion=lesion,
+        names=names,
     )
 
 
@@ -153,15 +175,16 @@ def _refuse_photographs(found: Mapping[int, FoundLabel], main: set[int], noise: 
         )
 
 
-def _named(lesion: str, main: set[int]) -> set[int]:
+def _named(lesion: str, main: set[int], names: Sequence[str]) -> set[int]:
     """Return the labels that the user named; each must be there."""
     chosen = set()
-    for name in lesion.split(","):
-        code = code_of(name)
+    for name in [lesion] if lesion in names else lesion.split(","):
+        code = label_code(name, names)
         if code is None or code not in main:
+            there = ", ".join(label_name(each, names) for each in sorted(main))
             raise UserError(
                 f"--lesion {lesion} is not possible: no mask holds a label {name.strip()!r}, expected some of "
-                f"{', '.join(map(name_of, sorted(main)))} with commas between."
+                f"{there} with commas between."
             )
         chosen.add(code)
     if chosen == main:
@@ -181,17 +204,25 @@ def _told(found: Mapping[int, FoundLabel], main: set[int], noise: set[int], by_a
     others = main - {zero}
     if zero not in main or frequent != zero:
         raise _background_question(found, main, zero, frequent)
-    if len(others) <= 1:
-        return others
     if others == {1, WHITE} and not found[1].seen & found[WHITE].seen:
         return others  # both are how tools write "annotated", and no mask tells them apart
+    return _the_one_structure(found, main, others, zero, ())
+
+
+def _the_one_structure(
+    found: Mapping[int, FoundLabel], main: set[int], others: set[int], zero: int, names: Sequence[str]
+) -> set[int]:
+    """Return the labels besides the background where there is one at most; raises Question where there are several."""
+    if len(others) <= 1:
+        return others
+    called = {code: label_name(code, names) for code in sorted(others)}
     raise Question(
-        f"The masks hold {len(others)} labels besides the background {name_of(zero)}, and which of them are lesion "
-        "cannot be told",
-        *_table(found, main),
+        f"The masks hold {len(others)} labels besides the background {label_name(zero, names)}, and which of them are "
+        "lesion cannot be told",
+        *_table(found, main, names),
         [
-            *(Answer(f"label {name_of(code)} alone", {"lesion": name_of(code)}) for code in sorted(others)),
-            Answer("all of them as one", {"lesion": ",".join(map(name_of, sorted(others)))}),
+            *(Answer(f"label {name} alone", {"lesion": name}) for name in called.values()),
+            Answer("all of them as one", {"lesion": ",".join(called.values())}),
         ],
     )
 
@@ -224,13 +255,15 @@ def _listed(codes: Iterable[int]) -> str:
     return " and ".join(map(name_of, sorted(codes)))
 
 
-def _table(found: Mapping[int, FoundLabel], main: set[int]) -> tuple[list[str], list[list[object]]]:
+def _table(
+    found: Mapping[int, FoundLabel], main: set[int], names: Sequence[str] = ()
+) -> tuple[list[str], list[list[object]]]:
     every, edges = (
         sum(values) for values in zip(*((each.pixels, each.border) for each in found.values()), strict=True)
     )
     rows: list[list[object]] = [
         [
-            name_of(code),
+            label_name(code, names),
             f"{found[code].pixels:,}",
             f"{found[code].pixels / every:.2%}",
             found[code].masks,

@@ -5,6 +5,7 @@ Nothing is decided here: which label is lesion is a question for all masks of a 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ussearch.datasets.annotations.drawing import NOT_DRAWN
 from ussearch.errors import UserError
 from ussearch.runtime.raster_files import opened_image, pages_of
 
@@ -41,6 +43,21 @@ def code_of(name: str) -> int | None:
         red, green, blue = (int(text[place : place + 2], 16) for place in (1, 3, 5))
         return red if red == green == blue else COLOUR + int(text[1:], 16)
     return int(text) if text.isascii() and text.isdigit() and int(text) < COLOUR else None
+
+
+def label_name(code: int, names: Sequence[str] = ()) -> str:
+    """Return how users see a label: by its own name where annotations are shapes, whose ``names`` count from 1."""
+    if not names:
+        return name_of(code)
+    return names[code - 1] if code else NOT_DRAWN
+
+
+def label_code(name: str, names: Sequence[str] = ()) -> int | None:
+    """Return the code of a label as a user writes it, by its name where annotations are shapes; None for no label."""
+    if not names:
+        return code_of(name)
+    spelt = name.strip()
+    return 0 if spelt == NOT_DRAWN else names.index(spelt) + 1 if spelt in names else None
 
 
 def distance(one: int, other: int) -> float:

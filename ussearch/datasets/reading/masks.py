@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.dataset import Pixels, SizeMismatchError
-from ussearch.datasets.reading.mask_labels import Codes, LabelPlane, code_of, distance, label_plane
+from ussearch.datasets.reading.mask_labels import Codes, LabelPlane, distance, label_code, label_plane
 from ussearch.datasets.reading.model import MaskReading
 
 UNSEEN = {0: False, 255: True}
@@ -38,7 +39,7 @@ def lesion_codes(codes: Sequence[int], reading: MaskReading) -> npt.NDArray[np.b
 
 def _table(reading: MaskReading) -> Mapping[int, bool]:
     """Return for each label of a reading whether it is lesion."""
-    codes = {code_of(row.label): row.meaning == "lesion" for row in reading.labels}
+    codes = {label_code(row.label, reading.names): row.meaning == "lesion" for row in reading.labels}
     return {code: lesion for code, lesion in codes.items() if code is not None} or UNSEEN
 
 
@@ -47,17 +48,27 @@ def _nearest_meaning(code: int, table: Mapping[int, bool]) -> bool:
     return table[code] if code in table else table[min(sorted(table), key=lambda other: distance(code, other))]
 
 
-def united_mask(image: Path, shape: tuple[int, int], masks: tuple[Path, ...], reading: MaskReading) -> Pixels:
-    """Return the union of mask files as uint8 {0, 1} of ``shape``; UserError where a mask has another size."""
+def united_mask(image: Path, shape: tuple[int, int], masks: Sequence[Path | Drawing], reading: MaskReading) -> Pixels:
+    """Return the union of masks as uint8 {0, 1} of ``shape``; UserError where a mask has another size."""
     union = np.zeros(shape, np.uint8)
-    for path in masks:
-        mask = lesion_mask(label_plane(path), reading)
-        require_size(image, shape, path, (mask.shape[0], mask.shape[1]))
+    for each in masks:
+        if isinstance(each, Drawing):
+            require_size(image, shape, each, each.size or shape)
+            mask = each.mask(lesion_names(reading), shape)
+        else:
+            mask = lesion_mask(label_plane(each), reading)
+            require_size(image, shape, each, (mask.shape[0], mask.shape[1]))
         union |= mask
     return union
 
 
-def require_size(image: Path, shape: tuple[int, int], mask: Path, size: tuple[int, int]) -> None:
+def lesion_names(reading: MaskReading) -> set[int]:
+    """Return the codes of the drawn labels that are lesion; all of them where no annotation was looked at before."""
+    named = {code for code, lesion in _table(reading).items() if lesion}
+    return named if reading.names else set(range(1, 256))
+
+
+def require_size(image: Path, shape: tuple[int, int], mask: Path | Drawing, size: tuple[int, int]) -> None:
     """Raise UserError where a mask of ``size`` belongs to an image of another ``shape``, both height and width."""
     if size != shape:
         raise SizeMismatchError(

@@ -7,6 +7,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from ussearch.datasets.annotations.drawing import NOT_DRAWN
 from ussearch.runtime.grey_scale import GreyScale
 
 Folders = Literal["split", "classes", "patients"]
@@ -57,6 +58,7 @@ class MaskReading(BaseModel):
         alpha: whether the alpha channel carries the annotation.
         palette_colours: whether the colours of palettes are the labels, instead of their indices.
         lesion: what the user said, None where the files told it.
+        names: of the labels of annotations that are kept as shapes, by their codes from 1; empty for pictures.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -67,12 +69,14 @@ class MaskReading(BaseModel):
     alpha: bool = False
     palette_colours: bool = False
     lesion: str | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def is_plain(self) -> bool:
         """Whether lesion is the one label that is not zero."""
+        nothing = NOT_DRAWN if self.names else "0"
         named = {row.label: row.meaning for row in self.labels}
-        plain = all((label == "0") == (meaning == "background") for label, meaning in named.items())
+        plain = all((label == nothing) == (meaning == "background") for label, meaning in named.items())
         return plain and not self.alpha
 
 

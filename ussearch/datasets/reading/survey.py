@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.dataset import Pixels, Problem, ProblemKind, Sample, SizeMismatchError
 from ussearch.datasets.grouping import thumbnail
 from ussearch.datasets.reading.label_table import MaskFacts
@@ -111,17 +113,30 @@ def facts_of(sample: Sample, region: str = "largest") -> SampleFacts:
     """Return what the files of one sample hold."""
     try:
         file = open_image_file(sample)
-        masks, in_regions = [], []
-        for path in sample.masks:
-            plane = label_plane(path)
-            require_size(sample.image, file.size, path, (plane.codes.shape[0], plane.codes.shape[1]))
-            masks.append(MaskFacts.of(plane))
-            in_regions.append([MaskFacts.of(plane.cropped(*box)) for box in file.regions])
-        own = sum(map(is_own, sample.masks))
+        found = [_mask_facts(sample.image, mask, file) for mask in sample.masks]
+        masks, in_regions = [each[0] for each in found], [each[1:] for each in found]
+        own = sum(is_own(mask) for mask in sample.masks if isinstance(mask, Path))
         return SampleFacts(_image_facts(file, region), tuple(masks), tuple(zip(*in_regions, strict=True)), own)
     except UserError as error:
         kind: ProblemKind = "size mismatch" if isinstance(error, SizeMismatchError) else "unreadable file"
         return SampleFacts(problem=Problem(kind, sample.id, str(error)))
+
+
+def _mask_facts(image: Path, mask: Path | Drawing, file: ImageFile) -> list[MaskFacts]:
+    """Return what a mask holds, and what of it lies in each tissue region of its image."""
+    if isinstance(mask, Drawing):
+        require_size(image, file.size, mask, mask.size or file.size)
+        layers = mask.layers(file.size)
+        parts = [
+            MaskFacts.of_layers(
+                {code: layer[top:bottom, left:right] for code, layer in layers.items()}, (bottom - top, right - left)
+            )
+            for left, top, right, bottom in file.regions
+        ]
+        return [MaskFacts.of_layers(layers, file.size), *parts]
+    plane = label_plane(mask)
+    require_size(image, file.size, mask, (plane.codes.shape[0], plane.codes.shape[1]))
+    return [MaskFacts.of(plane), *(MaskFacts.of(plane.cropped(*box)) for box in file.regions)]
 
 
 def facts_of_arrays(image: Pixels, mask: Pixels) -> SampleFacts:

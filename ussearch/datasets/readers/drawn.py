@@ -1,0 +1,233 @@
+"""What readers of annotation files have in common: which image an entry speaks of, and what was drawn on it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from ussearch.datasets.annotations import Drawing, Shape
+from ussearch.datasets.dataset import Problem, Sample
+from ussearch.datasets.readers.base import READERS, Listing, Reader
+from ussearch.datasets.readers.folder_names import folder_name, mask_cores
+from ussearch.datasets.readers.found_files import FoundFile, files_below
+from ussearch.datasets.readers.part_words import part_word
+from ussearch.errors import UserError
+
+LARGEST_FILE = 2**30
+"""Bytes of an annotation file; a larger one would fill the memory before it is understood."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What an annotation file says of one image.
+
+    Attributes:
+        file: the annotation file.
+        image: the image's path as the file names it.
+        shapes: what was drawn, in the file's order.
+        size: height and width of the image, None where the file does not tell.
+        boxes: how many rectangles there are beside the shapes: they enclose a structure and do not outline it.
+        part: the part of a split that the file puts the image in.
+    """
+
+    file: Path
+    image: str
+    shapes: tuple[Shape, ...] = ()
+    size: tuple[int, int] | None = None
+    boxes: int = 0
+    part: str | None = None
+
+
+class DrawnReader(Reader):
+    """A layout whose annotations are shapes in text files.
+
+    An image that a file names without any shape shows nothing; one that no file names is a problem.
+    """
+
+    remedy: str = "annotate it in the tool, or remove the image"
+
+    @abstractmethod
+    def annotation_files(self, files: Sequence[FoundFile]) -> list[FoundFile]:
+        """Return those of the files below the folder that hold annotations of this kind."""
+
+    @abstractmethod
+    def entries(self, root: Path, files: Sequence[FoundFile], own: Sequence[FoundFile]) -> Iterator[Entry]:
+        """Yield what the annotation files ``own`` say of each image; raises UserError where one cannot be read."""
+
+    def matches(self, root: Path) -> bool:
+        """Tell whether there are annotation files of this kind below ``root``, not all in one folder of any name."""
+        if not root.is_dir():
+            return False
+        files = files_below(root)
+        own = self.annotation_files(files)
+        return bool(own) and not _is_wrapped([*own, *(file for file in files if file.is_image)])
+
+    def gives_way(self, root: Path) -> bool:
+        """Tell whether there are masks that are pictures, too: tools write both, and pictures are no less exact."""
+        pictures = [file for file in files_below(root) if file.is_raster]
+        stems = {file.stem for file in pictures}
+        named = (core in stems for file in pictures for core in mask_cores(file.stem) if core)
+        return any(file.role == "masks" for file in pictures) or any(named)
+
+    def read(self, root: Path) -> Listing:
+        """List the images that the annotation files name, and what does not fit."""
+        listing, files = Listing(), files_below(root)
+        own = self.annotation_files(files)
+        listing.noted.update(file.path for file in own)
+        images = [file for file in files if file.is_image and file.role not in ("masks", "derived")]
+        entries: list[Entry] = []
+        for file in own:  # one that is damaged does not hide what the others say
+            try:
+                entries += self.entries(root, files, [file])
+            except UserError as error:
+                listing.note("unreadable file", file.place, str(error))
+        found = _found_images(root, entries, images, listing)
+        names = tuple(sorted({shape.label for entry, _ in found for shape in entry.shapes}))
+        _note_boxes(entries, listing)
+        for entry, image in found:
+            drawn = Drawing(entry.file, entry.shapes, names, entry.size, entry.image)
+            part = entry.part or image.part
+            listing.samples.append(
+                Sample(image.place, image.path, (drawn,) if entry.shapes else (), part=part),
+            )
+            listing.folders[image.place] = image.folders
+        _unite_twice_named(listing)
+        named = {image.path for _, image in found}
+        for image in images:
+            if image.path not in named:
+                listing.missing_mask(root, image.path, f"an entry in {_listed(own)}")
+        listing.samples.sort(key=lambda sample: sample.id)
+        return listing
+
+
+def _is_wrapped(files: Sequence[FoundFile]) -> bool:
+    """Tell whether all files lie in one folder whose name says nothing: that one is the data set's."""
+    tops = {file.place.partition("/")[0] for file in files if file.folder}
+    if len(tops) != 1 or not all(file.folder for file in files):
+        return False
+    says = folder_name(next(iter(tops)))
+    return says.role is None and says.part is None
+
+
+def shapes_left_out(chosen: Reader, root: Path) -> list[Problem]:
+    """Return, as problems that stop nothing, the annotation files below ``root`` beside masks that are read instead."""
+    if isinstance(chosen, DrawnReader) or not root.is_dir():
+        return []
+    files = files_below(root)
+    texts = [file for file in files if file.path.suffix.lower() in (".json", ".xml", ".txt")]
+    found = {reader.name: reader.annotation_files(files) for reader in _drawn_readers()} if texts else {}
+    return [
+        Problem(
+            "left out",
+            own[0].place,
+            f"{_listed(own)} in {root} is not read, the pictures of masks are: --reader {name} reads it instead.",
+            fatal=False,
+        )
+        for name, own in found.items()
+        if own
+    ]
+
+
+def _drawn_readers() -> list[DrawnReader]:
+    return [reader for name in READERS if isinstance(reader := READERS[name], DrawnReader)]
+
+
+def text_of(file: Path) -> str:
+    """Return the text of an annotation file; UserError where it is too large or cannot be read."""
+    try:
+        if (size := file.stat().st_size) > LARGEST_FILE:
+            raise UserError(f"{file} has {size / 2**30:.1f} GiB, at most 1 GiB was expected: divide it.")
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{file} cannot be read ({error}): export it again as UTF-8.") from error
+
+
+def part_of(file: FoundFile) -> str | None:
+    """Return the part of a split that an annotation file's folder or name says."""
+    word = part_word(file.stem)
+    return file.part or (word.part if word else None)
+
+
+def _found_images(
+    root: Path, entries: Iterable[Entry], images: Sequence[FoundFile], listing: Listing
+) -> list[tuple[Entry, FoundFile]]:
+    """Return each entry with its image: by its path below some folder, or by its name where one image has it."""
+    by_name: defaultdict[str, list[FoundFile]] = defaultdict(list)
+    for image in images:
+        by_name[image.path.name].append(image)
+    found = []
+    for entry in entries:
+        path = PurePosixPath(PureWindowsPath(entry.image).as_posix() if "\\" in entry.image else entry.image)
+        near = _nearest(by_name[path.name], path, entry, root)
+        if len(near) == 1:
+            found.append((entry, near[0]))
+        elif near:
+            names = " and ".join(image.place for image in near[:2])
+            listing.note(
+                "equal names",
+                near[0].place,
+                f"{entry.file} names {entry.image}, and {names} in {root} may be meant: write its folder into the "
+                "file, or give images names of their own.",
+            )
+        else:
+            listing.note(
+                "missing image",
+                entry.file.relative_to(root).as_posix(),
+                f"{entry.file} names {entry.image}, which is not below {root}: add the image, or remove the entry.",
+                fatal=False,
+            )
+    return found
+
+
+def _nearest(same: Sequence[FoundFile], path: PurePosixPath, entry: Entry, root: Path) -> list[FoundFile]:
+    """Return those of the images with an entry's name whose folders agree with it most."""
+    if len(same) < 2:
+        return list(same)
+
+    def agreement(image: FoundFile) -> tuple[int, int]:
+        own, said = PurePosixPath(image.place).parts[::-1], path.parts[::-1]
+        common = next((n for n, (a, b) in enumerate(zip(own, said, strict=False)) if a != b), min(len(own), len(said)))
+        home = entry.file.parent.relative_to(root).as_posix()
+        beside = image.folder == home or (entry.part is not None and image.part == entry.part)
+        return common, int(beside)
+
+    best = max(map(agreement, same))
+    return [image for image in same if agreement(image) == best]
+
+
+def _note_boxes(entries: Sequence[Entry], listing: Listing) -> None:
+    """Refuse rectangles: they would be learnt as the structures' outlines."""
+    boxed = [entry for entry in entries if entry.boxes]
+    if boxed:
+        count = sum(entry.boxes for entry in boxed)
+        listing.note(
+            "unclear masks",
+            boxed[0].image,
+            f"{count} annotations of {len(boxed)} images are boxes, which enclose a structure and do not outline it "
+            f"(first: {boxed[0].image} in {boxed[0].file}): draw outlines, or remove the boxes.",
+        )
+
+
+def _unite_twice_named(listing: Listing) -> None:
+    """Refuse images that several entries speak of: one may be an older version of the other."""
+    counts = Counter(sample.id for sample in listing.samples)
+    for place in sorted(place for place, count in counts.items() if count > 1):
+        files = [str(mask) for sample in listing.samples if sample.id == place for mask in sample.masks]
+        told = f" ({', '.join(files[:2])})" if files else ""
+        listing.note(
+            "equal names",
+            place,
+            f"{place} is annotated {counts[place]} times{told}, one entry for an image was expected: remove "
+            "the others.",
+        )
+    seen: dict[str, Sample] = {}
+    for sample in listing.samples:
+        seen.setdefault(sample.id, sample)
+    listing.samples[:] = [replace(sample) for sample in seen.values()]
+
+
+def _listed(own: Sequence[FoundFile]) -> str:
+    return own[0].place if len(own) == 1 else f"one of {len(own)} annotation files such as {own[0].place}"
