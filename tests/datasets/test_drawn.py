@@ -36,7 +36,8 @@ def test_outlines_become_the_masks_that_were_drawn(tmp_path: Path, name: str) ->
     scenes = tools.scenes()
     dataset = settled(open_dataset(tools.OUTLINES[name](tmp_path, scenes)))
     assert dataset.reader == name and not dataset.problems
-    assert dataset.reading is not None and dataset.reading.masks.names == ("lesion",)
+    assert dataset.reading is not None and dataset.reading.masks.drawn
+    assert [row.title for row in dataset.reading.masks.labels] == ["not drawn", "lesion"]
     for sample, scene in zip(dataset.samples, scenes, strict=True):
         image, mask = dataset.source.decode(sample)
         assert np.array_equal(image, scene.image)
@@ -57,7 +58,7 @@ def test_masks_in_annotation_files_are_equal_pixel_for_pixel(tmp_path: Path, nam
 def test_which_of_several_structures_is_the_lesion_is_asked(tmp_path: Path, name: str) -> None:
     scenes = tools.scenes(labels=("whole", "core"))
     dataset = open_dataset(tools.OUTLINES[name](tmp_path, scenes))
-    with pytest.raises(Question, match="2 labels besides the background not drawn") as caught:
+    with pytest.raises(Question, match=r"2 labels besides the background \(not drawn\)") as caught:
         settled(dataset)
     said = [answer.options["lesion"] for answer in caught.value.answers]
     assert said == ["core", "whole", "core,whole"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -204,6 +205,36 @@ def test_several_structures_are_a_question(
     assert asked.value.answers[-1].options == {"lesion": ",".join(map(str, present))}
     chosen = data.draw(st.sets(st.sampled_from(present), min_size=1))
     assert same(read(root, ",".join(map(str, chosen))), [np.isin(labels, list(chosen)) for labels in plane])
+
+
+NNUNET = {"channel_names": {"0": "US"}, "labels": {"background": 0, "cyst": 1, "solid": 2}, "file_ending": ".png"}
+OLDER = {"modality": {"0": "US"}, "labels": {"0": "background", "1": "cyst", "2": "solid"}}
+
+
+@pytest.mark.parametrize("content", [NNUNET, OLDER])
+def test_nnunet_names_its_labels(tmp_path: Path, content: dict[str, object]) -> None:
+    masks = [Image.fromarray(mask.astype(np.uint8) + np.roll(mask, 8, 1) * mask) for mask in TRUTH]
+    root = written(tmp_path, masks)
+    for folder, name in (("images", "imagesTr"), ("masks", "labelsTr")):
+        (root / folder).rename(root / name)
+    (root / "dataset.json").write_text(json.dumps(content))
+    with pytest.raises(Question, match="2 labels besides the background, and") as caught:
+        read(root)
+    assert [answer.options["lesion"] for answer in caught.value.answers] == ["cyst", "solid", "cyst,solid"]
+    assert all(map(np.array_equal, read(root, "cyst,solid"), TRUTH))
+    assert all(map(np.array_equal, read(root, "solid"), read(root, "2")))
+    (root / "dataset.json").write_text("{")
+    with pytest.raises(Question, match="2 labels besides the background 0"):
+        read(root)
+
+
+def test_cvat_names_its_colours(tmp_path: Path) -> None:
+    red = [Image.fromarray(np.where(mask[..., None], [250, 50, 83], 0).astype(np.uint8)) for mask in TRUTH]
+    root = written(tmp_path, red)
+    (root / "labelmap.txt").write_text("# label:color_rgb:parts:actions\nbackground:0,0,0::\nlesion:250,50,83::\n")
+    reading = settled(open_dataset(root)).reading
+    assert reading is not None
+    assert [(row.label, row.name) for row in reading.masks.labels] == [("0", "background"), ("#fa3253", "lesion")]
 
 
 @pytest.mark.parametrize("levels", [(255, 0), (2, 1), (255, 128)])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -103,7 +104,8 @@ class Dataset:
     """Samples, in order of their ids, with the reader that found them and the source of their pixels.
 
     ``folders`` is what sub-folders were taken for, None where there are none. ``reading`` says how the files are read;
-    None until it was decided (``settled``), and where there are no files.
+    None until it was decided (``settled``), and where there are no files. ``label_names`` are what the labels of masks
+    are called, by labels as they are written, where a file tells.
     """
 
     name: str
@@ -114,6 +116,7 @@ class Dataset:
     problems: tuple[Problem, ...] = ()
     folders: Folders | None = None
     reading: Reading | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
 
     def read_by(self, reading: Reading) -> Dataset:
         """Return the data set whose files are read as ``reading`` says."""

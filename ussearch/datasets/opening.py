@@ -15,6 +15,7 @@ from ussearch.datasets.readers.folder_names import folder_name
 from ussearch.datasets.readers.folder_roles import with_roles
 from ussearch.datasets.readers.found_files import files_below
 from ussearch.datasets.readers.group_names import FOLDER, with_groups
+from ussearch.datasets.readers.label_names import label_names_in
 from ussearch.datasets.readers.left_out import left_out, unused_columns
 from ussearch.datasets.readers.nearest import nearest_layout
 from ussearch.datasets.splits.found import split_not_used
@@ -72,6 +73,7 @@ def open_dataset(
         source=FileSource(home, outlines=chosen.outlines),
         problems=(*problems, *not_used),
         folders=meaning,
+        label_names=listing.label_names or label_names_in(home),
     )
 
 

@@ -25,6 +25,7 @@ class Listing:
         columns: by id, what a table says of an image, by the columns' names.
         unused_columns: names of those that mean nothing to the reader.
         noted: files that a problem speaks of.
+        label_names: what the labels of masks are called, by labels as they are written.
     """
 
     samples: list[Sample] = field(default_factory=list)
@@ -33,6 +34,7 @@ class Listing:
     columns: dict[str, dict[str, str]] = field(default_factory=dict)
     unused_columns: list[str] = field(default_factory=list)
     noted: set[Path] = field(default_factory=set)
+    label_names: dict[str, str] = field(default_factory=dict)
     _without_mask: list[tuple[str, Path, str]] = field(default_factory=list)
 
     def missing_mask(self, root: Path, image: Path, expected: str) -> None:

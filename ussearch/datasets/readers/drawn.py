@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ussearch.datasets.annotations import Drawing, Shape
+from ussearch.datasets.annotations.drawing import NOT_DRAWN
 from ussearch.datasets.dataset import Problem, Sample
 from ussearch.datasets.readers.base import READERS, Listing, Reader
 from ussearch.datasets.readers.folder_names import folder_name, mask_cores
@@ -86,6 +87,7 @@ class DrawnReader(Reader):
                 listing.note("unreadable file", file.place, str(error))
         found = _found_images(root, entries, images, listing)
         names = tuple(sorted({shape.label for entry, _ in found for shape in entry.shapes}))
+        listing.label_names = {str(code): name for code, name in enumerate((NOT_DRAWN, *names))}
         _note_boxes(entries, listing)
         for entry, image in found:
             drawn = Drawing(entry.file, entry.shapes, names, entry.size, entry.image)

@@ -92,8 +92,8 @@ def _masks(dataset: Dataset, facts: Sequence[SampleFacts], asked: ReadingOptions
         for sample, each in zip(dataset.samples, facts, strict=True)
         for name in (sample.masks or (sample.id,))[: len(each.masks)]
     ]
-    names = next((mask.names for each in dataset.samples for mask in each.masks if isinstance(mask, Drawing)), ())
-    masks = decide_labels(found, asked.lesion, names)
+    drawn = any(isinstance(mask, Drawing) for each in dataset.samples for mask in each.masks)
+    masks = decide_labels(found, asked.lesion, dataset.label_names, drawn=drawn)
     filled = asked.fill_outlines or (isinstance(dataset.source, FileSource) and dataset.source.outlines)
     ask_about_doubtful(files, found, masks, filled)
     return masks

@@ -85,7 +85,13 @@ class MaskFacts:
         return self.counts
 
 
-def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None, names: tuple[str, ...] = ()) -> MaskReading:
+def decide_labels(
+    masks: Sequence[MaskFacts],
+    lesion: str | None = None,
+    names: Mapping[str, str] | None = None,
+    *,
+    drawn: bool = False,
+) -> MaskReading:
     """Decide which labels are lesion.
 
     Zero (a level, an index, black; with alpha what is transparent) and the label that is most frequent at the borders
@@ -93,8 +99,9 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None, names: 
 
     Args:
         masks: all mask files of the data set.
-        lesion: labels that the user named, such as ``1,2``.
-        names: of the labels of shapes, whose background is what none covers.
+        lesion: labels that the user named, such as ``1,2`` or ``cyst``.
+        names: what the data set calls its labels.
+        drawn: whether annotations are shapes, whose background is what none covers.
 
     Raises:
         Question: several structures, or a background that is not plain.
@@ -104,19 +111,21 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None, names: 
     by_colour = _by_colour(masks)
     found = _gathered(mask.read(by_alpha=by_alpha, by_colour=by_colour) for mask in masks)
     if not found:
-        return MaskReading(lesion=lesion, names=names)
-    main, noise = (set(found), set[int]()) if names else without_noise(found)
-    if not names:
+        return MaskReading(lesion=lesion, drawn=drawn)
+    names = names or {}
+    main, noise = (set(found), set[int]()) if drawn else without_noise(found)
+    if not drawn:
         _refuse_photographs(found, main, noise)
     if lesion is not None:
         chosen = _named(lesion, main, names)
-    elif names:
+    elif drawn:
         chosen = _the_one_structure(found, main, main - {0}, 0, names)
     else:
-        chosen = _told(found, main, noise, by_alpha)
+        chosen = _told(found, main, noise, by_alpha, names)
     rows = tuple(
         LabelRow(
-            label=label_name(code, names),
+            label=name_of(code),
+            name=names.get(name_of(code), ""),
             meaning="lesion" if code in chosen else "background",
             pixels=found[code].pixels,
             masks=found[code].masks,
@@ -130,7 +139,7 @@ def decide_labels(masks: Sequence[MaskFacts], lesion: str | None = None, names: 
         alpha=by_alpha,
         palette_colours=by_colour,
         lesion=lesion,
-        names=names,
+        drawn=drawn,
     )
 
 
@@ -175,10 +184,10 @@ def _refuse_photographs(found: Mapping[int, FoundLabel], main: set[int], noise: 
         )
 
 
-def _named(lesion: str, main: set[int], names: Sequence[str]) -> set[int]:
+def _named(lesion: str, main: set[int], names: Mapping[str, str]) -> set[int]:
     """Return the labels that the user named; each must be there."""
     chosen = set()
-    for name in [lesion] if lesion in names else lesion.split(","):
+    for name in [lesion] if lesion in names.values() else lesion.split(","):
         code = label_code(name, names)
         if code is None or code not in main:
             there = ", ".join(label_name(each, names) for each in sorted(main))
@@ -192,7 +201,9 @@ def _named(lesion: str, main: set[int], names: Sequence[str]) -> set[int]:
     return chosen
 
 
-def _told(found: Mapping[int, FoundLabel], main: set[int], noise: set[int], by_alpha: bool) -> set[int]:
+def _told(
+    found: Mapping[int, FoundLabel], main: set[int], noise: set[int], by_alpha: bool, names: Mapping[str, str]
+) -> set[int]:
     """Return the labels that are lesion as the files tell; raises Question where they do not."""
     zero = TRANSPARENT if by_alpha else 0
     if noise and zero not in main:  # black that a JPEG has made a little brighter
@@ -203,22 +214,24 @@ def _told(found: Mapping[int, FoundLabel], main: set[int], noise: set[int], by_a
     frequent = max(sorted(main), key=lambda code: borders[code])
     others = main - {zero}
     if zero not in main or frequent != zero:
-        raise _background_question(found, main, zero, frequent)
+        raise _background_question(found, main, zero, frequent, names)
     if others == {1, WHITE} and not found[1].seen & found[WHITE].seen:
         return others  # both are how tools write "annotated", and no mask tells them apart
-    return _the_one_structure(found, main, others, zero, ())
+    return _the_one_structure(found, main, others, zero, names)
 
 
 def _the_one_structure(
-    found: Mapping[int, FoundLabel], main: set[int], others: set[int], zero: int, names: Sequence[str]
+    found: Mapping[int, FoundLabel], main: set[int], others: set[int], zero: int, names: Mapping[str, str]
 ) -> set[int]:
     """Return the labels besides the background where there is one at most; raises Question where there are several."""
     if len(others) <= 1:
         return others
     called = {code: label_name(code, names) for code in sorted(others)}
+    called = {code: name_of(code) if "," in name else name for code, name in called.items()}  # commas divide labels
+    ground = names.get(name_of(zero), "")
+    told = f" {name_of(zero)}" if not ground else "" if ground == "background" else f" ({ground})"
     raise Question(
-        f"The masks hold {len(others)} labels besides the background {label_name(zero, names)}, and which of them are "
-        "lesion cannot be told",
+        f"The masks hold {len(others)} labels besides the background{told}, and which of them are lesion cannot be told",
         *_table(found, main, names),
         [
             *(Answer(f"label {name} alone", {"lesion": name}) for name in called.values()),
@@ -227,7 +240,9 @@ def _the_one_structure(
     )
 
 
-def _background_question(found: Mapping[int, FoundLabel], main: set[int], zero: int, frequent: int) -> Question:
+def _background_question(
+    found: Mapping[int, FoundLabel], main: set[int], zero: int, frequent: int, names: Mapping[str, str]
+) -> Question:
     edges = sum(found[code].border for code in main)
     inner = {code for code in main if found[code].border <= INNER * edges}
     sets = [inner, *({code} for code in sorted(inner)), *(main - {code} for code in (zero, frequent) if code in main)]
@@ -246,7 +261,7 @@ def _background_question(found: Mapping[int, FoundLabel], main: set[int], zero: 
     return Question(
         f"The masks' labels do not tell what is background: {name_of(frequent)} is the most frequent at the borders"
         f"{missing or f', and {name_of(zero)} is there too'}",
-        *_table(found, main),
+        *_table(found, main, names),
         answers,
     )
 
@@ -256,7 +271,7 @@ def _listed(codes: Iterable[int]) -> str:
 
 
 def _table(
-    found: Mapping[int, FoundLabel], main: set[int], names: Sequence[str] = ()
+    found: Mapping[int, FoundLabel], main: set[int], names: Mapping[str, str]
 ) -> tuple[list[str], list[list[object]]]:
     every, edges = (
         sum(values) for values in zip(*((each.pixels, each.border) for each in found.values()), strict=True)

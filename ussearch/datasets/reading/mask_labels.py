@@ -5,7 +5,7 @@ Nothing is decided here: which label is lesion is a question for all masks of a 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from ussearch.datasets.annotations.drawing import NOT_DRAWN
 from ussearch.errors import UserError
 from ussearch.runtime.raster_files import opened_image, pages_of
 
@@ -45,19 +44,15 @@ def code_of(name: str) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and int(text) < COLOUR else None
 
 
-def label_name(code: int, names: Sequence[str] = ()) -> str:
-    """Return how users see a label: by its own name where annotations are shapes, whose ``names`` count from 1."""
-    if not names:
-        return name_of(code)
-    return names[code - 1] if code else NOT_DRAWN
+def label_name(code: int, names: Mapping[str, str]) -> str:
+    """Return how users see a label: by its name where the data set has one for it."""
+    return names.get(name_of(code)) or name_of(code)
 
 
-def label_code(name: str, names: Sequence[str] = ()) -> int | None:
-    """Return the code of a label as a user writes it, by its name where annotations are shapes; None for no label."""
-    if not names:
-        return code_of(name)
-    spelt = name.strip()
-    return 0 if spelt == NOT_DRAWN else names.index(spelt) + 1 if spelt in names else None
+def label_code(said: str, names: Mapping[str, str]) -> int | None:
+    """Return the code of a label as a user writes it, by its name or as it is; None where that is no label."""
+    named = [label for label, name in names.items() if name == said.strip()]
+    return code_of(named[0] if named else said)
 
 
 def distance(one: int, other: int) -> float:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.dataset import Pixels, SizeMismatchError
-from ussearch.datasets.reading.mask_labels import Codes, LabelPlane, distance, label_code, label_plane
+from ussearch.datasets.reading.mask_labels import Codes, LabelPlane, code_of, distance, label_plane
 from ussearch.datasets.reading.model import MaskReading
 
 UNSEEN = {0: False, 255: True}
@@ -39,7 +39,7 @@ def lesion_codes(codes: Sequence[int], reading: MaskReading) -> npt.NDArray[np.b
 
 def _table(reading: MaskReading) -> Mapping[int, bool]:
     """Return for each label of a reading whether it is lesion."""
-    codes = {label_code(row.label, reading.names): row.meaning == "lesion" for row in reading.labels}
+    codes = {code_of(row.label): row.meaning == "lesion" for row in reading.labels}
     return {code: lesion for code, lesion in codes.items() if code is not None} or UNSEEN
 
 
@@ -54,7 +54,7 @@ def united_mask(image: Path, shape: tuple[int, int], masks: Sequence[Path | Draw
     for each in masks:
         if isinstance(each, Drawing):
             require_size(image, shape, each, each.size or shape)
-            mask = each.mask(lesion_names(reading), shape)
+            mask = each.mask(drawn_lesion(reading), shape)
         else:
             mask = lesion_mask(label_plane(each), reading)
             require_size(image, shape, each, (mask.shape[0], mask.shape[1]))
@@ -62,10 +62,10 @@ def united_mask(image: Path, shape: tuple[int, int], masks: Sequence[Path | Draw
     return union
 
 
-def lesion_names(reading: MaskReading) -> set[int]:
+def drawn_lesion(reading: MaskReading) -> set[int]:
     """Return the codes of the drawn labels that are lesion; all of them where no annotation was looked at before."""
     named = {code for code, lesion in _table(reading).items() if lesion}
-    return named if reading.names else set(range(1, 256))
+    return named if reading.drawn else set(range(1, 256))
 
 
 def require_size(image: Path, shape: tuple[int, int], mask: Path | Drawing, size: tuple[int, int]) -> None:

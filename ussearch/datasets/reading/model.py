@@ -7,7 +7,6 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ussearch.datasets.annotations.drawing import NOT_DRAWN
 from ussearch.runtime.grey_scale import GreyScale
 
 Folders = Literal["split", "classes", "patients"]
@@ -43,9 +42,15 @@ class LabelRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     label: str
+    name: str = Field(default="", description="what the data set calls it; empty where it does not")
     meaning: Literal["lesion", "background"]
     pixels: int = Field(description="in all masks together")
     masks: int = Field(description="that hold it")
+
+    @property
+    def title(self) -> str:
+        """What people are told: its name, or the label itself."""
+        return self.name or self.label
 
 
 class MaskReading(BaseModel):
@@ -58,7 +63,7 @@ class MaskReading(BaseModel):
         alpha: whether the alpha channel carries the annotation.
         palette_colours: whether the colours of palettes are the labels, instead of their indices.
         lesion: what the user said, None where the files told it.
-        names: of the labels of annotations that are kept as shapes, by their codes from 1; empty for pictures.
+        drawn: whether annotations are shapes: labels are their names' numbers, and 0 is what no shape covers.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -69,14 +74,13 @@ class MaskReading(BaseModel):
     alpha: bool = False
     palette_colours: bool = False
     lesion: str | None = None
-    names: tuple[str, ...] = ()
+    drawn: bool = False
 
     @property
     def is_plain(self) -> bool:
         """Whether lesion is the one label that is not zero."""
-        nothing = NOT_DRAWN if self.names else "0"
         named = {row.label: row.meaning for row in self.labels}
-        plain = all((label == nothing) == (meaning == "background") for label, meaning in named.items())
+        plain = all((label == "0") == (meaning == "background") for label, meaning in named.items())
         return plain and not self.alpha
 
 

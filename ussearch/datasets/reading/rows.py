@@ -30,7 +30,7 @@ def reading_rows(reading: Reading) -> Iterator[tuple[str, str]]:
     masks = reading.masks
     for meaning in ("lesion", "background"):
         labels = [
-            f"{row.label} ({row.pixels:,} pixels in {row.masks} masks)"
+            f"{row.title} ({row.pixels:,} pixels in {row.masks} masks)"
             for row in masks.labels
             if row.meaning == meaning
         ]
