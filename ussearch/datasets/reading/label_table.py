@@ -231,7 +231,8 @@ def _the_one_structure(
     ground = names.get(name_of(zero), "")
     told = f" {name_of(zero)}" if not ground else "" if ground == "background" else f" ({ground})"
     raise Question(
-        f"The masks hold {len(others)} labels besides the background{told}, and which of them are lesion cannot be told",
+        f"The masks hold {len(others)} labels besides the background{told}, and which of them are lesion cannot be "
+        "told",
         *_table(found, main, names),
         [
             *(Answer(f"label {name} alone", {"lesion": name}) for name in called.values()),
