@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from tests.datasets import annotation_tools as tools
 from ussearch.datasets import PhantomParameters
 from ussearch.datasets.phantoms import make_phantom
 from ussearch.pairs import Bundle
 
 from .conftest import TINY_RUN, Command
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "datasets"))
-import annotation_tools as tools
 
 
 def exported(folder: Path, count: int = 40) -> Path:

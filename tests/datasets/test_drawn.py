@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from tests.datasets import annotation_tools as tools
 from ussearch.datasets import READERS, open_dataset, prepare
 from ussearch.datasets.annotations import Drawing, Ellipse, Polygon, RunLengths
 from ussearch.datasets.fingerprint import fingerprint_of
 from ussearch.datasets.reading import ReadingOptions
 from ussearch.datasets.reading.decide import settled
 from ussearch.errors import Question, UserError
-
-sys.path.insert(0, str(Path(__file__).parent))
-import annotation_tools as tools
 
 SIZE = (tools.HEIGHT, tools.WIDTH)
 

@@ -47,6 +47,15 @@ def show(report: DataReport) -> None:
     console.print(f"Training {verdict} start.", style=colour)
 
 
+def _spacing(report: DataReport) -> str:
+    found = report.spacing
+    if found is None:
+        return "of unknown size"
+    low, high = f"{found.low_mm:.3g}", f"{found.high_mm:.3g}"
+    of = "" if found.images == report.readable else f", told by {found.images} of {report.readable} images"
+    return f"{low if low == high else f'{low} to {high}'} mm a side{of}"
+
+
 def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
     sizes = [f"{size} ({count})" for size, count in report.sizes.items()]
     together = sum(map(len, report.near_duplicates))
@@ -68,6 +77,7 @@ def _rows(report: DataReport) -> Iterator[tuple[str, str]]:
         yield "parts given", ", ".join(f"{part} {count}" for part, count in report.parts.items())
     yield "classes", ", ".join(f"{name} {count}" for name, count in report.classes.items())
     yield "patients", "unknown" if report.patients is None else str(report.patients)
+    yield "pixels", _spacing(report)
     yield "sizes", ", ".join(sizes[:4]) + (f" and {len(sizes) - 4} more" if len(sizes) > 4 else "")
     yield "empty masks", str(report.empty_masks)
     yield "images with several masks", str(report.several_masks)

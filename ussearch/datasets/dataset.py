@@ -146,6 +146,8 @@ class ImageSet:
         clipped: int64 [N], values of each image beyond the grey scale; None where nobody counted.
         sizes: int64 [N, 2], height and width of each image before it was stretched; None where nobody told.
         digests: uint8 [N, 32], SHA-256 of each image's grey levels before it was stretched; None where nobody told.
+        spacing_mm: float64 [N, 2], height and width of a pixel before it was stretched, NaN where it is unknown; None
+            where it is of all images.
     """
 
     images: Pixels
@@ -164,6 +166,7 @@ class ImageSet:
     clipped: npt.NDArray[np.int64] | None = None
     sizes: npt.NDArray[np.int64] | None = None
     digests: Pixels | None = None
+    spacing_mm: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)

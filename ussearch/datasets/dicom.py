@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,9 @@ LEAST_SIDE = 16  # pixels of a region
 LEAST_SHARE = 0.01  # of the frame that a region covers
 _TISSUE = 1  # Region Data Type (0018,6014)
 _TWO_DIMENSIONAL = 1  # Region Spatial Format (0018,6012)
+_CENTIMETRES = 3  # Physical Units X/Y Direction (0018,6024 and 6026)
+Spacing = tuple[float, float]
+"""Height and width of a pixel in mm."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -42,7 +46,10 @@ def is_dicom(path: Path) -> bool:
 
 @dataclass(frozen=True)
 class DicomImage:
-    """What the header says: size in pixels, number of frames, the tissue regions in its order, and all attributes."""
+    """What the header says: size in pixels, number of frames, the tissue regions in its order, and all attributes.
+
+    ``spacings`` has for each region the size of its pixels, None where the file does not tell.
+    """
 
     path: Path
     rows: int
@@ -50,6 +57,18 @@ class DicomImage:
     frames: int
     regions: tuple[Box, ...]
     header: DicomDataset
+    spacings: tuple[Spacing | None, ...] = ()
+
+    def spacing_mm(self, rule: str) -> Spacing | None:
+        """Return height and width of a pixel of what ``rule`` means, as ``box_by`` takes it; None where nothing tells.
+
+        A region tells its own, the whole frame by Pixel Spacing (0028,0030) or where all regions agree.
+        """
+        if rule != "whole" and self.regions:
+            found = self.spacings[self.regions.index(self.box_by(rule))]
+        else:
+            found = self.spacings[0] if len(set(self.spacings)) == 1 else None
+        return found or _pixel_spacing(self.header)
 
     @property
     def text_excluded(self) -> bool:
@@ -115,7 +134,8 @@ def open_dicom(path: Path) -> DicomImage:
             rows, columns = int(header.Rows), int(header.Columns)
             frames = int(header.get("NumberOfFrames") or 1)
             refuse_bombs(path, columns, rows)
-            return DicomImage(path, rows, columns, frames, _tissue_regions(header, rows, columns), header)
+            regions = _tissue_regions(header, rows, columns)
+            return DicomImage(path, rows, columns, frames, tuple(regions), header, tuple(regions.values()))
     raise UserError(f"{path} is a DICOM object without an image: give an ultrasound image or cine.")
 
 
@@ -157,19 +177,43 @@ def _patient_digest(path: Path) -> str | None:
     return hashlib.sha256(identity.encode()).hexdigest()[:16] if identity else None
 
 
-def _tissue_regions(header: DicomDataset, rows: int, columns: int) -> tuple[Box, ...]:
+def _tissue_regions(header: DicomDataset, rows: int, columns: int) -> dict[Box, Spacing | None]:
     """Return the two-dimensional tissue regions of SequenceOfUltrasoundRegions (0018,6011), clipped, in its order.
+
+    With each the size of its pixels; None where the file does not tell.
 
     Those of a few pixels are marks of the machine, not regions.
     """
-    boxes = []
+    boxes: dict[Box, Spacing | None] = {}
     for region in header.get("SequenceOfUltrasoundRegions") or ():
         is_tissue = region.get("RegionDataType") == _TISSUE and region.get("RegionSpatialFormat") == _TWO_DIMENSIONAL
         corners = [region.get(f"RegionLocation{name}") for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
         if is_tissue and None not in corners:
             left, top, right, bottom = (int(corner) for corner in corners)
-            boxes.append((max(left, 0), max(top, 0), min(right + 1, columns), min(bottom + 1, rows)))
-    return tuple(box for box in boxes if _is_region(box, rows * columns))
+            box = (max(left, 0), max(top, 0), min(right + 1, columns), min(bottom + 1, rows))
+            boxes.setdefault(box, _region_spacing(region))
+    return {box: spacing for box, spacing in boxes.items() if _is_region(box, rows * columns)}
+
+
+def _region_spacing(region: DicomDataset) -> Spacing | None:
+    """Return the size of a region's pixels by its physical deltas, which are in cm where the units say so."""
+    units = (region.get("PhysicalUnitsYDirection"), region.get("PhysicalUnitsXDirection"))
+    deltas = (region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX"))
+    return _in_mm(deltas, 10.0) if units == (_CENTIMETRES, _CENTIMETRES) else None
+
+
+def _pixel_spacing(header: DicomDataset) -> Spacing | None:
+    """Return the size of the frame's pixels by Pixel Spacing (0028,0030), rows first."""
+    return _in_mm(header.get("PixelSpacing"), 1.0)
+
+
+def _in_mm(values: Any, factor: float) -> Spacing | None:
+    """Return two lengths in mm; None where they are no two numbers other than zero. Deltas upwards are negative."""
+    try:
+        height, width = (abs(float(value)) * factor for value in values)
+    except (TypeError, ValueError):
+        return None
+    return (height, width) if all(0 < side < math.inf for side in (height, width)) else None
 
 
 def _is_region(box: Box, pixels: int) -> bool:

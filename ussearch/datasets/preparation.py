@@ -14,6 +14,7 @@ from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
 from ussearch.datasets.reading.decide import settled
 from ussearch.datasets.reading.survey import FileProgress
 from ussearch.datasets.small_lesions import lesions_lost
+from ussearch.datasets.spacing import spacings_of
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_image, resize_mask
 
@@ -77,6 +78,7 @@ def prepare(
         clipped=arrays["clipped"].astype(np.int64, copy=False),
         sizes=arrays["sizes"].astype(np.int64, copy=False),
         digests=arrays["digests"].astype(np.uint8, copy=False),
+        spacing_mm=spacings_of(dataset),
     )
 
 

@@ -25,7 +25,7 @@ _SPELLINGS = {
     "class": "class classname category label diagnosis pathology klasse diagnose kategorie classe diagnostic",
     "split": "split part set subset partition phase",
     "fold": "fold folds",
-    "spacing": "spacing spacingmm pixelspacing pixelspacingmm pixelsize mmperpixel",
+    "spacing": "spacing spacingmm pixelspacing pixelspacingmm pixelsize pixelsizemm mmperpixel",
 }
 
 

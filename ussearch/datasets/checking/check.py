@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ussearch.datasets.checking.report import DataReport, ImageFormats, Leakage
+from ussearch.datasets.checking.report import DataReport, ImageFormats, Leakage, Spacing
 from ussearch.datasets.checking.shares import clipped_values, lesion_shares, masks_that_differ, vanished_at
 from ussearch.datasets.dataset import Dataset, ImageSet, Pixels, Problem, Sample
 from ussearch.datasets.files import FileSource
@@ -27,6 +27,7 @@ from ussearch.datasets.reading import Reading, ReadingOptions
 from ussearch.datasets.reading.decide import decide, surveyed
 from ussearch.datasets.reading.region_decision import crop_loss
 from ussearch.datasets.reading.survey import FileProgress, SampleFacts, facts_of_arrays
+from ussearch.datasets.spacing import spacing_of
 from ussearch.datasets.splits import leaking_groups_of, split
 from ussearch.errors import Question, UserError
 
@@ -129,8 +130,17 @@ class _Check:
             folders=decided.folders,
             parts=dict(Counter(sample.part for sample in samples if sample.part is not None)),
             leakage=leakage,
+            spacing=self._spacing(),
             vanished=vanished,
         )
+
+    def _spacing(self) -> Spacing | None:
+        """Return how large pixels are, as far as files tell."""
+        region = "largest" if self.reading is None else self.reading.region
+        readable = [s for s, each in zip(self.dataset.samples, self.facts, strict=True) if each.image is not None]
+        found = [spacing for sample in readable if (spacing := spacing_of(sample, region)) is not None]
+        sides = [side for spacing in found for side in spacing]
+        return Spacing(min(sides), max(sides), len(found)) if found else None
 
     def _blank(self) -> list[Problem]:
         """Return the images that show nothing; training goes on with them where others do."""

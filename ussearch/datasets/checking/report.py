@@ -41,6 +41,15 @@ class ImageFormats:
 
 
 @dataclass(frozen=True)
+class Spacing:
+    """How large pixels are: least and greatest side in mm, and how many images tell it."""
+
+    low_mm: float
+    high_mm: float
+    images: int
+
+
+@dataclass(frozen=True)
 class Vanished:
     """Lesions that are too small to be seen at a training size.
 
@@ -67,6 +76,7 @@ class DataReport:
     ``split_groups`` is the number of independent groups (wider near-duplicates, patients) there
     are to be split. ``parts`` counts the images of the parts that the source itself gives. ``reading`` is how the files
     are read, None where that could not be decided; ``clipped_values`` of ``clipped_images`` lie beyond its grey scale.
+    ``spacing`` is None where no file tells the size of pixels.
     """
 
     name: str
@@ -95,6 +105,7 @@ class DataReport:
     folders: str | None = None
     parts: dict[str, int] = dataclasses.field(default_factory=dict)
     leakage: Leakage | None = None
+    spacing: Spacing | None = None
     vanished: Vanished | None = None
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from ussearch.datasets import tables
 from ussearch.datasets.annotations import Drawing, Shape
 from ussearch.datasets.annotations.drawing import NOT_DRAWN
 from ussearch.datasets.dataset import Problem, Sample
@@ -142,9 +143,9 @@ def text_of(file: Path) -> str:
     try:
         if (size := file.stat().st_size) > LARGEST_FILE:
             raise UserError(f"{file} has {size / 2**30:.1f} GiB, at most 1 GiB was expected: divide it.")
-        return file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{file} cannot be read ({error}): export it again as UTF-8.") from error
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}): give yourself the right to read it.") from error
+    return tables.text_of(file, "Annotation file")
 
 
 def part_of(file: FoundFile) -> str | None:
