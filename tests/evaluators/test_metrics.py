@@ -67,6 +67,31 @@ def test_hd95_equals_monai(seed: int, density: float) -> None:
     assert hausdorff95(a, b) == pytest.approx(float(expected), abs=1e-5)
 
 
+@given(st.integers(0, 10**6), st.floats(0.05, 2), st.floats(0.05, 2))
+def test_hd95_in_mm_equals_monai(seed: int, height_mm: float, width_mm: float) -> None:
+    import torch
+    from monai.metrics.hausdorff_distance import compute_hausdorff_distance
+
+    a, b = blobs(seed, density=0.3), blobs(seed + 1, density=0.3)
+    first, second = (torch.from_numpy(mask[None, None].astype(np.float32)) for mask in (a, b))
+    sides = [height_mm, width_mm]
+    expected = compute_hausdorff_distance(first, second, include_background=True, percentile=95, spacing=sides)
+    assert hausdorff95(a, b, (height_mm, width_mm)) == pytest.approx(float(expected), rel=1e-4)
+
+
+def test_distances_in_mm_are_of_the_images_that_tell_their_pixels() -> None:
+    lesion, moved, empty = np.zeros((40, 40), bool), np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    lesion[5:15, 5:15], moved[8:18, 5:15] = True, True
+    masks, guesses = as_batch(lesion, lesion, empty), as_batch(moved, moved, empty).astype(np.float32)
+    spacing = np.array([[0.5, 0.1], [np.nan, np.nan], [0.2, 0.2]])
+    found = score(guesses, masks, spacing_mm=spacing)
+    assert found.hd95_mm is not None
+    assert found.hd95_mm[[0, 2]].tolist() == pytest.approx([1.5, 0.0]) and np.isnan(found.hd95_mm[1])
+    assert found.summary["hd95_mm"] == pytest.approx(1.5) and found.summary["hd95"] == pytest.approx(3.0)
+    for unknown in (None, np.full((3, 2), np.nan)):
+        assert "hd95_mm" not in score(guesses, masks, spacing_mm=unknown).summary
+
+
 def test_outline_counts_the_border_of_the_image() -> None:
     assert outline(np.ones((4, 4), bool)).sum() == 12
 

@@ -17,6 +17,7 @@ from ussearch.errors import UserError
 from ussearch.files import sha256_of
 from ussearch.hardware_profiles import load_profile
 from ussearch.pairs import Bundle, Manifest, Member, PairData, write_bundle
+from ussearch.pairs.bundles.evaluation import differences
 from ussearch.pairs.bundles.verify import verify_bundle
 from ussearch.runtime.decision import soft_dice_confidence
 from ussearch.runtime.integrity import MANIFEST, SEAL, file_names
@@ -103,6 +104,31 @@ def test_weights_travel_with_the_bundle(
     save_file({"a": torch.ones(3)}, weights)
     bundle = write_bundle(tmp_path / "b", dataclasses.replace(edge_member, weights=weights), cloud_member, pair_data)
     assert sha256_of(bundle.folder / "edge" / "weights.safetensors") == sha256_of(weights)
+
+
+def test_distances_are_in_mm_where_pixels_have_a_size(
+    pair_data: PairData, edge_member: Member, cloud_member: Member, tmp_path: Path
+) -> None:
+    images = pair_data.images
+    assert images.sizes is not None
+    spacing = np.where(np.arange(len(images))[:, None] % 2, [[0.2, 0.1]], np.nan)
+    known = dataclasses.replace(pair_data, images=dataclasses.replace(images, spacing_mm=spacing))
+    bundle = write_bundle(tmp_path / "b", edge_member, cloud_member, known)
+    metrics, plain = (
+        bundle.manifest.metrics,
+        write_bundle(tmp_path / "c", edge_member, cloud_member, pair_data).manifest,
+    )
+    assert "hd95_mm" not in plain.metrics.edge
+    assert metrics.edge["hd95_mm"] is not None and metrics.baselines["mean mask"]["hd95_mm"] is not None
+    lesions = [index for index in pair_data.split.test if index % 2 and images.has_lesion[index]]
+    everything = metrics.subgroups[0].edge["hd95_mm"]
+    assert everything is not None and everything.images == len(lesions)
+    assert everything.mean == pytest.approx(metrics.edge["hd95_mm"])
+    assert metrics.edge["hd95_mm"] < 0.2 * images.sizes.max() * np.sqrt(2)
+    card = (bundle.folder / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert "HD95 (mm)" in card and "HD95 (mm)" not in (tmp_path / "c" / "MODEL_CARD.md").read_text(encoding="utf-8")
+    assert differences(plain.metrics, metrics) == [], "bundles of before do not have these figures"
+    assert "edge.hd95_mm" in differences(metrics, plain.metrics)
 
 
 def test_a_bundle_is_replaced_and_any_other_folder_left_alone(

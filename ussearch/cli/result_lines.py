@@ -75,7 +75,10 @@ def print_delivery(delivery: Delivery) -> None:
     metrics = delivery.bundle.manifest.metrics
     table = Table(title=f"Test images ({metrics.images})", title_justify="left")
     table.add_column("", no_wrap=True)
-    for column in ("lesion Dice", "Dice, all", "IoU", "HD95 (px)", "AUC", "false positives\non empty images"):
+    columns = {"lesion_dice": "lesion Dice", "dice_all": "Dice, all", "iou": "IoU", "hd95": "HD95 (px)"}
+    columns |= {"hd95_mm": "HD95 (mm)"} if metrics.edge.get("hd95_mm") is not None else {}
+    columns |= {"auc": "AUC"}
+    for column in (*columns.values(), "false positives\non empty images"):
         table.add_column(column, justify="right")
     rows: dict[str, Mapping[str, float | None]] = {
         "edge network": metrics.edge,
@@ -84,9 +87,8 @@ def print_delivery(delivery: Delivery) -> None:
         **{f"baseline: {name}": summary for name, summary in metrics.baselines.items()},
     }
     for name, summary in rows.items():
-        keys = ("lesion_dice", "dice_all", "iou", "hd95", "auc")
         rate = summary.get("false_positive_rate")
-        cells = [_with_sd(summary, key) for key in keys]
+        cells = [_with_sd(summary, key) for key in columns]
         table.add_row(name, *cells, "–" if rate is None else f"{rate:.0%}")
     console.print(table)
     console.print(f"Mean ± SD over images. {metrics.convention}")
@@ -130,7 +132,7 @@ def _with_sd(summary: Mapping[str, float | None], key: str) -> str:
     mean, deviation = summary.get(key), summary.get(f"{key}_sd")
     if mean is None:
         return "–"
-    digits = 1 if key == "hd95" else 3
+    digits = {"hd95": 1, "hd95_mm": 2}.get(key, 3)
     return f"{mean:.{digits}f}" + ("" if deviation is None else f" ± {deviation:.{digits}f}")
 
 
@@ -153,7 +155,7 @@ def subgroup_table(metrics: MetricsEntry) -> Table:
     """Return what each network and the pair are worth on all images, by class and by size of the lesion, as above."""
     from ussearch.pairs.bundles.model_card_tables import FIGURES, WHO, estimate
 
-    figures = ("lesion_dice", "iou", "hd95", "false_positive_rate")
+    figures = ("lesion_dice", "iou", "hd95", "hd95_mm", "false_positive_rate")
     names = [name for name in figures if any(each.edge.get(name) for each in metrics.subgroups)]
     table = Table("images", "how many", "answered by", *(FIGURES[name] for name in names))
     for subgroup in metrics.subgroups:

@@ -172,6 +172,13 @@ class ImageSet:
         return len(self.ids)
 
     @property
+    def grid_spacing_mm(self) -> npt.NDArray[np.float64] | None:
+        """Height and width in mm of a pixel of ``images``, float64 [N, 2], NaN where unknown; None where of all."""
+        if self.spacing_mm is None or self.sizes is None:
+            return None
+        return self.spacing_mm * self.sizes / self.image_size
+
+    @property
     def has_lesion(self) -> npt.NDArray[np.bool_]:
         """Which masks mark at least one pixel, bool [N]."""
         return np.asarray(self.masks.reshape(len(self), -1).any(axis=1))

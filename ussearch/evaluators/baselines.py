@@ -25,8 +25,12 @@ def trivial_baselines(images: ImageSet, split: Split, part: Part = "validation")
     baseline on the training part.
     """
     chosen = list(getattr(split, part))
-    masks = images.masks[chosen]
-    return {name: score(baseline(images, split.train, chosen), masks) for name, baseline in BASELINES.items()}
+    masks, spacing = images.masks[chosen], images.grid_spacing_mm
+    sides = None if spacing is None else spacing[chosen]
+    return {
+        name: score(baseline(images, split.train, chosen), masks, spacing_mm=sides)
+        for name, baseline in BASELINES.items()
+    }
 
 
 def _empty(images: ImageSet, train: Sequence[int], chosen: Sequence[int]) -> Probabilities:

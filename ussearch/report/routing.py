@@ -15,6 +15,7 @@ from ussearch.report.plotting import LINE, MUTED, axis, base_layout
 from ussearch.report.report_data import ReportData
 
 METRICS = {"lesion_dice": "lesion Dice", "dice_all": "Dice, all", "iou": "IoU", "hd95": "HD95 px", "auc": "AUC"}
+IN_MM = {"hd95_mm": "HD95 mm"}
 STYLES = {LEARNED: (LINE, "solid"), SDC: ("#d9480f", "solid"), ORACLE: (MUTED, "dot"), RANDOM: (MUTED, "dash")}
 """Of the routers that are drawn."""
 
@@ -74,15 +75,16 @@ def _figures(manifest: Manifest) -> str:
         "cloud network": manifest.metrics.cloud,
         f"pair, {manifest.metrics.offload_share:.0%} to the cloud": manifest.metrics.routed,
     }
+    told = {**METRICS, **(IN_MM if manifest.metrics.edge.get("hd95_mm") is not None else {})}
     rows = [
-        (name, *(_spread(figures, key) for key in METRICS), percent(figures.get("false_positive_rate")))
+        (name, *(_spread(figures, key) for key in told), percent(figures.get("false_positive_rate")))
         for name, figures in entries.items()
     ]
-    return table(("", *METRICS.values(), "false positives"), rows, numbers=range(1, len(METRICS) + 2))
+    return table(("", *told.values(), "false positives"), rows, numbers=range(1, len(told) + 2))
 
 
 def _spread(figures: Mapping[str, float | None], key: str) -> str:
-    digits = 1 if key == "hd95" else 3
+    digits = {"hd95": 1, "hd95_mm": 2}.get(key, 3)
     return f"{figure_of(figures.get(key), digits)} ± {figure_of(figures.get(f'{key}_sd'), digits)}"
 
 

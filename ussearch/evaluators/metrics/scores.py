@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -38,7 +39,8 @@ Summary = dict[str, float | None]
 class Scores:
     """Metrics of N predictions; arrays are [N].
 
-    ``auc`` is NaN for images without a lesion (or all lesion). ``hd95`` is in pixels.
+    ``auc`` is NaN for images without a lesion (or all lesion). ``hd95`` is in pixels, ``hd95_mm`` in mm, NaN where the
+    size of pixels is unknown; None where it is of all images.
     """
 
     dice: Floats
@@ -47,6 +49,7 @@ class Scores:
     hd95: Floats
     has_lesion: Bools
     predicted_any: Bools
+    hd95_mm: Floats | None = None
 
     convention = CONVENTION
 
@@ -55,7 +58,8 @@ class Scores:
         """Mean, SD (``_sd``) and percentiles (``_p5`` ...) of each metric, and the rates over images.
 
         ``lesion_dice``, ``iou``, ``auc`` and ``hd95`` speak of images with a lesion, ``dice_all``, ``iou_all``
-        and ``hd95_all`` of every image.
+        and ``hd95_all`` of every image. ``hd95_mm`` speaks of those with a lesion whose pixels have a known size, and
+        is there where any have.
         """
         rate = false_positive_rate(self.predicted_any[:, None], self.has_lesion[:, None])
         empty_share = float(1 - self.has_lesion.mean())
@@ -72,15 +76,20 @@ class Scores:
         yield from (("lesion_dice", self.dice[lesion]), ("dice_all", self.dice))
         yield from (("iou", self.iou[lesion]), ("iou_all", self.iou))
         yield from (("auc", self.auc[lesion]), ("hd95", self.hd95[lesion]), ("hd95_all", self.hd95))
+        if self.hd95_mm is not None:
+            yield "hd95_mm", self.hd95_mm[lesion]
 
 
 def score(
-    probabilities: npt.NDArray[np.float32], masks: npt.NDArray[np.uint8], predicted: Bools | None = None
+    probabilities: npt.NDArray[np.float32],
+    masks: npt.NDArray[np.uint8],
+    predicted: Bools | None = None,
+    spacing_mm: Floats | None = None,
 ) -> Scores:
     """Compare probabilities [N, 1, H, W] with masks [N, 1, H, W] (non-zero is lesion).
 
     ``predicted`` are the masks that were made of the probabilities, where it was not by the threshold 0.5; AUC is that
-    of the probabilities.
+    of the probabilities. ``spacing_mm`` are height and width of each image's pixels, [N, 2], NaN where unknown.
     """
     if probabilities.shape != masks.shape:
         raise ValueError(f"probabilities {probabilities.shape} and masks {masks.shape} differ in shape")
@@ -94,6 +103,20 @@ def score(
         hd95=np.array([hausdorff95(guess, mask) for _, guess, mask in pairs]),
         has_lesion=np.asarray(truth.reshape(len(truth), -1).any(axis=1)),
         predicted_any=np.asarray(predicted.reshape(len(predicted), -1).any(axis=1)),
+        hd95_mm=_in_mm(predicted[:, 0], truth[:, 0], spacing_mm),
+    )
+
+
+def _in_mm(predicted: Bools, truth: Bools, spacing_mm: Floats | None) -> Floats | None:
+    """Return distances in mm, NaN where the size of pixels is unknown; None where it is of all images."""
+    if spacing_mm is None or np.isnan(spacing_mm).all():
+        return None
+    sides = [(float(height), float(width)) for height, width in spacing_mm]
+    return np.array(
+        [
+            math.nan if math.isnan(sum(side)) else hausdorff95(guess, mask, side)
+            for guess, mask, side in zip(predicted, truth, sides, strict=True)
+        ]
     )
 
 

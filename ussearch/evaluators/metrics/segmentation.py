@@ -56,19 +56,20 @@ def detect(probabilities: npt.NDArray[np.float32], masks: npt.NDArray[np.uint8])
     return Detection(objective_of(lesion_dice, rate, float((~lesion).mean())), lesion_dice, rate)
 
 
-def hausdorff95(predicted: Bools, mask: Bools) -> float:
-    """Return the 95th-percentile Hausdorff distance in pixels of two masks [H, W].
+def hausdorff95(predicted: Bools, mask: Bools, spacing: tuple[float, float] = (1.0, 1.0)) -> float:
+    """Return the 95th-percentile Hausdorff distance of two masks [H, W], in pixels or in the unit of ``spacing``.
 
     The larger of the two directed 95th percentiles of distances between outlines, as MONAI defines it. Both
-    empty: 0. One empty: the image's diagonal, the largest distance that the image could hold.
+    empty: 0. One empty: the image's diagonal, the largest distance that the image could hold. ``spacing`` are height
+    and width of a pixel.
     """
     if not predicted.any() and not mask.any():
         return 0.0
     if not predicted.any() or not mask.any():
-        return math.hypot(*mask.shape)
+        return math.hypot(mask.shape[0] * spacing[0], mask.shape[1] * spacing[1])
     rows, columns = _bounds(predicted | mask)
     first, second = outline(predicted[rows, columns]), outline(mask[rows, columns])
-    return max(_directed95(first, second), _directed95(second, first))
+    return max(_directed95(first, second, spacing), _directed95(second, first, spacing))
 
 
 def outline(mask: Bools) -> Bools:
@@ -78,10 +79,10 @@ def outline(mask: Bools) -> Bools:
     return np.asarray(mask & ~inner)
 
 
-def _directed95(start: Bools, target: Bools) -> float:
+def _directed95(start: Bools, target: Bools, spacing: tuple[float, float]) -> float:
     from scipy.ndimage import distance_transform_edt
 
-    return float(np.percentile(distance_transform_edt(~target)[start], 95))
+    return float(np.percentile(distance_transform_edt(~target, sampling=spacing)[start], 95))
 
 
 def _bounds(mask: Bools) -> tuple[slice, slice]:

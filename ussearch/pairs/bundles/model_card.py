@@ -156,7 +156,8 @@ def _figures(manifest: Manifest, choice: EnsembleChoice | None) -> list[str]:
     metrics = manifest.metrics
     if not metrics.subgroups:
         return ["The format of this bundle has no intervals; its means are in `bundle.yaml`.", metrics.convention]
-    parts = [subgroups_table(_of(metrics.subgroups, "all"), ("lesion_dice", "iou", "hd95", "false_positive_rate"))]
+    everything = ("lesion_dice", "iou", "hd95", "hd95_mm", "false_positive_rate")
+    parts = [subgroups_table(_of(metrics.subgroups, "all"), everything)]
     parts += gain_sentences(metrics.cloud_gain, choice)
     titles = {
         "class": "### By class",

@@ -18,6 +18,7 @@ FIGURES = {
     "lesion_dice": "lesion Dice",
     "iou": "IoU",
     "hd95": "HD95 (px)",
+    "hd95_mm": "HD95 (mm)",
     "false_positive_rate": "false positives",
     "sensitivity": "sensitivity",
     "specificity": "specificity",
@@ -48,10 +49,11 @@ def share(value: float) -> str:
 
 
 def estimate(found: Estimate | None, figure: str = "lesion_dice") -> str:
-    """Return a mean with its interval, rates in per cent and distances in pixels."""
+    """Return a mean with its interval, rates in per cent and distances in pixels or mm."""
     if found is None:
         return NOTHING
-    scale, digits, unit = {"hd95": (1, 1, ""), **dict.fromkeys(RATES, (100, 0, " %"))}.get(figure, (1, 3, ""))
+    written = {"hd95": (1, 1, ""), "hd95_mm": (1, 2, ""), **dict.fromkeys(RATES, (100, 0, " %"))}
+    scale, digits, unit = written.get(figure, (1, 3, ""))
     mean = f"{scale * found.mean:.{digits}f}{unit}"
     if found.low is None or found.high is None:
         return mean

@@ -103,7 +103,12 @@ def _memberships(
 
 def _estimates(scores: Scores, groups: npt.NDArray[np.int64], members: Bools) -> Estimates:
     lesion, empty = members & scores.has_lesion, members & ~scores.has_lesion
+    found: Estimates = {}
+    if scores.hd95_mm is not None:
+        known = lesion & ~np.isnan(scores.hd95_mm)
+        found["hd95_mm"] = _estimate(scores.hd95_mm[known], groups[known])
     return {
+        **found,
         "lesion_dice": _estimate(scores.dice[lesion], groups[lesion]),
         "iou": _estimate(scores.iou[lesion], groups[lesion]),
         "hd95": _estimate(scores.hd95[lesion], groups[lesion]),
