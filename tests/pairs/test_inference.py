@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from tests.datasets.test_frames import dicom
 from ussearch.datasets import Normalisation, read_image, resize_mask
 from ussearch.errors import UserError
 from ussearch.pairs import Bundle, Member, PairData, infer, write_bundle
@@ -60,6 +61,17 @@ def test_frames_of_a_dicom_cine_are_put_back_into_their_full_size(finished: Bund
     assert len(results) > 1
     assert [result["frame"] for result in results] == list(range(len(results)))
     assert len({result["mask"] for result in results}) == len(results)
+
+
+def test_a_lesion_has_an_area_where_the_file_tells_the_size_of_its_pixels(
+    finished: Bundle, data_folder: Path, tmp_path: Path
+) -> None:
+    image = next(iter(sorted((data_folder / "images").iterdir())))
+    pixels = np.asarray(Image.open(image).convert("L"))
+    cine = dicom(tmp_path / "scan.dcm", pixels[None], PixelSpacing=[0.5, 0.2])
+    known, unknown = infer(finished, [cine, image], tmp_path / "out")
+    marked = int((np.asarray(Image.open(known["mask"])) > 0).sum())
+    assert known["lesion_area_mm2"] == pytest.approx(marked * 0.1) and unknown["lesion_area_mm2"] is None
 
 
 def test_a_mask_goes_back_to_where_it_was_cut_out() -> None:

@@ -62,12 +62,15 @@ def infer(
     if json_output:
         print_json(results)
         return
-    heads = whole("image", "frame", "answered by", "because", "confidence", "lesion", "mask")
+    measured = any(result["lesion_area_mm2"] is not None for result in results)
+    sizes = ("lesion", "mm²") if measured else ("lesion",)
+    heads = whole("image", "frame", "answered by", "because", "confidence", *sizes, "mask")
     table = Table(*heads, title=counted(len(results), "frame"))
     for result in results:
         confidence, share = f"{result['confidence']:.3f}", f"{100 * result['lesion_share']:.1f} %"
-        name, mask = Path(result["image"]).name, Path(result["mask"]).name
-        table.add_row(name, str(result["frame"]), result["route"], result["reason"], confidence, share, mask)
+        name, mask, area = Path(result["image"]).name, Path(result["mask"]).name, result["lesion_area_mm2"]
+        areas = (("–" if area is None else f"{area:.1f}"),) if measured else ()
+        table.add_row(name, str(result["frame"]), result["route"], result["reason"], confidence, share, *areas, mask)
     console.print(table)
     for (route, reason), count in Counter((each["route"], each["reason"]) for each in results).most_common():
         console.print(f"{counted(count, 'frame')} by the {route}: {reason}.")

@@ -51,9 +51,10 @@ def _dicom_frames(file: Path, grey_scale: GreyScale | None, region: str) -> list
     if image.frames > FRAME_LIMIT or image.frames * image.rows * image.columns > PIXELS_LIMIT:
         raise _too_many(file, image.frames, image.columns, image.rows)
     raws = map(RawFrame, image.pixels()) if grey_scale is None else image.raw_frames()
-    box, shown = image.box_by(region), image.text_excluded
+    box, shown, spacing_mm = image.box_by(region), image.text_excluded, image.spacing_mm(region)
     return [
-        Frame.read(raw, grey_scale, file, frame=number, box=box, text_excluded=shown) for number, raw in enumerate(raws)
+        Frame.read(raw, grey_scale, file, frame=number, box=box, text_excluded=shown, spacing_mm=spacing_mm)
+        for number, raw in enumerate(raws)
     ]
 
 

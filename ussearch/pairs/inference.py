@@ -145,6 +145,7 @@ def _segment(predictor: Predictor, frame: Frame, target: Target) -> dict[str, An
         "confidence": found.confidence,
         "cloud_ms": found.cloud_ms,
         "lesion_share": found.lesion_share,
+        "lesion_area_mm2": found.lesion_area_mm2,
         "clipped": frame.clipped,
         "mask": str(target.mask),
         "overlay": str(target.overlay),

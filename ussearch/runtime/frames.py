@@ -52,7 +52,7 @@ class Frame:
     ``box`` (left, top, right, bottom; right and bottom excluded) says where it lies in the full frame of
     ``full_size`` (height, width), so that a mask can be put back. ``text_excluded`` is false where a DICOM file does
     not say that no text is burned into its pixels (a name, a date of birth). ``clipped`` counts values that lay beyond
-    the grey scale.
+    the grey scale. ``spacing_mm`` are height and width of a pixel, None where the file does not tell.
     """
 
     pixels: Pixels
@@ -62,6 +62,7 @@ class Frame:
     full_size: tuple[int, int]
     text_excluded: bool = True
     clipped: int = 0
+    spacing_mm: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, pixels: npt.NDArray[np.generic], source: Path = NO_FILE, grey_scale: GreyScale | None = None) -> Frame:
@@ -79,6 +80,7 @@ class Frame:
         frame: int = 0,
         box: Box | None = None,
         text_excluded: bool = True,
+        spacing_mm: tuple[float, float] | None = None,
     ) -> Frame:
         """Return what ``box`` of a frame shows (all of it without one), as ``grey_scale`` says.
 
@@ -93,7 +95,7 @@ class Frame:
         else:
             _refuse_depth(part, grey_scale, source)
             pixels, clipped = grey_scale.levels(part), grey_scale.clipped(part)
-        return cls(pixels, source, frame, place, (height, width), text_excluded, clipped)
+        return cls(pixels, source, frame, place, (height, width), text_excluded, clipped, spacing_mm)
 
     def whole(self, mask: Pixels) -> Pixels:
         """Put the mask of the cropped frame back into the frame's full size."""

@@ -85,6 +85,12 @@ class PredictionResult:
         return float(self.seen.mean())
 
     @property
+    def lesion_area_mm2(self) -> float | None:
+        """Area that the mask marks in mm²; None where the size of pixels is unknown."""
+        spacing_mm = self.frame.spacing_mm
+        return None if spacing_mm is None else float(self.seen.sum()) * spacing_mm[0] * spacing_mm[1]
+
+    @property
     def overlay(self) -> Pixels:
         """The frame as the networks saw it, with the contour of the mask drawn on it: uint8 [H, W, 3]."""
         return overlay(self.frame.pixels, self.seen)
