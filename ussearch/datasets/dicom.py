@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import numpy as np
 
 from ussearch.datasets.dataset import Pixels
 from ussearch.datasets.dicom_pixels import grey_of_its_own, raw_frame
+from ussearch.datasets.dicom_regions import Spacing, pixel_spacing, tissue_regions
 from ussearch.errors import UserError
 from ussearch.runtime.frames import Box, refuse_bombs
 from ussearch.runtime.grey_scale import RawFrame
@@ -25,13 +25,6 @@ if TYPE_CHECKING:
 
 Made = TypeVar("Made")
 DICOM_SUFFIXES = frozenset({".dcm", ".dicom"})
-LEAST_SIDE = 16  # pixels of a region
-LEAST_SHARE = 0.01  # of the frame that a region covers
-_TISSUE = 1  # Region Data Type (0018,6014)
-_TWO_DIMENSIONAL = 1  # Region Spatial Format (0018,6012)
-_CENTIMETRES = 3  # Physical Units X/Y Direction (0018,6024 and 6026)
-Spacing = tuple[float, float]
-"""Height and width of a pixel in mm."""
 
 
 def is_dicom(path: Path) -> bool:
@@ -68,7 +61,7 @@ class DicomImage:
             found = self.spacings[self.regions.index(self.box_by(rule))]
         else:
             found = self.spacings[0] if len(set(self.spacings)) == 1 else None
-        return found or _pixel_spacing(self.header)
+        return found or pixel_spacing(self.header)
 
     @property
     def text_excluded(self) -> bool:
@@ -134,7 +127,7 @@ def open_dicom(path: Path) -> DicomImage:
             rows, columns = int(header.Rows), int(header.Columns)
             frames = int(header.get("NumberOfFrames") or 1)
             refuse_bombs(path, columns, rows)
-            regions = _tissue_regions(header, rows, columns)
+            regions = tissue_regions(header, rows, columns)
             return DicomImage(path, rows, columns, frames, tuple(regions), header, tuple(regions.values()))
     raise UserError(f"{path} is a DICOM object without an image: give an ultrasound image or cine.")
 
@@ -175,50 +168,6 @@ def _patient_digest(path: Path) -> str | None:
     except UserError:
         return None  # told with its reason when the image is decoded
     return hashlib.sha256(identity.encode()).hexdigest()[:16] if identity else None
-
-
-def _tissue_regions(header: DicomDataset, rows: int, columns: int) -> dict[Box, Spacing | None]:
-    """Return the two-dimensional tissue regions of SequenceOfUltrasoundRegions (0018,6011), clipped, in its order.
-
-    With each the size of its pixels; None where the file does not tell.
-
-    Those of a few pixels are marks of the machine, not regions.
-    """
-    boxes: dict[Box, Spacing | None] = {}
-    for region in header.get("SequenceOfUltrasoundRegions") or ():
-        is_tissue = region.get("RegionDataType") == _TISSUE and region.get("RegionSpatialFormat") == _TWO_DIMENSIONAL
-        corners = [region.get(f"RegionLocation{name}") for name in ("MinX0", "MinY0", "MaxX1", "MaxY1")]
-        if is_tissue and None not in corners:
-            left, top, right, bottom = (int(corner) for corner in corners)
-            box = (max(left, 0), max(top, 0), min(right + 1, columns), min(bottom + 1, rows))
-            boxes.setdefault(box, _region_spacing(region))
-    return {box: spacing for box, spacing in boxes.items() if _is_region(box, rows * columns)}
-
-
-def _region_spacing(region: DicomDataset) -> Spacing | None:
-    """Return the size of a region's pixels by its physical deltas, which are in cm where the units say so."""
-    units = (region.get("PhysicalUnitsYDirection"), region.get("PhysicalUnitsXDirection"))
-    deltas = (region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX"))
-    return _in_mm(deltas, 10.0) if units == (_CENTIMETRES, _CENTIMETRES) else None
-
-
-def _pixel_spacing(header: DicomDataset) -> Spacing | None:
-    """Return the size of the frame's pixels by Pixel Spacing (0028,0030), rows first."""
-    return _in_mm(header.get("PixelSpacing"), 1.0)
-
-
-def _in_mm(values: Any, factor: float) -> Spacing | None:
-    """Return two lengths in mm; None where they are no two numbers other than zero. Deltas upwards are negative."""
-    try:
-        height, width = (abs(float(value)) * factor for value in values)
-    except (TypeError, ValueError):
-        return None
-    return (height, width) if all(0 < side < math.inf for side in (height, width)) else None
-
-
-def _is_region(box: Box, pixels: int) -> bool:
-    width, height = box[2] - box[0], box[3] - box[1]
-    return min(width, height) >= LEAST_SIDE and width * height >= LEAST_SHARE * pixels
 
 
 def _area(box: Box) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ussearch.datasets.reading.label_table import MaskFacts
+from ussearch.datasets.reading.mask_facts import MaskFacts
 from ussearch.datasets.reading.masks import lesion_codes
 from ussearch.datasets.reading.model import MaskReading
 from ussearch.errors import Answer, Question

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ussearch.datasets.reading.label_table import MaskFacts
+from ussearch.datasets.reading.mask_facts import MaskFacts
 from ussearch.datasets.reading.masks import lesion_codes
 from ussearch.datasets.reading.model import MaskReading
 from ussearch.datasets.reading.survey import SampleFacts

@@ -21,7 +21,7 @@ import numpy.typing as npt
 from ussearch.datasets.annotations import Drawing
 from ussearch.datasets.dataset import Pixels, Problem, ProblemKind, Sample, SizeMismatchError
 from ussearch.datasets.grouping import thumbnail
-from ussearch.datasets.reading.label_table import MaskFacts
+from ussearch.datasets.reading.mask_facts import MaskFacts
 from ussearch.datasets.reading.mask_labels import WHITE, LabelPlane, label_plane
 from ussearch.datasets.reading.masks import require_size
 from ussearch.datasets.reading.raw_images import ImageFile, open_image_file
