@@ -70,7 +70,7 @@ def scenes(count: int = 10, labels: Sequence[str] = ("lesion",), seed: int = 0) 
 def write_images(folder: Path, found: Sequence[Scene]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for scene in found:
-        Image.fromarray(scene.image).save(folder / scene.name)
+        Image.fromarray(scene.image).save(folder / scene.name, "PNG")
 
 
 def runs_by_columns(mask: np.ndarray) -> list[int]:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from tests.datasets import annotation_tools as tools
+from tests.datasets.test_frames import dicom
 from ussearch.datasets import READERS, open_dataset, prepare
 from ussearch.datasets.annotations import Drawing, Ellipse, Polygon, RunLengths
 from ussearch.datasets.fingerprint import fingerprint_of
@@ -216,7 +217,10 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
         "its runs cannot be read",
     ),
     "twice": (twice, "scan00.png is annotated 2 times"),
-    "not annotated": (one_more, r"more\.png has no mask: expected an entry in annotations/instances_default\.json"),
+    "not annotated": (
+        one_more,
+        r"more\.png is not annotated: expected an entry in annotations/instances_default\.json",
+    ),
     "a line": (
         edited(tools.labelme, ".json", lambda c: c["shapes"][0].update(shape_type="line")),
         r"Shape 1 of .*scan00\.json \(lesion\) has no area \(line\)",
@@ -246,6 +250,27 @@ def test_what_cannot_be_meant_is_one_sentence(tmp_path: Path, name: str) -> None
     with pytest.raises(UserError, match=sentence) as caught:
         prepare(settled(open_dataset(tmp_path)), 32)
     assert "\n" not in str(caught.value)
+
+
+def test_a_part_without_annotations_is_left_out(tmp_path: Path) -> None:
+    for part, own in {"train": tools.scenes(6), "test": tools.scenes(3, seed=2)}.items():
+        tools.coco(tmp_path / part, own, name="_annotations.coco.json")
+    (tmp_path / "test" / "_annotations.coco.json").unlink()
+    dataset = open_dataset(tmp_path)
+    assert len(dataset) == 6 and {problem.kind for problem in dataset.problems} == {"unlabelled images"}
+
+
+def test_dicom_images_tell_their_patients(tmp_path: Path) -> None:
+    scenes = tools.scenes(4)
+    tools.coco(tmp_path, [tools.Scene(s.name.replace("png", "dcm"), s.image, s.parts) for s in scenes])
+    for number, scene in enumerate(scenes):
+        path = tmp_path / "images" / scene.name.replace("png", "dcm")
+        path.unlink(missing_ok=True)
+        dicom(path, scene.image[None], PatientID=f"MRN-{number // 2}")
+    dataset = open_dataset(tmp_path)
+    patients = [sample.patient for sample in dataset.samples]
+    assert patients[0] == patients[1] != patients[2] == patients[3] and "MRN" not in str(patients)
+    assert iou(dataset.source.decode(dataset.samples[0])[1] > 0, scenes[0].mask()) >= 0.98
 
 
 def test_an_entry_whose_image_is_gone_stops_nothing(tmp_path: Path) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from ussearch.datasets import tables
 from ussearch.datasets.annotations import Drawing, Shape
 from ussearch.datasets.annotations.drawing import NOT_DRAWN
 from ussearch.datasets.dataset import Problem, Sample
+from ussearch.datasets.dicom import patients_in
 from ussearch.datasets.readers.base import READERS, Listing, Reader
 from ussearch.datasets.readers.folder_names import folder_name, mask_cores
 from ussearch.datasets.readers.found_files import FoundFile, files_below
@@ -48,8 +49,6 @@ class DrawnReader(Reader):
 
     An image that a file names without any shape shows nothing; one that no file names is a problem.
     """
-
-    remedy: str = "annotate it in the tool, or remove the image"
 
     @abstractmethod
     def annotation_files(self, files: Sequence[FoundFile]) -> list[FoundFile]:
@@ -90,18 +89,14 @@ class DrawnReader(Reader):
         names = tuple(sorted({shape.label for entry, _ in found for shape in entry.shapes}))
         listing.label_names = {str(code): name for code, name in enumerate((NOT_DRAWN, *names))}
         _note_boxes(entries, listing)
+        patients = patients_in(image.path for _, image in found if not image.is_raster)
         for entry, image in found:
             drawn = Drawing(entry.file, entry.shapes, names, entry.size, entry.image)
-            part = entry.part or image.part
-            listing.samples.append(
-                Sample(image.place, image.path, (drawn,) if entry.shapes else (), part=part),
-            )
+            masks, part = (drawn,) if entry.shapes else (), entry.part or image.part
+            listing.samples.append(Sample(image.place, image.path, masks, patient=patients.get(image.path), part=part))
             listing.folders[image.place] = image.folders
-        _unite_twice_named(listing)
-        named = {image.path for _, image in found}
-        for image in images:
-            if image.path not in named:
-                listing.missing_mask(root, image.path, f"an entry in {_listed(own)}")
+        _refuse_twice_named(listing)
+        _note_not_named(images, {image.path for _, image in found}, own, listing)
         listing.samples.sort(key=lambda sample: sample.id)
         return listing
 
@@ -214,7 +209,28 @@ def _note_boxes(entries: Sequence[Entry], listing: Listing) -> None:
         )
 
 
-def _unite_twice_named(listing: Listing) -> None:
+def _note_not_named(
+    images: Sequence[FoundFile], named: Collection[Path], own: Sequence[FoundFile], listing: Listing
+) -> None:
+    """Note images that no file names: forgotten ones, or a part of a split that was published without annotations."""
+    annotated = {sample.part for sample in listing.samples}
+    for image in images:
+        if image.path in named:
+            continue
+        listing.noted.add(image.path)
+        if image.part not in {None, *annotated}:
+            sentence = f"Image {image.path} is left out: nothing of the part {image.part} is annotated."
+            listing.note("unlabelled images", image.place, sentence, fatal=False)
+        else:
+            listing.note(
+                "missing mask",
+                image.place,
+                f"Image {image.path} is not annotated: expected an entry in {_listed(own)}; annotate it (without a "
+                "shape where it shows no lesion), or remove the image.",
+            )
+
+
+def _refuse_twice_named(listing: Listing) -> None:
     """Refuse images that several entries speak of: one may be an older version of the other."""
     counts = Counter(sample.id for sample in listing.samples)
     for place in sorted(place for place, count in counts.items() if count > 1):
@@ -226,10 +242,7 @@ def _unite_twice_named(listing: Listing) -> None:
             f"{place} is annotated {counts[place]} times{told}, one entry for an image was expected: remove "
             "the others.",
         )
-    seen: dict[str, Sample] = {}
-    for sample in listing.samples:
-        seen.setdefault(sample.id, sample)
-    listing.samples[:] = [replace(sample) for sample in seen.values()]
+    listing.samples[:] = {sample.id: sample for sample in reversed(listing.samples)}.values()
 
 
 def _listed(own: Sequence[FoundFile]) -> str:
