@@ -56,7 +56,7 @@ class DataOptions(_Section):
     path: Path | None = Field(default=None, description="Data set; the built-in phantoms where left out.")
     reader: str | None = Field(default=None, description="Layout of the data, instead of recognising it.")
     split_file: Path | None = Field(default=None, description="Published split to use.")
-    lesion: str | None = Field(default=None, description="Labels of the masks that are lesion, such as 1,2.")
+    lesion: str | None = Field(default=None, description="Labels of the masks that are lesion, such as 1,2 or cyst.")
     fill_outlines: bool = Field(default=False, description="Masks are outlines; what they enclose is lesion.")
     folders: FolderMeaning | None = Field(
         default=None, description="What sub-folders mean: split, classes or patients."
