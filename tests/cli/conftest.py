@@ -66,7 +66,7 @@ def tiny_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 TINY_RUN = (
     *("--trials", 4, "--epochs", 1, "--final-epochs", 1, "--image-size", 64, "--threads", 1, "--no-compress"),
-    *("--pretrained", "off", "--set", "training.final_restarts=0"),
+    *("--pretrained", "off", "--final-restarts", 0),
 )
 """A run that takes seconds; compression has tests of its own, and ``tiny_study`` trains from random starts, too."""
 

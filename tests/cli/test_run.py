@@ -208,7 +208,7 @@ def test_a_budget_decides_the_number_of_trials(ussearch: Command, tiny_data: Pat
 def test_another_data_set_cannot_continue_a_study(ussearch: Command, tiny_study: Path, tmp_path: Path) -> None:
     other = write_data(tmp_path / "other", seed=1)
     run = ("run", "--profile", "jetson-nano", "--data", other, "--study", tiny_study, *TINY_RUN)
-    outcome = ussearch(*run, "--resume", "--offload-share", 0.3)
+    outcome = ussearch(*run, "--resume", "--offload-share", 0.3, "--final-restarts", 2)
     assert outcome.status == 2
     assert "same data" in outcome.err
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,18 @@ def finished(
     """A bundle that no test may change."""
     spec = RouterSpec(SharePolicy(share=0.25))
     return write_bundle(tmp_path_factory.mktemp("bundles") / "bundle", edge_member, cloud_member, pair_data, spec)
+
+
+@pytest.fixture(scope="session")
+def measured(
+    pair_data: PairData, edge_member: Member, cloud_member: Member, tmp_path_factory: pytest.TempPathFactory
+) -> Bundle:
+    """The same bundle, but every second image tells the size of its pixels; no test may change it either."""
+    images = pair_data.images
+    spacing_mm = np.where(np.arange(len(images))[:, None] % 2, [[0.2, 0.1]], np.nan)
+    known = replace(pair_data, images=replace(images, spacing_mm=spacing_mm))
+    spec = RouterSpec(SharePolicy(share=0.25))
+    return write_bundle(tmp_path_factory.mktemp("bundles") / "bundle", edge_member, cloud_member, known, spec)
 
 
 @pytest.fixture

@@ -74,8 +74,8 @@ def named(content: dict[str, Any]) -> set[str]:
     return found | {f"edge.costs.{name}" for name in Costs.model_fields if name not in ("excess", "refused")}
 
 
-def test_every_key_is_documented_and_every_documented_key_exists(finished: Bundle) -> None:
-    content = json.loads((finished.folder / MANIFEST).read_text())
+def test_every_key_is_documented_and_every_documented_key_exists(measured: Bundle) -> None:
+    content = json.loads((measured.folder / MANIFEST).read_text())
     there = {once(key) for key in declared(Manifest)} | {once(key) for key in named(content)}
     assert sorted(there - documented()) == [], "bundle.yaml has keys that docs/bundle.md does not explain"
     assert sorted(documented() - there) == [], "docs/bundle.md explains keys that bundle.yaml does not have"

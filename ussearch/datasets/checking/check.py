@@ -136,9 +136,9 @@ class _Check:
 
     def _spacing(self) -> Spacing | None:
         """Return how large pixels are, as far as files tell."""
-        region = "largest" if self.reading is None else self.reading.region
-        readable = [s for s, each in zip(self.dataset.samples, self.facts, strict=True) if each.image is not None]
-        found = [spacing for sample in readable if (spacing := spacing_of(sample, region)) is not None]
+        dataset = self.dataset if self.reading is None else self.dataset.read_by(self.reading)
+        readable = [s for s, each in zip(dataset.samples, self.facts, strict=True) if each.image is not None]
+        found = [spacing for sample in readable if (spacing := spacing_of(dataset, sample)) is not None]
         sides = [side for spacing in found for side in spacing]
         return Spacing(min(sides), max(sides), len(found)) if found else None
 
