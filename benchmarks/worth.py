@@ -179,7 +179,7 @@ def search(setting: Setting, number: int, asked: Search) -> dict[str, Any]:
 
 def train(setting: Setting, arm: Arm, number: int) -> dict[str, Any]:
     """Return the row of a naive arm, which is judged."""
-    row = naive.trained(setting, arm, number, mode(setting))
+    row = naive.trained(setting, arm, number, mode(setting), judged=True)
     judged(setting, number, row["name"], partial(naive.probabilities, setting, arm, number, row["name"]))
     return row
 

@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import islice
 from multiprocessing import get_context
+from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
@@ -108,18 +109,27 @@ def _step_seconds(wanted: tuple[Setting, Arm, int]) -> float:
     return median(taken[WARM:])
 
 
-def trained(setting: Setting, arm: Arm, number: int, mode: Mode) -> dict[str, Any]:
-    """Return the better of an arm's trainings by the validation part; makes what is not there yet."""
+def trained(setting: Setting, arm: Arm, number: int, mode: Mode, *, judged: bool = False) -> dict[str, Any]:
+    """Return the better of an arm's trainings by the validation part; makes what is not there yet.
+
+    Rows are committed and weights are not: with ``judged`` a training whose weights are gone is made again, unless its
+    test list was judged before.
+    """
     epochs = epochs_in(setting, arm, mode)
     threads, seeds = (setting.cores, (0,)) if mode == "threads" else (1, tuple(range(setting.cores)))
     jobs = [Job(setting, arm, number, epochs, threads, seed) for seed in seeds]
-    ahead = [job for job in jobs if setting.known(job.name) is None]
+    ahead = [job for job in jobs if setting.known(job.name) is None or (judged and _is_lost(job))]
     if ahead:
         _ = setting.images
     with ProcessPoolExecutor(max(len(ahead), 1), mp_context=get_context("spawn")) as pool:
         list(pool.map(run, ahead))
     rows = [setting.known(job.name) for job in jobs]
     return max((row for row in rows if row), key=lambda row: float(row["validation"]))
+
+
+def _is_lost(job: Job) -> bool:
+    """Tell whether nothing can say any more what a training answers."""
+    return job.setting.known(f"judged-{job.name}") is None and not weights_file(job.setting, job.name).exists()
 
 
 def run(job: Job) -> None:
@@ -159,7 +169,7 @@ def run(job: Job) -> None:
     checkpoint.unlink(missing_ok=True)
 
 
-def weights_file(setting: Setting, name: str) -> Any:
+def weights_file(setting: Setting, name: str) -> Path:
     """Return where the weights of a training are kept."""
     return setting.scratch / f"{name}.safetensors"
 
