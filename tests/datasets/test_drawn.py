@@ -176,6 +176,10 @@ def lost(root: Path) -> None:
     (tools.coco(root, tools.scenes()) / "images" / "scan03.png").unlink()
 
 
+def unreadable_names(root: Path) -> None:
+    (tools.yolo(root, tools.scenes()) / "data.yaml").write_text("names: [a")
+
+
 def one_more(root: Path) -> None:
     tools.write_images(tools.coco(root, tools.scenes()) / "images", [tools.Scene("more.png", np.eye(9) > 0, ())])
 
@@ -238,6 +242,7 @@ BAD: dict[str, tuple[Callable[[Path], None], str]] = {
     "no numbers": (edited(tools.cvat, ".xml", lambda t: t.replace('points="', 'points="x,', 1)), "no pairs of numbers"),
     "polyline": (edited(tools.cvat, ".xml", lambda t: t.replace("polygon", "polyline")), r"has no area \(polyline\)"),
     "an unnamed class": (edited(tools.yolo, ".txt", lambda t: "5" + t[1:]), "has the class 5, which has no name"),
+    "damaged names": (unreadable_names, r"data\.yaml is no YAML file"),
     "a YOLO box": (edited(tools.yolo, ".txt", lambda t: "0 0.5 0.5 0.1 0.1"), "are boxes, which enclose a structure"),
     "an odd line": (edited(tools.yolo, ".txt", lambda t: t + " 0.5"), "numbers, three corners or more"),
 }

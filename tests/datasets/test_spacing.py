@@ -91,6 +91,22 @@ def test_images_that_do_not_tell_are_unknown_beside_those_that_do(tmp_path: Path
     assert found is not None and found.images == 1
 
 
+def test_a_table_corrected_later_counts_though_pictures_are_prepared(tmp_path: Path) -> None:
+    root = scans(tmp_path, PixelSpacing=[0.3, 0.4])
+    table = root / "images.csv"
+    for side in ("0.1", "0.2"):
+        lines = ["image,mask,spacing", f"images/scan0.dcm,masks/scan0.png,{side}", "images/scan1.dcm,masks/scan1.png,"]
+        table.write_text("\n".join(lines))
+        assert spacing(root) == [pytest.approx((float(side), float(side))), pytest.approx((0.3, 0.4))]
+
+
+def test_an_empty_table_of_hc18_tells_nothing(tmp_path: Path) -> None:
+    save(tmp_path / "000_HC.png", picture(1))
+    save(tmp_path / "000_HC_Annotation.png", disc())
+    (tmp_path / "training_set_pixel_size_and_HC.csv").write_text("")
+    assert open_dataset(tmp_path).samples[0].spacing_mm is None
+
+
 @pytest.mark.parametrize("place", ["", "training_set"])
 def test_hc18_has_a_table(tmp_path: Path, place: str) -> None:
     for name in ("000_HC", "001_HC"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,11 @@ from ussearch.datasets.grouping import THUMBNAIL_SIDE, groups_of, thumbnail
 from ussearch.datasets.reading.decide import settled
 from ussearch.datasets.reading.survey import FileProgress
 from ussearch.datasets.small_lesions import lesions_lost
-from ussearch.datasets.spacing import spacings_of
+from ussearch.datasets.spacing import spacing_of, with_tables
 from ussearch.errors import UserError
 from ussearch.runtime.geometry import resize_image, resize_mask
 
-CACHE_VERSION = 4  # raise it whenever the arrays made from the same files change
+CACHE_VERSION = 5  # raise it whenever the arrays made from the same files change
 LARGEST_SIZE = 4096
 
 
@@ -55,7 +56,7 @@ def prepare(
     fingerprint = fingerprint_of(dataset)
     key = hashlib.sha256(f"{CACHE_VERSION} {fingerprint} {image_size}".encode()).hexdigest()[:32]
     folder = (cache_dir or cache_folder()) / "prepared" / key
-    names = ("images", "masks", "thumbnails", "lesions", "clipped", "sizes", "digests")
+    names = ("images", "masks", "thumbnails", "lesions", "clipped", "sizes", "digests", "spacings")
     arrays = cached_arrays(folder, names, lambda: _decoded(dataset, image_size, progress))
     if not unmarked and not arrays["masks"].any():
         raise UserError(nothing_marked(dataset))
@@ -78,7 +79,7 @@ def prepare(
         clipped=arrays["clipped"].astype(np.int64, copy=False),
         sizes=arrays["sizes"].astype(np.int64, copy=False),
         digests=arrays["digests"].astype(np.uint8, copy=False),
-        spacing_mm=spacings_of(dataset),
+        spacing_mm=with_tables(arrays["spacings"].astype(np.float64, copy=False), dataset.samples),
     )
 
 
@@ -89,6 +90,7 @@ def _decoded(dataset: Dataset, image_size: int, progress: FileProgress | None) -
     thumbnails = np.empty((count, THUMBNAIL_SIDE**2), np.float32)
     lesions, clipped = np.zeros((count, 2), np.int64), np.zeros(count, np.int64)
     sizes, digests = np.zeros((count, 2), np.int64), np.zeros((count, 32), np.uint8)
+    spacings = np.full((count, 2), np.nan)
     scaled = dataset.reading is not None and not dataset.reading.grey_scale.is_plain
     for index, sample in enumerate(dataset.samples):
         image, mask = dataset.source.decode(sample)
@@ -96,6 +98,7 @@ def _decoded(dataset: Dataset, image_size: int, progress: FileProgress | None) -
         masks[index, 0] = resize_mask(mask, image_size, image_size)
         thumbnails[index] = thumbnail(image)
         sizes[index], digests[index] = image.shape, pixels_digest(image)
+        spacings[index] = spacing_of(dataset, replace(sample, spacing_mm=None)) or np.nan
         lesions[index] = lesions_lost(mask, masks[index, 0])
         if progress is not None:
             progress(index + 1, count)
@@ -108,6 +111,7 @@ def _decoded(dataset: Dataset, image_size: int, progress: FileProgress | None) -
         "clipped": clipped,
         "sizes": sizes,
         "digests": digests,
+        "spacings": spacings,
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,7 +25,10 @@ def spacing_of(dataset: Dataset, sample: Sample) -> tuple[float, float] | None:
     return open_dicom(sample.image).spacing_mm("largest" if dataset.reading is None else dataset.reading.region)
 
 
-def spacings_of(dataset: Dataset) -> npt.NDArray[np.float64] | None:
-    """Return the spacing of each image in mm, [N, 2], NaN where it is unknown; None where it is of all."""
-    found = [spacing_of(dataset, sample) for sample in dataset.samples]
-    return np.array([each or (np.nan, np.nan) for each in found], np.float64) if any(found) else None
+def with_tables(headers: npt.NDArray[np.float64], samples: Sequence[Sample]) -> npt.NDArray[np.float64] | None:
+    """Return spacings in mm [N, 2] of headers (NaN where they do not tell) with those of tables in their places.
+
+    None where the spacing of all images is unknown.
+    """
+    found = np.array([each.spacing_mm or tuple(told) for each, told in zip(samples, headers, strict=True)], np.float64)
+    return None if np.isnan(found).all() else found

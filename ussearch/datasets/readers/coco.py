@@ -9,7 +9,7 @@ from typing import Any
 
 from ussearch.datasets.annotations import Polygon, RunLengths, Shape
 from ussearch.datasets.readers.base import add_reader
-from ussearch.datasets.readers.drawn import DrawnReader, Entry, part_of
+from ussearch.datasets.readers.drawn import DrawnReader, Entries, Entry, part_of
 from ussearch.datasets.readers.found_files import FoundFile, ends_of
 from ussearch.datasets.readers.json_values import json_of, list_in, numbers_in, record_in, text_in, whole_in
 from ussearch.errors import UserError
@@ -30,16 +30,16 @@ class Coco(DrawnReader):
 
     def annotation_files(self, files: Sequence[FoundFile]) -> list[FoundFile]:
         """Return the JSON files whose ends show COCO's names."""
-        texts = [file for file in files if file.path.suffix.lower() == ".json"]
-        return [file for file in texts if is_coco(ends_of(file.path))]
+        images = {file.stem for file in files if file.is_image}  # a file for each image is another tool's
+        texts = [file for file in files if file.path.suffix.lower() == ".json" and file.stem not in images]
+        return [file for file in texts if _is_coco(ends_of(file.path))]
 
-    def entries(self, root: Path, files: Sequence[FoundFile], own: Sequence[FoundFile]) -> Iterator[Entry]:
-        """Yield the images of each file with their annotations."""
-        for file in own:
-            yield from _entries(file.path, part_of(file))
+    def entries(self, root: Path, files: Sequence[FoundFile]) -> Entries:
+        """Return what reads the images of a file with their annotations."""
+        return lambda file: _entries(file.path, part_of(file))
 
 
-def is_coco(text: str) -> bool:
+def _is_coco(text: str) -> bool:
     """Tell whether a text has at least two of the three names of a COCO file."""
     return sum(f'"{key}"' in text for key in _KEYS) > 1
 

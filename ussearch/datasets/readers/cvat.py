@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 from ussearch.datasets.annotations import Ellipse, Polygon, RunLengths, Shape
 from ussearch.datasets.readers.base import add_reader
-from ussearch.datasets.readers.drawn import DrawnReader, Entry, text_of
+from ussearch.datasets.readers.drawn import DrawnReader, Entries, Entry, text_of
 from ussearch.datasets.readers.folder_names import PART_OF
 from ussearch.datasets.readers.found_files import FoundFile, ends_of
 from ussearch.errors import UserError
@@ -34,10 +34,9 @@ class Cvat(DrawnReader):
         texts = [file for file in files if file.path.suffix.lower() == ".xml"]
         return [file for file in texts if "<annotations" in ends_of(file.path)]
 
-    def entries(self, root: Path, files: Sequence[FoundFile], own: Sequence[FoundFile]) -> Iterator[Entry]:
-        """Yield the image elements of each file."""
-        for file in own:
-            yield from _entries(file.path)
+    def entries(self, root: Path, files: Sequence[FoundFile]) -> Entries:
+        """Return what reads the image elements of a file."""
+        return lambda file: _entries(file.path)
 
 
 def _entries(file: Path) -> Iterator[Entry]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -44,6 +44,10 @@ class Entry:
     part: str | None = None
 
 
+Entries = Callable[[FoundFile], Iterable[Entry]]
+"""What an annotation file says of each image."""
+
+
 class DrawnReader(Reader):
     """A layout whose annotations are shapes in text files.
 
@@ -55,8 +59,11 @@ class DrawnReader(Reader):
         """Return those of the files below the folder that hold annotations of this kind."""
 
     @abstractmethod
-    def entries(self, root: Path, files: Sequence[FoundFile], own: Sequence[FoundFile]) -> Iterator[Entry]:
-        """Yield what the annotation files ``own`` say of each image; raises UserError where one cannot be read."""
+    def entries(self, root: Path, files: Sequence[FoundFile]) -> Entries:
+        """Return what reads one annotation file, given all files below the folder, which are looked through once.
+
+        What is returned raises UserError where a file cannot be read.
+        """
 
     def matches(self, root: Path) -> bool:
         """Tell whether there are annotation files of this kind below ``root``, not all in one folder of any name."""
@@ -80,9 +87,10 @@ class DrawnReader(Reader):
         listing.noted.update(file.path for file in own)
         images = [file for file in files if file.is_image and file.role not in ("masks", "derived")]
         entries: list[Entry] = []
+        read = self.entries(root, files)
         for file in own:  # one that is damaged does not hide what the others say
             try:
-                entries += self.entries(root, files, [file])
+                entries += read(file)
             except UserError as error:
                 listing.note("unreadable file", file.place, str(error))
         found = _found_images(root, entries, images, listing)

@@ -60,7 +60,7 @@ def _pixel_sizes(root: Path) -> dict[str, tuple[float, float]]:
     tables = sorted([*root.glob(_TABLE), *root.parent.glob(_TABLE)])
     if not tables:
         return {}
-    (_, head), *rows = rows_of(tables[0], "Table")
+    (_, head), *rows = rows_of(tables[0], "Table") or [(1, [])]
     image, size = column(head, "image"), column(head, "spacing")
     if image is None or size is None:
         return {}

@@ -9,7 +9,7 @@ from typing import Any
 
 from ussearch.datasets.annotations import Ellipse, Piece, Polygon, Shape
 from ussearch.datasets.readers.base import add_reader
-from ussearch.datasets.readers.drawn import DrawnReader, Entry
+from ussearch.datasets.readers.drawn import DrawnReader, Entries, Entry
 from ussearch.datasets.readers.found_files import FoundFile, ends_of
 from ussearch.datasets.readers.json_values import json_of, list_in, numbers_in, record_in, text_in, whole_in
 from ussearch.errors import UserError
@@ -37,29 +37,34 @@ class LabelMe(DrawnReader):
             return []
         return texts
 
-    def entries(self, root: Path, files: Sequence[FoundFile], own: Sequence[FoundFile]) -> Iterator[Entry]:
-        """Yield an entry for each file: of the image that it names, or else of the one with its own stem."""
+    def entries(self, root: Path, files: Sequence[FoundFile]) -> Entries:
+        """Return what reads the one entry of a file: of the image that it names, or else of the one with its stem."""
         names = {file.path.name for file in files if file.is_image}
         stems = {file.stem: file.path.name for file in files if file.is_image}
-        for file in own:
+
+        def read(file: FoundFile) -> Iterator[Entry]:
             content = json_of(file.path)
             said = text_in(content.get("imagePath"), f"imagePath of {file.path}").replace("\\", "/")
             if PurePosixPath(said).name not in names:  # renamed since, or converted to another type
                 said = stems.get(file.stem, said)
             elif (beside := file.path.with_name(PurePosixPath(said).name)).is_file():
                 said = beside.relative_to(root).as_posix()
-            shapes = [
-                _shape(record_in(each, f"Shape {number} of {file.path}"), f"Shape {number} of {file.path}")
-                for number, each in enumerate(list_in(content, "shapes", str(file.path)), start=1)
-            ]
-            size = None
-            if content.get("imageHeight") and content.get("imageWidth"):
-                size = (
-                    whole_in(content["imageHeight"], f"imageHeight of {file.path}"),
-                    whole_in(content["imageWidth"], f"imageWidth of {file.path}"),
-                )
-            drawn = tuple(shape for shape in shapes if shape is not None)
-            yield Entry(file.path, said, drawn, size, len(shapes) - len(drawn), file.part)
+            yield _entry(file, said, content)
+
+        return read
+
+
+def _entry(file: FoundFile, image: str, content: dict[str, Any]) -> Entry:
+    shapes = [
+        _shape(record_in(each, f"Shape {number} of {file.path}"), f"Shape {number} of {file.path}")
+        for number, each in enumerate(list_in(content, "shapes", str(file.path)), start=1)
+    ]
+    size = None
+    if content.get("imageHeight") and content.get("imageWidth"):
+        height, width = (whole_in(content[side], f"{side} of {file.path}") for side in ("imageHeight", "imageWidth"))
+        size = (height, width)
+    drawn = tuple(shape for shape in shapes if shape is not None)
+    return Entry(file.path, image, drawn, size, len(shapes) - len(drawn), file.part)
 
 
 def _is_labelme(text: str) -> bool:
@@ -71,8 +76,8 @@ def _shape(record: dict[str, Any], where: str) -> Shape | None:
     label = text_in(record.get("label"), f"{where}: its label")
     kind = record.get("shape_type") or "polygon"
     points = [numbers_in(each, f"{where}: a point") for each in list_in(record, "points", where)]
-    if any(len(point) != 2 for point in points):
-        raise UserError(f"{where} has a point with {len(points[0])} numbers, x and y were expected.")
+    if wrong := [len(point) for point in points if len(point) != 2]:
+        raise UserError(f"{where} has a point with {wrong[0]} numbers, x and y were expected.")
     if kind == "polygon":
         return Polygon(label, (tuple(number for point in points for number in point),))
     if kind == "circle" and len(points) == 2:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 
 import yaml
 
 from ussearch.datasets.annotations import Polygon
 from ussearch.datasets.readers.base import add_reader
-from ussearch.datasets.readers.drawn import DrawnReader, Entry, text_of
+from ussearch.datasets.readers.drawn import DrawnReader, Entries, Entry, text_of
 from ussearch.datasets.readers.found_files import FoundFile, ends_of
 from ussearch.errors import UserError
 
@@ -39,19 +40,21 @@ class Yolo(DrawnReader):
         looked = [text for file in texts[:_LOOKED_AT] if (text := ends_of(file.path)).strip()]
         return texts if looked and all(map(_are_labels, looked)) else []
 
-    def entries(self, root: Path, files: Sequence[FoundFile], own: Sequence[FoundFile]) -> Iterator[Entry]:
-        """Yield an entry for each text file."""
-        names = _names(files)
+    def entries(self, root: Path, files: Sequence[FoundFile]) -> Entries:
+        """Return what reads the one entry of a text file."""
         images: defaultdict[str, list[FoundFile]] = defaultdict(list)
         for file in files:
             if file.is_image:
                 images[file.stem].append(file)
-        for file in own:
-            beside = file.folder.replace("labels", "images")
-            same = images[file.stem]
+        names = cache(partial(_names, files))  # a damaged list of names is told with each file, and stops none
+
+        def read(file: FoundFile) -> Iterator[Entry]:
+            beside, same = file.folder.replace("labels", "images"), images[file.stem]
             image = next((each for each in same if each.folder in (file.folder, beside)), same[0])
-            outlines, boxes = _outlines(file.path, names)
+            outlines, boxes = _outlines(file.path, names())
             yield Entry(file.path, image.place, outlines, None, boxes, file.part)
+
+        return read
 
 
 def _are_labels(text: str) -> bool:
