@@ -52,6 +52,31 @@ def test_masks_in_annotation_files_are_equal_pixel_for_pixel(tmp_path: Path, nam
         assert np.array_equal(dataset.source.decode(sample)[1] > 0, scene.mask())
 
 
+@pytest.mark.shared
+def test_real_masks_survive_as_outlines(shared: Path, tmp_path: Path) -> None:
+    """BUSI's masks as polygons along their contours, as CVAT and other tools make them of masks."""
+    from contourpy import contour_generator
+
+    dataset = settled(open_dataset(shared / "data" / "busi"))
+    scenes, masks = [], []
+    for number, sample in enumerate(dataset.samples[::20]):
+        image, mask = dataset.source.decode(sample)
+        lines = contour_generator(z=np.pad(mask, 1).astype(float)).lines(0.5)
+        parts = tuple(tools.Part("lesion", np.asarray(line)[:-1] - 0.5) for line in lines)
+        scenes.append(tools.Scene(f"{number:03d}.png", image, parts))
+        masks.append(mask > 0)
+    root = tools.coco(tmp_path, scenes)
+    file = root / tools.DEFAULT
+    content = json.loads(file.read_text())
+    for entry, mask in zip(content["images"], masks, strict=True):
+        entry |= {"height": mask.shape[0], "width": mask.shape[1]}
+    file.write_text(json.dumps(content))
+    found = settled(open_dataset(root))
+    for sample, mask in zip(found.samples, masks, strict=True):
+        drawn = found.source.decode(sample)[1] > 0
+        assert iou(drawn, mask) >= 0.99 if mask.any() else not drawn.any()
+
+
 @pytest.mark.parametrize("name", tools.OUTLINES)
 def test_which_of_several_structures_is_the_lesion_is_asked(tmp_path: Path, name: str) -> None:
     scenes = tools.scenes(labels=("whole", "core"))
